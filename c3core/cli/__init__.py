@@ -1,0 +1,54 @@
+"""The command line, `c3`. Each command's work is imported when it is called, so that `c3 --help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import typer
+
+from c3core.cli import data, experiments, inspect, run
+from c3core.errors import C3Error
+
+app = typer.Typer(
+    name="c3",
+    help="Learn a cross-modal task from data of one modality: connect, collapse, corrupt.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (run, experiments, data, inspect):
+    for command in module.COMMANDS:
+        app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and exit.")
+) -> None:
+    if version:
+        from c3core.version import __version__
+
+        typer.echo(f"c3core {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run `c3`. Errors are one or two lines on standard error; exit status 2 for a wrong call, 1 when the work failed."""
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except C3Error as error:
+        sys.exit(f"error: {error}")
+    except BrokenPipeError:  # `c3 … | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        print("stopped. The same command again continues where checkpoints or shards were written.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,86 @@
+"""`c3 plugins`, `c3 bridges`, `c3 info`: what is installed, and what a folder holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from c3core.cli.output import print_json, print_table
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def plugins(json: Json = False) -> None:
+    """List what is installed: spaces, bridges, decoders, towers, and what is missing for each."""
+    from c3core.registry import entries
+
+    rows = []
+    for found in entries():
+        status = "ready" if not found.missing else f"needs {', '.join(found.missing)}"
+        rows.append({**asdict(found), "ready": not found.missing, "missing": found.missing, "status": status})
+    if json:
+        print_json([{key: value for key, value in row.items() if key != "status"} for row in rows])
+    else:
+        print_table(rows, ["kind", "name", "modalities", "plugin", "extra", "status"])
+
+
+def bridges(json: Json = False) -> None:
+    """List the bridges: name, formula, and where each comes from."""
+    from c3core.bridges.presets import list_presets
+    from c3core.registry import entries
+
+    rows = list_presets()
+    known = {row["name"] for row in rows}
+    rows += [
+        {"name": found.name, "formula": found.summary, "paper": f"plugin {found.plugin}"}
+        for found in entries()
+        if found.kind == "bridge" and found.name not in known
+    ]
+    if json:
+        print_json(rows)
+    else:
+        print_table(rows, ["name", "formula", "paper"])
+
+
+def info(folder: Path, json: Json = False) -> None:
+    """Say what a pipeline, a space or a store is, was trained on, and under which licences."""
+    from c3core.errors import C3Error
+    from c3core.files import read_json
+    from c3core.manifest import read_manifest, verify
+
+    if (folder / "pipeline.json").is_file():
+        manifest = read_manifest(folder)
+        verify(folder, manifest)
+        described = {"kind": "pipeline", **manifest.model_dump(mode="json")}
+    elif (folder / "space.json").is_file():
+        described = {"kind": "space", **read_json(folder / "space.json")}
+    elif (folder / "store.json").is_file():
+        described = {"kind": "store", **read_json(folder / "store.json")}
+    else:
+        raise C3Error(f"{folder} is neither a pipeline, a space nor a store: it has no pipeline.json, space.json or store.json.")
+    if json:
+        print_json(described)
+    else:
+        _describe(described)
+
+
+def _describe(value: object, indent: str = "") -> None:
+    """Nested values as indented lines; long lists and texts are cut, the JSON form has them whole."""
+    assert isinstance(value, dict)
+    for key, entry in value.items():
+        if isinstance(entry, dict) and entry:
+            print(f"{indent}{key}:")
+            _describe(entry, indent + "  ")
+        elif isinstance(entry, list) and entry and isinstance(entry[0], dict):
+            for part in entry:
+                print(f"{indent}{key}:")
+                _describe(part, indent + "  ")
+        else:
+            text = str(entry)
+            print(f"{indent}{key}: {text if len(text) <= 100 else text[:97] + '…'}")
+
+
+COMMANDS = (plugins, bridges, info)

@@ -1,0 +1,118 @@
+"""`c3 demo`, `c3 run`, `c3 evaluate`: using pipelines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from c3core.cli.inspect import Json
+from c3core.cli.output import print_json, print_table, report_bad
+from c3core.errors import C3Error
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
+Precision = Annotated[str, typer.Option(help="float32 or bfloat16, of the encoders.")]
+Option = Annotated[
+    list[str], typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable.")
+]
+
+
+def demo(
+    task: Annotated[str, typer.Option(help="caption, or another task that a plugin brings.")] = "caption",
+    out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.")] = Path("demo"),
+    seed: int = 0,
+) -> None:
+    """Show the method at work on the playground, in minutes and without a download."""
+    from c3core.registry import entry
+
+    entry("demo", task).load()(out=out, seed=seed)
+
+
+def run(
+    pipeline: str,
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item a line, file.csv:column, or text.")],
+    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs; guessed when the pipeline leaves no choice.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for outputs that are files.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Where the paths of a table start.")] = None,
+    option: Option = [],  # noqa: B006  typer copies it
+    seed: int = 0,
+    batch_size: int = 64,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    json: Json = False,
+) -> None:
+    """Turn inputs into outputs: captions as lines or JSON, pictures as files."""
+    from c3core.contracts import BadItem
+    from c3core.loading import load_pipeline
+    from c3core.running import guess_modality, options_of, sources_of
+
+    loaded = load_pipeline(pipeline, device=device, precision=precision)
+    chosen = loaded.decoder.options(options_of(option))
+    if loaded.decoder.suffix and out is None:
+        raise C3Error(f"pipeline {pipeline} makes {loaded.decoder.suffix} files. Say where they go: --out DIR.")
+    modality = modality or guess_modality(loaded, inputs)
+    ids, stream = sources_of(inputs, modality, root=root)
+    rows: list[dict[str, Any]] = []
+    bad: list[BadItem] = []
+    for position, output in loaded.stream(stream, modality=modality, options=chosen, seed=seed, batch_size=batch_size):
+        name = ids[position]
+        if isinstance(output, BadItem):
+            bad.append(output)
+            continue
+        row: dict[str, Any] = {"input": name, "output": str(output)}
+        if loaded.decoder.suffix and out is not None:
+            path = out / f"{position:06d}{loaded.decoder.suffix}"
+            loaded.decoder.write(output, path)
+            row["output"] = str(path)
+        if getattr(output, "score", None) is not None:
+            row["score"] = output.score
+        if json:
+            rows.append(row)
+        else:
+            print(row["output"] if len(inputs) == 1 and position == 0 and Path(name).is_file() else f"{name}\t{row['output']}", flush=True)
+    if json:
+        print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
+    report_bad(bad, len(ids))
+    if len(bad) == len(ids):
+        raise C3Error("no input could be read.")
+
+
+def evaluate(
+    pipeline: str,
+    table: Annotated[str, typer.Argument(help="A CSV with a column a modality (caption stands for text), or plugin:argument.")],
+    input_column: Annotated[str | None, typer.Option(help="Column of the inputs.")] = None,
+    output_column: Annotated[str | None, typer.Option(help="Column of the references.")] = None,
+    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs, when the column is named otherwise.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Where the paths of the table start.")] = None,
+    option: Option = [],  # noqa: B006
+    seed: int = 0,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    json: Json = False,
+) -> None:
+    """Score a pipeline on a table: rows of the same input are its references."""
+    from c3core.evaluation import evaluate as score
+    from c3core.loading import load_pipeline, load_table
+    from c3core.running import options_of
+
+    loaded = load_pipeline(pipeline, device=device, precision=precision)
+    figures = score(
+        loaded,
+        load_table(table, root=root),
+        input_column=input_column,
+        output_column=output_column,
+        modality=modality,
+        options=options_of(option),
+        seed=seed,
+    )
+    if json:
+        print_json(figures.to_dict())
+    else:
+        print_table(figures.rows(), ["metric", "value"])
+        for line in figures.remarks():
+            print(line)
+    report_bad(figures.bad, figures.items + len(figures.bad))
+
+
+COMMANDS = (demo, run, evaluate)

@@ -1,0 +1,264 @@
+"""Connect: train towers and projection heads with InfoNCE on pairs, into a space that `load_space` loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from c3core.connected import HeadSpec, TowerSpec, save_connected, to_device
+from c3core.contracts import BadItem, Objective
+from c3core.contrastive import Head, Temperature, info_nce
+from c3core.errors import C3Error, near
+from c3core.loading import load_table, load_tower
+from c3core.metrics.retrieval import retrieval
+from c3core.progress import progress
+from c3core.sources import Table
+from c3core.towers import Tower
+from c3core.training import Job, Result, TrainingOptions, seed_of, train
+
+
+class PairsSpec(BaseModel):
+    """A table of pairs to train on and one to validate on: CSV files, or `plugin:argument`; columns are modalities."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train: str
+    validation: str | None = None
+
+
+class ConnectRecipe(BaseModel):
+    """The recipe of `c3 connect`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    dim: int = Field(256, ge=1)
+    towers: dict[str, TowerSpec] = Field(min_length=2)
+    head: HeadSpec = HeadSpec(hidden=512)
+    pairs: list[PairsSpec] = Field(min_length=1)
+    temperature: float = Field(0.01, gt=0)
+    learn_temperature: bool = False
+    weights: Literal["float32", "float16"] = "float32"
+    training: TrainingOptions = TrainingOptions()
+
+
+class Column:
+    """The items of one modality in one table: each source read once, in memory; features instead of items for a frozen tower."""
+
+    def __init__(self, tower: Tower, sources: Sequence[Any], label: str, *, quiet: bool) -> None:
+        self.tower, reader = tower, tower.reader()
+        keys = [source if isinstance(source, str) else id(source) for source in sources]
+        unique = dict(zip(keys, sources, strict=True))
+        self.items: list[Any] = []
+        self.bad: list[BadItem] = []
+        position: dict[Any, int] = {}
+        with progress(f"reading {label}", total=len(unique), quiet=quiet) as bar:
+            for key, source in unique.items():
+                item = reader(source)
+                if isinstance(item, BadItem):
+                    self.bad.append(item)
+                else:
+                    position[key] = len(self.items)
+                    self.items.append(item)
+                bar.advance(1)
+        self.rows = [position.get(key, -1) for key in keys]  # −1: the source could not be read
+        self.features: Tensor | None = None
+
+    def freeze(self, label: str, *, batch_size: int, quiet: bool) -> None:
+        """Replace the items by the frozen tower's features: the tower runs once over each item."""
+        parts, stream = [], iter(self.items)
+        device = next(self.tower.parameters()).device
+        with torch.no_grad(), progress(f"features of {label}", total=len(self.items), quiet=quiet) as bar:
+            while chunk := list(islice(stream, batch_size)):
+                parts.append(self.tower(to_device(self.tower.collate(chunk), device)).float().cpu())
+                bar.advance(len(chunk))
+        self.features, self.items = torch.cat(parts), []
+
+
+class PairTable:
+    """Pairs of two modalities, grouped by the one with fewer items: an epoch sees each of its items once, with one partner."""
+
+    def __init__(self, x: tuple[str, Column], y: tuple[str, Column]) -> None:
+        if len(set(x[1].rows)) > len(set(y[1].rows)):
+            x, y = y, x
+        self.x, self.y = x, y
+        partners: dict[int, list[int]] = {}
+        for i, j in zip(x[1].rows, y[1].rows, strict=True):
+            if i >= 0 and j >= 0:
+                partners.setdefault(i, []).append(j)
+        self.partners = list(partners.items())
+        if len(self.partners) < 2:
+            raise C3Error(f"fewer than two readable pairs of {x[0]} and {y[0]}: there is nothing to contrast.")
+
+    def __len__(self) -> int:
+        return len(self.partners)
+
+    def draw(self, chosen: Iterable[int], generator: torch.Generator) -> tuple[list[int], list[int]]:
+        """Rows of both columns for the chosen groups, with one partner of each drawn at random."""
+        groups = [self.partners[k] for k in chosen]
+        picks = [int(torch.randint(len(others), (), generator=generator)) for _, others in groups]
+        return [i for i, _ in groups], [others[k] for (_, others), k in zip(groups, picks, strict=True)]
+
+
+class _Model(nn.Module):
+    """Towers, heads and the temperature: what is trained, and moves to the device as one."""
+
+    def __init__(self, recipe: ConnectRecipe, towers: Mapping[str, Tower]) -> None:
+        super().__init__()
+        torch.manual_seed(recipe.training.seed)
+        self.towers = nn.ModuleDict(towers)
+        self.heads = nn.ModuleDict({m: Head(t.width, recipe.dim, **recipe.head.model_dump()) for m, t in towers.items()})
+        self.temperature = Temperature(recipe.temperature, learned=recipe.learn_temperature)
+        for tower in towers.values():
+            tower.requires_grad_(not tower.frozen)
+
+    def forward(self, modality: str, batch: Tensor, *, features: bool) -> Tensor:
+        """Unit embeddings (n, dim) of a collated batch, or of features that a frozen tower gave before."""
+        hidden = batch if features else self.towers[modality](batch)
+        return F.normalize(self.heads[modality](hidden), dim=-1)
+
+
+def connect(
+    recipe: ConnectRecipe, folder: str | Path, *, root: str | Path | None = None, run: str | Path | None = None, quiet: bool = False
+) -> dict[str, Any]:
+    """Train a space by a recipe, write it to `folder`, and return its validation figures by pair of modalities.
+
+    `run` holds the checkpoints: `folder/run` when not given; a killed run continues from there. Paths of tables are relative to
+    `root`. A source that cannot be read is left out with its reason; rows of it are not used.
+    """
+    folder = Path(folder)
+    tables = [load_table(spec.train, root=root) for spec in recipe.pairs]
+    held_out = [load_table(spec.validation, root=root) for spec in recipe.pairs if spec.validation]
+    torch.manual_seed(recipe.training.seed)  # the towers' initial weights
+    towers = {modality: load_tower(spec.tower, **spec.options) for modality, spec in recipe.towers.items()}
+    for modality, tower in towers.items():
+        if tower.modality != modality:
+            raise C3Error(f"tower {recipe.towers[modality].tower!r} is one of {tower.modality}, not of {modality}.")
+    _prepare(towers, tables)
+    model = _Model(recipe, towers)
+    options = {"batch_size": recipe.training.batch_size, "quiet": quiet}
+    training = [_pair_table(towers, table, **options) for table in tables]
+    validation = [_pair_table(towers, table, **options) for table in held_out]
+    result = _train(recipe, model, training, validation, Path(run or folder / "run"), quiet=quiet)
+    measured = _measure(model, validation)
+    saved = {m: (recipe.towers[m].tower, towers[m], recipe.head, model.heads[m]) for m in towers}
+    save_connected(
+        folder,
+        recipe.name,
+        recipe.dim,
+        saved,  # type: ignore[arg-type]
+        dtype=torch.float16 if recipe.weights == "float16" else torch.float32,
+        trained_on=[spec.train for spec in recipe.pairs],
+        measured={"steps": result.steps, "seconds": round(result.seconds, 1), "validation": measured},
+    )
+    return measured
+
+
+def _prepare(towers: Mapping[str, Tower], tables: Sequence[Table]) -> None:
+    """Let each trained tower see its modality's items once: a text tower learns its vocabulary so."""
+    for modality, tower in towers.items():
+        reader = tower.reader()
+        sources = (source for table in tables for source in table.columns.get(modality, ()))
+        tower.prepare(item for item in map(reader, sources) if not isinstance(item, BadItem))
+
+
+def _pair_table(towers: Mapping[str, Tower], table: Table, *, batch_size: int, quiet: bool) -> PairTable:
+    names = [modality for modality in table.columns if modality in towers]
+    if len(names) != 2:
+        known = ", ".join(table.columns)
+        raise C3Error(f"a table of pairs needs columns for two of {', '.join(towers)}; it has {known}: {near(known, towers)}.")
+    columns = []
+    for modality in names:
+        column = Column(towers[modality], table.columns[modality], modality, quiet=quiet)
+        if column.bad:
+            raise_or_warn(column.bad, len(table.columns[modality]))
+        if towers[modality].frozen and column.items:
+            column.freeze(modality, batch_size=batch_size, quiet=quiet)
+        columns.append((modality, column))
+    return PairTable(columns[0], columns[1])
+
+
+def raise_or_warn(bad: Sequence[BadItem], total: int) -> None:
+    """Say which sources were left out, on standard error; a `C3Error` when none is left."""
+    import warnings
+
+    first = "; ".join(str(item) for item in bad[:3])
+    message = f"{len(bad)} source(s) could not be read and were left out: {first}"
+    if len(bad) >= total:
+        raise C3Error(message)
+    warnings.warn(message, stacklevel=3)
+
+
+def _batch(model: _Model, side: tuple[str, Column], rows: Sequence[int], generator: torch.Generator | None) -> Tensor:
+    modality, column = side
+    device = model.temperature.log_scale.device
+    if column.features is not None:
+        return model(modality, column.features[torch.tensor(rows)].to(device), features=True)
+    batch = column.tower.collate([column.items[row] for row in rows])
+    if generator is not None:
+        batch = column.tower.augment(batch, generator)
+    return model(modality, to_device(batch, device), features=False)
+
+
+def _train(
+    recipe: ConnectRecipe, model: _Model, tables: list[PairTable], held_out: list[PairTable], run: Path, *, quiet: bool
+) -> Result:
+    options = recipe.training
+    size = min(options.batch_size, *(len(table) for table in tables)) if tables else options.batch_size
+    per_table = [len(table) // size for table in tables]
+
+    def rows(epoch: int) -> Iterator[tuple[int, list[int]]]:
+        """Batches of all tables, spread evenly over the epoch."""
+        generator = torch.Generator().manual_seed(seed_of(options.seed, epoch))
+        orders = [torch.randperm(len(table), generator=generator).tolist() for table in tables]
+        batches = [((b + 0.5) / n, t, b) for t, n in enumerate(per_table) for b in range(n)]
+        for _, t, b in sorted(batches):
+            yield t, orders[t][b * size : (b + 1) * size]
+
+    def batch(chosen: tuple[int, list[int]], generator: torch.Generator) -> tuple[PairTable, list[int], list[int], Any]:
+        table = tables[chosen[0]]
+        return table, *table.draw(chosen[1], generator), generator
+
+    def loss(table: PairTable, x: list[int], y: list[int], generator: torch.Generator) -> Tensor:
+        embeddings = _batch(model, table.x, x, generator), _batch(model, table.y, y, generator)
+        return info_nce(*embeddings, model.temperature())
+
+    def validate() -> float:
+        """One minus the mean R@1 over both directions of every held-out table."""
+        figures = [figure for entry in _measure(model, held_out).values() for figure in (entry["x_to_y"], entry["y_to_x"])]
+        return 1 - sum(figures) / len(figures)
+
+    objective = Objective("contrastive", [p for p in model.parameters() if p.requires_grad], loss)
+    job = Job(
+        model, [objective], rows, batch, sum(per_table), validate if held_out else None, label=f"connecting {recipe.name}"
+    )
+    return train(job, options, run, recipe=recipe.model_dump(mode="json"), quiet=quiet)
+
+
+def _measure(model: _Model, tables: Sequence[PairTable]) -> dict[str, dict[str, float]]:
+    """R@1 in both directions (one partner an item), the gap between the means and the mean cosine of pairs, for each table."""
+    model.eval()
+    measured = {}
+    for table in tables:
+        x_rows, y_rows = table.draw(range(len(table)), torch.Generator().manual_seed(0))
+        sides = []
+        with torch.no_grad():
+            for side, rows in ((table.x, x_rows), (table.y, y_rows)):
+                sides.append(torch.cat([_batch(model, side, rows[i : i + 256], None).float().cpu() for i in range(0, len(rows), 256)]))
+        x, y = sides
+        figures = retrieval(x, y)
+        measured[f"{table.x[0]}-{table.y[0]}"] = {
+            "x_to_y": figures["x_to_y"]["r1"],
+            "y_to_x": figures["y_to_x"]["r1"],
+            "gap": float((x.mean(0) - y.mean(0)).norm()),
+            "pair_cosine": float((x * y).sum(-1).mean()),
+            "noise_std": float(((x - y) - (x - y).mean(0)).std()),
+        }
+    return measured

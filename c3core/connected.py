@@ -1,0 +1,174 @@
+"""A space that `c3 connect` wrote: towers with projection heads, in a folder.
+
+The folder holds `space.json` (which towers, heads, licences, how it was trained) and `<modality>.safetensors` (the head, and the
+tower unless it is frozen).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from c3core.contracts import Encoder, Reader, Space
+from c3core.contrastive import Head
+from c3core.devices import device_of, precision_of
+from c3core.errors import C3Error
+from c3core.files import read_json, replacing, sha256, write_json
+from c3core.loading import load_tower
+from c3core.towers import Tower
+from c3core.validation import checked
+
+
+class TowerSpec(BaseModel):
+    """A tower by its registered name; further fields are its own options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    tower: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class HeadSpec(BaseModel):
+    """The projection head: linear when `hidden` is not given, else one hidden layer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hidden: int | None = None
+    dropout: float = 0.0
+
+
+class EncoderSpec(BaseModel):
+    """One encoder of a connected space, as `space.json` describes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tower: TowerSpec
+    head: HeadSpec
+    frozen: bool
+    licence: str
+    sha256: str
+
+
+class SpaceManifest(BaseModel):
+    """`space.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["c3-space-1"] = "c3-space-1"
+    name: str
+    dim: int
+    encoders: dict[str, EncoderSpec]
+    trained_on: list[str] = []
+    measured: dict[str, Any] = {}
+
+
+class ConnectedEncoder(Encoder):
+    """A tower and its head as an encoder."""
+
+    def __init__(
+        self, space: str, modality: str, tower: Tower, head: Head, *, dim: int, fingerprint: str, precision: str = "float32"
+    ) -> None:
+        self.space, self.modality, self.dim, self.fingerprint = space, modality, dim, fingerprint
+        self.licence = tower.licence
+        self.tower, self.head = tower.eval().requires_grad_(False), head.eval().requires_grad_(False)
+        self.dtype = precision_of(precision)
+
+    def reader(self) -> Reader:
+        return self.tower.reader()
+
+    def embed(self, items: Sequence[Any]) -> Tensor:
+        device = next(self.head.parameters()).device
+        batch = to_device(self.tower.collate(items), device)
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
+            embeddings: Tensor = self.head(self.tower(batch))
+        return embeddings
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A collated batch (a tensor, or a mapping or tuple of them) on a device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return tuple(to_device(value, device) for value in batch)
+    return batch
+
+
+def load_connected(folder: str | Path, *, device: str = "auto", precision: str = "float32", spec: str | None = None) -> Space:
+    """The space in a folder. Towers are built, and weights read, when an encoder is first asked for."""
+    folder = Path(folder)
+    manifest = checked(SpaceManifest, read_json(folder / "space.json"), what=str(folder / "space.json"))
+    load = partial(_load_encoder, folder, manifest, device=device, precision=precision)
+    encoders = {modality: partial(load, modality) for modality in manifest.encoders}
+    return Space(spec or str(folder), manifest.dim, encoders, folder=None if spec else folder)
+
+
+def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, device: str, precision: str) -> Encoder:
+    spec, path = manifest.encoders[modality], folder / f"{modality}.safetensors"
+    if not path.exists():
+        raise C3Error(f"{path} is missing: the space is not whole. Run `c3 connect` again.")
+    if sha256(path) != spec.sha256:
+        raise C3Error(f"{path} was changed or truncated (its sha256 differs from space.json). Run `c3 connect` again.")
+    tower = load_tower(spec.tower.tower, **spec.tower.options)
+    head = Head(tower.width, manifest.dim, **spec.head.model_dump())
+    parts = nn.ModuleDict({"head": head} if spec.frozen else {"head": head, "tower": tower})
+    try:
+        weights = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
+        parts.load_state_dict(weights)
+    except (SafetensorError, RuntimeError) as error:
+        raise C3Error(f"{path} does not fit the tower {spec.tower.tower!r}: {str(error).splitlines()[0]}") from None
+    where = device_of(device)
+    fingerprint = _fingerprint(spec, tower)
+    return ConnectedEncoder(
+        manifest.name, modality, tower.to(where), head.to(where), dim=manifest.dim, fingerprint=fingerprint, precision=precision
+    )
+
+
+def _fingerprint(spec: EncoderSpec, tower: Tower) -> str:
+    parts = [spec.sha256, tower.identity(), spec.head.model_dump()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def save_connected(
+    folder: Path,
+    name: str,
+    dim: int,
+    towers: Mapping[str, tuple[str, Tower, HeadSpec, Head]],
+    *,
+    dtype: torch.dtype = torch.float32,
+    trained_on: Sequence[str] = (),
+    measured: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a space's folder. `towers` maps a modality to its tower's registered name, tower, head's spec and head."""
+    encoders = {}
+    for modality, (registered, tower, head_spec, head) in towers.items():
+        parts = nn.ModuleDict({"head": head} if tower.frozen else {"head": head, "tower": tower})
+        weights = {
+            key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous()
+            for key, value in parts.state_dict().items()
+        }
+        path = folder / f"{modality}.safetensors"
+        with replacing(path) as temporary:
+            save_file(weights, temporary)
+        spec = TowerSpec(tower=registered, **tower.config())
+        encoders[modality] = EncoderSpec(
+            tower=spec, head=head_spec, frozen=tower.frozen, licence=tower.licence, sha256=sha256(path)
+        )
+    manifest = SpaceManifest(
+        name=name, dim=dim, encoders=encoders, trained_on=list(trained_on), measured=dict(measured or {})
+    )
+    write_json(folder / "space.json", manifest.model_dump(mode="json"))

@@ -1,0 +1,293 @@
+"""The contracts: what a plugin author implements, and all that a plugin author needs.
+
+    source ──Reader──▶ item ──Encoder──▶ embedding ──Bridge──▶ condition ──Decoder──▶ output
+
+A `Space` holds the encoders whose embeddings may be compared, one a modality. The core knows no modality by name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from c3core.errors import C3Error, near
+from c3core.validation import checked
+
+
+@dataclass(frozen=True)
+class BadItem:
+    """A source that gave no item, and why."""
+
+    source: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.why}"
+
+
+class BadItems(C3Error):
+    """Raised by `Encoder.encode` when sources could not be read. `.bad` lists (position, `BadItem`); `.embeddings` holds the rest."""
+
+    def __init__(self, bad: Sequence[tuple[int, BadItem]], embeddings: Tensor) -> None:
+        self.bad, self.embeddings = list(bad), embeddings
+        first = "; ".join(str(item) for _, item in self.bad[:3])
+        more = f" and {len(self.bad) - 3} more" if len(self.bad) > 3 else ""
+        super().__init__(f"{len(self.bad)} source(s) could not be read: {first}{more}. Mend or leave them out.")
+
+
+class Reader(ABC):
+    """Makes an item of a source. Holds no model, so that it can be sent to a worker process."""
+
+    @abstractmethod
+    def read(self, source: Any) -> Any:
+        """The item of one source. Raise any exception with a message that says why not."""
+
+    def __call__(self, source: Any) -> Any | BadItem:
+        """The item, or a `BadItem` that says why not: one bad source never ends a batch."""
+        try:
+            return self.read(source)
+        except Exception as error:  # a codec may raise anything on a broken file
+            name = source if isinstance(source, str | Path) else f"<{type(source).__name__}>"
+            return BadItem(str(name), str(error) or type(error).__name__)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One batch of a stream of sources.
+
+    `index` (n,) are the positions of the good sources in the stream, `embeddings` (n, dim) float32 of unit norm, `norms` (n,)
+    float32 the norms before normalising, `bad` the positions of the other sources with their reasons.
+    """
+
+    index: list[int]
+    embeddings: Tensor
+    norms: Tensor
+    bad: list[tuple[int, BadItem]]
+
+
+class Encoder(ABC):
+    """Turns items of one modality into embeddings of one space."""
+
+    space: str
+    modality: str
+    dim: int
+    fingerprint: str  # of weights and preprocessing: a store or a pipeline refuses another encoder's embeddings
+    licence: str = "unknown"  # of the weights
+
+    @abstractmethod
+    def reader(self) -> Reader:
+        """The reader that makes this encoder's items. Holds no model, can be sent to a worker process."""
+
+    @abstractmethod
+    def embed(self, items: Sequence[Any]) -> Tensor:
+        """(n, dim) embeddings in the model's own scale, on the model's device, differentiable."""
+
+    def embed_items(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        """Unit embeddings (n, dim) and norms (n,), float32 on the CPU, without gradient. An empty batch gives (0, dim)."""
+        if not len(items):
+            return torch.zeros(0, self.dim), torch.zeros(0)
+        with torch.no_grad():
+            raw = self.embed(items).float().cpu()
+        norms = raw.norm(dim=-1)
+        return raw / norms.clamp_min(1e-12).unsqueeze(-1), norms
+
+    def encode_batches(self, sources: Iterable[Any], *, batch_size: int = 64) -> Iterator[Encoded]:
+        """Read, embed and normalise a stream of sources, batch by batch; bad ones are reported beside the good."""
+        if isinstance(sources, str):
+            raise C3Error("sources must be a list, not one string. Write [source].")
+        reader, start, stream = self.reader(), 0, iter(sources)
+        while chunk := list(islice(stream, batch_size)):
+            read = [reader(source) for source in chunk]
+            good = [(start + i, item) for i, item in enumerate(read) if not isinstance(item, BadItem)]
+            bad = [(start + i, item) for i, item in enumerate(read) if isinstance(item, BadItem)]
+            embeddings, norms = self.embed_items([item for _, item in good])
+            yield Encoded([i for i, _ in good], embeddings, norms, bad)
+            start += len(chunk)
+
+    def encode(self, sources: Iterable[Any], *, batch_size: int = 64) -> Tensor:
+        """(n, dim) float32 of unit norm, in the order of the sources. Raises `BadItems` after all were tried if any was bad."""
+        batches = list(self.encode_batches(sources, batch_size=batch_size))
+        embeddings = torch.cat([batch.embeddings for batch in batches]) if batches else torch.zeros(0, self.dim)
+        bad = [entry for batch in batches for entry in batch.bad]
+        if bad:
+            raise BadItems(bad, embeddings)
+        return embeddings
+
+
+class Space:
+    """Encoders whose embeddings may be compared: a name, a dimension, and one encoder a modality, loaded when first asked for.
+
+    `spec` is what `load_space` takes to load it again; `folder` is set for a space that lives in a folder (`c3 connect` wrote it),
+    so that a pipeline can carry it along.
+    """
+
+    def __init__(
+        self, spec: str, dim: int, encoders: Mapping[str, Encoder | Callable[[], Encoder]], *, folder: Path | None = None
+    ) -> None:
+        self.spec, self.dim, self.folder = spec, dim, folder
+        self._encoders = dict(encoders)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(self._encoders)
+
+    def encoder(self, modality: str) -> Encoder:
+        """The encoder of a modality; a `C3Error` names the known ones."""
+        if modality not in self._encoders:
+            raise C3Error(f"space {self.spec!r} has no modality {modality!r}: {near(modality, self._encoders)}")
+        found = self._encoders[modality]
+        if not isinstance(found, Encoder):
+            found = self._encoders[modality] = found()
+        return found
+
+    def encode(self, sources: Iterable[Any], modality: str, *, batch_size: int = 64) -> Tensor:
+        """`encoder(modality).encode(sources)`: (n, dim) float32 of unit norm."""
+        return self.encoder(modality).encode(sources, batch_size=batch_size)
+
+
+class Bridge(ABC):
+    """The map from embeddings to conditions: fitted on uni-modal embeddings, different at train and at use.
+
+    What `fit` and `extend` take for each modality: a tensor (n, dim), an iterable of such tensors, a `Store`, or `Moments`.
+    """
+
+    name: str
+    needs: frozenset[str]  # what one streaming pass must gather: "mean", "variance", "covariance", "sample"
+    target: str | None  # the modality that the decoder is trained on
+
+    @property
+    @abstractmethod
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that the bridge was fitted on."""
+
+    @abstractmethod
+    def fit(self, embeddings: Mapping[str, Any], *, target: str | None = None) -> Self:
+        """Gather what each modality needs, in one pass over each."""
+
+    @abstractmethod
+    def extend(self, embeddings: Mapping[str, Any]) -> Self:
+        """One more modality later; the rest stays as it is."""
+
+    @abstractmethod
+    def train_condition(self, e: Tensor, modality: str, *, generator: torch.Generator | None = None) -> Tensor:
+        """(n, dim) embeddings to conditions for training, with noise drawn from `generator`."""
+
+    @abstractmethod
+    def condition(self, e: Tensor, modality: str) -> Tensor:
+        """(n, dim) embeddings to conditions for use; no randomness."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What rebuilds the bridge, as JSON values; its statistics are in `state`."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """The fitted statistics by name, as tensors that safetensors can hold."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Self:
+        """The bridge that `config` and `state` describe."""
+
+
+@dataclass
+class Objective:
+    """One loss with its own optimizer: a plain decoder has one, a GAN has several.
+
+    `loss(conditions, batch)` gives a scalar; it is stepped at every `every`-th step; `optimizer` overrides the training
+    options for these parameters (`lr`, `betas`, `weight_decay`).
+    """
+
+    name: str
+    parameters: list[nn.Parameter]
+    loss: Callable[..., Tensor]
+    every: int = 1
+    optimizer: dict[str, Any] = field(default_factory=dict)
+
+
+class GenerateOptions(BaseModel):
+    """Options of `Decoder.generate`; each decoder extends it. Unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Decoder(nn.Module, ABC):
+    """Turns conditions into items of one modality. A torch module: its parameters are what training trains."""
+
+    name: ClassVar[str]  # the name that it is registered under
+    modality: ClassVar[str]
+    frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: takes the space's own embedding of the target modality
+    Options: ClassVar[type[GenerateOptions]] = GenerateOptions
+    suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: outputs are printed as lines
+    training: bool
+    condition_dim: int
+    licence: str = "unknown"  # of pretrained weights; "own" when trained from scratch
+
+    @abstractmethod
+    def reader(self) -> Reader:
+        """The reader that makes a training target of a source."""
+
+    def prepare(self, targets: Iterable[Any]) -> None:  # noqa: B027  nothing to learn beforehand is a fine default
+        """Called once before training with a stream of read targets: learn a vocabulary, pixel statistics and the like."""
+
+    @abstractmethod
+    def collate(self, targets: Sequence[Any]) -> Any:
+        """Read targets as one batch for `loss`, on the decoder's device."""
+
+    @abstractmethod
+    def loss(self, conditions: Tensor, batch: Any) -> Tensor:
+        """The scalar training loss of (n, condition_dim) conditions and their n targets."""
+
+    def objectives(self) -> list[Objective]:
+        """What training steps: by default one objective over `loss` and every parameter that wants a gradient."""
+        return [Objective("loss", [p for p in self.parameters() if p.requires_grad], self.loss)]
+
+    def after_step(self, step: int) -> None:  # noqa: B027  most decoders keep no moving average
+        """Called after each training step: moving averages and the like."""
+
+    @abstractmethod
+    def generate(
+        self, conditions: Tensor, options: GenerateOptions | None = None, *, generator: torch.Generator | None = None
+    ) -> list[Any]:
+        """One output a condition, in order. Draws come from `generator` alone; (0, condition_dim) gives []."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write everything `load` needs into an existing folder: JSON, text and safetensors, never pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path, *, device: str = "auto") -> Self:
+        """The decoder that `save` wrote."""
+
+    def write(self, output: Any, path: Path) -> None:
+        """Write one output to a file of `suffix`; decoders with a suffix implement it."""
+        raise C3Error(f"decoder {self.name!r} prints its outputs; it writes no files (asked for {path}).")
+
+    def options(self, options: GenerateOptions | Mapping[str, Any] | None) -> Any:
+        """Options as this decoder's `Options`; a `C3Error` names a field that is wrong."""
+        if isinstance(options, self.Options):
+            return options
+        values = options.model_dump(exclude_unset=True) if isinstance(options, BaseModel) else dict(options or {})
+        return checked(self.Options, values, what=f"options of decoder {self.name!r}")
+
+    def check(self, conditions: Tensor) -> Tensor:
+        """Conditions on the decoder's device, after a check of their shape and that they are finite."""
+        if conditions.ndim != 2 or conditions.shape[1] != self.condition_dim:
+            raise C3Error(
+                f"decoder {self.name!r} takes conditions of shape (n, {self.condition_dim}), got {tuple(conditions.shape)}."
+                " Use the space it was trained with."
+            )
+        if not torch.isfinite(conditions).all():
+            raise C3Error("conditions hold NaN or infinite values. Check the embeddings that they come from.")
+        parameter = next(self.parameters(), None)
+        return conditions if parameter is None else conditions.to(parameter.device)
+

@@ -1,0 +1,52 @@
+"""The contrastive loss that connects modalities (the paper's section 2.3), and the head that projects a tower's features."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def info_nce(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
+    """Symmetric InfoNCE of paired embeddings (n, dim) of unit norm: row i of `x` belongs to row i of `y`.
+
+    L = −1/(2n) Σᵢ [log softmaxⱼ(xᵢ·yⱼ/τ)ᵢ + log softmaxⱼ(xⱼ·yᵢ/τ)ᵢ] with scale = 1/τ. With τ fixed and small the loss is near zero
+    in a whole region around each pair (Lemma 2), and no gradient crosses the gap (Lemma 1): both are why bridges are needed.
+
+    >>> round(float(info_nce(torch.eye(2), torch.eye(2), 1.0)), 4)
+    0.3133
+    """
+    logits = scale * x @ y.T
+    target = torch.arange(len(x), device=x.device)
+    return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+
+
+class Temperature(nn.Module):
+    """The scale 1/τ of the loss, fixed or learned (then in log space and capped at 100, as CLIP does)."""
+
+    def __init__(self, temperature: float, *, learned: bool) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
+
+    def forward(self) -> Tensor:
+        return self.log_scale.clamp(max=math.log(100.0)).exp()
+
+
+class Head(nn.Module):
+    """Features (n, width) to embeddings (n, dim): a linear map, or one hidden layer. Scales of features are evened out first."""
+
+    def __init__(self, width: int, dim: int, *, hidden: int | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        if hidden is None:
+            self.project: nn.Module = nn.Linear(width, dim)
+        else:
+            self.project = nn.Sequential(
+                nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim)
+            )
+
+    def forward(self, features: Tensor) -> Tensor:
+        projected: Tensor = self.project(self.norm(features))
+        return projected

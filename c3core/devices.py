@@ -1,0 +1,33 @@
+"""Choosing a device and a precision by name."""
+
+from __future__ import annotations
+
+import torch
+
+from c3core.errors import C3Error, near
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16, "float16": torch.float16}
+
+
+def device_of(name: str | torch.device) -> torch.device:
+    """The torch device of a name; "auto" takes an accelerator when there is one.
+
+    >>> device_of("cpu")
+    device(type='cpu')
+    """
+    if isinstance(name, torch.device):
+        return name
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator if accelerator is not None else torch.device("cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise C3Error(f"no device is called {name!r}. Use auto, cpu, cuda or mps.") from None
+
+
+def precision_of(name: str) -> torch.dtype:
+    """The torch dtype of a precision's name: float32, bfloat16 (bf16) or float16."""
+    if name not in PRECISIONS:
+        raise C3Error(f"no precision is called {name!r}: {near(name, PRECISIONS)}.")
+    return PRECISIONS[name]

@@ -1,0 +1,25 @@
+"""The one kind of error that a user is meant to read: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class C3Error(Exception):
+    """One or two lines for the user: what is wrong and what to do about it. The command line prints it and exits with 1."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A hint for an unknown name: the near ones if there are any, else all that are known.
+
+    >>> near("c33", ["c1", "c3"])
+    'did you mean c3?'
+    >>> near("zebra", ["c1", "c3"])
+    'known: c1, c3'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {', '.join(known) or 'none'}"

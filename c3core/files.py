@@ -1,0 +1,71 @@
+"""Writing files so that a kill or a full disk in the middle leaves either the old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from c3core.errors import C3Error
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; when the block ends well, flush it to disk and rename it to `path`.
+
+    An `OSError` on the way (no room, no permission) becomes a `C3Error` that names the file; the temporary is removed.
+
+    >>> import tempfile, pathlib
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with replacing(target) as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> target.read_text()
+    'whole'
+    """
+    path = Path(path)
+    # The suffix stays last: writers such as Pillow choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise C3Error(f"cannot write {path}: {error.strerror or error}. Free some room or choose another folder.") from error
+    finally:
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:  # a read-only folder: there is no temporary to remove, and the error above says so
+            temporary = path
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8 text whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The JSON value in a file; a `C3Error` names a file that is missing or is no JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise C3Error(f"{path} is missing. Check the folder's name, or make it again.") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise C3Error(f"{path} cannot be read as JSON ({error}). It may be truncated: make it again.") from error
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """The hexadecimal SHA-256 of a file, read in pieces."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,202 @@
+"""How a pipeline is fitted: embed once into stores, gather the bridge's statistics, train the decoder from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import torch
+from torch import Tensor
+
+from c3core.contracts import BadItem
+from c3core.embedding import embed
+from c3core.errors import C3Error
+from c3core.pairs import Pairs
+from c3core.sources import Source
+from c3core.stores import Store
+from c3core.training import Job, TrainingOptions, seed_of, train
+
+if TYPE_CHECKING:
+    from c3core.pipeline import Pipeline
+
+VALIDATION_ROWS = 2000  # more held-out rows than this make a validation slower, not better
+
+
+class Rows:
+    """Embeddings of one modality with the decoder's targets: what training reads.
+
+    `targets` are given by position, or stand in the store's `source` column. A share of the rows, chosen by a checksum of their
+    ids, is held out.
+    """
+
+    def __init__(self, store: Store, modality: str, targets: Sequence[Any] | None, share: float) -> None:
+        self.store, self.modality, self.targets = store, modality, targets
+        self.limit = round(share * 2**32)
+
+    def held_out(self, identity: str) -> bool:
+        return crc32(identity.encode()) < self.limit
+
+    def count(self) -> int:
+        """How many rows are for training."""
+        return sum(not self.held_out(i) for batch in self.store.batches(65536, columns=("id",)) for i in batch.ids)
+
+    def training(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[tuple[Tensor, list[Any]]]:
+        """Shuffled (embeddings, targets) of exactly `batch_size` rows; the order depends on seed and epoch alone."""
+        embeddings: list[Tensor] = []
+        targets: list[Any] = []
+        for batch in self.store.shuffled(batch_size, seed=seed, epoch=epoch):
+            keep = [k for k, identity in enumerate(batch.ids) if not self.held_out(identity)]
+            embeddings.append(batch.embeddings[keep])
+            targets += [self._target(batch.ids[k], batch.sources[k]) for k in keep]
+            while len(targets) >= batch_size:
+                together = torch.cat(embeddings)
+                yield together[:batch_size], targets[:batch_size]
+                embeddings, targets = [together[batch_size:]], targets[batch_size:]
+
+    def validation(self) -> Iterator[tuple[Tensor, list[Any]]]:
+        """The held-out rows in order, at most `VALIDATION_ROWS`."""
+        left = VALIDATION_ROWS
+        for batch in self.store.batches(4096, columns=("id", "source", "embedding")):
+            keep = [k for k, identity in enumerate(batch.ids) if self.held_out(identity)][:left]
+            left -= len(keep)
+            if keep:
+                yield batch.embeddings[keep], [self._target(batch.ids[k], batch.sources[k]) for k in keep]
+
+    def _target(self, identity: str, source: str) -> Any:
+        return source if self.targets is None else self.targets[int(identity)]
+
+
+class Fit:
+    """One call of `Pipeline.fit`."""
+
+    def __init__(self, pipeline: Pipeline, folder: Path, options: TrainingOptions, *, quiet: bool) -> None:
+        self.pipeline, self.folder, self.options, self.quiet = pipeline, folder, options, quiet
+        self._stores: dict[str, Store] = {}
+
+    # ---- embeddings
+
+    def store(self, name: str, modality: str, sources: Sequence[Any] | Store) -> Store:
+        """The store of some sources, embedded once; a given store is checked against the space's encoder."""
+        if isinstance(sources, Store):
+            if sources.modality != modality:
+                raise C3Error(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
+            self.pipeline.check_fingerprint(modality, self.pipeline.space.encoder(modality).fingerprint)
+            self.pipeline.check_fingerprint(modality, sources.fingerprint)
+            return sources
+        if name not in self._stores:
+            if not len(sources):
+                raise C3Error(f"no {modality} items to fit on: the list is empty.")
+            encoder = self.pipeline.encoder(modality)
+            stream = (Source(str(i), source) for i, source in enumerate(sources))
+            self._stores[name] = embed(encoder, stream, self.folder / "embeddings" / name, quiet=self.quiet)
+        return self._stores[name]
+
+    def fit_bridge(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None) -> None:
+        """Statistics of each modality: of `items`, and of the pairs' sources for a modality that `items` lacks."""
+        bridge, target = self.pipeline.bridge, self.pipeline.decoder.modality
+        stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
+        if pairs is not None and pairs.modality not in stores:
+            stores[pairs.modality] = self.store("pairs", pairs.modality, pairs.source)
+        if not stores:
+            raise C3Error("nothing to fit on: give items={modality: sources}, or pairs.")
+        bridge.fit(stores, target=target)
+
+    def extend_bridge(self, items: Mapping[str, Sequence[Any] | Store]) -> None:
+        self.pipeline.bridge.extend({modality: self.store(modality, modality, sources) for modality, sources in items.items()})
+
+    # ---- the decoder
+
+    def train(
+        self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, validation: Sequence[Any] | Pairs | None
+    ) -> dict[str, Any]:
+        """Train the decoder; returns what it was trained on, for the manifest."""
+        decoder, options = self.pipeline.decoder, self.options
+        rows = self._rows(items, pairs, options.validation_share if validation is None else 0.0)
+        held_out = rows if validation is None else self._validation_rows(validation)
+        torch.manual_seed(options.seed)  # the decoder's initial weights, where it makes them in `prepare`
+        reader = decoder.reader()
+        decoder.prepare(self._read(rows, reader))
+        count = rows.count()
+        if not count:
+            raise C3Error("no item is left to train on. Give more items, or a smaller validation_share.")
+        size = min(options.batch_size, count)
+        job = Job(
+            module=decoder,
+            objectives=decoder.objectives(),
+            rows=lambda epoch: rows.training(size, seed=options.seed, epoch=epoch),
+            batch=lambda batch, generator: self._batch(rows.modality, batch, reader, generator),
+            batches_per_epoch=max(1, count // size),
+            validate=self._validator(held_out, reader),
+            after_step=decoder.after_step,
+            label=f"training {decoder.name}",
+        )
+        recipe = {
+            "space": self.pipeline.space.spec,
+            "bridge": self.pipeline.bridge.config(),
+            "decoder": decoder.name,
+            "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
+        }
+        result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
+        figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}
+        means = {modality: len(self._stores[modality]) for modality in items if modality in self._stores}
+        return {**recipe["trained_on"], **figures, "statistics_of": means, "seed": options.seed}  # type: ignore[dict-item]
+
+    def _rows(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, share: float) -> Rows:
+        target = self.pipeline.decoder.modality
+        if pairs is not None:
+            return Rows(self.store("pairs", pairs.modality, pairs.source), pairs.modality, pairs.target, share)
+        if target not in items:
+            raise C3Error(f"the decoder learns from {target}: give items={{{target!r}: …}}, or pairs.")
+        sources = items[target]
+        return Rows(self.store(target, target, sources), target, None if isinstance(sources, Store) else sources, share)
+
+    def _validation_rows(self, validation: Sequence[Any] | Pairs) -> Rows:
+        if isinstance(validation, Pairs):
+            store = self.store("validation", validation.modality, validation.source)
+            return Rows(store, validation.modality, validation.target, 1.0)
+        target = self.pipeline.decoder.modality
+        return Rows(self.store("validation", target, validation), target, validation, 1.0)
+
+    @staticmethod
+    def _read(rows: Rows, reader: Any) -> Iterator[Any]:
+        """The read targets of every row, for `Decoder.prepare`."""
+        for batch in rows.store.batches(4096, columns=("id", "source")):
+            for identity, source in zip(batch.ids, batch.sources, strict=True):
+                item = reader(rows._target(identity, source))
+                if not isinstance(item, BadItem):
+                    yield item
+
+    def _batch(
+        self, modality: str, batch: tuple[Tensor, list[Any]], reader: Any, generator: torch.Generator
+    ) -> tuple[Tensor, Any]:
+        """Conditions and collated targets; a target that cannot be read is left out of its batch."""
+        embeddings, sources = batch
+        read = [reader(source) for source in sources]
+        good = [k for k, item in enumerate(read) if not isinstance(item, BadItem)]
+        if not good:
+            raise C3Error(f"none of a batch's {len(read)} targets could be read: {read[0]}")
+        conditions = self.pipeline.bridge.train_condition(embeddings[good], modality, generator=generator)
+        decoder = self.pipeline.decoder
+        return decoder.check(conditions), decoder.collate([read[k] for k in good])
+
+    def _validator(self, rows: Rows, reader: Any) -> Any:
+        """The mean loss over the held-out rows, with the same noise each time; None when no row is held out."""
+        pieces = [
+            (embeddings[i : i + 128], targets[i : i + 128])
+            for embeddings, targets in rows.validation()
+            for i in range(0, len(targets), 128)
+        ]
+        if not pieces:
+            return None
+
+        def validate() -> float:
+            total = 0.0
+            for number, piece in enumerate(pieces):
+                generator = torch.Generator().manual_seed(seed_of(self.options.seed, number))
+                loss = self.pipeline.decoder.loss(*self._batch(rows.modality, piece, reader, generator))
+                total += float(loss) * len(piece[1])
+            return total / sum(len(targets) for _, targets in pieces)
+
+        return validate

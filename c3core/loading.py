@@ -1,0 +1,94 @@
+"""Loading things by name: spaces, bridges, decoders, towers, tables and pipelines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c3core.errors import C3Error, near
+from c3core.registry import entries, entry
+
+if TYPE_CHECKING:
+    from c3core.contracts import Bridge, Decoder, Space
+    from c3core.pipeline import Pipeline
+    from c3core.sources import Table
+    from c3core.towers import Tower
+
+
+def load_space(name: str, *, device: str = "auto", precision: str = "float32", **options: Any) -> Space:
+    """A space by name ("playground", "clip:ViT-B-32/openai": what stands behind the colon is the plugin's), or a folder that
+    `c3 connect` wrote. Encoders load when first used.
+
+    >>> load_space("playground").modalities
+    ('text', 'image', 'video', 'audio')
+    """
+    if (Path(name) / "space.json").is_file():
+        from c3core.connected import load_connected
+
+        return load_connected(name, device=device, precision=precision, **options)
+    prefix, _, argument = name.partition(":")
+    known = [found.name for found in entries() if found.kind == "space"]
+    if prefix not in known:
+        if Path(name).is_dir():
+            raise C3Error(f"{name} is a folder without a space.json. `c3 connect` writes such a folder.")
+        raise C3Error(f"no space is called {name!r}, and no such folder: {near(prefix, known)}.")
+    space: Space = _call(entry("space", prefix).load(), name, argument, device=device, precision=precision, **options)
+    return space
+
+
+def load_bridge(name: str, **options: Any) -> Bridge:
+    """A bridge by name: a preset of `c3 bridges`, with some of its parts set otherwise, or a plugin's.
+
+    >>> load_bridge("c3", noise_std=0.1).name
+    'c3'
+    """
+    bridge: Bridge = _call(entry("bridge", name).load(), f"bridge {name!r}", name, **options)
+    return bridge
+
+
+def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | None = None, **options: Any) -> Decoder:
+    """A decoder by name for the conditions of `space` (or of size `condition_dim`); `options` are the decoder's own."""
+    dim = space.dim if space is not None else condition_dim
+    if dim is None:
+        raise C3Error("a decoder needs the size of its conditions: give space=… or condition_dim=….")
+    decoder: Decoder = _call(entry("decoder", name).load(), f"decoder {name!r}", dim, **options)
+    return decoder
+
+
+def load_tower(name: str, **options: Any) -> Tower:
+    """A tower for `c3 connect` by name; `options` are the tower's own."""
+    tower: Tower = _call(entry("tower", name).load(), f"tower {name!r}", **options)
+    return tower
+
+
+def load_table(name: str, *, root: str | Path | None = None) -> Table:
+    """A table of paired sources: a CSV file, or `plugin:argument` for one that a plugin makes."""
+    from c3core.sources import read_table
+
+    prefix, colon, argument = name.partition(":")
+    if colon and any(found.kind == "table" and found.name == prefix for found in entries()):
+        table: Table = _call(entry("table", prefix).load(), f"table {name!r}", argument)
+        return table
+    return read_table(name, root=root)
+
+
+def load_pipeline(name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None) -> Pipeline:
+    """A pipeline by its folder, or by the name of one that a plugin ships. `space` stands in for the one that it was saved with."""
+    from c3core.pipeline import Pipeline
+
+    if not Path(name).exists() and any(found.kind == "pipeline" and found.name == str(name) for found in entries()):
+        name = entry("pipeline", str(name)).load()()
+    return Pipeline.load(Path(name), device=device, precision=precision, space=space)
+
+
+def _call(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:
+    """Call a plugin's factory; an option that it does not take becomes a `C3Error` with near names."""
+    import inspect
+
+    parameters = inspect.signature(factory).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        named = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_POSITIONAL]
+        for option in options:
+            if option not in named:
+                raise C3Error(f"{what} has no option {option!r}: {near(option, named[len(arguments):])}.")
+    return factory(*arguments, **options)

@@ -1,0 +1,79 @@
+"""`pipeline.json`: what a saved pipeline is, was trained on, and the checksum of each of its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from c3core.errors import C3Error
+from c3core.files import read_json, sha256
+from c3core.validation import checked
+
+PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz"}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SpacePart(_Part):
+    """The space: what `load_space` takes ("space/" for one carried in the folder), its dimension, a fingerprint an encoder."""
+
+    spec: str
+    dim: int
+    fingerprints: dict[str, str]
+
+
+class BridgePart(_Part):
+    name: str
+    config: dict[str, Any]
+
+
+class DecoderPart(_Part):
+    name: str
+    modality: str
+
+
+class Manifest(_Part):
+    """The whole of `pipeline.json`."""
+
+    format: Literal["c3-pipeline-1"] = "c3-pipeline-1"
+    c3core: str
+    space: SpacePart
+    bridge: BridgePart
+    decoder: DecoderPart
+    trained_on: list[dict[str, Any]]
+    licences: dict[str, str]
+    files: dict[str, str]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a pipeline's folder; a `C3Error` says when the folder is none."""
+    if not folder.is_dir():
+        raise C3Error(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
+    if not (folder / "pipeline.json").is_file():
+        raise C3Error(f"{folder} is not a pipeline: it has no pipeline.json. `c3 fit` writes one.")
+    return checked(Manifest, read_json(folder / "pipeline.json"), what=str(folder / "pipeline.json"))
+
+
+def listed_files(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of the pipeline in `folder` (its run's own files are not part of it)."""
+    parts = [folder / "bridge.safetensors", *(folder / "decoder").rglob("*"), *(folder / "space").rglob("*")]
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(parts) if path.is_file()}
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Refuse a folder with a pickle in it, or with a file that is missing, changed or not listed."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICKLES:
+            raise C3Error(f"{path} may hold pickled code, which is never read. Remove it, or save the pipeline again.")
+    found = listed_files(folder)
+    for name, digest in manifest.files.items():
+        if name not in found:
+            raise C3Error(f"{folder / name} is missing. Copy the whole folder again, or train it again.")
+        if found[name] != digest:
+            raise C3Error(f"{folder / name} was changed or truncated: its sha256 is not the one in pipeline.json. Copy it again.")
+    if extra := sorted(set(found) - set(manifest.files)):
+        raise C3Error(f"{folder / extra[0]} does not belong to the pipeline (pipeline.json does not list it). Remove it.")

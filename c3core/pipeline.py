@@ -1,0 +1,234 @@
+"""A pipeline: a space, a bridge and a decoder; fitted, run, saved and loaded as one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from c3core.contracts import BadItem, Bridge, Decoder, Encoder, GenerateOptions, Space
+from c3core.errors import C3Error
+from c3core.files import replacing, write_json
+from c3core.fitting import Fit
+from c3core.loading import load_space
+from c3core.manifest import BridgePart, DecoderPart, Manifest, SpacePart, listed_files, read_manifest, verify
+from c3core.pairs import Pairs
+from c3core.registry import entries, entry
+from c3core.stores import Store
+from c3core.training import TrainingOptions
+from c3core.version import __version__
+
+
+class Pipeline:
+    """A space, a bridge and a decoder.
+
+    >>> import c3core
+    >>> space = c3core.load_space("playground")
+    >>> pipeline = c3core.Pipeline(space, c3core.load_bridge("c3"), c3core.load_decoder("gpt2", space=space, model="fresh"))
+    """
+
+    def __init__(self, space: Space, bridge: Bridge, decoder: Decoder) -> None:
+        if decoder.condition_dim != space.dim:
+            raise C3Error(
+                f"decoder {decoder.name!r} takes conditions of size {decoder.condition_dim}, but space {space.spec!r} has"
+                f" {space.dim} dimensions. Load the decoder with space=space."
+            )
+        self.space, self.bridge, self.decoder = space, bridge, decoder
+        self.trained_on: list[dict[str, Any]] = []
+        self._fingerprints: dict[str, str] = {}  # of the encoders that the bridge was fitted with
+
+    # ---- training
+
+    def fit(
+        self,
+        items: Mapping[str, Sequence[Any] | Store] | None = None,
+        *,
+        pairs: Pairs | None = None,
+        validation: Sequence[Any] | Pairs | None = None,
+        bridge: Literal["fit", "keep"] = "fit",
+        options: TrainingOptions | Mapping[str, Any] | None = None,
+        folder: str | Path | None = None,
+        quiet: bool = False,
+    ) -> Self:
+        """Fit the bridge on uni-modal `items`, then train the decoder; of other modalities than the decoder's only the
+        statistics are used, and no pairing.
+
+        `items` maps a modality to its sources, or to a `Store` of this space's embeddings. With `pairs` the decoder is trained on
+        them instead (supervised). `validation` holds targets (or pairs) for early stopping; otherwise a share is held out.
+        `bridge="keep"` leaves a fitted bridge as it is: fine-tuning. `folder` keeps embeddings, checkpoints and metrics, so that a
+        killed run continues; without it they are temporary.
+        """
+        chosen = TrainingOptions.of(options)
+        with tempfile.TemporaryDirectory() as temporary:
+            run = Fit(self, Path(folder or temporary), chosen, quiet=quiet)
+            if bridge == "fit":
+                run.fit_bridge(items or {}, pairs)
+            elif bridge != "keep":
+                raise C3Error(f'bridge must be "fit" or "keep", not {bridge!r}.')
+            self.trained_on.append(run.train(items or {}, pairs, validation))
+        return self
+
+    def extend(self, items: Mapping[str, Sequence[Any] | Store], *, quiet: bool = True) -> Self:
+        """Add a modality that was not there at training: only its statistics are gathered, the decoder stays as it is."""
+        with tempfile.TemporaryDirectory() as temporary:
+            Fit(self, Path(temporary), TrainingOptions(), quiet=quiet).extend_bridge(items)
+        return self
+
+    # ---- use
+
+    def encoder(self, modality: str) -> Encoder:
+        """The space's encoder of a modality, refused if it is not the one that the bridge was fitted with."""
+        encoder = self.space.encoder(modality)
+        self.check_fingerprint(modality, encoder.fingerprint)
+        return encoder
+
+    def check_fingerprint(self, modality: str, fingerprint: str) -> None:
+        """Refuse embeddings of another encoder than the one that the bridge was fitted with."""
+        known = self._fingerprints.setdefault(modality, fingerprint)
+        if known != fingerprint:
+            raise C3Error(
+                f"these {modality} embeddings come from another encoder (fingerprint {fingerprint[:8]}…) than the pipeline's"
+                f" ({known[:8]}…). Use the space {self.space.spec!r} that it was fitted with."
+            )
+
+    def condition(self, embeddings: Tensor, modality: str) -> Tensor:
+        """(n, dim) unit embeddings to the decoder's conditions, for use."""
+        if not torch.isfinite(embeddings).all():
+            raise C3Error(f"the {modality} embeddings hold NaN or infinite values. Check the encoder, or embed again.")
+        return self.bridge.condition(embeddings, modality)
+
+    def stream(
+        self,
+        sources: Iterable[Any] | Store,
+        *,
+        modality: str | None = None,
+        options: GenerateOptions | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> Iterator[tuple[int, Any]]:
+        """(position, output or `BadItem`) of each source, in order, as batches get done."""
+        chosen, generator = self.decoder.options(options), torch.Generator().manual_seed(seed)
+        self.decoder.eval()
+        for positions, embeddings, bad in self._embeddings(sources, modality, batch_size):
+            condition = self.condition(embeddings, self._modality(sources, modality))
+            outputs = self.decoder.generate(condition, chosen, generator=generator)
+            yield from sorted([*zip(positions, outputs, strict=True), *bad], key=lambda entry: entry[0])
+
+    def _modality(self, sources: Iterable[Any] | Store, modality: str | None) -> str:
+        if modality is None and isinstance(sources, Store):
+            return sources.modality
+        if modality is None:
+            raise C3Error(f"say which modality the sources have: modality=… (one of {', '.join(self.space.modalities)}).")
+        return modality
+
+    def _embeddings(
+        self, sources: Iterable[Any] | Store, modality: str | None, batch_size: int
+    ) -> Iterator[tuple[list[int], Tensor, list[tuple[int, BadItem]]]]:
+        name = self._modality(sources, modality)
+        if isinstance(sources, Store):
+            self.check_fingerprint(name, sources.fingerprint)
+            start = 0
+            for rows in sources.batches(batch_size):
+                yield list(range(start, start + len(rows.embeddings))), rows.embeddings, []
+                start += len(rows.embeddings)
+        else:
+            for batch in self.encoder(name).encode_batches(sources, batch_size=batch_size):
+                yield batch.index, batch.embeddings, batch.bad
+
+    def run(
+        self,
+        sources: Iterable[Any] | Store,
+        *,
+        modality: str | None = None,
+        options: GenerateOptions | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[Any]:
+        """One output a source, in order; a `BadItem` in the place of a source that could not be read."""
+        stream = self.stream(sources, modality=modality, options=options, seed=seed, batch_size=batch_size)
+        return [output for _, output in stream]
+
+    # ---- one folder
+
+    def save(self, folder: str | Path) -> None:
+        """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`."""
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            staged = Path(tempfile.mkdtemp(prefix=".decoder.", dir=folder))
+        except OSError as error:
+            raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
+        try:
+            self.decoder.save(staged)
+            if self.space.folder:
+                _copy_space(self.space.folder, folder / "space")
+            with replacing(folder / "bridge.safetensors") as temporary:
+                # safetensors refuses an empty file for some readers: a bridge without statistics still says so with one tensor
+                save_file(self.bridge.state() or {"empty": torch.zeros(1)}, temporary)
+            shutil.rmtree(folder / "decoder", ignore_errors=True)
+            staged.chmod(0o755)
+            staged.rename(folder / "decoder")
+        except OSError as error:
+            raise C3Error(f"cannot write {folder}: {error.strerror or error}. Free some room or choose another folder.") from error
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+        write_json(folder / "pipeline.json", self._manifest(folder).model_dump(mode="json"))
+
+    def _manifest(self, folder: Path) -> Manifest:
+        loaded = {modality: self.space.encoder(modality) for modality in self._fingerprints}
+        licences = {f"encoder:{modality}": encoder.licence for modality, encoder in loaded.items()}
+        return Manifest(
+            c3core=__version__,
+            space=SpacePart(
+                spec="space/" if self.space.folder else self.space.spec, dim=self.space.dim, fingerprints=self._fingerprints
+            ),
+            bridge=BridgePart(name=self.bridge.name, config=self.bridge.config()),
+            decoder=DecoderPart(name=self.decoder.name, modality=self.decoder.modality),
+            trained_on=self.trained_on,
+            licences=licences | {"decoder": self.decoder.licence},
+            files=listed_files(folder),
+        )
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
+    ) -> Self:
+        """The pipeline that `save` wrote, after its files' checksums were checked. Encoders load when first used."""
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        verify(folder, manifest)
+        if space is None:
+            spec = manifest.space.spec
+            space = load_space(str(folder / "space") if spec == "space/" else spec, device=device, precision=precision)
+        state = load_file(folder / "bridge.safetensors")
+        decoder_class = entry("decoder", manifest.decoder.name).load()
+        pipeline = cls(space, _restore_bridge(manifest.bridge, state), decoder_class.load(folder / "decoder", device=device))
+        pipeline.trained_on = manifest.trained_on
+        pipeline._fingerprints = dict(manifest.space.fingerprints)
+        return pipeline
+
+
+def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:
+    """A plugin's bridge class restores itself; every preset, and a C3Bridge made by hand, is a C3Bridge."""
+    from c3core.bridges import C3Bridge
+
+    known = {found.name for found in entries() if found.kind == "bridge"}
+    factory = entry("bridge", part.name).load() if part.name in known else C3Bridge
+    state.pop("empty", None)
+    bridge: Bridge = getattr(factory, "restore", C3Bridge.restore)(part.config, state)
+    return bridge
+
+
+def _copy_space(source: Path, target: Path) -> None:
+    if source.resolve() == target.resolve():
+        return
+    target.mkdir(exist_ok=True)
+    for path in [source / "space.json", *source.glob("*.safetensors")]:
+        with replacing(target / path.name) as temporary:
+            shutil.copyfile(path, temporary)

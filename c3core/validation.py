@@ -1,0 +1,38 @@
+"""Checking values against a pydantic model, with errors that name the field and offer near names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from c3core.errors import C3Error, near
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Model:
+    """`model` built from `values`; a `C3Error` lists each wrong field.
+
+    >>> class Options(BaseModel):
+    ...     steps: int = 1
+    >>> checked(Options, {"steps": 3}, what="options")
+    Options(steps=3)
+    >>> checked(Options, {"steps": "many"}, what="options")
+    Traceback (most recent call last):
+    ...
+    c3core.errors.C3Error: options: steps: Input should be a valid integer, unable to parse string as an integer
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise C3Error(f"{what}: " + "; ".join(_line(model, problem) for problem in error.errors())) from None
+
+
+def _line(model: type[BaseModel], problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
+        return f"{place}: no such field, {near(place, model.model_fields)}"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

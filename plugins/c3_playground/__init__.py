@@ -1,0 +1,32 @@
+"""The playground: a procedural world of pictures, videos and sounds with sentences about them, and a small space that knows it.
+
+It ships with the package, so that everything runs in minutes and without a download.
+"""
+
+from __future__ import annotations
+
+from c3core.hooks import Register, hookimpl
+
+MODALITIES = ("text", "image", "video", "audio")
+
+
+@hookimpl
+def c3_spaces(register: Register) -> None:
+    register("playground", "c3_playground.space:load", modalities=MODALITIES, summary="a small space of a procedural world")
+
+
+@hookimpl
+def c3_towers(register: Register) -> None:
+    for modality in MODALITIES:
+        factory = f"c3_playground.towers.{modality}:{modality.capitalize()}Tower"
+        register(f"playground-{modality}", factory, modalities=(modality,), summary=f"a small tower for {modality}, trained here")
+
+
+@hookimpl
+def c3_tables(register: Register) -> None:
+    register(
+        "playground",
+        "c3_playground.tables:table",
+        modalities=MODALITIES,
+        summary="pairs of the world: playground:image/train/1000",
+    )

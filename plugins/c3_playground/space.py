@@ -1,0 +1,18 @@
+"""The space that ships with the package. `connect.yaml` beside it is the recipe that made it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from c3core.connected import load_connected
+from c3core.contracts import Space
+from c3core.errors import C3Error
+
+FOLDER = Path(__file__).parent / "weights"
+
+
+def load(argument: str, *, device: str = "auto", precision: str = "float32") -> Space:
+    """The playground space: text, image, video and audio in 128 dimensions."""
+    if argument:
+        raise C3Error(f"the playground space takes no argument, got {argument!r}. Write playground.")
+    return load_connected(FOLDER, device=device, precision=precision, spec="playground")

@@ -1,0 +1,35 @@
+"""A network over a grid: convolutions down to a few cells, then attention between the cells. Pictures, clips and sounds share it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def attention_layers(width: int, layers: int, heads: int = 4) -> nn.TransformerEncoder:
+    """Pre-norm transformer layers over (n, cells, width)."""
+    layer = nn.TransformerEncoderLayer(
+        width, heads, dim_feedforward=2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+
+
+class GridNet(nn.Module):
+    """(n, channels, height, width) to features (n, width): each stage halves the grid, `cells` are left for attention."""
+
+    def __init__(self, channels: int, stages: tuple[int, ...], *, cells: int, layers: int = 2) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        for before, after in zip((channels, *stages), stages, strict=False):
+            blocks += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.GroupNorm(8, after), nn.GELU()]
+        width = stages[-1]
+        blocks += [nn.Conv2d(width, width, 3, padding=1), nn.GELU()]
+        self.stages = nn.Sequential(*blocks)
+        self.places = nn.Parameter(torch.randn(cells, width) * 0.02)
+        self.attention = attention_layers(width, layers)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        grid = self.stages(pictures.contiguous(memory_format=torch.channels_last))  # (n, width, h, w)
+        cells = grid.flatten(2).transpose(1, 2) + self.places  # (n, cells, width)
+        features: Tensor = self.attention(cells).mean(dim=1)
+        return features

@@ -34,7 +34,10 @@ class BadItem:
 
 
 class BadItems(C3Error):
-    """Raised by `Encoder.encode` when sources could not be read. `.bad` lists (position, `BadItem`); `.embeddings` holds the rest."""
+    """Raised by `Encoder.encode` when sources could not be read.
+
+    `.bad` lists (position, `BadItem`); `.embeddings` holds the rest, in order.
+    """
 
     def __init__(self, bad: Sequence[tuple[int, BadItem]], embeddings: Tensor) -> None:
         self.bad, self.embeddings = list(bad), embeddings
@@ -63,8 +66,8 @@ class Reader(ABC):
 class Encoded:
     """One batch of a stream of sources.
 
-    `index` (n,) are the positions of the good sources in the stream, `embeddings` (n, dim) float32 of unit norm, `norms` (n,)
-    float32 the norms before normalising, `bad` the positions of the other sources with their reasons.
+    `index` (n,) are the positions of the good sources in the stream, `embeddings` (n, dim) float32 of unit norm,
+    `norms` (n,) float32 the norms before normalising, `bad` the positions of the other sources with their reasons.
     """
 
     index: list[int]
@@ -91,7 +94,7 @@ class Encoder(ABC):
         """(n, dim) embeddings in the model's own scale, on the model's device, differentiable."""
 
     def embed_items(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        """Unit embeddings (n, dim) and norms (n,), float32 on the CPU, without gradient. An empty batch gives (0, dim)."""
+        """Unit embeddings (n, dim) and norms (n,), float32 on the CPU, without gradient; (0, dim) of an empty batch."""
         if not len(items):
             return torch.zeros(0, self.dim), torch.zeros(0)
         with torch.no_grad():
@@ -103,6 +106,8 @@ class Encoder(ABC):
         """Read, embed and normalise a stream of sources, batch by batch; bad ones are reported beside the good."""
         if isinstance(sources, str):
             raise C3Error("sources must be a list, not one string. Write [source].")
+        if batch_size < 1:
+            raise C3Error(f"batch_size must be at least 1, got {batch_size}.")
         reader, start, stream = self.reader(), 0, iter(sources)
         while chunk := list(islice(stream, batch_size)):
             read = [reader(source) for source in chunk]
@@ -113,7 +118,10 @@ class Encoder(ABC):
             start += len(chunk)
 
     def encode(self, sources: Iterable[Any], *, batch_size: int = 64) -> Tensor:
-        """(n, dim) float32 of unit norm, in the order of the sources. Raises `BadItems` after all were tried if any was bad."""
+        """(n, dim) float32 of unit norm, in the order of the sources.
+
+        Raises `BadItems`, after all were tried, if any was bad.
+        """
         batches = list(self.encode_batches(sources, batch_size=batch_size))
         embeddings = torch.cat([batch.embeddings for batch in batches]) if batches else torch.zeros(0, self.dim)
         bad = [entry for batch in batches for entry in batch.bad]
@@ -123,14 +131,19 @@ class Encoder(ABC):
 
 
 class Space:
-    """Encoders whose embeddings may be compared: a name, a dimension, and one encoder a modality, loaded when first asked for.
+    """Encoders whose embeddings may be compared: a dimension and one encoder a modality, loaded when first asked for.
 
-    `spec` is what `load_space` takes to load it again; `folder` is set for a space that lives in a folder (`c3 connect` wrote it),
-    so that a pipeline can carry it along.
+    `spec` is what `load_space` takes to load it again; `folder` is set for a space that lives in a folder (`c3 connect`
+    wrote it), so that a pipeline can carry it along.
     """
 
     def __init__(
-        self, spec: str, dim: int, encoders: Mapping[str, Encoder | Callable[[], Encoder]], *, folder: Path | None = None
+        self,
+        spec: str,
+        dim: int,
+        encoders: Mapping[str, Encoder | Callable[[], Encoder]],
+        *,
+        folder: Path | None = None,
     ) -> None:
         self.spec, self.dim, self.folder = spec, dim, folder
         self._encoders = dict(encoders)
@@ -156,7 +169,8 @@ class Space:
 class Bridge(ABC):
     """The map from embeddings to conditions: fitted on uni-modal embeddings, different at train and at use.
 
-    What `fit` and `extend` take for each modality: a tensor (n, dim), an iterable of such tensors, a `Store`, or `Moments`.
+    What `fit` and `extend` take for each modality: a tensor (n, dim), an iterable of such tensors, a `Store`, or
+    `Moments`.
     """
 
     name: str
@@ -224,7 +238,9 @@ class Decoder(nn.Module, ABC):
 
     name: ClassVar[str]  # the name that it is registered under
     modality: ClassVar[str]
-    frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: takes the space's own embedding of the target modality
+    frame: ClassVar[Literal["bridge", "native"]] = (
+        "bridge"  # native: takes the target's own embeddings, not bridged ones
+    )
     Options: ClassVar[type[GenerateOptions]] = GenerateOptions
     suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: outputs are printed as lines
     training: bool
@@ -235,8 +251,8 @@ class Decoder(nn.Module, ABC):
     def reader(self) -> Reader:
         """The reader that makes a training target of a source."""
 
-    def prepare(self, targets: Iterable[Any]) -> None:  # noqa: B027  nothing to learn beforehand is a fine default
-        """Called once before training with a stream of read targets: learn a vocabulary, pixel statistics and the like."""
+    def prepare(self, targets: Iterable[Any]) -> None:
+        """Called once before training with a stream of read targets: learn a vocabulary, say. By default nothing."""
 
     @abstractmethod
     def collate(self, targets: Sequence[Any]) -> Any:
@@ -250,8 +266,8 @@ class Decoder(nn.Module, ABC):
         """What training steps: by default one objective over `loss` and every parameter that wants a gradient."""
         return [Objective("loss", [p for p in self.parameters() if p.requires_grad], self.loss)]
 
-    def after_step(self, step: int) -> None:  # noqa: B027  most decoders keep no moving average
-        """Called after each training step: moving averages and the like."""
+    def after_step(self, step: int) -> None:
+        """Called after each training step: moving averages and the like. By default nothing."""
 
     @abstractmethod
     def generate(
@@ -283,11 +299,10 @@ class Decoder(nn.Module, ABC):
         """Conditions on the decoder's device, after a check of their shape and that they are finite."""
         if conditions.ndim != 2 or conditions.shape[1] != self.condition_dim:
             raise C3Error(
-                f"decoder {self.name!r} takes conditions of shape (n, {self.condition_dim}), got {tuple(conditions.shape)}."
-                " Use the space it was trained with."
+                f"decoder {self.name!r} takes conditions of shape (n, {self.condition_dim}),"
+                f" got {tuple(conditions.shape)}. Use the space it was trained with."
             )
         if not torch.isfinite(conditions).all():
             raise C3Error("conditions hold NaN or infinite values. Check the embeddings that they come from.")
         parameter = next(self.parameters(), None)
         return conditions if parameter is None else conditions.to(parameter.device)
-

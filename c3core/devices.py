@@ -12,6 +12,8 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "bf16": torc
 def device_of(name: str | torch.device) -> torch.device:
     """The torch device of a name; "auto" takes an accelerator when there is one.
 
+    A `C3Error` says that no device has this name, or that this machine has none.
+
     >>> device_of("cpu")
     device(type='cpu')
     """
@@ -21,9 +23,15 @@ def device_of(name: str | torch.device) -> torch.device:
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return accelerator if accelerator is not None else torch.device("cpu")
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError:
         raise C3Error(f"no device is called {name!r}. Use auto, cpu, cuda or mps.") from None
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # each backend says in its own way that it is not there
+        why = str(error).splitlines()[0]
+        raise C3Error(f"this machine has no device {name!r} ({why}). Use auto or cpu.") from None
+    return device
 
 
 def precision_of(name: str) -> torch.dtype:

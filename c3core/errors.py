@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class C3Error(Exception):
-    """One or two lines for the user: what is wrong and what to do about it. The command line prints it and exits with 1."""
+    """One or two lines for the user: what is wrong and what to do. The command line prints it and exits with 1."""
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Writing files so that a kill or a full disk in the middle leaves either the old file or the new one, never half of one."""
+"""Writing files so that a kill or a full disk in the middle leaves the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from c3core.errors import C3Error
 
@@ -17,7 +19,8 @@ from c3core.errors import C3Error
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside `path`; when the block ends well, flush it to disk and rename it to `path`.
 
-    An `OSError` on the way (no room, no permission) becomes a `C3Error` that names the file; the temporary is removed.
+    An `OSError` on the way (no room, no permission; safetensors has an error of its own for these) becomes a `C3Error`
+    that names the file; the temporary is removed.
 
     >>> import tempfile, pathlib
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "a.txt"
@@ -35,13 +38,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise C3Error(f"cannot write {path}: {error.strerror or error}. Free some room or choose another folder.") from error
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise C3Error(f"cannot write {path}: {why}. Free some room or choose another folder.") from error
     finally:
-        try:
+        with suppress(OSError):  # a read-only folder: there is no temporary to remove, and the error above says so
             temporary.unlink(missing_ok=True)
-        except OSError:  # a read-only folder: there is no temporary to remove, and the error above says so
-            temporary = path
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -61,7 +63,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise C3Error(f"{path} is missing. Check the folder's name, or make it again.") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, a number of too many digits
         raise C3Error(f"{path} cannot be read as JSON ({error}). It may be truncated: make it again.") from error
 
 

@@ -1,10 +1,10 @@
-"""The hooks of a plugin. A plugin is a module, found through the entry-point group `c3core`, with some of these functions:
+"""The hooks of a plugin: a module that the entry-point group `c3core` names, with some of these functions.
 
     from c3core import hookimpl
 
     @hookimpl
     def c3_spaces(register):
-        register("mine", "my_package.space:load", modalities=("text", "image"), extra="my-package", requires=("my_library",))
+        register("mine", "my_package.space:load", modalities=("text", "image"), requires=("my_library",))
 
 `register` only notes names: the string `module:function` is imported when somebody asks for the thing.
 """
@@ -24,8 +24,9 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 class Register(Protocol):
     """Notes one thing that a plugin brings.
 
-    `factory` is "module:function". `modalities` it deals in. `requires` are the modules that must be importable, and `extra` is
-    what to install when one is not: the name of an extra of c3core for our own plugins, of a package otherwise.
+    `factory` is "module:function". `modalities` are those it deals in. `requires` are the modules that must be
+    importable, and `extra` says what to install when one is not: a package, such as "my-package[gpu]" (in c3core's own
+    plugins the name of an extra). Without it, the package that the plugin came in.
     """
 
     def __call__(
@@ -45,15 +46,15 @@ class Hooks:
 
     @hookspec
     def c3_spaces(self, register: Register) -> None:
-        """Spaces: `factory(argument, *, device, precision, **options) -> Space`; `load_space("name:argument")` calls it."""
+        """Spaces: `factory(argument, *, device, precision, **options)`; `load_space("name:argument")` calls it."""
 
     @hookspec
     def c3_bridges(self, register: Register) -> None:
-        """Bridges: `factory(name, **options) -> Bridge`, with `restore(config, state)` as the class method of its class."""
+        """Bridges: `factory(name, **options) -> Bridge`, whose class has the class method `restore(config, state)`."""
 
     @hookspec
     def c3_decoders(self, register: Register) -> None:
-        """Decoders: "module:Class", a `Decoder`; `load_decoder(name, space=…, **options)` calls `Class(space.dim, **options)`."""
+        """Decoders: "module:Class"; `load_decoder(name, space=…, **options)` calls `Class(space.dim, **options)`."""
 
     @hookspec
     def c3_towers(self, register: Register) -> None:
@@ -65,4 +66,8 @@ class Hooks:
 
     @hookspec
     def c3_pipelines(self, register: Register) -> None:
-        """Pipelines that a package ships: `factory() -> Path` of the folder; `load_pipeline("plugin/name")` finds them."""
+        """Pipelines that a package ships: `factory() -> Path` of the folder; `load_pipeline(name)` finds them."""
+
+    @hookspec
+    def c3_demos(self, register: Register) -> None:
+        """Demonstrations: `factory(*, out, seed)` shows a task at work; `c3 demo --task NAME` calls it."""

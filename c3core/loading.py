@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def load_space(name: str, *, device: str = "auto", precision: str = "float32", **options: Any) -> Space:
-    """A space by name ("playground", "clip:ViT-B-32/openai": what stands behind the colon is the plugin's), or a folder that
-    `c3 connect` wrote. Encoders load when first used.
+    """A space by name, or by the folder that `c3 connect` wrote. Encoders load when first used.
+
+    In "clip:ViT-B-32/openai", what stands behind the colon is the plugin's to read.
 
     >>> load_space("playground").modalities
     ('text', 'image', 'video', 'audio')
@@ -72,8 +73,13 @@ def load_table(name: str, *, root: str | Path | None = None) -> Table:
     return read_table(name, root=root)
 
 
-def load_pipeline(name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None) -> Pipeline:
-    """A pipeline by its folder, or by the name of one that a plugin ships. `space` stands in for the one that it was saved with."""
+def load_pipeline(
+    name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
+) -> Pipeline:
+    """A pipeline by its folder, or by the name of one that a plugin ships.
+
+    `space` stands in for the one that it was saved with.
+    """
     from c3core.pipeline import Pipeline
 
     if not Path(name).exists() and any(found.kind == "pipeline" and found.name == str(name) for found in entries()):
@@ -88,7 +94,8 @@ def _call(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:
     parameters = inspect.signature(factory).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         named = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_POSITIONAL]
+        free = named[len(arguments) :]
         for option in options:
-            if option not in named:
-                raise C3Error(f"{what} has no option {option!r}: {near(option, named[len(arguments):])}.")
+            if option not in free:
+                raise C3Error(f"{what} has no option {option!r}: {near(option, free)}.")
     return factory(*arguments, **options)

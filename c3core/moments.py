@@ -70,9 +70,10 @@ class _Reservoir:
 
     def offer(self, rows: Tensor) -> None:
         if self.generator is None:
-            # The first row goes into the seed, so that processes with the same seed do not draw the same keys.
-            first = zlib.crc32(rows[0].to(torch.float64).numpy().tobytes())
-            self.generator = torch.Generator().manual_seed(self.seed * 2**32 + first)
+            # The first row goes into the seed, so that processes with the same seed do not draw the same keys. Hashed
+            # together: of a seed, torch's CPU generator heeds 32 bits only.
+            start = str(self.seed).encode() + rows[0].to(torch.float64).numpy().tobytes()
+            self.generator = torch.Generator().manual_seed(zlib.crc32(start))
         keys = torch.rand(len(rows), dtype=torch.float64, generator=self.generator)
         full = len(self.keys) == self.size
         chosen = (keys < self.keys[-1]).nonzero().squeeze(1) if full else torch.arange(len(keys))
@@ -123,20 +124,20 @@ class Moments:
         self.dim, self.needs, self.fingerprint = dim, frozenset(needs), fingerprint
         for need in sorted(self.needs - NEEDS):
             raise C3Error(f"moments cannot gather {need!r}: {near(need, NEEDS)}")
-        if dim < 1 or sample_size < 1 or not 0 <= seed < 2**31:
-            raise C3Error("moments need a dimension and a sample size of at least 1, and a seed from 0 to 2**31 - 1.")
+        if dim < 1 or sample_size < 1 or not 0 <= seed < 2**63:
+            raise C3Error("moments need a dimension and a sample size of at least 1, and a seed from 0 to 2**63 - 1.")
         self._scatter = _Scatter(dim, 2 if "covariance" in self.needs else 1 if "variance" in self.needs else 0)
         self._norms = _Scatter(1, 0)
         self._reservoir = _Reservoir(dim, sample_size, seed) if "sample" in self.needs else None
 
     @classmethod
     def of(
-        cls, embeddings: Any, needs: Iterable[str] = NEEDS, *, sample_size: int = SAMPLE_SIZE, seed: int = 0
+        cls, embeddings: Any, needs: Iterable[str] = NEEDS, *, sample_size: int | None = None, seed: int = 0
     ) -> Moments:
         """The moments of a tensor or array (n, d), an iterable of such, an object with `.moments(needs)`, or `Moments`.
 
-        `Moments`, and what `.moments` returns, are handed back as they are, with their own sample size; a `C3Error`
-        says so if they lack one of `needs`.
+        `Moments`, and what `.moments` returns, are handed back as they are; a `C3Error` says so if they lack one of
+        `needs`, or if their sample is smaller than the `sample_size` asked for.
 
         >>> Moments.of(torch.ones(5, 2), needs={"mean"}).count
         5
@@ -147,6 +148,8 @@ class Moments:
         if isinstance(embeddings, Moments):
             if missing := needs - embeddings.needs - {"mean"} - embeddings._implied:
                 raise C3Error(f"these moments lack {', '.join(sorted(missing))}. Gather with needs={sorted(needs)}.")
+            if "sample" in needs and (held := len(embeddings.sample)) < min(sample_size or 0, embeddings.count):
+                raise C3Error(f"a sample of {sample_size} rows is wanted, these moments hold {held}. Ask for {held}.")
             return embeddings
         if isinstance(embeddings, Tensor) or hasattr(embeddings, "__array__"):
             embeddings = [embeddings]
@@ -157,7 +160,7 @@ class Moments:
         for item in embeddings:
             batch = _rows(item)
             if moments is None:
-                moments = cls(batch.shape[1], needs, sample_size=sample_size, seed=seed)
+                moments = cls(batch.shape[1], needs, sample_size=sample_size or SAMPLE_SIZE, seed=seed)
             moments.update(batch)
         if moments is None:
             raise C3Error("no embeddings were given: an iterable without a batch has no dimension.")

@@ -23,17 +23,20 @@ KINDS = {
     "tower": "c3_towers",
     "table": "c3_tables",
     "pipeline": "c3_pipelines",
+    "demo": "c3_demos",
 }
+OWN = "c3core"  # the distribution that the core and its own plugins come in
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that a plugin registered."""
+    """One thing that a plugin registered. `package` is the installed distribution that the plugin came in."""
 
     kind: str
     name: str
     factory: str
     plugin: str
+    package: str
     modalities: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     extra: str | None = None
@@ -42,48 +45,92 @@ class Entry:
     @property
     def missing(self) -> list[str]:
         """The required modules that cannot be imported, looked up without importing any."""
-        return [module for module in self.requires if find_spec(module.split(".")[0]) is None]
+        return [module for module in self.requires if not _importable(module.split(".")[0])]
+
+    @property
+    def install(self) -> str:
+        """What `pip install` takes to bring what is missing."""
+        if self.package == OWN:
+            return f'"{OWN}[{self.extra}]"' if self.extra else OWN
+        return self.extra or self.package
 
     def load(self) -> Any:
         """Import the factory; a missing extra answers with its install line."""
         if missing := self.missing:
-            install = f'"c3core[{self.extra}]"' if self.plugin.startswith("c3_") else str(self.extra or self.plugin)
-            raise C3Error(f"{self.kind} {self.name!r} needs {', '.join(missing)}. Install it: pip install {install}")
+            needs = f"{self.kind} {self.name!r} needs {', '.join(missing)}"
+            raise C3Error(f"{needs}. Install it: pip install {self.install}")
         module, _, attribute = self.factory.partition(":")
-        return getattr(import_module(module), attribute)
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise C3Error(
+                f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded: {error}."
+                f" Install it again or mend it: pip install {self.install}"
+            ) from error
 
 
-def _plugin_manager() -> pluggy.PluginManager:
-    """Load each entry point in its own try: a plugin that fails to import is named in a warning and harms nothing else."""
-    manager = pluggy.PluginManager(GROUP)
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # made by hand and put into sys.modules: it has no spec, and importing it works
+        return True
+
+
+def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
+    """Load each entry point in its own try: a plugin that fails to import is named in a warning and harms nothing else.
+
+    Also gives the package of each plugin. Our own come first, so that no other plugin can take their names.
+    """
+    manager, packages = pluggy.PluginManager(GROUP), dict[str, str]()
     manager.add_hookspecs(Hooks)
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (_package(point) != OWN, point.name)):
         try:
             manager.register(point.load(), name=point.name)
-        except Exception as error:  # whatever a stranger's module raises
-            _warn(point, error)
-    return manager
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises
+            _warn(f"plugin {point.name!r} ({point.value}) was left out", error)
+        else:
+            packages[point.name] = _package(point)
+    known = set(KINDS.values())
+    for hook, caller in vars(manager.hook).items():
+        if hook not in known:
+            names = ", ".join(repr(implementation.plugin_name) for implementation in caller.get_hookimpls())
+            _warn(f"plugin {names}: no hook is called {hook!r}, {near(hook, known)}")
+    return manager, packages
 
 
-def _warn(point: EntryPoint, error: Exception) -> None:
-    warnings.warn(f"plugin {point.name!r} ({point.value}) was left out: {type(error).__name__}: {error}", stacklevel=4)
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module.split(".")[0]
+
+
+def _warn(message: str, error: BaseException | None = None) -> None:
+    warnings.warn(message if error is None else f"{message}: {type(error).__name__}: {error}", stacklevel=2)
 
 
 @cache
 def entries() -> tuple[Entry, ...]:
     """Everything that the installed plugins register, by kind and name. Collected once; imports no model library."""
-    manager, found = _plugin_manager(), dict[tuple[str, str], Entry]()
+    (manager, packages), found = _plugin_manager(), dict[tuple[str, str], Entry]()
     for kind, hook in KINDS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
+            plugin = implementation.plugin_name
+            if plugin not in packages:  # its module was refused, after some of its hooks were noted
+                continue
+            brought = dict[tuple[str, str], Entry]()
             try:
-                implementation.function(register=_register(kind, implementation.plugin_name, found))
-            except Exception as error:  # a plugin whose hook fails must not take the others along
-                message = f"plugin {implementation.plugin_name!r} was left out of {hook}: {type(error).__name__}: {error}"
-                warnings.warn(message, stacklevel=2)
+                implementation.function(register=_register(kind, plugin, packages[plugin], brought))
+            except (Exception, SystemExit) as error:  # a plugin whose hook fails must not take the others along
+                _warn(f"plugin {plugin!r} was left out of {hook}", error)
+                continue
+            for key, entry in brought.items():
+                if key in found:
+                    taken = f"plugin {found[key].plugin!r} has one of that name"
+                    _warn(f"plugin {plugin!r}: {kind} {entry.name!r} was left out, {taken}")
+                else:
+                    found[key] = entry
     return tuple(sorted(found.values(), key=lambda entry: (list(KINDS).index(entry.kind), entry.name)))
 
 
-def _register(kind: str, plugin: str, found: dict[tuple[str, str], Entry]) -> Callable[..., None]:
+def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str], Entry]) -> Callable[..., None]:
     def register(
         name: str,
         factory: str,
@@ -96,8 +143,9 @@ def _register(kind: str, plugin: str, found: dict[tuple[str, str], Entry]) -> Ca
         if ":" not in factory:
             raise C3Error(f"the factory of {name!r} must be a string 'module:function', got {factory!r}")
         if (kind, name) in found:
-            raise C3Error(f"{kind} {name!r} is registered already, by plugin {found[kind, name].plugin!r}")
-        found[kind, name] = Entry(kind, name, factory, plugin, tuple(modalities), tuple(requires), extra, summary)
+            raise C3Error(f"it registers the {kind} {name!r} twice")
+        needs = tuple(requires)
+        found[kind, name] = Entry(kind, name, factory, plugin, package, tuple(modalities), needs, extra, summary)
 
     return register
 

@@ -6,7 +6,7 @@ import csv
 import glob
 import os
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,15 +26,28 @@ SAME_AS_TEXT = ("caption", "captions")  # names that tables in the wild give to 
 class Source:
     """One thing to read.
 
-    `id` says where it was named (`photos/a.jpg`, `captions.txt:7`); `source` is what a reader takes: a path, a sentence,
-    or in Python anything else that the reader knows.
+    `id` says where it was named (`photos/a.jpg`, `captions.txt:7`); `source` is what a reader takes: a path, a
+    sentence, or in Python anything else that the reader knows.
     """
 
     id: str
     source: Any
 
 
-def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool = False) -> Iterator[Source]:
+class Sources(Iterator[Source]):
+    """A stream of sources that can tell, by going through its inputs once more, how many it has in all."""
+
+    def __init__(self, open_stream: Callable[[], Iterator[Source]]) -> None:
+        self._open, self._stream = open_stream, open_stream()
+
+    def __next__(self) -> Source:
+        return next(self._stream)
+
+    def total(self) -> int:
+        return sum(1 for _ in self._open())
+
+
+def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool = False) -> Sources:
     """The sources that `inputs` name, in order: files, folders (every file below, sorted, hidden ones passed over),
     globs (sorted), a `.txt` of one item a line, `table.csv:column`.
 
@@ -56,7 +69,7 @@ def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool 
     for name in inputs:
         if next(_named(name, root, text), None) is None:
             raise C3Error(f"{name} holds no items. Leave it out, or fill it.")
-    return chain.from_iterable(_named(name, root, text) for name in inputs)
+    return Sources(lambda: chain.from_iterable(_named(name, root, text) for name in inputs))
 
 
 def _named(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
@@ -259,9 +272,7 @@ def _decoded(name: str) -> Iterator[tuple[int, str]]:
             for number, raw in enumerate(iter(partial(handle.readline, LONGEST_LINE), b""), start=1):
                 line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
                 if len(raw) == LONGEST_LINE:
-                    raise C3Error(
-                        f"{name}: line {number} is longer than {LONGEST_LINE >> 20} MB. Is it a list of items?"
-                    )
+                    raise C3Error(f"{name}: line {number} is longer than {LONGEST_LINE >> 20} MB. Is it a list?")
                 if b"\0" in line:
                     raise C3Error(f"{name}: line {number} holds a NUL byte: it is no plain text. Save it as UTF-8.")
                 yield number, line.decode()

@@ -25,8 +25,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022  the order of use
-    "C3Bridge", "NoCollapse", "Mean", "MeanStd", "Memory", "Shift", "NoCorrupt", "Gaussian", "Span", "Covariance", "Lafite",
-    "NoRescale", "Unit", "Native", "list_presets", "preset",
+    "C3Bridge", "NoCollapse", "Mean", "MeanStd", "Memory", "Shift", "NoCorrupt", "Gaussian", "Span", "Covariance",
+    "Lafite", "NoRescale", "Unit", "Native", "list_presets", "preset",
 ]  # fmt: skip
 
 

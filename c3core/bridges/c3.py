@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from c3core.bridges.collapse import COLLAPSES, Collapse, Mean
+from c3core.bridges.collapse import COLLAPSES, Collapse, Mean, Memory
 from c3core.bridges.corrupt import CORRUPTS, Corrupt, Gaussian
 from c3core.bridges.parts import made
 from c3core.bridges.rescale import RESCALES, Native, Rescale, Unit
@@ -37,9 +37,9 @@ class C3Bridge(Bridge):
 
     train: rescale(corrupt(collapse(e)))    use: rescale(collapse(e))
 
-    Each part is an object (`Mean()`), its kind ("mean") or its config ({"kind": "gaussian", "std": 0.1}). What must be gathered
-    (`needs`) follows from the parts; a bridge that needs nothing takes any modality, fitted or not. Conditions keep the dtype and
-    the device of the embeddings, which are never changed.
+    Each part is an object (`Mean()`), its kind ("mean") or its config ({"kind": "gaussian", "std": 0.1}). What must
+    be gathered (`needs`) follows from the parts; a bridge that needs nothing takes any modality, fitted or not.
+    Conditions keep the dtype and the device of the embeddings, which are never changed.
 
     >>> bridge = C3Bridge(collapse="mean", corrupt="none", rescale="none")
     >>> bridge = bridge.fit({"text": torch.tensor([[1.0, 0.0], [3.0, 0.0]]), "image": torch.tensor([[0.0, 5.0]])})
@@ -76,19 +76,22 @@ class C3Bridge(Bridge):
     def modalities(self) -> tuple[str, ...]:
         return self._statistics.modalities
 
+    def __repr__(self) -> str:
+        return f"C3Bridge({self.collapse}, {self.corrupt}, {self.rescale}, name={self.name!r})"
+
     def fit(self, embeddings: Mapping[str, Any], *, target: str | None = None) -> Self:
         """Gather what each modality needs, in one pass over each; what was fitted before is forgotten.
 
-        `embeddings` maps a modality to a tensor (n, d), an iterable of tensors, a store or `Moments`. `target` is the modality
-        that the decoder is trained on; with one modality it need not be said. Raises `C3Error` if a part needs the target and
-        it is missing, or if the embeddings are of different dimensions, empty, NaN or infinite.
+        `embeddings` maps a modality to a tensor (n, d), an iterable of tensors, a store or `Moments`. `target` is the
+        modality that the decoder is trained on; with one modality it need not be said. Raises `C3Error` if a part
+        needs the target and it is missing, or if the embeddings are of different dimensions, empty, NaN or infinite.
         """
         if target is None and len(embeddings) == 1:
             (target,) = embeddings
         read = self.collapse.of_target | self.corrupt.of_target | self.rescale.of_target
         if read and (target is None or target not in embeddings):
-            which = "its target=…" if target is None else f"embeddings of its target, {target!r}"
-            raise C3Error(f"bridge {self.name!r} needs {which}: it reads the {', '.join(sorted(read))} of what the decoder learns from.")
+            which = f"embeddings of {target!r}, its target" if target else "target=…, what the decoder learns from"
+            raise C3Error(f"bridge {self.name!r} needs {which}: it reads the target's {', '.join(sorted(read))}.")
         fitted = Statistics(target)
         fingerprints = self._gather(embeddings, fitted)
         self._statistics, self.fingerprints = fitted, fingerprints
@@ -107,14 +110,15 @@ class C3Bridge(Bridge):
     def _gather(self, embeddings: Mapping[str, Any], statistics: Statistics) -> dict[str, str]:
         """Add each modality to `statistics`; returns the fingerprints that came along."""
         gathered: dict[str, Moments | None] = {}
-        size = getattr(self.collapse, "size", SAMPLE_SIZE)
+        size = self.collapse.size if isinstance(self.collapse, Memory) else SAMPLE_SIZE
         for modality, given in embeddings.items():
+            wanted = statistics.wanted(modality, self.needs)
             try:
-                gathered[modality] = Moments.of(given, self.needs, sample_size=size) if self.needs else None
+                gathered[modality] = Moments.of(given, wanted, sample_size=size) if wanted else None
             except C3Error as error:
                 raise C3Error(f"{modality}: {error}") from None
         for modality, moments in gathered.items():
-            statistics.add(modality, moments, self.needs)
+            statistics.add(modality, moments, self.needs, sample_size=size)
         sources = {modality: gathered[modality] or given for modality, given in embeddings.items()}
         prints = {modality: getattr(source, "fingerprint", None) for modality, source in sources.items()}
         return {modality: mark for modality, mark in prints.items() if mark is not None}
@@ -140,20 +144,21 @@ class C3Bridge(Bridge):
         return e if e.dtype == torch.float64 else e.float()
 
     def check_fingerprint(self, modality: str, fingerprint: str) -> None:
-        """Refuse embeddings of another encoder than the one that the bridge was fitted with, where it knows that one."""
+        """Refuse embeddings of another encoder than the one that the bridge was fitted with, if it knows that one."""
         known = self.fingerprints.get(modality, fingerprint)
         if known != fingerprint:
             raise C3Error(
-                f"these {modality} embeddings come from another encoder (fingerprint {fingerprint[:8]}…) than the bridge's"
-                f" ({known[:8]}…). Encode with the one that it was fitted with, or fit it again."
+                f"these {modality} embeddings come from another encoder (fingerprint {fingerprint[:8]}…) than the"
+                f" bridge's ({known[:8]}…). Encode with the one that it was fitted with, or fit it again."
             )
 
     def native(self) -> C3Bridge:
         """This bridge for a decoder of frame "native", which takes the target's embeddings as its encoder gives them.
 
-        The collapse is expressed in the target's frame (`mean` becomes `shift`, `mean_std` adds the target's mean), and the
-        condition gets the mean raw norm of the target's encoder. What was fitted is carried over; as it may not suffice (a
-        bridge that needed nothing gathered nothing), ask for it before fitting. Asking twice changes nothing.
+        The collapse is expressed in the target's frame (`mean` becomes `shift`, `mean_std` adds the target's mean),
+        and the condition gets the mean raw norm of the target's encoder. What was fitted is carried over; as it may
+        not suffice (a bridge that needed nothing gathered nothing), ask for it before fitting. Asking twice changes
+        nothing.
 
         >>> C3Bridge(corrupt="none").native().config()["collapse"]
         {'kind': 'shift'}

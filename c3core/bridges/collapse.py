@@ -26,7 +26,7 @@ class Collapse(Part):
         """(n, d) embeddings of `modality`, collapsed."""
 
     def native(self) -> Collapse:
-        """The same collapse with its results in the target's own frame, for a decoder that takes embeddings as they are."""
+        """The same collapse seen from the target's own frame, for a decoder that takes embeddings as they are."""
         return self
 
 
@@ -56,10 +56,11 @@ class Mean(Collapse):
 
 @dataclass(frozen=True)
 class Shift(Collapse):
-    """e − ē_m + ē_target: mean removal seen from the target's frame, where the target's own embeddings stay as they are.
+    """e − ē_m + ē_target: mean removal seen from the target's frame, where the target's own embeddings stay as they
+    are.
 
-    CapDec's centre offset and CLOSE's mean shift are this map seen from the other side: they carry the target's embeddings
-    into the source's frame while training.
+    CapDec's centre offset and CLOSE's mean shift are this map seen from the other side: they carry the target's
+    embeddings into the source's frame while training.
     """
 
     kind: ClassVar[str] = "shift"
@@ -74,8 +75,9 @@ class Shift(Collapse):
 
 @dataclass(frozen=True)
 class MeanStd(Collapse):
-    """(e − ē_m) · σ_target / σ_m, dimension by dimension: mean and spread are aligned (TOMCap, Fonseca et al. 2025, which
-    goes on to add the other modality's mean). `shift` adds ē_target. A dimension that was constant in m is not scaled."""
+    """(e − ē_m) · σ_target / σ_m, dimension by dimension: mean and spread are aligned (TOMCap, Fonseca et al. 2025,
+    which goes on to add the other modality's mean). `shift` adds ē_target. A dimension that was constant in m is not
+    scaled."""
 
     shift: bool = False
 
@@ -86,7 +88,8 @@ class MeanStd(Collapse):
     def __call__(self, e: Tensor, modality: str, statistics: Statistics) -> Tensor:
         centred = e - statistics.like(e, modality, "mean")
         if modality != statistics.target:
-            centred = centred * statistics.derived(e, (modality, "σ_target/σ"), lambda: self._scale(modality, statistics))
+            scale = statistics.derived(e, (modality, "σ_target/σ"), lambda: self._scale(modality, statistics))
+            centred = centred * scale
         return centred + statistics.target_like(e, "mean") if self.shift else centred
 
     @staticmethod
@@ -101,10 +104,11 @@ class MeanStd(Collapse):
 
 @dataclass(frozen=True)
 class Memory(Collapse):
-    """unit(softmax(e Tᵀ / temperature) T) over a memory T of `size` target embeddings; the target itself stays as it is.
+    """unit(softmax(e Tᵀ / temperature) T) over a memory T of `size` target embeddings; the target itself stays as it
+    is.
 
-    DeCap (Li et al. 2023), whose memory holds 500,000 captions and whose temperature is 1/100. The memory is a uniform sample
-    of the target's embeddings; nothing is needed of the other modalities, so that any may come.
+    DeCap (Li et al. 2023), whose memory holds 500,000 captions and whose temperature is 1/100. The memory is a
+    uniform sample of the target's embeddings; nothing is needed of the other modalities, so that any may come.
     """
 
     size: int = 50_000
@@ -115,11 +119,12 @@ class Memory(Collapse):
     of_target: ClassVar[frozenset[str]] = frozenset({"sample"})
 
     def __post_init__(self) -> None:
-        self.require(self.size >= 1, f"size must be at least 1, got {self.size}.")
+        whole = isinstance(self.size, int)
+        self.require(whole and self.size >= 1, f"size must be a whole number of at least 1, got {self.size}.")
         self.require(self.temperature > 0, f"temperature must be above 0, got {self.temperature}.")
 
     def __call__(self, e: Tensor, modality: str, statistics: Statistics) -> Tensor:
-        memory = statistics.target_like(e, "sample")[: self.size]
+        memory = statistics.target_like(e, "sample")
         if modality == statistics.target:
             return e
         pieces = [

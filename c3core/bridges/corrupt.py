@@ -1,7 +1,7 @@
 """Corrupt: noise on collapsed embeddings f (n, d) while training, so that the decoder bears the alignment noise at use.
 
-Noise comes from the given generator alone, drawn on the generator's device in float32: a CPU generator gives the same noise
-whatever the device and dtype of the embeddings.
+Noise comes from the given generator alone, drawn on the generator's device in float32: a CPU generator gives the same
+noise whatever the device and dtype of the embeddings.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Gaussian(_Noise):
 
 @dataclass(frozen=True)
 class Span(_Noise):
-    """f + ε − (ε · ĝ) ĝ: gaussian noise without its component along the gap g between the modality and another (C3 paper,
-    Appendix H and Table 7). With several other modalities the span of all their gaps is removed."""
+    """f + ε − (ε · ĝ) ĝ: gaussian noise without its component along the gap g between the modality and another (C3
+    paper, Appendix H and Table 7). With several other modalities the span of all their gaps is removed."""
 
     kind: ClassVar[str] = "span"
     needs: ClassVar[frozenset[str]] = frozenset({"mean"})
@@ -87,12 +87,14 @@ class Span(_Noise):
                 " Add one: bridge.extend({modality: embeddings})"
             )
         _, length, directions = torch.linalg.svd(torch.stack(others) - own, full_matrices=False)
-        return directions[length > 1e-6 * length.max()]
+        basis: Tensor = directions[length > 1e-6 * length.max()]
+        return basis
 
 
 @dataclass(frozen=True)
 class Covariance(_Noise):
-    """f + ε, ε ~ N(0, Σ · std² d / tr Σ): noise in the shape of the target's covariance Σ, of mean variance std² a dimension.
+    """f + ε, ε ~ N(0, Σ · std² d / tr Σ): noise in the shape of the target's covariance Σ, of mean variance std² a
+    dimension.
 
     After CLOSE (Gu et al. 2023), which takes the covariance of paired differences; that of the target needs no pairs.
     """
@@ -102,24 +104,26 @@ class Covariance(_Noise):
     of_target: ClassVar[frozenset[str]] = frozenset({"covariance"})
 
     def __call__(self, f: Tensor, modality: str, statistics: Statistics, generator: torch.Generator | None) -> Tensor:
-        factor = statistics.derived(f, "covariance factor", lambda: self._factor(statistics.of_target("covariance")))
-        return f + self.std * draw(f, generator) @ factor.T
+        root = statistics.derived(f, "covariance root", lambda: self._root(statistics.of_target("covariance")))
+        return f + self.std * draw(f, generator) @ root
 
     @staticmethod
-    def _factor(covariance: Tensor) -> Tensor:
-        """(d, d) L with L Lᵀ = Σ d / tr Σ, by eigenvectors: Σ may be singular."""
+    def _root(covariance: Tensor) -> Tensor:
+        """(d, d) the symmetric root of Σ d / tr Σ: Σ may be singular, and no sign of an eigenvector matters."""
         values, vectors = torch.linalg.eigh(covariance)
-        if covariance.trace() <= 0:
+        values = values.clamp_min(0)
+        if not values.any():
             raise C3Error("the target's embeddings are all the same: their covariance gives noise no shape.")
-        return vectors * (values.clamp_min(0) / values.clamp_min(0).mean()).sqrt()
+        root: Tensor = (vectors * (values / values.mean()).sqrt()) @ vectors.T
+        return root
 
 
 @dataclass(frozen=True)
 class Lafite(Corrupt):
     """normalise((1 − level) · f + level · ‖f‖ · ε / ‖ε‖), ε ~ N(0, I): a mix with a random direction.
 
-    LAFITE_G (Zhou et al. 2022), with level 0.75 for its language-free model and 0.1 for its text branch. On unit f, as there,
-    ‖f‖ is 1; it keeps the mix the same for embeddings that a collapse has shortened.
+    LAFITE_G (Zhou et al. 2022), with level 0.75 for its language-free model and 0.1 for its text branch. On unit f,
+    as there, ‖f‖ is 1; it keeps the mix the same for embeddings that a collapse has shortened.
     """
 
     level: float = 0.75

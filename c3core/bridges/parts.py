@@ -1,4 +1,5 @@
-"""What the three parts of a bridge have in common: a small frozen dataclass with a kind, its options, and what it needs."""
+"""What the parts of a bridge have in common: each is a small frozen dataclass with a kind, options, and what it
+needs."""
 
 from __future__ import annotations
 
@@ -37,13 +38,13 @@ def made(what: str, value: Kind | str | Mapping[str, Any], kinds: Mapping[str, t
             raise C3Error(f"{value.kind!r} is no {what}. A {what} is one of {', '.join(kinds)}.")
         return value
     options = {"kind": value} if isinstance(value, str) else dict(value)
-    kind = options.pop("kind", None)
+    kind = str(options.pop("kind", None))
     if kind not in kinds:
-        raise C3Error(f"no {what} is called {kind!r}: {near(str(kind), kinds)}.")
+        raise C3Error(f"no {what} is called {kind!r}: {near(kind, kinds)}.")
     known = [option.name for option in fields(kinds[kind])]
     for name, given in options.items():
         if name not in known:
             raise C3Error(f"{what} {kind!r} has no option {name!r}: {near(name, known)}.")
-        if isinstance(given, str):
+        if not isinstance(given, int | float):
             raise C3Error(f"{what} {kind!r}: {name} must be a number, got {given!r}.")
     return kinds[kind](**options)

@@ -1,7 +1,7 @@
 """The named methods of the literature as collapse, corrupt and rescale. Importing this costs no torch.
 
-ē is the mean of the modality at hand, ē_t and σ_t mean and spread of the target (what the decoder is trained on), unit(f) is
-f / ‖f‖. ε stands in a formula for the noise that is added while training, and is absent at use.
+ē is the mean of the modality at hand, ē_t and σ_t mean and spread of the target (what the decoder is trained on),
+unit(f) is f / ‖f‖. ε stands in a formula for the noise that is added while training, and is absent at use.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ _ROWS = (
     ),
     Preset("c3", "unit(e − ē + ε), ε ~ N(0, 0.016 I)", f"{_C3}, C³, COCO code", _MEAN, _gaussian(CAPDEC_STD), _UNIT),
     Preset(
-        "c3_imagebind", "e − ē + ε, ε ~ N(0, 0.1² I)", f"{_C3}, Algorithm 1, ImageBind code", _MEAN, _gaussian(0.1), _NONE
+        "c3_imagebind", "e − ē + ε, ε ~ N(0, 0.1² I)", f"{_C3}, Algorithm 1, ImageBind code",
+        _MEAN, _gaussian(0.1), _NONE,
     ),
     Preset(
         "capdec", "unit(e + ε), ε ~ N(0, 0.016 I)", "Nukrai et al. 2022 (CapDec)", _NONE, _gaussian(CAPDEC_STD), _UNIT
@@ -78,8 +79,8 @@ _ROWS = (
         {"kind": "memory", "size": 50_000, "temperature": 0.01}, _NONE, _UNIT,
     ),
     Preset(
-        "close", "unit(e − ē + ē_t + ε), ε ~ N(0, 0.08² Σ d / tr Σ), Σ the target's covariance", "Gu et al. 2023 (CLOSE)",
-        _SHIFT, {"kind": "covariance", "std": CLOSE_STD}, _UNIT,
+        "close", "unit(e − ē + ē_t + ε), ε ~ N(0, 0.08² Σ d/tr Σ), Σ the target's covariance",
+        "Gu et al. 2023 (CLOSE)", _SHIFT, {"kind": "covariance", "std": CLOSE_STD}, _UNIT,
     ),
     Preset(
         "mean_std", "unit((e − ē) σ_t/σ + ε), ε ~ N(0, 0.016 I)", "Fonseca et al. 2025 (TOMCap)",
@@ -101,9 +102,9 @@ def list_presets() -> list[dict[str, str]]:
 def preset(name: str, **overrides: Any) -> C3Bridge:
     """The bridge of a preset, not fitted yet.
 
-    `overrides`: `noise_std` (standard deviation a dimension, in units of a unit embedding), `noise_level` (LAFITE's mix, 0 to
-    1), `memory_size`, `memory_temperature`, `rescale` ("none", "unit", "native"). An unknown name, and an option that the preset
-    has no part for, is a `C3Error`.
+    `overrides`: `noise_std` (standard deviation a dimension, in units of a unit embedding), `noise_level` (LAFITE's
+    mix, 0 to 1), `memory_size`, `memory_temperature`, `rescale` ("none", "unit", "native"). An unknown name, and an
+    option that the preset has no part for, is a `C3Error`.
 
     >>> preset("c3", noise_std=0.1).corrupt
     Gaussian(std=0.1)
@@ -111,13 +112,16 @@ def preset(name: str, **overrides: Any) -> C3Bridge:
     if name not in PRESETS:
         raise C3Error(f"no bridge is called {name!r}: {near(name, PRESETS)}.")
     row = PRESETS[name]
-    parts = {"collapse": dict(row.collapse), "corrupt": dict(row.corrupt), "rescale": dict(row.rescale)}
+    parts: dict[str, Any] = {"collapse": dict(row.collapse), "corrupt": dict(row.corrupt), "rescale": dict(row.rescale)}
     for option, value in overrides.items():
         if option not in row.options():
             what = "has no part for the option" if option in _OPTIONS else "has no option"
             raise C3Error(f"bridge {name!r} {what} {option!r}: {near(option, row.options())}.")
         part, field = _OPTIONS[option]
-        parts[part][field] = value
+        if option == "rescale":
+            parts[part] = value
+        else:
+            parts[part][field] = value
     from c3core.bridges.c3 import C3Bridge
 
     return C3Bridge(**parts, name=name)

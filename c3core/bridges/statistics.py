@@ -33,16 +33,23 @@ class Statistics:
         held = (value for values in self._known.values() for value in values.values() if value.ndim)
         return next((value.shape[-1] for value in held), None)
 
-    def add(self, modality: str, moments: Moments | None, needs: frozenset[str]) -> None:
-        """Note a modality with what is needed of its moments; None notes the name alone."""
+    def wanted(self, modality: str, needs: frozenset[str]) -> frozenset[str]:
+        """Those of `needs` that must be gathered of this modality."""
+        return needs if modality == self.target else needs - _TARGET_ONLY
+
+    def add(self, modality: str, moments: Moments | None, needs: frozenset[str], *, sample_size: int) -> None:
+        """Note a modality with what is wanted of its moments; None notes the name alone."""
         values: dict[str, Tensor] = {}
         if moments is not None:
             if self.dim not in (None, moments.dim):
                 raise C3Error(
-                    f"the {modality} embeddings have {moments.dim} dimensions, the others {self.dim}. Use encoders of one space."
+                    f"the {modality} embeddings have {moments.dim} dimensions, the others {self.dim}."
+                    " Use encoders of one space."
                 )
-            wanted = {"mean"} | (needs if modality == self.target else needs - _TARGET_ONLY)
-            values = {name: getattr(moments, name).clone() for name in sorted(wanted)}
+            names = {"mean"} | self.wanted(modality, needs)
+            values = {name: getattr(moments, name).clone() for name in sorted(names)}
+            if "sample" in values:
+                values["sample"] = values["sample"][:sample_size].clone()  # in random order: any part is a sample too
             values["norm"] = torch.tensor(moments.mean_norm, dtype=torch.float64)
             values["count"] = torch.tensor(moments.count)
         self._known[modality] = values
@@ -78,7 +85,7 @@ class Statistics:
         return self.derived(e, (None, name), lambda: self.of_target(name))
 
     def derived(self, e: Tensor, key: Any, compute: Callable[[], Tensor]) -> Tensor:
-        """What `compute` makes of the statistics in float64, computed once and kept in the dtype and on the device of `e`."""
+        """What `compute` makes of the statistics in float64, computed once, in the dtype and on the device of `e`."""
         full = (key, e.dtype, e.device)
         if full not in self._derived:
             self._derived[full] = compute().to(e)
@@ -86,7 +93,8 @@ class Statistics:
 
     def state(self) -> dict[str, Tensor]:
         """The statistics by "modality.name"."""
-        return {f"{modality}.{name}": value for modality, values in self._known.items() for name, value in values.items()}
+        known = self._known.items()
+        return {f"{modality}.{name}": value for modality, values in known for name, value in values.items()}
 
     @classmethod
     def restore(cls, target: str | None, modalities: list[str], state: Mapping[str, Tensor]) -> Self:
@@ -96,6 +104,6 @@ class Statistics:
         for key, value in state.items():
             modality, _, name = key.rpartition(".")
             if modality not in statistics._known:
-                raise C3Error(f"the bridge's statistics hold {key!r}, which its config does not list. Save the bridge again.")
+                raise C3Error(f"the bridge's statistics hold {key!r}, which its config does not list. Save it again.")
             statistics._known[modality][name] = value
         return statistics

@@ -70,7 +70,7 @@ def run(
         if json:
             rows.append(row)
         else:
-            print(row["output"] if len(inputs) == 1 and position == 0 and Path(name).is_file() else f"{name}\t{row['output']}", flush=True)
+            print(row["output"] if len(ids) == 1 else f"{name}\t{row['output']}", flush=True)
     if json:
         print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
     report_bad(bad, len(ids))

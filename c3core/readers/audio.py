@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "M
 
 _RATES = (4_000, 384_000)  # Hz; what lies outside comes from a broken head, and would ask for absurd memory
 _CHANNELS = 64
+_ENDLESS = 1 << 40  # bytes
+_GUESSED = 1 << 36  # samples: no file says so many, but the guess about an endless one is beyond
 _BLOCK = 1 << 20  # values a read: a head that lies about the length then costs no memory
 
 
@@ -31,9 +33,9 @@ class AudioReader(Reader):
     -1 to 1: integers are scaled to it, floats are left as they are.
 
     Another rate than `sample_rate` is resampled (librosa with soxr, high quality). A sound that lasts more than
-    `max_seconds` is refused before it is decoded; None sets no limit. A file whose head promises more than it holds is
-    refused, except for WAV and Ogg, where the whole part is what the file is. Making the reader raises `C3Error` when
-    soundfile or librosa is missing.
+    `max_seconds` is refused before it is decoded; None sets no limit. A truncated file is refused, or gives the part
+    that is there (WAV, AIFF, AU, Ogg and MP3 without a length in the head do not promise more). Making the reader
+    raises `C3Error` when soundfile or librosa is missing.
 
     >>> AudioReader(8000).read((np.zeros((2, 16000)), 16000)).shape
     (8000,)
@@ -72,7 +74,7 @@ class AudioReader(Reader):
 
     def _check(self, samples: int, channels: int, rate: float) -> None:
         if not _RATES[0] <= rate <= _RATES[1]:
-            raise C3Error(f"the sound claims {rate} Hz: rates from {_RATES[0]} to {_RATES[1]} Hz can be read")
+            raise C3Error(f"the sound claims {rate:g} Hz: rates from {_RATES[0]} to {_RATES[1]} Hz can be read")
         if not 1 <= channels <= _CHANNELS:
             raise C3Error(f"the sound has {channels} channels: 1 to {_CHANNELS} can be read")
         if samples < 1:
@@ -80,25 +82,36 @@ class AudioReader(Reader):
         if self.max_seconds is not None and samples > self.max_seconds * rate:
             raise C3Error(f"the sound lasts {samples / rate:.1f} s, more than the limit of {self.max_seconds:g} s")
 
-    def _from_file(self, path: str) -> tuple[Wave, int]:
+    def _from_file(self, path: str) -> tuple[Wave, float]:
         """(channels, samples) and the rate."""
         soundfile = _soundfile()
-        # By descriptor: given a name, soundfile would trust a `.raw` ending rather than look inside.
         with open(path, "rb") as handle:
             try:
+                # By descriptor: given a name, soundfile would trust a `.raw` ending rather than look inside.
                 with soundfile.SoundFile(handle.fileno(), closefd=False) as sound:
                     if sound.format not in FORMATS:
                         raise C3Error(f"is a {sound.format} file: {', '.join(FORMATS)} can be read")
-                    self._check(sound.frames, sound.channels, sound.samplerate)
-                    blocks: list[Wave] = []
-                    while len(block := sound.read(_BLOCK // sound.channels, dtype="float32", always_2d=True)):
-                        blocks.append(block)
-                    wave = np.concatenate(blocks).T if blocks else np.zeros((sound.channels, 0), np.float32)
-                    if wave.shape[1] != sound.frames:
-                        raise C3Error(f"the file is truncated or broken: {wave.shape[1]} of {sound.frames} samples")
-                    return wave, int(sound.samplerate)
+                    if sound.format != "MP3":
+                        return self._samples(sound), float(sound.samplerate)
+                with soundfile.SoundFile(_Endless(handle)) as sound:
+                    return self._samples(sound), float(sound.samplerate)
             except soundfile.LibsndfileError as error:
-                raise C3Error(f"is no sound of a known format, or broken: {error.error_string.strip()}") from error
+                why = error.error_string.strip() or "it cannot be decoded"
+                raise C3Error(f"is no sound of a known format, or broken: {why}") from error
+
+    def _samples(self, sound: Any) -> Wave:
+        """(channels, samples), all that the open file holds."""
+        promised = sound.frames if sound.frames < _GUESSED else None
+        self._check(promised or 1, sound.channels, sound.samplerate)
+        blocks: list[Wave] = []
+        held = 0
+        while len(block := sound.read(_BLOCK // sound.channels, dtype="float32", always_2d=True)):
+            blocks.append(block)
+            held += len(block)
+            self._check(held, sound.channels, sound.samplerate)
+        if held != (held if promised is None else promised):
+            raise C3Error(f"the file is truncated or broken: it promises {promised} samples and holds {held}")
+        return np.concatenate(blocks).T if blocks else np.zeros((sound.channels, 0), np.float32)
 
     def _from_array(self, array: npt.NDArray[Any], rate: Any) -> tuple[Wave, float]:
         if array.ndim not in (1, 2) or array.dtype.kind not in "fiu":
@@ -106,12 +119,39 @@ class AudioReader(Reader):
             raise C3Error(f"a sound as an array must be real (samples,) or (channels, samples), got {got}")
         if not isinstance(rate, int | float | np.integer | np.floating):
             raise C3Error(f"the rate of a sound must be a number of Hz, not {type(rate).__name__}")
-        wave = np.atleast_2d(array)
-        self._check(wave.shape[1], wave.shape[0], rate)
+        wave, hertz = np.atleast_2d(array), float(rate)
+        self._check(wave.shape[1], wave.shape[0], hertz)
         if array.dtype.kind == "f":
-            return wave.astype(np.float32), rate
+            return wave.astype(np.float32), hertz
         half = 2.0 ** (8 * array.dtype.itemsize - 1)
-        return (wave / half - (array.dtype.kind == "u")).astype(np.float32), rate
+        return (wave / half - (array.dtype.kind == "u")).astype(np.float32), hertz
+
+
+class _Endless:
+    """A file that claims to have no end.
+
+    Where the head of an MP3 does not say how long it is, libsndfile guesses from the size of the file and stops there,
+    which may be in the middle. A size that cannot be makes the guess one that is never reached.
+    """
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle, self._at = handle, 0
+        self._size = handle.seek(0, os.SEEK_END)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, _ENDLESS)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, count: int) -> bytes:
+        if self._at >= self._size:
+            return b""
+        self._handle.seek(self._at)
+        data = self._handle.read(count)
+        self._at += len(data)
+        return data
 
 
 def _soundfile() -> Any:

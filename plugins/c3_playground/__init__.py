@@ -30,3 +30,15 @@ def c3_tables(register: Register) -> None:
         modalities=MODALITIES,
         summary="pairs of the world: playground:image/train/1000",
     )
+
+
+@hookimpl
+def c3_demos(register: Register) -> None:
+    register(
+        "caption",
+        "c3_playground.demo.caption:demo",
+        modalities=MODALITIES,
+        requires=("transformers", "pycocoevalcap", "matplotlib", "soundfile"),
+        extra="all",
+        summary="captions pictures, sounds and videos after training on sentences alone",
+    )

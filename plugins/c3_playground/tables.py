@@ -18,5 +18,10 @@ def table(argument: str) -> Table:
         items = World().items(modality, split, int(number))
     except ValueError as error:
         raise C3Error(f"a playground table is written playground:image/train/1000, not {argument!r} ({error}).") from None
-    rows = [(item.data, sentence) for item in items for sentence in item.sentences]
-    return Table({modality: [data for data, _ in rows], "text": [sentence for _, sentence in rows]})
+    data = [item.data for item in items]  # one array an item, so that its five rows share it
+    return Table(
+        {
+            modality: [array for array, item in zip(data, items, strict=True) for _ in item.sentences],
+            "text": [sentence for item in items for sentence in item.sentences],
+        }
+    )

@@ -16,8 +16,8 @@ from c3core.towers import Tower
 
 RATE = 16_000  # Hz
 SAMPLES = 2 * RATE
-WINDOW, HOP, MELS = 512, 256, 64
-STEPS = 128  # columns of the picture; 2 s give 125, the rest is silence
+WINDOW, HOP, MELS = 512, 512, 64
+STEPS = 64  # columns of the picture; 2 s give 63, the rest is silence
 
 
 @cache
@@ -33,7 +33,7 @@ def mel_bank() -> Tensor:
 
 
 def log_mel(wave: Tensor) -> Tensor:
-    """float32 (samples,) at 16 kHz to (mels, 128): log power, cut or filled to two seconds."""
+    """float32 (samples,) at 16 kHz to (mels, 64): log power, cut or filled to two seconds."""
     wave = torch.nn.functional.pad(wave[:SAMPLES], (0, max(0, SAMPLES - len(wave))))
     window = torch.hann_window(WINDOW)
     power = torch.stft(wave, WINDOW, HOP, window=window, return_complex=True).abs().square()
@@ -42,11 +42,11 @@ def log_mel(wave: Tensor) -> Tensor:
 
 
 class SoundReader(Reader):
-    """A sound as its log-mel picture (64, 128). Sources: a file, or float samples at 16 kHz."""
+    """A sound as its log-mel picture (64, 64). Sources: a file, or float samples at 16 kHz."""
 
     def read(self, source: Any) -> Tensor:
         if isinstance(source, np.ndarray):
-            wave = np.asarray(source, dtype=np.float32)
+            wave = np.array(source, dtype=np.float32)  # a copy: items of the world are read-only
         else:
             from c3core.readers.audio import AudioReader  # the extra `audio` is needed for files only
 
@@ -61,7 +61,7 @@ class AudioTower(Tower):
 
     modality = "audio"
 
-    def __init__(self, *, stages: Sequence[int] = (32, 64, 96, 128), layers: int = 2) -> None:
+    def __init__(self, *, stages: Sequence[int] = (24, 48, 96, 128), layers: int = 2) -> None:
         super().__init__()
         self.stages, self.layers, self.width = tuple(stages), layers, stages[-1]
         self.net = GridNet(1, self.stages, cells=(MELS >> len(stages)) * (STEPS >> len(stages)), layers=layers)
@@ -70,7 +70,7 @@ class AudioTower(Tower):
         return SoundReader()
 
     def collate(self, items: Sequence[Any]) -> Tensor:
-        """(n, 64, 128)."""
+        """(n, 64, 64)."""
         return torch.stack(list(items))
 
     def forward(self, batch: Tensor) -> Tensor:

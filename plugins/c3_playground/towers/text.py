@@ -25,7 +25,7 @@ class TextTower(Tower):
 
     modality = "text"
 
-    def __init__(self, *, width: int = 128, layers: int = 3, vocabulary: Sequence[str] = ()) -> None:
+    def __init__(self, *, width: int = 128, layers: int = 2, vocabulary: Sequence[str] = ()) -> None:
         super().__init__()
         self.width, self.layers = width, layers
         self.places = nn.Parameter(torch.randn(LONGEST, width) * 0.02)

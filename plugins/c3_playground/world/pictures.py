@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .palette import BACKGROUND_RGB, OBJECT_RGB
-from .scenes import FRAME_SIDE, GAP, PictureScene, Thing, VideoScene, place_centre
+from .scenes import CORNERS, FRAME_SIDE, GAP, PictureScene, Thing, VideoScene, place_centre
 from .shapes import Floats, coverage
 
 Pixels = NDArray[np.uint8]
@@ -98,7 +98,7 @@ def _placements(scene: PictureScene, draws: Floats) -> list[tuple[float, float, 
         moved.append((x, y, radius, angle * ANGLE_JITTER))
     for i, (x1, y1, r1, _) in enumerate(moved):
         for x2, y2, r2, _ in moved[:i]:
-            if (x1 - x2) ** 2 + (y1 - y2) ** 2 < (r1 + r2 + GAP) ** 2:
+            if (x1 - x2) ** 2 + (y1 - y2) ** 2 < ((r1 + r2) * CORNERS + GAP) ** 2:
                 return still
     return moved
 

@@ -17,10 +17,13 @@ from .palette import VISIBLE_COLOURS
 
 FRAME_SIDE = 32
 RADII = {"small": 3.9, "medium": 5.6, "large": 7.6}
-SHRUNKEN_RADIUS, GROWN_RADIUS = 2.8, 7.2
+SHRUNKEN_RADIUS, GROWN_RADIUS = 2.6, 6.4
+# The corners of a shape reach this much further than its radius.
+CORNERS = 1.15
+MOST_TRIES = 12
 # Objects keep this many pixels between them (in clips, where lanes are narrow, less), and MARGIN from the frame.
-GAP = 1.2
-LANE_GAP = 0.6
+GAP = 1.0
+LANE_GAP = 0.3
 MARGIN = 0.8
 
 ROWS = {place: ("top" in place) * -1 + ("bottom" in place) for place in lexicon.PLACES}
@@ -141,7 +144,7 @@ def _apart(first: Thing, second: Thing) -> bool:
         across = 0.0
     if not motions.isdisjoint(VERTICAL):
         along = 0.0
-    return hypot(across, along) >= first.radius + second.radius + (LANE_GAP if first.motion else GAP)
+    return hypot(across, along) >= (first.radius + second.radius) * CORNERS + (LANE_GAP if first.motion else GAP)
 
 
 def _fits(thing: Thing, others: list[Thing]) -> bool:
@@ -153,7 +156,11 @@ def draw_picture(rng: Random) -> PictureScene:
     background = rng.choice(tuple(lexicon.BACKGROUNDS))
     count = rng.choices((1, 2, 3), (15, 50, 35))[0]
     things: list[Thing] = []
+    tries = 0
     while len(things) < count:
+        tries += 1
+        if tries % MOST_TRIES == 0:  # large objects may leave no room for a third
+            things.clear()
         thing = Thing(
             shape=rng.choice(tuple(lexicon.SHAPES)),
             colour=rng.choice(VISIBLE_COLOURS[background]),

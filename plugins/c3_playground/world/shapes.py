@@ -1,7 +1,8 @@
 """Antialiased shapes by signed distance.
 
 A signed distance says how far a point lies outside (positive) or inside (negative) an outline. The formulas are
-Inigo Quilez's (iquilezles.org/articles/distfunctions2d), scaled so that every shape fills about the same disc.
+Inigo Quilez's (iquilezles.org/articles/distfunctions2d), scaled so that every shape fills about the same disc
+and has its centre of mass near the origin.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ def _circle(x: Floats, y: Floats) -> Floats:
 def _box(x: Floats, y: Floats, half_width: float, half_height: float) -> Floats:
     across, along = np.abs(x) - half_width, np.abs(y) - half_height
     outside = np.sqrt(np.maximum(across, 0) ** 2 + np.maximum(along, 0) ** 2)
-    return outside + np.minimum(np.maximum(across, along), 0)
+    distance: Floats = outside + np.minimum(np.maximum(across, along), 0)
+    return distance
 
 
 def _square(x: Floats, y: Floats) -> Floats:
-    return _box(x, y, 0.84, 0.84)
+    return _box(x, y, 0.82, 0.82)
 
 
 def _polygon(x: Floats, y: Floats, corners: list[tuple[float, float]]) -> Floats:
@@ -49,11 +51,11 @@ def _polygon(x: Floats, y: Floats, corners: list[tuple[float, float]]) -> Floats
 
 
 def _triangle(x: Floats, y: Floats) -> Floats:
-    return _polygon(x, y, [(0.0, -1.05), (1.05, 0.8), (-1.05, 0.8)])
+    return _polygon(x, y, [(0.0, -1.12), (1.04, 0.58), (-1.04, 0.58)])
 
 
 _STAR_CORNERS = [
-    (radius * sin(turn * pi / 5), 0.06 - radius * cos(turn * pi / 5)) for turn, radius in enumerate([1.2, 0.46] * 5)
+    (radius * sin(turn * pi / 5), -radius * cos(turn * pi / 5)) for turn, radius in enumerate([1.15, 0.45] * 5)
 ]
 
 
@@ -70,7 +72,7 @@ def _cross(x: Floats, y: Floats) -> Floats:
 
 
 def _diamond(x: Floats, y: Floats) -> Floats:
-    half_width, half_height = 0.68, 1.15
+    half_width, half_height = 0.68, 1.1
     slope = hypot(half_width, half_height)
     return (np.abs(x) * half_height + np.abs(y) * half_width - half_width * half_height) / slope
 
@@ -78,7 +80,7 @@ def _diamond(x: Floats, y: Floats) -> Floats:
 def _heart(x: Floats, y: Floats) -> Floats:
     # The formula's heart has its tip at the origin and its lobes up to about y = 1.1.
     scale = 1.75
-    x, y = np.abs(x) / scale, (0.97 - y) / scale
+    x, y = np.abs(x) / scale, (1.1 - y) / scale
     lobe = np.sqrt((x - 0.25) ** 2 + (y - 0.75) ** 2) - sqrt(0.125)
     half = 0.5 * np.maximum(x + y, 0)
     tip = np.sqrt(np.minimum(x**2 + (y - 1) ** 2, (x - half) ** 2 + (y - half) ** 2)) * np.sign(x - y)

@@ -26,7 +26,7 @@ from .shapes import Floats, coverage
 
 FRAMES = 8
 FRAMES_PER_SECOND = 4
-LANE_JITTER = 0.5  # pixels
+LANE_JITTER = 0.4  # pixels
 SPIN_STEP = np.deg2rad(20.0)  # a frame: under half of the smallest symmetry, a star's 72 degrees
 HOPS = 2
 _BATCH = 32

@@ -73,7 +73,8 @@ class _Renderer:
             while len(self.kept) > 1 and len(self.kept) * batch.nbytes > _KEPT_BYTES:
                 self.kept.popitem(last=False)
         self.kept.move_to_end(number)
-        return self.kept[number][row]
+        data: NDArray[Any] = self.kept[number][row]
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,7 @@ class Item:
 
     @property
     def data(self) -> NDArray[Any]:
-        data: NDArray[Any] = self._renderer[self._position]
-        return data
+        return self._renderer[self._position]
 
 
 class World:

@@ -1,0 +1,87 @@
+"""`c3 connect`, `c3 fit`, `c3 ablate`: training by recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from c3core.cli.inspect import Json
+from c3core.cli.output import print_json, print_table
+from c3core.cli.run import Option
+
+Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
+Out = Annotated[Path, typer.Option(help="Folder to write; the same command again continues a killed run.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
+    """Train a space from pairs: towers and projection heads with a contrastive loss."""
+    from c3core.connect import ConnectRecipe
+    from c3core.connect import connect as work
+    from c3core.recipes import read_recipe
+
+    measured = work(read_recipe(recipe, ConnectRecipe), out, root=recipe.parent, quiet=quiet)
+    if json:
+        print_json(measured)
+    else:
+        print_table([{"pairs": pair, **figures} for pair, figures in measured.items()], ["pairs", *next(iter(measured.values()), {})])
+
+
+def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
+    """Fit a bridge and train a decoder by a recipe, and save the pipeline."""
+    from c3core.experiments import fit as work
+    from c3core.recipes import FitRecipe, read_recipe
+
+    pipeline = work(read_recipe(recipe, FitRecipe), out, root=recipe.parent, quiet=quiet)
+    if json:
+        print_json({"pipeline": str(out), "trained_on": pipeline.trained_on})
+    else:
+        print(f"saved {out}. Use it: c3 run {out} INPUT…")
+
+
+def ablate(
+    recipe: Recipe,
+    table: Annotated[str, typer.Argument(help="A table to score on, as for c3 evaluate.")],
+    out: Out,
+    bridges: Annotated[str, typer.Option(help="Names of bridges, separated by commas.")] = "c1,c2_1,c2_2,c3",
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
+    option: Option = [],  # noqa: B006
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train and score a recipe with several bridges and seeds: one table, mean ± std."""
+    from c3core.errors import C3Error
+    from c3core.experiments import ablate as work
+    from c3core.recipes import FitRecipe, read_recipe
+    from c3core.running import options_of
+
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError:
+        raise C3Error(f"seeds are whole numbers separated by commas, not {seeds!r}.") from None
+    result = work(
+        read_recipe(recipe, FitRecipe),
+        table,
+        out,
+        bridges=bridges.split(","),
+        seeds=numbers,
+        root=recipe.parent,
+        options=options_of(option),
+        quiet=quiet,
+    )
+    if json:
+        print_json(result)
+        return
+    rows = []
+    for row in result["rows"]:
+        cells = {name: value for name, value in row.items() if not isinstance(value, dict)}
+        for name, value in row.items():
+            if isinstance(value, dict):
+                cells[name] = f"{value['mean']:.1f}" + (f" ± {value['std']:.1f}" if value["std"] is not None else "")
+        rows.append(cells)
+    print_table(rows, list(rows[0]))
+
+
+COMMANDS = (connect, fit, ablate)

@@ -1,0 +1,46 @@
+"""Upstream weights that exist only as a torch file, turned into safetensors once; no pickled code is run."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from c3core.errors import C3Error
+from c3core.files import replacing
+
+
+def convert(weights: Path, out: Path) -> int:
+    """Write the tensors of a torch file to safetensors; returns how many. Nested names are joined by dots.
+
+    Read with `weights_only=True`: a file that holds anything but tensors and plain values is refused.
+    """
+    if out.suffix != ".safetensors":
+        raise C3Error(f"the output must end in .safetensors, not {out.name!r}.")
+    if not weights.is_file():
+        raise C3Error(f"no file {weights}. Check its name.")
+    try:
+        loaded = torch.load(weights, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise C3Error(f"{weights} holds no plain weights, or is truncated ({reason[:120]}). It was not run.") from None
+    tensors = dict(_tensors(loaded, ""))
+    if not tensors:
+        raise C3Error(f"{weights} holds no tensors.")
+    with replacing(out) as temporary:
+        save_file(tensors, temporary)
+    return len(tensors)
+
+
+def _tensors(value: Any, prefix: str) -> Any:
+    """(name, tensor) of nested mappings; tensors that share memory are copied, as safetensors wants."""
+    if isinstance(value, Tensor):
+        yield prefix or "tensor", value.detach().clone().contiguous()
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _tensors(entry, f"{prefix}.{key}" if prefix else str(key))

@@ -1,0 +1,197 @@
+"""From sources to a store: read, embed, write shard by shard; the same call again goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import torch
+from torch import Tensor
+
+from c3core.contracts import BadItem, Encoder
+from c3core.errors import C3Error
+from c3core.progress import progress
+from c3core.reading import PATIENCE, Read, read_batches
+from c3core.shards import Bad
+from c3core.sources import Source, Sources
+from c3core.store_writer import ERRORS, SHARD_ROWS, StoreWriter
+from c3core.stores import Store
+
+BROKEN = 32  # items refused in a row that say that the encoder is broken, not the items
+
+
+def embed(
+    encoder: Encoder,
+    sources: Iterable[Source | str],
+    out: str | Path,
+    *,
+    batch_size: int = 64,
+    workers: int = 0,
+    shard_rows: int = SHARD_ROWS,
+    patience: float = PATIENCE,
+    total: int | None = None,
+    quiet: bool = False,
+) -> Store:
+    """Embed a stream of sources into the store `out`, in order, in memory that does not grow with their number.
+
+    Sources are read in `workers` processes (0: in this one), where one that takes longer than `patience` seconds is
+    given up; device and precision are the encoder's. A shard is written every `shard_rows` sources. `total` is for the
+    progress alone. Bad sources stand in the store's `errors()`.
+
+    The same call after a kill goes on with the first source that is not on disk; on a complete store it reads nothing.
+    Raises `C3Error` if no source gave an embedding, if the folder holds other sources or another encoder's store, or if
+    it cannot be written.
+    """
+    writer = StoreWriter(
+        out,
+        space=encoder.space,
+        modality=encoder.modality,
+        dim=encoder.dim,
+        fingerprint=encoder.fingerprint,
+        shard_rows=shard_rows,
+    )
+    if total is None and not quiet:
+        total = _total(sources)
+    stream = (source if isinstance(source, Source) else Source(source, source) for source in sources)
+    mark = _skip(stream, writer)
+    if writer.complete:
+        if next(stream, None) is not None:
+            raise C3Error(f"{out} is a complete store of fewer inputs than these. Choose another folder, or delete it.")
+        return Store.open(out)
+    embedding = _Embedding(encoder, writer)
+    reading = read_batches(encoder.reader(), stream, batch_size=batch_size, workers=workers, patience=patience)
+    try:
+        with (
+            progress(f"embedding {encoder.modality}", total=total, done=writer.resume_at, quiet=quiet) as bar,
+            closing(reading) as batches,
+        ):
+            for read in batches:
+                for source, _ in read:
+                    mark = _checksum(source, mark)
+                embedding.append(read, mark)
+                bar.advance(len(read), **({"bad": writer.bad} if writer.bad else {}))
+    except BaseException as error:
+        writer.flush()  # what is whole is kept, whatever it was that went wrong
+        if isinstance(error, KeyboardInterrupt):
+            kept = f"{writer.rows + writer.bad:,} inputs are in {out}"
+            print(f"interrupted: {kept}. The same command again goes on from there.", file=sys.stderr)
+        raise
+    if not writer.rows:
+        raise _nothing(writer)
+    writer.finish()
+    return Store.open(out)
+
+
+def _total(sources: Iterable[Source | str]) -> int | None:
+    if isinstance(sources, Sources):
+        return sources.total()
+    return len(sources) if isinstance(sources, Sized) else None
+
+
+def _skip(stream: Iterator[Source], writer: StoreWriter) -> int:
+    """Pass over the inputs that are on disk; gives their checksum. A `C3Error` says that they are not these."""
+    mark = count = 0
+    for source in islice(stream, writer.resume_at):
+        mark, count = _checksum(source, mark), count + 1
+    if count < writer.resume_at or (count and str(mark) != writer.resume_mark):
+        raise C3Error(f"{writer.folder} was begun with other inputs than these. Choose another folder, or delete it.")
+    return mark
+
+
+def _checksum(source: Source, before: int) -> int:
+    """A checksum of the sources up to this one. Of an object that shows no bytes only the id counts."""
+    value: Any = source.source
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    mark = crc32(f"{source.id}\0{_text(source)}".encode(errors="backslashreplace"), before)
+    return crc32(value.tobytes(), mark) if hasattr(value, "tobytes") else mark
+
+
+class _Embedding:
+    """Embeds what was read. An item that the encoder refuses is bad; an encoder that refuses many in a row is broken."""
+
+    def __init__(self, encoder: Encoder, writer: StoreWriter) -> None:
+        self.encoder, self.writer = encoder, writer
+        self.refused_in_a_row = 0
+
+    def append(self, read: Read, mark: int) -> None:
+        """Embed a batch and hand it to the writer."""
+        why = {at: item.why for at, (_, item) in enumerate(read) if isinstance(item, BadItem)}
+        good = [at for at in range(len(read)) if at not in why]
+        embeddings, norms, refused = self._embed([read[at][1] for at in good])
+        why |= {good[at]: reason for at, reason in refused.items()}
+        kept = [at for at in range(len(read)) if at not in why]
+        self.writer.append(
+            [read[at][0].id for at in kept],
+            [_text(read[at][0]) for at in kept],
+            embeddings,
+            norms,
+            bad=[Bad(read[at][0].id, _text(read[at][0]), why[at]) for at in sorted(why)],
+            consumed=len(read),
+            mark=str(mark),
+        )
+
+    def _embed(self, items: Sequence[Any]) -> tuple[Tensor, Tensor, dict[int, str]]:
+        """Embeddings and norms of the items that the encoder takes, and why it does not take the others."""
+        try:
+            embeddings, norms = self.encoder.embed_items(items)
+        except torch.OutOfMemoryError as error:
+            raise C3Error(
+                f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again."
+            ) from error
+        except Exception as error:  # whatever a model raises over an odd item
+            if len(items) > 1:
+                return self._one_by_one(items)
+            return torch.zeros(0, self.encoder.dim), torch.zeros(0), {0: self._refused(str(error) or repr(error))}
+        if embeddings.shape != (len(items), self.encoder.dim) or norms.shape != (len(items),):
+            shape, expected = tuple(embeddings.shape), (len(items), self.encoder.dim)
+            raise C3Error(
+                f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is."
+            )
+        finite = torch.isfinite(embeddings).all(dim=-1) & torch.isfinite(norms)
+        kept = finite & (norms > 0)
+        if kept.all():
+            self.refused_in_a_row = 0
+            return embeddings, norms, {}
+        refused = {}
+        for at in range(len(items)):
+            if kept[at]:
+                self.refused_in_a_row = 0
+            else:
+                refused[at] = self._refused("its embedding is zero" if finite[at] else "its embedding is not finite")
+        return embeddings[kept], norms[kept], refused
+
+    def _one_by_one(self, items: Sequence[Any]) -> tuple[Tensor, Tensor, dict[int, str]]:
+        parts = [self._embed([item]) for item in items]
+        refused = {at: part[2][0] for at, part in enumerate(parts) if part[2]}
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), refused
+
+    def _refused(self, why: str) -> str:
+        self.refused_in_a_row += 1
+        if self.refused_in_a_row >= BROKEN:
+            raise C3Error(f"the encoder failed on {BROKEN} items in a row ({why}). Mend it, then run the same again.")
+        return why
+
+
+def _text(source: Source) -> str:
+    """What stands in the store's `source` column."""
+    return str(source.source) if isinstance(source.source, str | Path) else f"<{type(source.source).__name__}>"
+
+
+def _nothing(writer: StoreWriter) -> C3Error:
+    """The error of a run without one embedding; the folder is left as if it had not been begun, but for the reasons."""
+    bad = writer.bad
+    writer.discard()
+    if not bad:
+        return C3Error("there were no inputs to embed. Name at least one.")
+    with open(writer.folder / ERRORS, encoding="utf-8") as lines:
+        first = [json.loads(line) for line in islice(lines, 3)]
+    reasons = "; ".join(f"{entry['source']}: {entry['why']}" for entry in first)
+    more = f" All {bad} stand in {writer.folder / ERRORS}." if bad > len(first) else ""
+    return C3Error(f"none of {bad} inputs could be embedded: {reasons}.{more}")

@@ -1,0 +1,131 @@
+"""Experiments from recipes: fit one pipeline, or ablate bridges over seeds into one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from c3core.bridges.presets import PRESETS
+from c3core.embedding import embed
+from c3core.errors import C3Error
+from c3core.evaluation import evaluate
+from c3core.files import read_json, write_json
+from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table
+from c3core.pipeline import Pipeline
+from c3core.recipes import FitRecipe
+from c3core.registry import entries
+from c3core.sources import Source, expand
+from c3core.stores import Store
+
+METRICS = ("cider", "bleu4", "bleu1", "rouge_l")
+
+
+def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], root: Path) -> list[Any] | Store:
+    """What a recipe's `items` name: a store, a plugin's table, or inputs as `c3 embed` takes them; paths from the recipe's folder."""
+    names = [named] if isinstance(named, str) else list(named)
+    prefix = names[0].partition(":")[0]
+    if len(names) == 1 and (root / names[0] / "store.json").is_file():
+        return Store.open(root / names[0])
+    if any(found.kind == "table" and found.name == prefix for found in entries()):
+        return [source for name in names for source in load_table(name).column(modality)]
+    inputs = [str(root / name) for name in names]
+    return [source.source for source in expand(inputs, text=modality == "text")]
+
+
+def build(recipe: FitRecipe, root: Path) -> Pipeline:
+    """The pipeline of a recipe, not yet trained; or the one that it starts from."""
+    if recipe.start is not None:
+        return load_pipeline(root / recipe.start, device=recipe.device, precision=recipe.precision)
+    assert recipe.space is not None
+    name = str(root / recipe.space) if (root / recipe.space / "space.json").is_file() else recipe.space
+    space = load_space(name, device=recipe.device, precision=recipe.precision)
+    decoder = load_decoder(recipe.decoder.name, space=space, **recipe.decoder.options)
+    return Pipeline(space, load_bridge(recipe.bridge.name, **recipe.bridge.options), decoder)
+
+
+def fit(recipe: FitRecipe, out: Path, *, root: Path, items: Mapping[str, Any] | None = None, quiet: bool = False) -> Pipeline:
+    """Fit a recipe's pipeline and save it to `out`; `out/run` keeps what a killed run continues from."""
+    pipeline = build(recipe, root)
+    given = items or {modality: sources_of(recipe, modality, named, root) for modality, named in recipe.items.items()}
+    validation = None
+    if recipe.validation is not None:
+        validation = sources_of(recipe, pipeline.decoder.modality, recipe.validation, root)
+        if isinstance(validation, Store):
+            raise C3Error("validation must be a list of items, not a store.")
+    pipeline.fit(
+        given,
+        pairs=recipe.pairs.load(root) if recipe.pairs else None,
+        validation=validation,
+        bridge="keep" if recipe.start is not None else "fit",
+        options=recipe.training,
+        folder=out / "run",
+        quiet=quiet,
+    )
+    pipeline.save(out)
+    return pipeline
+
+
+def ablate(
+    recipe: FitRecipe,
+    table: str,
+    out: Path,
+    *,
+    bridges: Sequence[str],
+    seeds: Sequence[int],
+    root: Path,
+    options: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Fit and score the recipe with each bridge and each seed: {"rows": one a bridge, mean and std, "runs": one a run}.
+
+    Embeddings are made once and shared. A run that is done already (its `scores.json` is there) is not done again. Options of the
+    recipe's bridge are passed to each bridge that has them.
+    """
+    if recipe.start is not None:
+        raise C3Error("an ablation trains from scratch: give `space` in the recipe, not `start`.")
+    items = _shared_stores(recipe, out / "embeddings", root, quiet=quiet)
+    runs = []
+    for bridge in bridges:
+        for seed in seeds:
+            folder = out / f"{bridge}-{seed}"
+            if not (folder / "scores.json").exists():
+                one = recipe.model_copy(deep=True)
+                one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
+                one.training.seed = seed
+                pipeline = fit(one, folder, root=root, items=items, quiet=quiet)
+                scores = evaluate(pipeline, load_table(table, root=root), options=options)
+                write_json(folder / "scores.json", {"bridge": bridge, "seed": seed, **scores.to_dict()})
+            runs.append(read_json(folder / "scores.json"))
+    result = {"rows": [_summary(bridge, [run for run in runs if run["bridge"] == bridge]) for bridge in bridges], "runs": runs}
+    write_json(out / "results.json", result)
+    return result
+
+
+def _shared_stores(recipe: FitRecipe, folder: Path, root: Path, *, quiet: bool) -> dict[str, Any]:
+    pipeline_space = build(recipe, root).space
+    stores: dict[str, Any] = {}
+    for modality, named in recipe.items.items():
+        sources = sources_of(recipe, modality, named, root)
+        if not isinstance(sources, Store):
+            stream = (Source(str(i), source) for i, source in enumerate(sources))
+            sources = embed(pipeline_space.encoder(modality), stream, folder / modality, quiet=quiet)
+        stores[modality] = sources
+    return stores
+
+
+def _options_for(bridge: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that this bridge has a part for: a noise level means nothing to C¹."""
+    if bridge not in PRESETS:
+        return dict(options)
+    return {name: value for name, value in options.items() if name in PRESETS[bridge].options()}
+
+
+def _summary(bridge: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"bridge": bridge, "seeds": len(runs)}
+    for metric in METRICS:
+        values = [run[metric] for run in runs if metric in run]
+        if values:
+            row[metric] = {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None}
+    return row

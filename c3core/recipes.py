@@ -1,0 +1,114 @@
+"""Recipes: whole experiments as validated YAML files."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from c3core.errors import C3Error
+from c3core.pairs import Pairs
+from c3core.training import TrainingOptions
+from c3core.validation import checked
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Named(BaseModel):
+    """A thing by name with options of its own: `gpt2`, or `{name: gpt2, prefix_length: 4}`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class PairsRecipe(BaseModel):
+    """Pairs from a table: the column of the sources (named after their modality), that of the targets, and a share of its items.
+
+    With `source` and `target` the same text column, each text goes with another text of the same `item`: WS-ClipCap-Multi.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    table: str
+    source: str
+    target: str
+    item: str | None = None
+    fraction: float = Field(1.0, gt=0, le=1)
+    seed: int = 0
+
+    def load(self, root: Path) -> Pairs:
+        """The pairs; the share is of items (sources), chosen by the seed."""
+        from c3core.loading import load_table
+
+        table = load_table(self.table, root=root)
+        if self.source == self.target:
+            if self.item is None:
+                raise C3Error("pairs of one column with itself need `item`: the column that says which rows belong together.")
+            groups = [texts for _, texts in table.grouped(by=self.item, of=self.source)]
+            couples = [(a, b) for texts in self._share(groups) for a in texts for b in texts if a != b]
+        else:
+            grouped = self._share(table.grouped(by=self.source, of=self.target))
+            couples = [(source, target) for source, targets in grouped for target in targets]
+        return Pairs([a for a, _ in couples], self.source, [b for _, b in couples])
+
+    def _share(self, groups: list[Any]) -> list[Any]:
+        chosen = sorted(random.Random(self.seed).sample(range(len(groups)), max(1, round(self.fraction * len(groups)))))
+        return [groups[k] for k in chosen]
+
+
+class FitRecipe(BaseModel):
+    """The recipe of `c3 fit`: what is fitted on what.
+
+    `items` maps a modality to inputs (as `c3 embed` takes them), a store's folder, or `plugin:argument` for a table that a plugin
+    makes. `start` is a pipeline's folder to fine-tune: then space, bridge and decoder are its own.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    space: str | None = None
+    bridge: Named = Named(name="c3")
+    decoder: Named = Named(name="gpt2")
+    items: dict[str, str | list[str]] = {}
+    pairs: PairsRecipe | None = None
+    validation: str | list[str] | None = None
+    start: str | None = None
+    training: TrainingOptions = TrainingOptions()
+    device: str = "auto"
+    precision: str = "float32"
+
+    @model_validator(mode="after")
+    def _whole(self) -> FitRecipe:
+        if (self.space is None) == (self.start is None):
+            raise ValueError("give either space (a fresh pipeline) or start (one to fine-tune)")
+        if not self.items and self.pairs is None:
+            raise ValueError("give items, or pairs, to train on")
+        return self
+
+
+def read_recipe(path: str | Path, model: type[Model]) -> Model:
+    """A recipe from a YAML file; a `C3Error` names the file, and the field or line that is wrong."""
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise C3Error(f"no recipe at {path}. Check the file's name.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise C3Error(f"{path} cannot be read as text ({error}). A recipe is a YAML file.") from None
+    except yaml.YAMLError as error:
+        raise C3Error(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise C3Error(f"{path} is no recipe: it must hold fields, as in `space: playground`.")
+    return checked(model, values, what=str(path))

@@ -1,0 +1,55 @@
+"""From the words of a command line to what a pipeline takes: its inputs, their modality, the decoder's options."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from c3core.errors import C3Error
+from c3core.sources import expand
+
+if TYPE_CHECKING:
+    from c3core.pipeline import Pipeline
+
+
+def options_of(words: Sequence[str]) -> dict[str, Any]:
+    """`name=value` words as a mapping; values are read as YAML.
+
+    >>> options_of(["num_beams=3", "do_sample=true"])
+    {'num_beams': 3, 'do_sample': True}
+    """
+    options = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise C3Error(f"an option is written name=value, not {word!r}.")
+        options[name] = yaml.safe_load(value)
+    return options
+
+
+def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
+    """The modality of inputs: by the media type of the first file, else the only one that the pipeline leaves.
+
+    Media types and modalities share their names where both are common ones ("image/png"); nothing else is known by name here.
+    """
+    known = pipeline.space.modalities
+    first = Path(inputs[0])
+    if first.is_dir():
+        first = next((path for path in sorted(first.rglob("*")) if path.is_file()), first)
+    guessed = mimetypes.guess_type(first.name)[0] if first.exists() and first.suffix != ".txt" else None
+    if guessed and guessed.split("/")[0] in known:
+        return "video" if guessed == "image/gif" and "video" in known else guessed.split("/")[0]
+    others = [modality for modality in known if modality != pipeline.decoder.modality]
+    if len(others) == 1:
+        return others[0]
+    raise C3Error(f"say which modality the inputs have: --modality {'|'.join(known)}.")
+
+
+def sources_of(inputs: Sequence[str], modality: str, *, root: Path | None = None) -> tuple[list[str], list[Any]]:
+    """The ids and sources that inputs name."""
+    sources = list(expand(inputs, root=root, text=modality == "text"))
+    return [source.id for source in sources], [source.source for source in sources]

@@ -1,0 +1,262 @@
+"""Writing a store: a kill at any moment loses at most the shard in memory, and the same work again goes on after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from c3core.errors import C3Error
+from c3core.files import read_json, replacing, write_json
+from c3core.shards import Bad, Encoding, Span, StoreBatch, read_footer, read_span, shard_name, write_shard
+from c3core.validation import checked
+from c3core.version import __version__
+
+MANIFEST, ERRORS = "store.json", "errors.jsonl"
+LEFT_BEHIND = (".shard-*.tmp.parquet", ".store.*.tmp.json", ".errors.*.tmp.jsonl")  # by a run that was killed
+SHARD_ROWS = 16384  # inputs a shard: 34 MB at 512 dimensions, and what a kill can lose
+UNIT = 1e-3  # how far from one the norm of a unit embedding may be
+
+
+class Manifest(BaseModel):
+    """`store.json`. Its figures are filled in at the end; until then the shards speak for themselves."""
+
+    format: Literal[1] = 1
+    space: str
+    modality: str
+    dim: int
+    fingerprint: str
+    complete: bool = False
+    rows: int = 0
+    bad: int = 0
+    consumed: int = 0
+    mark: str = ""
+    shards: list[int] = []  # rows of each
+    c3core: str = __version__
+
+    @property
+    def encoding(self) -> Encoding:
+        return Encoding(self.space, self.modality, self.dim, self.fingerprint)
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        values = read_json(folder / MANIFEST)
+        return checked(cls, values if isinstance(values, dict) else {}, what=str(folder / MANIFEST))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What one `append` brought."""
+
+    rows: StoreBatch
+    bad: Sequence[Bad]
+    stop: int  # inputs consumed since the beginning
+    mark: str
+
+
+@dataclass(frozen=True)
+class _Written:
+    """The shards on disk, and the one that fills in memory: one object, so that an interrupt sees no half flush."""
+
+    shards: tuple[int, ...] = ()  # rows of each
+    bad: int = 0
+    consumed: int = 0
+    mark: str = ""
+    pieces: list[_Piece] = field(default_factory=list)
+
+
+class StoreWriter:
+    """Writes a store shard by shard.
+
+    `append` what each batch of inputs gave, then `finish`. A folder that holds an unfinished store of the same encoder
+    is continued: `resume_at` inputs are in it already, leave them out. `complete` says that the folder's store is
+    finished: nothing can be appended. Raises `C3Error` for a folder of another encoder's store or of other things.
+
+    >>> import tempfile
+    >>> writer = StoreWriter(tempfile.mkdtemp(), space="s", modality="text", dim=2, fingerprint="f")
+    >>> writer.append(["1"], ["a red cube"], torch.tensor([[0.6, 0.8]]), torch.ones(1))
+    >>> writer.finish()
+    >>> writer.rows, writer.complete
+    (1, True)
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        space: str,
+        modality: str,
+        dim: int,
+        fingerprint: str,
+        shard_rows: int = SHARD_ROWS,
+    ) -> None:
+        if dim < 1 or shard_rows < 1:
+            raise C3Error("a store needs a dimension and shard_rows of at least 1.")
+        self.folder, self.shard_rows = Path(folder), shard_rows
+        self.encoding = Encoding(space, modality, dim, fingerprint)
+        self.complete = False
+        self._written = _Written()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise C3Error(f"{self.folder} is a file. Choose another folder for the store.")
+        for pattern in LEFT_BEHIND:
+            for left in self.folder.glob(pattern):
+                left.unlink(missing_ok=True)
+        if (self.folder / MANIFEST).exists():
+            self._resume()
+        else:
+            self._start()
+        self.resume_at, self.resume_mark = self._written.consumed, self._written.mark
+
+    @property
+    def rows(self) -> int:
+        """Rows so far, in memory or on disk."""
+        return sum(self._written.shards) + sum(len(piece.rows.ids) for piece in self._written.pieces)
+
+    @property
+    def bad(self) -> int:
+        """Bad inputs so far."""
+        return self._written.bad + sum(len(piece.bad) for piece in self._written.pieces)
+
+    def append(
+        self,
+        ids: Sequence[str],
+        sources: Sequence[str],
+        embeddings: Tensor,
+        norms: Tensor,
+        *,
+        bad: Sequence[Bad] = (),
+        consumed: int | None = None,
+        mark: str = "",
+    ) -> None:
+        """Take in the n rows and the bad ones that the next `consumed` inputs gave (by default one input each).
+
+        `embeddings` (n, dim) must be of unit norm, `norms` (n,) are those before normalising. `mark` is a checksum of
+        all inputs so far, which comes back as `resume_mark`. What is refused with a `C3Error` leaves no trace.
+        """
+        if self.complete:
+            raise C3Error(f"{self.folder} already holds a complete store. Choose another folder, or delete it.")
+        rows = StoreBatch(
+            [storable(text) for text in ids],
+            [storable(text) for text in sources],
+            embeddings.detach().to("cpu", torch.float32),
+            norms.detach().to("cpu", torch.float32),
+        )
+        self._refuse_wrong(rows)
+        count = len(rows.ids) + len(bad) if consumed is None else consumed
+        short = [Bad(storable(item.id), storable(item.source)[:500], storable(item.why)[:500]) for item in bad]
+        done = self._written
+        stop = (done.pieces[-1].stop if done.pieces else done.consumed) + count
+        done.pieces.append(_Piece(rows, short, stop, mark))
+        if stop - done.consumed >= self.shard_rows:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is in memory as a shard, even if that makes it a short one."""
+        done = self._written
+        if not done.pieces:
+            return
+        rows = StoreBatch(
+            [text for piece in done.pieces for text in piece.rows.ids],
+            [text for piece in done.pieces for text in piece.rows.sources],
+            torch.cat([piece.rows.embeddings for piece in done.pieces]),
+            torch.cat([piece.rows.norms for piece in done.pieces]),
+        )
+        bad = [item for piece in done.pieces for item in piece.bad]
+        stop, mark = done.pieces[-1].stop, done.pieces[-1].mark
+        path = self.folder / shard_name(len(done.shards))
+        write_shard(path, self.encoding, Span(done.consumed, stop, mark, bad), rows)
+        self._written = _Written((*done.shards, len(rows.ids)), done.bad + len(bad), stop, mark)
+
+    def finish(self) -> None:
+        """Write the rest and mark the store as complete."""
+        self.flush()
+        self._write_errors()
+        done = self._written
+        figures = {"rows": sum(done.shards), "bad": done.bad, "consumed": done.consumed, "mark": done.mark}
+        self._write_manifest(complete=True, shards=done.shards, **figures)
+        self.complete = True
+
+    def discard(self) -> None:
+        """Remove the shards and the manifest, so that the same work starts anew; `errors.jsonl` stays to be read."""
+        self.flush()
+        self._write_errors()
+        for index in reversed(range(len(self._written.shards))):
+            (self.folder / shard_name(index)).unlink()
+        (self.folder / MANIFEST).unlink()
+        self._written = _Written()
+
+    # ---- what is on disk
+
+    def _start(self) -> None:
+        found = sorted(p.name for p in self.folder.iterdir() if p.name != ERRORS) if self.folder.exists() else []
+        if visible := [name for name in found if not name.startswith(".")]:
+            raise C3Error(f"{self.folder} is not empty ({visible[0]}) and holds no store. Choose another folder.")
+        self._write_manifest()
+
+    def _resume(self) -> None:
+        manifest = Manifest.read(self.folder)
+        ours = asdict(self.encoding)
+        differ = [f"{name} {value}" for name, value in asdict(manifest.encoding).items() if value != ours[name]]
+        if differ:
+            raise C3Error(f"{self.folder} is a store of another encoder ({', '.join(differ)}). Choose another folder.")
+        if manifest.complete:
+            self.complete = True
+            self._written = _Written(tuple(manifest.shards), manifest.bad, manifest.consumed, manifest.mark)
+            return
+        shards, bad, last = [], 0, Span(0, 0, "", [])
+        for rows, span in self._spans():
+            shards.append(rows)
+            bad, last = bad + len(span.bad), span
+        self._written = _Written(tuple(shards), bad, last.stop, last.mark)
+
+    def _spans(self) -> Iterator[tuple[int, Span]]:
+        """Rows and span of each shard on disk. Each must begin where the one before ends."""
+        stop = 0
+        for index, path in enumerate(sorted(self.folder.glob("shard-*.parquet"))):
+            if path.name != shard_name(index):
+                raise C3Error(f"{self.folder / shard_name(index)} is missing. Put it back, or make the store again.")
+            footer = read_footer(path)
+            span = read_span(path, footer, self.encoding)
+            if span.start != stop:
+                raise C3Error(f"{path} does not follow the shard before it. Make the store again.")
+            stop = span.stop
+            yield footer.num_rows, span
+
+    def _write_errors(self) -> None:
+        with replacing(self.folder / ERRORS) as temporary, open(temporary, "w", encoding="utf-8") as handle:
+            for _, span in self._spans() if self._written.bad else ():
+                handle.writelines(json.dumps(asdict(bad), ensure_ascii=False) + "\n" for bad in span.bad)
+
+    def _write_manifest(self, **figures: Any) -> None:
+        manifest = Manifest.model_validate({**asdict(self.encoding), **figures})
+        write_json(self.folder / MANIFEST, manifest.model_dump())
+
+    def _refuse_wrong(self, rows: StoreBatch) -> None:
+        count, dim = len(rows.ids), self.encoding.dim
+        if rows.embeddings.shape != (count, dim) or rows.norms.shape != (count,) or len(rows.sources) != count:
+            shapes = f"embeddings {tuple(rows.embeddings.shape)} and norms {tuple(rows.norms.shape)}"
+            expected = f"The store takes n sources, embeddings (n, {dim}) and norms (n,)."
+            raise C3Error(f"{count} ids came with {len(rows.sources)} sources, {shapes}. {expected}")
+        lengths = rows.embeddings.norm(dim=-1)
+        finite = torch.isfinite(lengths) & torch.isfinite(rows.norms)
+        if not finite.all():
+            name = rows.ids[int((~finite).nonzero()[0])]
+            raise C3Error(f"the embedding of {name} holds NaN or infinite values. Leave that item out.")
+        if (off := (lengths - 1).abs() > UNIT).any():
+            at = int(off.nonzero()[0])
+            raise C3Error(f"the embedding of {rows.ids[at]} has norm {lengths[at]:.4g}, not 1. Normalise it first.")
+
+
+def storable(text: str) -> str:
+    """Text that a file can hold: bytes of a file name that are no UTF-8 become `\\udc…` escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace").decode()
+    return text

@@ -1,0 +1,163 @@
+"""The contract of a bridge, as a pytest suite. A plugin's test file subclasses it:
+
+    from c3core.testing.bridges import BridgeContract
+
+    class TestMyBridge(BridgeContract):
+        def make(self):
+            return MyBridge()
+
+Class attributes of `BridgeContract` declare what the bridge can do beyond the contract.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+from zlib import crc32
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from c3core.contracts import Bridge
+from c3core.errors import C3Error
+
+
+def close(actual: Tensor, expected: Tensor) -> None:
+    """Equal but for float32 sums in another order."""
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+class BridgeContract(ABC):
+    """What every bridge must keep. Declare what yours can do by the class attributes."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("text", "image", "audio")  # two to fit on, and one that comes later
+    target: ClassVar[str] = "text"
+    dim: ClassVar[int] = 12
+    any_modality: ClassVar[bool] = False  # it takes embeddings of a modality that it was not fitted on
+
+    @abstractmethod
+    def make(self) -> Bridge:
+        """A bridge that is not fitted yet."""
+
+    def embeddings(self, modality: str, count: int = 40) -> Tensor:
+        """(count, dim) float32 of unit norm, away from the origin in a direction of the modality's own."""
+        generator = torch.Generator().manual_seed(crc32(modality.encode()))
+        centre = 2 * normalize(torch.randn(self.dim, generator=generator), dim=-1)
+        return normalize(centre + torch.randn(count, self.dim, generator=generator) / self.dim**0.5, dim=-1)
+
+    def fitted(self) -> Bridge:
+        """`make()` fitted on the first two modalities."""
+        return self.make().fit({m: self.embeddings(m) for m in self.modalities[:2]}, target=self.target)
+
+    def both(self, bridge: Bridge, e: Tensor, modality: str) -> tuple[Tensor, Tensor]:
+        """The conditions for training, by a fresh generator, and for use."""
+        generator = torch.Generator().manual_seed(0)
+        return bridge.train_condition(e, modality, generator=generator), bridge.condition(e, modality)
+
+    def test_fit_notes_modalities_and_target_and_returns_the_bridge(self) -> None:
+        bridge = self.make()
+        fitted = bridge.fit({m: self.embeddings(m) for m in self.modalities[:2]}, target=self.target)
+        assert fitted is bridge
+        assert bridge.modalities == self.modalities[:2]
+        assert bridge.target == self.target
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+    def test_shape_dtype_and_device_are_kept(self, dtype: torch.dtype) -> None:
+        bridge = self.fitted()
+        for modality in bridge.modalities:
+            e = self.embeddings(modality, 5).to(dtype)
+            for condition in self.both(bridge, e, modality):
+                assert (condition.shape, condition.dtype, condition.device) == (e.shape, dtype, e.device)
+                assert torch.isfinite(condition).all()
+
+    def test_a_batch_equals_its_items_one_by_one_at_use(self) -> None:
+        bridge = self.fitted()
+        for modality in bridge.modalities:
+            e = self.embeddings(modality, 7)
+            alone = torch.cat([bridge.condition(row.unsqueeze(0), modality) for row in e])
+            close(bridge.condition(e, modality), alone)
+
+    def test_the_same_seed_gives_the_same_training_conditions(self) -> None:
+        bridge, e = self.fitted(), self.embeddings(self.target, 9)
+        once, again = (self.both(bridge, e, self.target)[0] for _ in range(2))
+        assert torch.equal(once, again)
+
+    def test_training_draws_from_the_given_generator_alone(self) -> None:
+        bridge, e = self.fitted(), self.embeddings(self.target, 3)
+        before = torch.get_rng_state()
+        bridge.train_condition(e, self.target, generator=torch.Generator().manual_seed(1))
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_use_has_no_randomness(self) -> None:
+        bridge, before = self.fitted(), torch.get_rng_state()
+        for modality in bridge.modalities:
+            e = self.embeddings(modality, 4)
+            assert torch.equal(bridge.condition(e, modality), bridge.condition(e, modality))
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_an_empty_batch_gives_an_empty_batch(self) -> None:
+        bridge = self.fitted()
+        for modality in bridge.modalities:
+            for condition in self.both(bridge, torch.zeros(0, self.dim), modality):
+                assert condition.shape == (0, self.dim)
+
+    def test_embeddings_are_not_changed(self) -> None:
+        bridge = self.fitted()
+        for modality in bridge.modalities:
+            e = self.embeddings(modality, 6)
+            copy = e.clone()
+            self.both(bridge, e, modality)
+            assert torch.equal(e, copy)
+
+    def test_saved_and_loaded_it_is_the_same(self, tmp_path: Path) -> None:
+        bridge = self.fitted()
+        file = tmp_path / "bridge.safetensors"
+        save_file(bridge.state(), file)
+        loaded = type(bridge).restore(json.loads(json.dumps(bridge.config())), load_file(file))
+        assert loaded.config() == bridge.config()
+        assert (loaded.modalities, loaded.target) == (bridge.modalities, bridge.target)
+        for name, value in bridge.state().items():
+            assert torch.equal(loaded.state()[name], value), name
+        for modality in bridge.modalities:
+            e = self.embeddings(modality, 6)
+            for condition, same in zip(self.both(bridge, e, modality), self.both(loaded, e, modality), strict=True):
+                assert torch.equal(condition, same)
+
+    def test_an_unknown_modality_is_refused_or_declared_welcome(self) -> None:
+        bridge, later = self.fitted(), self.modalities[2]
+        e = self.embeddings(later, 3)
+        if self.any_modality:
+            assert bridge.condition(e, later).shape == e.shape
+        else:
+            with pytest.raises(C3Error, match=later):
+                bridge.condition(e, later)
+
+    def test_another_dimension_is_refused_once_the_bridge_has_statistics(self) -> None:
+        bridge = self.fitted()
+        if bridge.state():
+            with pytest.raises(C3Error, match=str(self.dim)):
+                bridge.condition(torch.ones(2, self.dim + 1), self.target)
+
+    def test_extend_adds_a_modality_and_leaves_the_others_as_they_were(self) -> None:
+        bridge, later = self.fitted(), self.modalities[2]
+        before = {m: bridge.condition(self.embeddings(m, 5), m) for m in bridge.modalities}
+        state = {name: value.clone() for name, value in bridge.state().items()}
+        assert bridge.extend({later: self.embeddings(later)}) is bridge
+        assert bridge.modalities == self.modalities[:3]
+        for modality, condition in before.items():
+            assert torch.equal(bridge.condition(self.embeddings(modality, 5), modality), condition)
+        for name, value in state.items():
+            assert torch.equal(bridge.state()[name], value), name
+        assert bridge.condition(self.embeddings(later, 2), later).shape == (2, self.dim)
+
+    def test_fitting_on_batches_equals_fitting_on_one_tensor(self) -> None:
+        whole, pieces = self.fitted(), self.make()
+        pieces.fit({m: iter(torch.split(self.embeddings(m), 7)) for m in self.modalities[:2]}, target=self.target)
+        for modality in whole.modalities:
+            e = self.embeddings(modality, 5)
+            close(pieces.condition(e, modality), whole.condition(e, modality))

@@ -1,0 +1,292 @@
+"""The contract of a decoder, as a pytest suite. A plugin's test file subclasses it:
+
+    from c3core.testing.decoders import DecoderContract
+
+    class TestMine(DecoderContract):
+        plugin = "my_package"
+
+        def make(self):
+            return MyDecoder(8)
+
+        def targets(self):
+            return ["one", "two", "three"]
+
+Class attributes of `DecoderContract` declare what the suite cannot know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from c3core.contracts import BadItem, Decoder
+from c3core.errors import C3Error
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+
+class DecoderContract(ABC):
+    """What every decoder must do. Class attributes declare what the suite cannot know."""
+
+    plugin: ClassVar[str]  # the module that registers the decoder
+    heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers", "torchvision")
+    options: ClassVar[Mapping[str, Any]] = {}  # of `generate`, for an output that is quick
+    sampling: ClassVar[Mapping[str, Any]] = {}  # more options, under which outputs depend on the generator
+    batch_equals_single: ClassVar[bool] = True  # whether an output is the same in a batch and alone, under `options`
+    steps: ClassVar[int] = 30  # of training on one batch, after which outputs tell conditions apart
+    lr: ClassVar[float] = 5e-3
+
+    @abstractmethod
+    def make(self) -> Decoder:
+        """A new, small decoder on the CPU, not prepared."""
+
+    @abstractmethod
+    def targets(self) -> Sequence[Any]:
+        """At least three sources of training targets, no two alike."""
+
+    # ---- parts of the tests
+
+    def read(self, decoder: Decoder) -> list[Any]:
+        items = [decoder.reader()(target) for target in self.targets()]
+        assert not any(isinstance(item, BadItem) for item in items)
+        assert len(items) >= 3
+        return items
+
+    def prepared(self) -> Decoder:
+        torch.manual_seed(0)
+        decoder = self.make()
+        decoder.prepare(iter(self.read(decoder)))
+        return decoder
+
+    def conditions(self, decoder: Decoder, n: int | None = None) -> Tensor:
+        generator = torch.Generator().manual_seed(7)
+        return normalize(torch.randn(n or len(self.targets()), decoder.condition_dim, generator=generator), dim=-1)
+
+    def losses(self, decoder: Decoder, steps: int) -> list[float]:
+        """Train every objective on one batch; the first objective's loss at each step."""
+        objectives = decoder.objectives()
+        optimizers = [torch.optim.AdamW(objective.parameters, lr=self.lr) for objective in objectives]
+        conditions, batch = self.conditions(decoder), decoder.collate(self.read(decoder))
+        decoder.train()
+        firsts = []
+        for step in range(steps):
+            for number, (objective, optimizer) in enumerate(zip(objectives, optimizers, strict=True)):
+                if step % objective.every:
+                    continue
+                optimizer.zero_grad()
+                loss = objective.loss(conditions, batch)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                if number == 0:
+                    firsts.append(float(loss.detach()))
+            decoder.after_step(step)
+        decoder.eval()
+        return firsts
+
+    def same(self, one: Any, other: Any) -> bool:
+        """Whether two outputs are the same: equal; for arrays and tensors, up to the rounding of another batch size."""
+        if hasattr(one, "shape") or isinstance(one, list | tuple):
+            return np.shape(one) == np.shape(other) and bool(np.allclose(one, other, rtol=1e-4, atol=1e-4))
+        return bool(one == other)
+
+    def assert_same(self, outputs: Sequence[Any], others: Sequence[Any]) -> None:
+        assert len(outputs) == len(others)
+        assert [self.same(one, other) for one, other in zip(outputs, others, strict=True)] == [True] * len(outputs)
+
+    def generate(self, decoder: Decoder, conditions: Tensor, *, seed: int = 0, **more: Any) -> list[Any]:
+        generator = torch.Generator().manual_seed(seed)
+        return decoder.generate(conditions, decoder.options({**self.options, **more}), generator=generator)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def trained(cls) -> Decoder:
+        """Shared by the tests of one class, none of which changes it."""
+        suite = cls()
+        decoder = suite.prepared()
+        suite.losses(decoder, suite.steps)
+        return decoder
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def saved(cls, trained: Decoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder: Path = tmp_path_factory.mktemp("decoder")
+        trained.save(folder)
+        return folder
+
+    # ---- training
+
+    def test_declares_what_it_is(self) -> None:
+        decoder = self.make()
+        assert decoder.name
+        assert decoder.modality
+        assert decoder.condition_dim > 0
+        assert decoder.frame in ("bridge", "native")
+        assert decoder.suffix is None or decoder.suffix.startswith(".")
+
+    def test_each_objective_is_a_finite_scalar_with_a_gradient(self) -> None:
+        decoder = self.prepared().train()
+        conditions, batch = self.conditions(decoder), decoder.collate(self.read(decoder))
+        for objective in decoder.objectives():
+            decoder.zero_grad()
+            loss = objective.loss(conditions, batch)
+            assert loss.shape == ()
+            assert torch.isfinite(loss)
+            loss.backward()  # type: ignore[no-untyped-call]
+            gradients = [parameter.grad for parameter in objective.parameters if parameter.grad is not None]
+            assert any(gradient.abs().sum() > 0 for gradient in gradients), objective.name
+            assert all(torch.isfinite(gradient).all() for gradient in gradients), objective.name
+
+    def test_loss_falls_on_one_batch(self) -> None:
+        losses = self.losses(self.prepared(), self.steps)
+        assert min(losses[-3:]) < 0.9 * losses[0]
+
+    # ---- generating
+
+    def test_one_output_a_condition_in_order(self, trained: Decoder) -> None:
+        conditions = self.conditions(trained)
+        outputs = self.generate(trained, conditions)
+        assert len(outputs) == len(conditions)
+        assert not all(self.same(outputs[0], output) for output in outputs), (
+            "every condition gives the same: train longer"
+        )
+        if self.batch_equals_single:
+            backwards = self.generate(trained, conditions.flip(0))
+            self.assert_same(outputs, backwards[::-1])
+
+    def test_batch_equals_one_by_one(self, trained: Decoder) -> None:
+        if not self.batch_equals_single:
+            pytest.skip("outputs of this decoder depend on their batch, as it declares")
+        conditions = self.conditions(trained)
+        singles = [output for row in conditions for output in self.generate(trained, row[None])]
+        self.assert_same(self.generate(trained, conditions), singles)
+
+    def test_draws_come_from_the_generator_alone(self, trained: Decoder) -> None:
+        conditions = self.conditions(trained)
+        first = self.generate(trained, conditions, seed=3, **self.sampling)
+        torch.manual_seed(11)
+        before = torch.get_rng_state()
+        self.assert_same(first, self.generate(trained, conditions, seed=3, **self.sampling))
+        assert torch.equal(before, torch.get_rng_state()), "generating drew from torch's global generator"
+        if self.sampling:
+            other = self.generate(trained, conditions, seed=4, **self.sampling)
+            assert not all(map(self.same, first, other)), "another seed draws the same"
+
+    def test_an_empty_batch_gives_nothing(self, trained: Decoder) -> None:
+        assert self.generate(trained, torch.zeros(0, trained.condition_dim)) == []
+
+    def test_conditions_stay_as_they_are(self, trained: Decoder) -> None:
+        conditions = self.conditions(trained)
+        copy = conditions.clone()
+        self.generate(trained, conditions)
+        trained.loss(conditions, trained.collate(self.read(trained)))
+        assert torch.equal(conditions, copy)
+
+    def test_generating_leaves_the_mode_and_the_weights(self, trained: Decoder) -> None:
+        decoder = self.prepared().train()
+        weights = {name: value.clone() for name, value in decoder.state_dict().items()}
+        modes = [module.training for module in decoder.modules()]
+        self.generate(decoder, self.conditions(decoder))
+        assert [module.training for module in decoder.modules()] == modes
+        assert all(torch.equal(value, weights[name]) for name, value in decoder.state_dict().items())
+
+    # ---- bad input
+
+    @pytest.mark.parametrize("shape", [(2, -1), (2, 1), (0,), (2, 2, 0)], ids=["short", "long", "flat", "cube"])
+    def test_conditions_of_another_shape_are_refused(self, trained: Decoder, shape: tuple[int, ...]) -> None:
+        wrong = torch.zeros(*shape[:-1], trained.condition_dim + shape[-1])
+        with pytest.raises(C3Error, match="shape"):
+            self.generate(trained, wrong)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_conditions_that_are_not_finite_are_refused(self, trained: Decoder, value: float) -> None:
+        conditions = self.conditions(trained)
+        conditions[1, 0] = value
+        with pytest.raises(C3Error, match="NaN or infinite"):
+            self.generate(trained, conditions)
+
+    def test_an_unknown_option_is_refused_with_near_names(self, trained: Decoder) -> None:
+        known = next(iter(trained.Options.model_fields), None)
+        if known is None:
+            with pytest.raises(C3Error, match="zebra"):
+                trained.options({"zebra": 1})
+            return
+        with pytest.raises(C3Error, match=f"did you mean .*{known}"):
+            trained.options({known + "x": 1})
+
+    # ---- files
+
+    def test_load_gives_back_what_was_saved(self, trained: Decoder, saved: Path) -> None:
+        loaded = type(trained).load(saved, device="cpu")
+        assert (loaded.condition_dim, loaded.licence) == (trained.condition_dim, trained.licence)
+        conditions = self.conditions(trained)
+        self.assert_same(self.generate(trained, conditions), self.generate(loaded, conditions))
+        items = self.read(trained)
+        with torch.no_grad():
+            torch.manual_seed(0)
+            loss = trained.loss(conditions, trained.collate(items))
+            torch.manual_seed(0)
+            torch.testing.assert_close(loaded.loss(conditions, loaded.collate(items)), loss)
+
+    def test_a_loaded_decoder_learns_on(self, trained: Decoder, saved: Path) -> None:
+        loaded = type(trained).load(saved, device="cpu")
+        loaded.prepare(iter(self.read(loaded)))
+        wanted = [tuple(parameter.shape) for objective in trained.objectives() for parameter in objective.parameters]
+        found = [tuple(parameter.shape) for objective in loaded.objectives() for parameter in objective.parameters]
+        assert found == wanted
+        assert torch.isfinite(torch.tensor(self.losses(loaded, 2))).all()
+
+    def test_no_pickle_is_written(self, saved: Path) -> None:
+        files = [path for path in saved.rglob("*") if path.is_file()]
+        assert files
+        for path in files:
+            assert path.suffix not in PICKLES, path
+            head = path.read_bytes()[:4]
+            assert head[:1] != b"\x80", f"{path} begins as a pickle does"
+            assert head != b"PK\x03\x04", f"{path} is an archive, as torch.save writes"
+
+    def test_a_missing_or_cut_file_is_refused(self, trained: Decoder, saved: Path) -> None:
+        for path in sorted(saved.rglob("*.safetensors")) + sorted(saved.glob("*.json")):
+            whole = path.read_bytes()
+            try:
+                path.write_bytes(whole[: len(whole) // 2])
+                with pytest.raises(C3Error):
+                    type(trained).load(saved, device="cpu")
+                path.unlink()
+                with pytest.raises(C3Error):
+                    type(trained).load(saved, device="cpu")
+            finally:
+                path.write_bytes(whole)
+        type(trained).load(saved, device="cpu")  # whole again
+
+    # ---- registration
+
+    def test_registering_imports_no_heavy_library(self) -> None:
+        """In a new process: the plugin registers the decoder under its name, and imports nothing that takes seconds."""
+        script = (
+            "import importlib, json, sys\n"
+            "plugin, found = importlib.import_module(sys.argv[1]), []\n"
+            "plugin.c3_decoders(lambda name, factory, **more: found.append([name, factory, *more['modalities']]))\n"
+            "print(json.dumps({'found': found, 'modules': list(sys.modules)}))\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        done = subprocess.run(
+            [sys.executable, "-c", script, self.plugin], env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        decoder = type(self.make())
+        factory = f"{decoder.__module__}:{decoder.__qualname__}"
+        assert [decoder.name, factory, decoder.modality] in answer["found"]
+        assert not set(self.heavy) & set(answer["modules"])

@@ -1,0 +1,163 @@
+"""Language models with their tokenizers: from scratch, from the hub, from a folder, from a GGUF file."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from c3_gpt2.licence import UNKNOWN, first_line, licence_of
+from c3_gpt2.settings import Settings
+from c3_gpt2.tokens import train_tokenizer
+from c3core.errors import C3Error
+from c3core.files import replacing
+
+
+@dataclass
+class Language:
+    """A causal language model of transformers with its tokenizer, float32, and the licence of its weights."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    licence: str = UNKNOWN
+
+    def __post_init__(self) -> None:
+        config = self.model.config
+        end = self.tokenizer.eos_token_id
+        if end is None:
+            end = config.eos_token_id[0] if isinstance(config.eos_token_id, list) else config.eos_token_id
+        if end is None:
+            raise C3Error(
+                "the language model's tokenizer has no end-of-text token. Set its eos_token and save it again."
+            )
+        self.end: int = end
+        self.width: int = self.model.get_input_embeddings().weight.shape[1]
+        self.positions: int | None = getattr(config, "max_position_embeddings", None)
+        rows = self.model.get_input_embeddings().weight.shape[0]
+        if len(self.tokenizer) > rows:
+            raise C3Error(f"the tokenizer has {len(self.tokenizer)} tokens, but the language model only {rows}.")
+        if "logits_to_keep" not in inspect.signature(self.model.forward).parameters:
+            raise C3Error(f"{type(self.model).__name__} cannot be trained here. Choose a decoder-only language model.")
+        # A model may bring its own habits of sampling: how to generate is the caller's to say.
+        self.model.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=end)
+
+
+def fresh(sentences: Iterable[str], settings: Settings) -> Language:
+    """A new GPT-2 of the settings' size, with a subword tokenizer learned from a stream of sentences."""
+    seen = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal seen
+        for sentence in sentences:
+            seen += 1
+            yield sentence
+
+    tokenizer = train_tokenizer(counted(), settings.vocabulary)
+    if not seen:
+        raise C3Error("a fresh language model learns its words from the sentences, and there are none. Give some.")
+    end = tokenizer.eos_token_id
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=settings.prefix_length + max(settings.max_tokens, 128),
+        n_embd=settings.width,
+        n_layer=settings.layers,
+        n_head=settings.heads,
+        bos_token_id=end,
+        eos_token_id=end,
+        **dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), settings.dropout or 0.0),
+    )
+    return Language(GPT2LMHeadModel(config), tokenizer, licence="own")
+
+
+def pretrained(name: str) -> Language:
+    """The language model of a hub name, a folder in transformers' format, or a GGUF file, unpacked to float32.
+
+    Raises `C3Error` where it cannot be loaded, where weights are missing, or where there are only pickled weights.
+    """
+    path = Path(name)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise C3Error(f"{name} is missing. Check the file's name.")
+        from transformers import GgufConfig
+
+        extra = {"gguf_file": path.name, "quantization_config": GgufConfig(dequantize=True)}
+        return _load(str(path.parent), name, licence_of(name), extra)
+    if path.is_dir():
+        return from_folder(path, licence_of(name))
+    licence = licence_of(name)  # asks the hub, which fails at once where loading would try for a minute
+    return _load(name, name, licence, {})
+
+
+def from_folder(folder: Path, licence: str) -> Language:
+    """The language model of a folder in transformers' format. Raises `C3Error` as `pretrained` does."""
+    if not (folder / "config.json").is_file():
+        raise C3Error(
+            f"{folder} is no language model's folder: it lacks config.json. Check its name, or save it again."
+        )
+    return _load(str(folder), str(folder), licence, {})
+
+
+def _load(source: str, name: str, licence: str, extra: Mapping[str, Any]) -> Language:
+    try:
+        with _without_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(source, **{k: v for k, v in extra.items() if k == "gguf_file"})
+            model, report = AutoModelForCausalLM.from_pretrained(
+                source, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **extra
+            )
+    except Exception as error:  # transformers raises whatever its parts raise on a broken or foreign folder
+        raise C3Error(
+            f"cannot load the language model {name!r}: {first_line(error)}\n"
+            "Give a folder in transformers' format with safetensors weights, a .gguf file, or a hub name."
+        ) from error
+    lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if lacking:
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        raise C3Error(
+            f"{name!r} is no whole causal language model: it lacks the weights {', '.join(lacking[:3])}{more}."
+        )
+    return Language(model, tokenizer, licence)
+
+
+def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Save in transformers' format (safetensors). `weights` stand in for the model's own state."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".model.", dir=folder) as staged, _without_progress_bars():
+        language.model.save_pretrained(staged, state_dict=None if weights is None else dict(weights))
+        language.tokenizer.save_pretrained(staged)
+        written = sorted(path.name for path in Path(staged).iterdir())
+        for name in written:
+            with replacing(folder / name) as temporary:
+                os.replace(Path(staged) / name, temporary)
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in written:
+            path.unlink()  # of an earlier save: a shard or a template that is no longer there
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Loading and saving are quick; the bars of transformers would mix with the project's own display."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

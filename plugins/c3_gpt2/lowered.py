@@ -1,0 +1,31 @@
+"""Generating in bfloat16 from weights that are kept in float32."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Lowered:
+    """A copy of a model with its weights in bfloat16, made again when the weights have changed.
+
+    Autocast would turn every weight again for every token. Buffers stay as they are: rotary frequencies suffer from it.
+    """
+
+    def __init__(self) -> None:
+        self._copy: Any = None
+        self._made_of: list[tuple[int, int]] = []
+
+    def of(self, model: nn.Module) -> Any:
+        """`model` in bfloat16, in eval mode."""
+        state = [(parameter.data_ptr(), parameter._version) for parameter in model.parameters()]
+        if self._copy is None or state != self._made_of:
+            weights = {
+                id(parameter): nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
+                for parameter in model.parameters()
+            }
+            self._copy, self._made_of = deepcopy(model, weights).eval(), state
+        return self._copy

@@ -1,0 +1,52 @@
+"""What a caption decoder is made of."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FRESH = "fresh"
+FRESH_ONLY = ("layers", "heads", "width", "vocabulary")
+
+
+class Settings(BaseModel):
+    """Options of `CaptionDecoder`; unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(
+        "gpt2",
+        min_length=1,
+        description='a causal language model: a hub name, a local folder, a .gguf file, or "fresh" for a new GPT-2',
+    )
+    mapping: Literal["linear", "mlp", "transformer"] = "mlp"
+    mapping_layers: int = Field(8, ge=1, description="of the transformer mapping")
+    prefix_length: int = Field(10, ge=1, description="tokens that a condition is mapped to")
+    train: Literal["all", "mapping", "lora"] = "all"
+    lora_rank: int = Field(8, ge=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    max_tokens: int = Field(64, ge=1, description="longer training sentences are cut")
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="of the language model; None: its own, and 0 for a fresh one"
+    )
+
+    layers: int = Field(4, ge=1, description="of a fresh model")
+    heads: int = Field(4, ge=1, description="of a fresh model")
+    width: int = Field(256, ge=1, description="of a fresh model")
+    vocabulary: int = Field(
+        4000, ge=257, description="of a fresh model: most subwords; 256 bytes and the end are always in it"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.model != FRESH:
+            for name in FRESH_ONLY:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f'{name} is for model="fresh"; {self.model!r} brings its own')
+            return self
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        if self.train != "all":
+            raise ValueError(f'train="{self.train}" needs a pretrained model; a fresh one must learn all of it')
+        return self

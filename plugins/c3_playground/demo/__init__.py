@@ -1,0 +1,1 @@
+"""`c3 demo`: the method at work on the playground."""

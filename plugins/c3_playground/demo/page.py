@@ -1,0 +1,94 @@
+"""The demo's page: one HTML file with its media inside, which opens without a server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from c3_playground.world import Item, accuracy
+from c3_playground.world.export import write_gif, write_mp4, write_png, write_wav
+from c3core.files import write_text
+
+if TYPE_CHECKING:
+    from c3_playground.demo.caption import Shown
+
+FIGURES = {"cider": "CIDEr", "bleu4": "BLEU-4", "factor_accuracy": "factors %"}
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c1e21;background:#fff}
+h1{font-size:1.7rem;margin-bottom:.2rem}h2{margin-top:2.4rem}p.lead{color:#555;margin-top:0}
+table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ddd}
+th:first-child,td:first-child{text-align:left}tr.best td{font-weight:600}
+.items{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1rem}
+.item{border:1px solid #ddd;border-radius:8px;padding:.8rem}
+.item img,.item video{width:128px;height:128px;image-rendering:pixelated;display:block;border-radius:4px}
+.item audio{width:100%}dl{margin:.6rem 0 0;font-size:.9rem}dt{float:left;clear:left;width:2.6rem;font-weight:600}
+dd{margin:0 0 .2rem 2.8rem}dd.truth{color:#0a7f3f}dd small{color:#888}
+.plots img{max-width:100%}@media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}
+p.lead,dd small{color:#aaa}th,td,.item{border-color:#444}dd.truth{color:#5fd08f}.plots img{background:#fff}}
+"""
+
+
+def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int, methods: Mapping[str, str], shown: Shown) -> None:
+    """Write `index.html`: the table, the gallery with players, the geometry plots."""
+    modalities = list(tested)
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>c3core demo</title><style>{STYLE}</style>",
+        "<h1>Captions without paired data</h1>",
+        "<p class=lead>A captioner that was trained on sentences alone captions pictures, videos and sounds that it never saw.</p>",
+        _table(modalities, methods, shown.rows),
+    ]
+    for modality in modalities:
+        parts.append(f"<h2>{modality.capitalize()}</h2><div class=items>")
+        for number, item in enumerate(tested[modality][:shown_items]):
+            captions = {method: shown.captions[modality][method][number] for method in methods}
+            parts.append(_item(item, methods, captions))
+        parts.append("</div>")
+    parts.append("<h2>Geometry</h2><p>The gap between each modality's embeddings and those of its sentences, as measured.</p>")
+    for modality in modalities:
+        for plot in sorted((out / "geometry" / modality).glob("*.png")):
+            parts.append(f"<h3>{modality}</h3><div class=plots><img alt='{modality} {plot.stem}' src='{_uri(plot, 'image/png')}'></div>")
+    write_text(out / "index.html", "\n".join(parts))
+
+
+def _table(modalities: Sequence[str], methods: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
+    head = "".join(f"<th>{modality} {name}</th>" for modality in modalities for name in FIGURES.values())
+    body = []
+    for method, symbol in methods.items():
+        found = {row["modality"]: row for row in rows if row["method"] == method}
+        cells = "".join(f"<td>{found[modality][key]:.1f}</td>" for modality in modalities for key in FIGURES)
+        body.append(f"<tr{' class=best' if method == 'c3' else ''}><td>{symbol}</td>{cells}</tr>")
+    return f"<table><tr><th>method</th>{head}</tr>{''.join(body)}</table>"
+
+
+def _item(item: Item, methods: Mapping[str, str], captions: Mapping[str, str]) -> str:
+    lines = [f"<dt>truth</dt><dd class=truth>{escape(item.sentences[0])}</dd>"]
+    for method, symbol in methods.items():
+        right = f"<small>{100 * accuracy(captions[method], item.scene):.0f} %</small>"
+        lines.append(f"<dt>{symbol}</dt><dd>{escape(captions[method])} {right}</dd>")
+    return f"<div class=item>{_player(item)}<dl>{''.join(lines)}</dl></div>"
+
+
+def _player(item: Item) -> str:
+    with TemporaryDirectory() as temporary:
+        path = Path(temporary) / "item"
+        if item.modality == "image":
+            write_png(path.with_suffix(".png"), item.data)
+            return f"<img alt='{item.id}' src='{_uri(path.with_suffix('.png'), 'image/png')}'>"
+        if item.modality == "audio":
+            write_wav(path.with_suffix(".wav"), item.data)
+            return f"<audio controls src='{_uri(path.with_suffix('.wav'), 'audio/wav')}'></audio>"
+        if find_spec("av") is None:  # no player without PyAV: a GIF plays by itself
+            write_gif(path.with_suffix(".gif"), item.data)
+            return f"<img alt='{item.id}' src='{_uri(path.with_suffix('.gif'), 'image/gif')}'>"
+        write_mp4(path.with_suffix(".mp4"), item.data)
+        return f"<video controls loop muted autoplay playsinline src='{_uri(path.with_suffix('.mp4'), 'video/mp4')}'></video>"
+
+
+def _uri(path: Path, media: str) -> str:
+    return f"data:{media};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,59 @@
+"""Devices and precisions by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from c3core.devices import PRECISIONS, device_of, precision_of
+from c3core.errors import C3Error
+
+
+def test_cpu_is_always_there():
+    assert device_of("cpu") == torch.device("cpu")
+    assert device_of("cpu:0") == torch.device("cpu:0")
+
+
+def test_a_device_stays_itself():
+    device = torch.device("meta")
+    assert device_of(device) is device
+
+
+def test_auto_is_a_device_that_works():
+    found = device_of("auto")
+    assert (found.type == "cpu") == (torch.accelerator.current_accelerator(check_available=True) is None)
+    assert torch.ones(2, device=found).sum().item() == 2
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cpu cpu", "cuda:-1"])
+def test_an_unknown_name_says_which_there_are(name):
+    with pytest.raises(C3Error, match=r"no device is called .*Use auto, cpu, cuda or mps"):
+        device_of(name)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:99", "mps", "xpu"])
+def test_a_device_that_is_not_here_is_one_line(name):
+    kind = name.partition(":")[0]
+    there = torch.accelerator.current_accelerator(check_available=True)
+    if there is not None and there.type == kind and name != "cuda:99":
+        assert device_of(name).type == kind
+        return
+    with pytest.raises(C3Error, match=f"this machine has no device '{name}' .*Use auto or cpu") as caught:
+        device_of(name)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("bf16", torch.bfloat16), ("float16", torch.float16)],
+)
+def test_precision(name, dtype):
+    assert precision_of(name) is dtype
+
+
+def test_an_unknown_precision_offers_near_ones():
+    assert set(PRECISIONS) == {"float32", "bfloat16", "bf16", "float16"}
+    with pytest.raises(C3Error, match=r"no precision is called 'fp16': did you mean .*bf16"):
+        precision_of("fp16")
+    with pytest.raises(C3Error, match="known: bf16, bfloat16, float16, float32"):
+        precision_of("double")

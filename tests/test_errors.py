@@ -1,0 +1,38 @@
+"""Near names, and the error that a user reads."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from c3core.errors import C3Error, near
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("c33", ["c1", "c3"], "did you mean c3?"),
+        ("imge", ["text", "image", "audio"], "did you mean image?"),
+        ("c2_3", ["c2_1", "c2_2", "playground"], "did you mean c2_2 or c2_1?"),
+        ("zebra", ["c3", "c1"], "known: c1, c3"),
+        ("zebra", [], "known: none"),
+        ("", ["a"], "known: a"),
+    ],
+)
+def test_near(name, known, hint):
+    assert near(name, known) == hint
+
+
+@given(st.text(), st.sets(st.text(alphabet="abcdef_", min_size=1), max_size=6))
+def test_a_hint_names_something_known_and_a_known_name_first(name, known):
+    hint = near(name, iter(known))
+    if known:
+        assert any(candidate in hint for candidate in known)
+    for candidate in known:
+        assert near(candidate, known).startswith(f"did you mean {candidate}")
+
+
+def test_it_is_no_error_of_python_that_others_catch():
+    assert C3Error.__mro__[1] is Exception
+    assert str(C3Error("what is wrong. What to do.")) == "what is wrong. What to do."

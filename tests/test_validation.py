@@ -1,0 +1,85 @@
+"""Wrong values are named by their field."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from c3core.errors import C3Error
+from c3core.validation import checked
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    rate: float = 0.1
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    steps: int = 1
+    mode: Literal["fast", "slow"] = "fast"
+    inner: Inner = Inner()
+    layers: list[Inner] = []
+
+    @field_validator("steps")
+    @classmethod
+    def positive(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("must not be negative")
+        return value
+
+
+class Named(BaseModel):
+    name: str
+
+
+def message(values: dict[str, object], model: type[BaseModel] = Options) -> str:
+    with pytest.raises(C3Error) as caught:
+        checked(model, values, what="the recipe")
+    assert len(str(caught.value).splitlines()) == 1
+    assert caught.value.__suppress_context__  # pydantic's own long text is not shown
+    return str(caught.value)
+
+
+def test_good_values_become_the_model():
+    assert checked(Options, {"steps": "3", "inner": {"rate": 1}}, what="options") == Options(
+        steps=3, inner=Inner(rate=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"step": 1}, "the recipe: step: no such field, did you mean steps?"),
+        ({"zebra": 1}, "the recipe: zebra: no such field, known: inner, layers, mode, steps"),
+        ({"steps": -1}, "the recipe: steps: must not be negative"),
+        ({"mode": "quick"}, "the recipe: mode: Input should be 'fast' or 'slow'"),
+        ({"inner": {"rate": "x"}}, "the recipe: inner.rate: Input should be a valid number"),
+        ({"inner": {"rat": 1}}, "the recipe: inner.rat: Extra inputs are not permitted"),
+        ({"layers": [{}, {"rate": None}]}, "the recipe: layers.1.rate: Input should be a valid number"),
+        ({"layers": {"rate": 1}}, "the recipe: layers: Input should be a valid list"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_field(values, said):
+    assert message(values).startswith(said)
+
+
+def test_every_wrong_field_is_named():
+    said = message({"steps": "many", "mode": 3, "zebra": 0})
+    assert all(part in said for part in ("steps: ", "; mode: ", "; zebra: no such field"))
+
+
+def test_a_missing_field_is_named():
+    assert message({}, Named) == "the recipe: name: Field required"
+
+
+@given(st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.integers()), max_size=4))
+def test_no_mapping_gives_any_other_error(values):
+    try:
+        checked(Options, values, what="options")
+    except C3Error as error:
+        assert str(error).startswith("options: ")

@@ -12,20 +12,56 @@ from c3core.errors import C3Error
 from c3core.hooks import hookimpl
 from c3core.version import __version__
 
-_HOMES = {
-    "contracts": ("BadItem", "BadItems", "Bridge", "Decoder", "Encoder", "GenerateOptions", "Objective", "Reader", "Space"),
-    "bridges": ("C3Bridge",),
-    "moments": ("Moments",),
-    "loading": ("load_bridge", "load_decoder", "load_pipeline", "load_space", "load_tower"),
-    "pairs": ("Pairs",),
-    "pipeline": ("Pipeline",),
-    "stores": ("Store",),
-    "towers": ("Tower",),
-    "training": ("TrainingOptions",),
+_HOME_OF = {
+    "BadItem": "contracts",
+    "BadItems": "contracts",
+    "Bridge": "contracts",
+    "C3Bridge": "bridges",
+    "Decoder": "contracts",
+    "Encoder": "contracts",
+    "GenerateOptions": "contracts",
+    "Moments": "moments",
+    "Objective": "contracts",
+    "Pairs": "pairs",
+    "Pipeline": "pipeline",
+    "Reader": "contracts",
+    "Space": "contracts",
+    "Store": "stores",
+    "Tower": "towers",
+    "TrainingOptions": "training",
+    "load_bridge": "loading",
+    "load_decoder": "loading",
+    "load_pipeline": "loading",
+    "load_space": "loading",
+    "load_tower": "loading",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["C3Error", "__version__", "hookimpl", *_HOME_OF]
+__all__ = [
+    "BadItem",
+    "BadItems",
+    "Bridge",
+    "C3Bridge",
+    "C3Error",
+    "Decoder",
+    "Encoder",
+    "GenerateOptions",
+    "Moments",
+    "Objective",
+    "Pairs",
+    "Pipeline",
+    "Reader",
+    "Space",
+    "Store",
+    "Tower",
+    "TrainingOptions",
+    "__version__",
+    "hookimpl",
+    "load_bridge",
+    "load_decoder",
+    "load_pipeline",
+    "load_space",
+    "load_tower",
+]
 
 if TYPE_CHECKING:
     from c3core.bridges import C3Bridge

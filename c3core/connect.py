@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +14,9 @@ from torch.nn import functional as F
 from c3core.connected import HeadSpec, TowerSpec, save_connected, to_device
 from c3core.contracts import BadItem, Objective
 from c3core.contrastive import Head, Temperature, info_nce
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error
 from c3core.loading import load_table, load_tower
 from c3core.metrics.retrieval import retrieval
-from c3core.progress import progress
 from c3core.sources import Table
 from c3core.towers import Tower
 from c3core.training import Job, Result, TrainingOptions, seed_of, train
@@ -47,64 +45,6 @@ class ConnectRecipe(BaseModel):
     learn_temperature: bool = False
     weights: Literal["float32", "float16"] = "float32"
     training: TrainingOptions = TrainingOptions()
-
-
-class Column:
-    """The items of one modality in one table: each source read once, in memory; features instead of items for a frozen tower."""
-
-    def __init__(self, tower: Tower, sources: Sequence[Any], label: str, *, quiet: bool) -> None:
-        self.tower, reader = tower, tower.reader()
-        keys = [source if isinstance(source, str) else id(source) for source in sources]
-        unique = dict(zip(keys, sources, strict=True))
-        self.items: list[Any] = []
-        self.bad: list[BadItem] = []
-        position: dict[Any, int] = {}
-        with progress(f"reading {label}", total=len(unique), quiet=quiet) as bar:
-            for key, source in unique.items():
-                item = reader(source)
-                if isinstance(item, BadItem):
-                    self.bad.append(item)
-                else:
-                    position[key] = len(self.items)
-                    self.items.append(item)
-                bar.advance(1)
-        self.rows = [position.get(key, -1) for key in keys]  # −1: the source could not be read
-        self.features: Tensor | None = None
-
-    def freeze(self, label: str, *, batch_size: int, quiet: bool) -> None:
-        """Replace the items by the frozen tower's features: the tower runs once over each item."""
-        parts, stream = [], iter(self.items)
-        device = next(self.tower.parameters()).device
-        with torch.no_grad(), progress(f"features of {label}", total=len(self.items), quiet=quiet) as bar:
-            while chunk := list(islice(stream, batch_size)):
-                parts.append(self.tower(to_device(self.tower.collate(chunk), device)).float().cpu())
-                bar.advance(len(chunk))
-        self.features, self.items = torch.cat(parts), []
-
-
-class PairTable:
-    """Pairs of two modalities, grouped by the one with fewer items: an epoch sees each of its items once, with one partner."""
-
-    def __init__(self, x: tuple[str, Column], y: tuple[str, Column]) -> None:
-        if len(set(x[1].rows)) > len(set(y[1].rows)):
-            x, y = y, x
-        self.x, self.y = x, y
-        partners: dict[int, list[int]] = {}
-        for i, j in zip(x[1].rows, y[1].rows, strict=True):
-            if i >= 0 and j >= 0:
-                partners.setdefault(i, []).append(j)
-        self.partners = list(partners.items())
-        if len(self.partners) < 2:
-            raise C3Error(f"fewer than two readable pairs of {x[0]} and {y[0]}: there is nothing to contrast.")
-
-    def __len__(self) -> int:
-        return len(self.partners)
-
-    def draw(self, chosen: Iterable[int], generator: torch.Generator) -> tuple[list[int], list[int]]:
-        """Rows of both columns for the chosen groups, with one partner of each drawn at random."""
-        groups = [self.partners[k] for k in chosen]
-        picks = [int(torch.randint(len(others), (), generator=generator)) for _, others in groups]
-        return [i for i, _ in groups], [others[k] for (_, others), k in zip(groups, picks, strict=True)]
 
 
 class _Model(nn.Module):
@@ -143,10 +83,10 @@ def connect(
             raise C3Error(f"tower {recipe.towers[modality].tower!r} is one of {tower.modality}, not of {modality}.")
     _prepare(towers, tables)
     model = _Model(recipe, towers)
-    options = {"batch_size": recipe.training.batch_size, "quiet": quiet}
-    training = [_pair_table(towers, table, **options) for table in tables]
-    validation = [_pair_table(towers, table, **options) for table in held_out]
-    result = _train(recipe, model, training, validation, Path(run or folder / "run"), quiet=quiet)
+    run = Path(run or folder / "run")
+    training = [_pair_table(towers, table, run / f"train-{k}", quiet=quiet) for k, table in enumerate(tables)]
+    validation = [_pair_table(towers, table, run / f"validation-{k}", quiet=quiet) for k, table in enumerate(held_out)]
+    result = _train(recipe, model, training, validation, run, quiet=quiet)
     measured = _measure(model, validation)
     saved = {m: (recipe.towers[m].tower, towers[m], recipe.head, model.heads[m]) for m in towers}
     save_connected(
@@ -169,31 +109,13 @@ def _prepare(towers: Mapping[str, Tower], tables: Sequence[Table]) -> None:
         tower.prepare(item for item in map(reader, sources) if not isinstance(item, BadItem))
 
 
-def _pair_table(towers: Mapping[str, Tower], table: Table, *, batch_size: int, quiet: bool) -> PairTable:
+def _pair_table(towers: Mapping[str, Tower], table: Table, folder: Path, *, quiet: bool) -> PairTable:
     names = [modality for modality in table.columns if modality in towers]
     if len(names) != 2:
-        known = ", ".join(table.columns)
-        raise C3Error(f"a table of pairs needs columns for two of {', '.join(towers)}; it has {known}: {near(known, towers)}.")
-    columns = []
-    for modality in names:
-        column = Column(towers[modality], table.columns[modality], modality, quiet=quiet)
-        if column.bad:
-            raise_or_warn(column.bad, len(table.columns[modality]))
-        if towers[modality].frozen and column.items:
-            column.freeze(modality, batch_size=batch_size, quiet=quiet)
-        columns.append((modality, column))
-    return PairTable(columns[0], columns[1])
-
-
-def raise_or_warn(bad: Sequence[BadItem], total: int) -> None:
-    """Say which sources were left out, on standard error; a `C3Error` when none is left."""
-    import warnings
-
-    first = "; ".join(str(item) for item in bad[:3])
-    message = f"{len(bad)} source(s) could not be read and were left out: {first}"
-    if len(bad) >= total:
-        raise C3Error(message)
-    warnings.warn(message, stacklevel=3)
+        columns = ", ".join(table.columns)
+        raise C3Error(f"a table of pairs needs columns for two of {', '.join(towers)}; it has {columns}.")
+    x, y = (Column(towers[name], table.columns[name], folder / name, quiet=quiet) for name in names)
+    return PairTable((names[0], x), (names[1], y))
 
 
 def _batch(model: _Model, side: tuple[str, Column], rows: Sequence[int], generator: torch.Generator | None) -> Tensor:

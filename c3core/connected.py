@@ -130,7 +130,7 @@ def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, devic
         weights = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
         parts.load_state_dict(weights)
     except (SafetensorError, RuntimeError) as error:
-        raise C3Error(f"{path} does not fit the tower {spec.tower.tower!r}: {str(error).splitlines()[0]}") from None
+        raise C3Error(f"{path} does not fit the tower {spec.tower.tower!r}: {str(error).splitlines()[-1].strip()}") from None
     where = device_of(device)
     fingerprint = _fingerprint(spec, tower)
     return ConnectedEncoder(

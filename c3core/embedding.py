@@ -114,7 +114,7 @@ def _checksum(source: Source, before: int) -> int:
 
 
 class _Embedding:
-    """Embeds what was read. An item that the encoder refuses is bad; an encoder that refuses many in a row is broken."""
+    """Embeds what was read. An item that the encoder refuses is bad; an encoder that refuses many is broken."""
 
     def __init__(self, encoder: Encoder, writer: StoreWriter) -> None:
         self.encoder, self.writer = encoder, writer

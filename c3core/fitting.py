@@ -90,7 +90,8 @@ class Fit:
                 raise C3Error(f"no {modality} items to fit on: the list is empty.")
             encoder = self.pipeline.encoder(modality)
             stream = (Source(str(i), source) for i, source in enumerate(sources))
-            self._stores[name] = embed(encoder, stream, self.folder / "embeddings" / name, quiet=self.quiet)
+            folder = self.folder / "embeddings" / name
+            self._stores[name] = embed(encoder, stream, folder, total=len(sources), quiet=self.quiet)
         return self._stores[name]
 
     def fit_bridge(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None) -> None:

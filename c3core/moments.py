@@ -158,7 +158,7 @@ class Moments:
             raise C3Error(f"embeddings must be a tensor (n, d), batches of them, a store or moments; got {kind}.")
         moments: Moments | None = None
         for item in embeddings:
-            batch = _rows(item)
+            batch = as_rows(item)
             if moments is None:
                 moments = cls(batch.shape[1], needs, sample_size=sample_size or SAMPLE_SIZE, seed=seed)
             moments.update(batch)
@@ -172,7 +172,7 @@ class Moments:
         A wrong shape and NaN or infinite values are refused with a `C3Error` that names the row (its number in the
         stream); the batch then leaves no trace.
         """
-        rows = _rows(embeddings).detach().cpu()
+        rows = as_rows(embeddings).detach().cpu()
         if rows.shape[1] != self.dim:
             raise C3Error(
                 f"embeddings of dimension {rows.shape[1]} came to moments of dimension {self.dim}."
@@ -313,7 +313,7 @@ class Moments:
         return moments
 
 
-def _rows(embeddings: Any) -> Tensor:
+def as_rows(embeddings: Any) -> Tensor:
     """`embeddings`, a tensor or an array, as a tensor (n, d)."""
     if not isinstance(embeddings, Tensor) and hasattr(embeddings, "__array__"):
         with warnings.catch_warnings():  # torch warns of read-only arrays (memory maps); nothing here writes to them

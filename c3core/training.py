@@ -195,7 +195,7 @@ class _Run:
             nn.utils.clip_grad_norm_(objective.parameters, options.clip)
             optimizer.step()
             if objective is job.objectives[0]:
-                self.loss = float(loss)
+                self.loss = loss.item()
         self.step += 1
         if job.after_step:
             job.after_step(self.step)

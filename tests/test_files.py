@@ -74,9 +74,14 @@ def test_the_temporary_is_beside_the_file_keeps_its_suffix_and_goes_away(tmp_pat
 def test_an_error_in_the_block_leaves_the_old_file_and_no_temporary(tmp_path):
     target = tmp_path / "a.txt"
     write_text(target, "old")
-    with pytest.raises(ZeroDivisionError), replacing(target) as temporary:
-        temporary.write_text("half")
-        raise ZeroDivisionError
+
+    def write_half() -> None:
+        with replacing(target) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -103,8 +108,6 @@ def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path):
 
 LIMITED = """
 import resource, sys
-import torch
-from safetensors.torch import save_file
 from c3core.errors import C3Error
 from c3core.files import replacing, write_text
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -112,6 +115,8 @@ try:
     if sys.argv[2] == "text":
         write_text(sys.argv[1], "x" * 100_000)
     else:
+        import torch
+        from safetensors.torch import save_file
         with replacing(sys.argv[1]) as temporary:
             save_file({"x": torch.zeros(100_000)}, temporary)
 except C3Error as error:
@@ -148,7 +153,7 @@ def test_a_target_that_is_a_folder_is_one_line_and_leaves_no_temporary(tmp_path)
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
 def test_a_folder_where_nobody_can_write_is_one_line():
-    with pytest.raises(C3Error, match="cannot write /proc/self/a.txt: "):
+    with pytest.raises(C3Error, match=r"cannot write /proc/self/a.txt: "):
         write_text("/proc/self/a.txt", "x")
 
 
@@ -161,7 +166,7 @@ def test_a_folder_without_permission_is_one_line():
         if user_is_root := os.geteuid() == 0:
             os.seteuid(65534)
         try:
-            with pytest.raises(C3Error, match="a.txt: Permission denied. Free some room or choose another folder"):
+            with pytest.raises(C3Error, match=r"a.txt: Permission denied. Free some room or choose another folder"):
                 write_text(folder / "a.txt", "new")
         finally:
             if user_is_root:
@@ -186,7 +191,7 @@ def test_what_is_no_json_is_one_line(tmp_path, data):
 
 
 def test_json_that_is_missing_or_a_folder_is_one_line(tmp_path):
-    with pytest.raises(C3Error, match="a.json is missing"):
+    with pytest.raises(C3Error, match=r"a.json is missing"):
         read_json(tmp_path / "a.json")
     with pytest.raises(C3Error, match="cannot be read as JSON"):
         read_json(tmp_path)

@@ -42,7 +42,7 @@ _OPENING = """
 _WRITTEN = {
     "\u20ac": "$", "\u20a0": "$", "\u00a4": "$", "\x80": "$", "\u00a3": "#", "\u00a2": "cents",
     "\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3",
-    "(": "-lrb-", ")": "-rrb-", "{": "-lcb-", "}": "-rcb-", "[": "-lsb-", "]": "-rsb-", "\u2013": "--", "\u2026": "...", '"': "''",
+    "(": "-lrb-", ")": "-rrb-", "{": "-lcb-", "}": "-rcb-", "[": "-lsb-", "]": "-rsb-", "\u2010": "-", "\u2013": "--", "\u2026": "...", '"': "''",
 }  # fmt: skip
 _QUOTES = str.maketrans({"\u2018": "`", "\u2019": "'", "\u201c": "``", "\u201d": "''"})
 _ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": "''", "&nbsp;": "-", "&mdash;": "--", "&ndash;": "--"}
@@ -50,7 +50,7 @@ _KINDS = {
     **dict.fromkeys("\u2019\u203a\x92", "\u2019"), **dict.fromkeys("\u2018\u201b\u2039\x91", "\u2018"),
     **dict.fromkeys("\u201c\u00ab\x93", "\u201c"), **dict.fromkeys("\u201d\u00bb\x94", "\u201d"),
     **dict.fromkeys("\u2013\u2014\u2015\x96\x97", "\u2013"), **dict.fromkeys("\u2010\u2011\u058a", "\u2010"),
-    **dict.fromkeys("\u2026\x85", "\u2026"),
+    **dict.fromkeys("\u2026\x85", "\u2026"), "\u2044": "\u2044",
 }  # fmt: skip
 _SYMBOLS = re.compile(
     "[\x80\u00a1-\u00bf\u00d7\u00f7\u037e\u0387\u0589\u05be\u05c0\u05c3\u05c6\u05f3\u05f4\u0600-\u0603\u0606-\u060c\u0614\u061b\u061e"
@@ -92,8 +92,14 @@ _LISTED = rf"[A-Za-z0-9][A-Za-z0-9.,]*(?:-(?:[A-Za-z](?:\.[A-Za-z])+\.|[A-Za-z0-
 _CAPITALS = "|".join(f"{word}|{word.upper()}" for word in _CAPITAL.split())
 _OPENINGS = "|".join(f"{word.capitalize()}|{word.upper()}" for word in _OPENING.split())
 _NUMBER = r"(?:[0-9]*(?:[.,:][0-9]+)+|[0-9]+)"
+_ENDINGS = _either("""
+    bat bmp c cgi class cpp dll docx? exe gif gz h html? jar java jpe?g mov mp3 pdf php pl png ppt ps py sql tar txt wav x xml zip
+""")
+_INITIALS = r"[A-Z]+(?:(?:&amp;|[&+])[A-Z]+)+"
 _SLASHED = r"[A-Za-z0-9]+(?:-[A-Za-z]+){0,2}"
 _PATH = r'(?:/[^ "<>|(){}]+[^ "<>|(){}.!?,-])?'
+_NAME = "(?:[A-Za-z]|[!?][A-Za-z-])[A-Za-z0-9:._-]*"
+_TAG = re.compile(rf"""</[A-Za-z][A-Za-z0-9:._-]* *>|<{_NAME}(?: +{_NAME}(?:=(?:"[^"]*"|'[^']*'))?| +--)* *[/?]?>""")
 _EYE = r"[-^=~<>']"
 
 _RULES = [
@@ -105,8 +111,8 @@ _RULES = [
     rf"(?i:(can)not|(gon)na|(got)ta|(wan)na|(gim)me|(lem)me|(more){_APOSTROPHE}n)(?!{_L})",
     rf"({_APOSTROPHE}[tT])(?i:is|was)",
     # words
-    rf"((?:(?i:{_CLOSING})|{_CAPITALS})\.)[^ ].",
     _DOTTED,
+    rf"((?:(?i:{_CLOSING})|{_CAPITALS})\.)[^ ].",
     _HYPHENED,
     _LISTED,
     rf"{_L}+[aeiouyAEIOUY]{_WITHIN}[aeiouA-Z]{_L}*",
@@ -123,31 +129,32 @@ _RULES = [
     rf"{_LETTERS}\.?(?:[-\u2010]{_PIECE})+",
     rf"{_LETTERS}\.",
     rf"([A-Za-z])\. +(?:{_OPENINGS}) ",
-    rf"((?:{_HYPHENED}|{_DOTTED}|{_LISTED})\.)[,;:]",
+    rf"((?:{_HYPHENED}|{_DOTTED}|{_LISTED}|{_INITIALS})\.)[,;:]",
     # numbers
     rf"[-+]?{_NUMBER}",
-    r"(?:[0-9]+[- ])?[0-9]{1,4}/[0-9]{1,4}",
+    r"(?:[0-9]+[- ])?[0-9]{1,4}[/\u2044][0-9]{1,4}",
     r"[0-9]{1,2}[-/][0-9]{1,2}[-/][0-9]{2,4}",
     r"(?:\([0-9]{2,3}\) ?|(?:\+\+?)?(?:[0-9]{2,4}[- ])?[0-9]{2,4}[- ])[0-9]{3,4}[- ]?[0-9]{3,5}",
     r"[A-Z]+\$",
     # what is joined by other signs
-    r"[A-Z]+(?:(?:&amp;|[&+])[A-Z]+)+",
+    _INITIALS,
     rf"{_SLASHED}(?:/{_SLASHED}){{1,2}}",
     rf"{_A}+(?:[-\u2010_]{_A}+)+",
     r"[CcFf]#|[Cc]\+\+",
     rf"#{_L}+",
     r"@[A-Za-z_][A-Za-z0-9_]*",
-    # addresses, tags, faces
+    # file names, addresses, tags, faces
+    rf"({_A}+(?:\.{_A}+)*\.(?i:{_ENDINGS}))[ .!?,]",
     r'(?i:https?://)[^ "<>|(){}]+[^ "<>|(){}.!?,-]',
     rf'(?i:www\.)(?:[^ "<>|(){{}}.!?,]+\.)+[A-Za-z]{{2,4}}{_PATH}',
-    rf'(?:[A-Za-z][A-Za-z&]*\.)+(?:com|net|org|edu){_PATH}',
+    rf'(?:[A-Za-z&#]+\.)+(?:com|net|org|edu){_PATH}',
     r'<?[A-Za-z0-9][^ "<>|(){}]*@(?:[^ "<>|().{}]+\.)*[^ "<>|().{}]+>?',
-    r"</?[A-Za-z!?][^ <>=\\,]*(?: +[^ <>=\\,]+)*(?: +[^ <>=\\,]+=(?:\"[^\"]*\"|'[^']*'))* */?>",
+    _TAG.pattern,
     r"[<>]?[:;=][-o*']?[][()DPdpO{@|\\](?![A-Za-z0-9])",
-    rf"\(?{_EYE}_{_EYE}\)?|\({_EYE}[.-]{_EYE}\)",
+    rf"{_EYE}_{_EYE}|\({_EYE}_{_EYE}\)|\({_EYE}[.-]{_EYE}\)",
     # signs
     r"&(?i:amp|lt|gt|quot|nbsp|mdash|ndash);|&#[0-9]+;",
-    "''|``|[\u2018\u2019\u201c\u201d`]{2}",
+    "''|``|<<|>>|[\u2018\u2019\u201c\u201d`]{2}",
     r"[!?]+|[*]+|_+|#+|@+|-+|\.{3,}",
     r"[^ ]",
 ]
@@ -202,10 +209,9 @@ def _written(token: str, shape: str) -> str:
         return _ENTITIES[shape.lower()]
     if _CONTRACTED.fullmatch(shape):
         return token.replace(token[shape.index("\u2019")], "'") if "\u2019" in shape else token
-    if shape[0] != "<":  # a tag stays as it is
-        for bracket in "(){}[]":
-            token = token.replace(bracket, _WRITTEN[bracket])
-    return token.replace(" ", "\u00a0").replace("&amp;", "&") if shape[0] != "<" else token
+    if not _TAG.fullmatch(shape):
+        token = token.replace("(", _WRITTEN["("]).replace(")", _WRITTEN[")"]).replace("&amp;", "&")
+    return token.replace(" ", "\u00a0")
 
 
 def tokenise(sentence: str) -> str:

@@ -33,9 +33,9 @@ class AudioReader(Reader):
     -1 to 1: integers are scaled to it, floats are left as they are.
 
     Another rate than `sample_rate` is resampled (librosa with soxr, high quality). A sound that lasts more than
-    `max_seconds` is refused before it is decoded; None sets no limit. A truncated file is refused, or gives the part
-    that is there (WAV, AIFF, AU, Ogg and MP3 without a length in the head do not promise more). Making the reader
-    raises `C3Error` when soundfile or librosa is missing.
+    `max_seconds` is refused before it is decoded; None sets no limit. A truncated file is refused, or
+    gives the part that is there (WAV, AIFF, AU and Ogg). Making the reader raises `C3Error` when soundfile or librosa
+    is missing.
 
     >>> AudioReader(8000).read((np.zeros((2, 16000)), 16000)).shape
     (8000,)
@@ -97,7 +97,7 @@ class AudioReader(Reader):
                     return self._samples(sound), float(sound.samplerate)
             except soundfile.LibsndfileError as error:
                 why = error.error_string.strip() or "it cannot be decoded"
-                raise C3Error(f"is no sound of a known format, or broken: {why}") from error
+                raise C3Error(f"is no sound of a known format, or is broken or truncated: {why}") from error
 
     def _samples(self, sound: Any) -> Wave:
         """(channels, samples), all that the open file holds."""
@@ -146,9 +146,10 @@ class _Endless:
         return self._at
 
     def read(self, count: int) -> bytes:
-        if self._at >= self._size:
+        from_end = self._at - _ENDLESS  # the end itself is looked at for a tag, and has to be there
+        if self._at >= self._size and not -self._size <= from_end < 0:
             return b""
-        self._handle.seek(self._at)
+        self._handle.seek(self._at if self._at < self._size else self._size + from_end)
         data = self._handle.read(count)
         self._at += len(data)
         return data

@@ -178,6 +178,11 @@ class _File(Video):
             raise C3Error(f"the video has frames of {size}, more than the limit of {self._max_pixels}")
         # explode: a broken frame is an error, and never a grey or smeared picture.
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(self._max_pixels)}
+        # The times of an AVI with B-frames are guesses: its frames are counted from the start. A GIF cannot seek at all.
+        self._counted = self._container.format.name == "avi" and stream.codec_context.has_b_frames
+        self._seeks = not self._counted and self._container.format.name != "gif"
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        self.rate = self._rate = rate if 0 < rate < 1000 else 25.0
         self._stream, self._decoded, self._trimmed = stream, self._decode(), False
         first = next(self._decoded, None)
         if first is None:
@@ -188,12 +193,16 @@ class _File(Video):
         """Frames with a time, from where the container stands to its end."""
         import av
 
+        count = 0
         try:
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt:
                     raise C3Error("the video is truncated or broken: a frame is cut off")
                 self._trimmed |= packet.is_discard
                 for frame in packet.decode():
+                    if self._counted:
+                        frame.pts = round(count / self._rate / self._stream.time_base)
+                        count += 1
                     if frame.is_corrupt or frame.pts is None:
                         raise C3Error("the video is broken: a frame is damaged or has no time")
                     yield frame
@@ -204,17 +213,13 @@ class _File(Video):
         return float((pts - self._first) * self._stream.time_base)
 
     def _measure(self) -> None:
-        """Duration and rate; refuses a file that ends before what its head promises. Reads the last packets alone."""
+        """The duration; refuses a file that ends before what its head promises. Reads the last packets alone."""
         container, stream = self._container, self._stream
         start, tick = stream.start_time or 0, float(stream.time_base)
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        self.rate = rate if 0 < rate < 1000 else 25.0
         layout = container.format.name
         self._turn = _turn(self._current)
         self._layout, self._head = layout, _upright(self._current, self._turn)
         self._plain = layout.startswith(("mov", "matroska")) and self._turn == _UPRIGHT and not self._trimmed
-        # A GIF cannot seek, and the times of an AVI with B-frames are off after a seek.
-        self._seeks = layout != "gif" and not (layout == "avi" and stream.codec_context.has_b_frames)
         if layout == "gif" and not _closed_gif(self._path):
             raise C3Error("the video is truncated: a GIF ends with a mark that is missing here")
         promised = (start + stream.duration) * tick if stream.duration else (container.duration or 0) / 1e6
@@ -230,10 +235,10 @@ class _File(Video):
 
         last, own_end, any_end = self._first, float("-inf"), float("-inf")
         try:
-            if self._seeks and near > 0:
+            if near > 0 and self._container.format.name != "gif":
                 self._container.seek(near, stream=self._stream)
             for packet in self._container.demux():
-                pts = packet.dts if packet.pts is None else packet.pts
+                pts = packet.dts if packet.pts is None or self._counted else packet.pts
                 if pts is None:
                     continue
                 any_end = max(any_end, float((pts + (packet.duration or 0)) * packet.time_base))
@@ -242,7 +247,7 @@ class _File(Video):
                 if packet.is_corrupt:
                     raise C3Error("the video is truncated: its last frame is cut off")
                 last = max(last, pts)
-                length = float(packet.duration * packet.time_base) if packet.duration else 1 / (self.rate or 25.0)
+                length = float(packet.duration * packet.time_base) if packet.duration else 1 / self._rate
                 own_end = max(own_end, float(pts * packet.time_base) + length)
         except av.FFmpegError as error:
             raise C3Error(f"the video is truncated or broken: {error.strerror}") from error

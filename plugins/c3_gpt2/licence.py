@@ -47,13 +47,14 @@ def _from_card(card: Path) -> str:
 
 
 def _from_header(path: Path) -> str:
-    from gguf import GGUFReader
-
     try:
-        field = GGUFReader(path).fields.get("general.license")
-    except Exception:  # a broken file: loading it says what is wrong
+        # Takes milliseconds where gguf.GGUFReader takes seconds.
+        from transformers.integrations.gguf.reader import read_gguf_metadata
+
+        metadata, _ = read_gguf_metadata(str(path))
+    except Exception:  # a broken file, of which loading says what is wrong, or a release that reads headers elsewhere
         return UNKNOWN
-    return str(field.contents()) if field else UNKNOWN
+    return str(metadata.get("general.license") or UNKNOWN)
 
 
 def first_line(error: Exception) -> str:

@@ -29,7 +29,7 @@ PICTURES: dict[str, dict[str, Any]] = {
     "baseline.jpg": {"quality": 90},
     "progressive.jpg": {"quality": 90, "progressive": True},
     "plain.png": {},
-    "interlaced.png": {"interlace": 1},
+    "small.png": {"optimize": True},
     "lossy.webp": {"quality": 90},
     "lossless.webp": {"lossless": True},
     "plain.gif": {},

@@ -1,0 +1,34 @@
+# Each command sets itself up on a fresh machine: a virtual environment in .venv with the project and its extras.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: setup demo test test-slow lint bench clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $(READY)
+
+demo: $(READY) ## train captioners on sentences alone, caption pictures, videos and sounds
+	$(BIN)/c3 demo --out demo
+
+lint: $(READY)
+	$(BIN)/ruff check c3core plugins tests examples benchmarks
+	$(BIN)/ruff format --check c3core plugins tests examples benchmarks
+	$(BIN)/mypy
+
+test: lint ## lint, types and tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY) ## full training recipes and long sweeps
+	$(BIN)/python -m pytest -m slow
+
+bench: $(READY) ## ratios against plain alternatives, each in one run
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

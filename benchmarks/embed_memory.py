@@ -1,0 +1,89 @@
+"""Resident memory of `embed` over a list of lines: it must not grow with their number.
+
+    python benchmarks/embed_memory.py 1000000 10000000
+
+Each size runs in a process of its own, with an encoder that costs next to nothing, so that what is measured is the way
+from the list to the store: expanding, reading, batching, shards, the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+SENTENCE = "a photo of {} red cubes beside {} blue balls\n"
+
+
+def write_lines(path: Path, lines: int) -> None:
+    numbers = iter(range(lines))
+    with open(path, "w", encoding="utf-8") as handle:
+        while piece := list(islice(numbers, 100_000)):
+            handle.writelines(SENTENCE.format(i, i % 97) for i in piece)
+
+
+def resident() -> int:
+    """Megabytes of memory that this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+
+
+def measure(lines: int) -> dict[str, Any]:
+    """Embed that many lines in this process: memory at each tenth, the peak, and the time."""
+    import torch
+
+    from c3core.contracts import Encoder, Reader
+    from c3core.embedding import embed
+    from c3core.sources import Source, expand
+
+    torch.set_num_threads(1)
+
+    class Sentences(Reader):
+        def read(self, source: Any) -> str:
+            return str(source)
+
+    class Table(Encoder):
+        space, modality, dim, fingerprint = "table", "text", 16, "table"
+        rows = torch.randn(4096, 16, generator=torch.Generator().manual_seed(0))
+
+        def reader(self) -> Reader:
+            return Sentences()
+
+        def embed(self, items: Sequence[str]) -> torch.Tensor:
+            return self.rows[[crc32(item.encode()) % 4096 for item in items]]
+
+    held: list[int] = []
+
+    def watched(stream: Iterator[Source]) -> Iterator[Source]:
+        for number, source in enumerate(stream):
+            if number % max(lines // 10, 1) == 0:
+                held.append(resident())
+            yield source
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_lines(Path(folder) / "lines.txt", lines)
+        before, started = resident(), time.monotonic()
+        stream = watched(expand([f"{folder}/lines.txt"], text=True))
+        store = embed(Table(), stream, f"{folder}/store", batch_size=1024, quiet=True)
+        seconds = time.monotonic() - started
+        assert len(store) == lines
+        written = sum(path.stat().st_size for path in store.folder.iterdir()) >> 20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    figures = {"lines": lines, "before_mb": before, "at_tenths_mb": held, "peak_mb": peak}
+    return {**figures, "seconds": round(seconds, 1), "lines_per_second": round(lines / seconds), "store_mb": written}
+
+
+if __name__ == "__main__":
+    sizes = [int(size) for size in sys.argv[1:]] or [1_000_000, 10_000_000]
+    if len(sizes) == 1:
+        print(json.dumps(measure(sizes[0])))
+    else:
+        for size in sizes:
+            subprocess.run([sys.executable, __file__, str(size)], check=True)

@@ -1,0 +1,58 @@
+"""Captions for photos from a decoder that was trained on sentences alone.
+
+    python caption_photos.py TRAIN.csv DEV.csv --out photos [--sentences MORE.txt …]
+
+The tables have the columns image and caption, one row a caption. Their pairs connect two frozen towers into a space; the decoder
+then learns from the captions' text (and MORE.txt, one sentence a line) and never sees a photo. C¹, C²₁, C²₂ and C³ are scored on
+DEV.csv. Each step is kept: the same command again continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from c3core.cli.output import print_table
+from c3core.connect import ConnectRecipe, connect
+from c3core.experiments import ablate
+from c3core.recipes import FitRecipe, read_recipe
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train", help="table of pairs to connect on; its captions are also sentences to learn from")
+    parser.add_argument("dev", help="table of unseen photos with captions, to score on")
+    parser.add_argument("--sentences", nargs="*", default=[], help="more sentences, one a line")
+    parser.add_argument("--root", help="where the photos are, when not beside the tables")
+    parser.add_argument("--bridges", default="c1,c2_1,c2_2,c3")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--out", type=Path, required=True)
+    words = parser.parse_args()
+    root = words.root or Path(words.train).parent
+
+    recipe = read_recipe(HERE / "connect.yaml", ConnectRecipe)
+    recipe.pairs[0].train, recipe.pairs[0].validation = words.train, words.dev
+    if not (words.out / "space" / "space.json").exists():
+        print(connect(recipe, words.out / "space", root=root))
+
+    fit = read_recipe(HERE / "fit.yaml", FitRecipe)
+    fit.space = str(words.out / "space")
+    fit.items = {"text": [f"{words.train}:caption", *words.sentences], "image": f"{words.train}:image"}
+    result = ablate(
+        fit,
+        words.dev,
+        words.out,
+        bridges=words.bridges.split(","),
+        seeds=[int(seed) for seed in words.seeds.split(",")],
+        root=Path(root),
+        options={"num_beams": 3, "max_new_tokens": 30},
+    )
+    rows = [{name: value["mean"] if isinstance(value, dict) else value for name, value in row.items()} for row in result["rows"]]
+    print_table(rows, list(rows[0]))
+    print(f"captions for any photo: c3 run {words.out}/c3-0 photo.jpg -m image -o num_beams=3")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""What the base classes give to every plugin: batches, unit norm, bad sources, options, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from c3core import (
+    BadItem,
+    BadItems,
+    C3Error,
+    Decoder,
+    Encoder,
+    GenerateOptions,
+    Reader,
+    Space,
+)
+
+
+class NumberReader(Reader):
+    def read(self, source: object) -> Tensor:
+        number = float(source)  # type: ignore[arg-type]
+        if number < 0:
+            raise ValueError
+        return torch.tensor([number, 1.0], dtype=torch.float64)
+
+
+class Numbers(Encoder):
+    """A number x as the direction (x, 1), three times as long."""
+
+    space, modality, dim, fingerprint = "numbers", "number", 2, "numbers-1"
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def reader(self) -> Reader:
+        return NumberReader()
+
+    def embed(self, items: list[Tensor]) -> Tensor:
+        self.batches.append(len(items))
+        return 3 * torch.stack(items)
+
+
+def unit(*numbers: float) -> Tensor:
+    """By hand, in float64."""
+    rows = torch.tensor([[number, 1.0] for number in numbers], dtype=torch.float64).reshape(-1, 2)
+    return (rows / (rows**2).sum(1, keepdim=True).sqrt()).float()
+
+
+def test_a_reader_gives_an_item_or_says_why_not():
+    read = NumberReader()
+    assert torch.equal(read("2"), torch.tensor([2.0, 1.0], dtype=torch.float64))
+    assert read("x") == BadItem("x", "could not convert string to float: 'x'")
+    assert read(-1) == BadItem("<int>", "ValueError")  # an error without a message is named by its type
+    assert read(Path("a/b")).source == str(Path("a/b"))
+    assert str(read("x")) == "x: could not convert string to float: 'x'"
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 64])
+def test_encode_reads_in_batches_and_keeps_the_order(batch_size):
+    encoder, numbers = Numbers(), [0.0, 3.0, 4.0, 0.5, 2.0]
+    found = encoder.encode(numbers, batch_size=batch_size)
+    torch.testing.assert_close(found, unit(*numbers), rtol=0, atol=1e-6)
+    assert found.dtype == torch.float32
+    assert sum(encoder.batches) == 5
+    assert max(encoder.batches) == min(batch_size, 5)
+
+
+def test_a_stream_is_read_no_further_than_it_is_used():
+    taken: list[int] = []
+
+    def stream() -> Iterator[int]:
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    batch = next(Numbers().encode_batches(stream(), batch_size=4))
+    assert taken == [0, 1, 2, 3]
+    assert batch.index == [0, 1, 2, 3]
+
+
+def test_norms_are_those_before_normalising():
+    (batch,) = Numbers().encode_batches([0, 1])
+    torch.testing.assert_close(batch.norms, torch.tensor([3.0, 3 * 2**0.5]), rtol=0, atol=1e-6)
+    assert batch.norms.dtype == torch.float32
+
+
+def test_bad_sources_are_reported_by_position_after_all_were_tried():
+    encoder = Numbers()
+    with pytest.raises(BadItems) as caught:
+        encoder.encode(["x", 1, 2, -3, 4, "y", "z"], batch_size=2)
+    assert [(position, item.source) for position, item in caught.value.bad] == [
+        (0, "x"),
+        (3, "<int>"),
+        (5, "y"),
+        (6, "z"),
+    ]
+    torch.testing.assert_close(caught.value.embeddings, unit(1, 2, 4), rtol=0, atol=1e-6)
+    assert str(caught.value).startswith("4 source(s) could not be read: x: could not convert")
+    assert str(caught.value).endswith(" and 1 more. Mend or leave them out.")
+    assert isinstance(caught.value, C3Error)
+    assert encoder.batches == [1, 1, 1]  # nothing is embedded for the last batch, which is bad throughout
+
+
+def test_positions_count_the_whole_stream():
+    batches = list(Numbers().encode_batches([1, "x", 2, 3, "y"], batch_size=2))
+    assert [batch.index for batch in batches] == [[0], [2, 3], []]
+    assert [[position for position, _ in batch.bad] for batch in batches] == [[1], [], [4]]
+    assert batches[2].embeddings.shape == (0, 2)
+
+
+def test_nothing_gives_no_rows():
+    assert Numbers().encode([]).shape == (0, 2)
+    assert Numbers().encode(iter(())).shape == (0, 2)
+
+
+def test_all_bad_gives_no_rows_beside_the_error():
+    with pytest.raises(BadItems) as caught:
+        Numbers().encode(["x", "y"])
+    assert caught.value.embeddings.shape == (0, 2)
+
+
+def test_one_string_is_no_list_of_sources():
+    with pytest.raises(C3Error, match=r"sources must be a list, not one string. Write \[source\]"):
+        Numbers().encode("12")
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_holds_at_least_one(batch_size):
+    with pytest.raises(C3Error, match="batch_size must be at least 1"):
+        Numbers().encode([1], batch_size=batch_size)
+
+
+def test_encode_has_no_gradient_and_embed_has():
+    class Scaled(Numbers):
+        scale = nn.Parameter(torch.ones(()))
+
+        def embed(self, items: list[Tensor]) -> Tensor:
+            return self.scale * super().embed(items)
+
+    encoder = Scaled()
+    assert not encoder.encode([1]).requires_grad
+    assert encoder.embed([encoder.reader()(1)]).requires_grad
+
+
+def test_a_zero_embedding_stays_zero_and_finite():
+    class Zero(Numbers):
+        def embed(self, items: list[Tensor]) -> Tensor:
+            return torch.zeros(len(items), 2)
+
+    assert torch.equal(Zero().encode([1]), torch.zeros(1, 2))
+
+
+def test_a_space_loads_an_encoder_when_first_asked_for_and_once():
+    made: list[Numbers] = []
+
+    def make() -> Encoder:
+        made.append(Numbers())
+        return made[-1]
+
+    space = Space("numbers", 2, {"number": make, "other": make})
+    assert space.modalities == ("number", "other")
+    assert made == []
+    assert space.encoder("number") is space.encoder("number")
+    assert len(made) == 1
+    torch.testing.assert_close(space.encode([1, 2], "number"), unit(1, 2), rtol=0, atol=1e-6)
+
+
+def test_an_unknown_modality_offers_near_ones():
+    space = Space("numbers", 2, {"number": Numbers})
+    with pytest.raises(C3Error, match=r"space 'numbers' has no modality 'numbr': did you mean number\?"):
+        space.encode([1], "numbr")
+
+
+class Options(GenerateOptions):
+    temperature: float = 1.0
+
+
+class Echo(Decoder):
+    """Says its condition back."""
+
+    name, modality, Options = "echo", "number", Options
+
+    def __init__(self, condition_dim: int) -> None:
+        super().__init__()
+        self.condition_dim = condition_dim
+        self.map, self.frozen = nn.Linear(condition_dim, 1), nn.Parameter(torch.ones(1), requires_grad=False)
+
+    def reader(self) -> Reader:
+        return NumberReader()
+
+    def collate(self, targets: list[Tensor]) -> Tensor:
+        return torch.stack(targets)[:, :1].float()
+
+    def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        return ((self.map(self.check(conditions)) - batch) ** 2).mean()
+
+    def generate(self, conditions, options=None, *, generator=None):
+        return (self.map(self.check(conditions)) * self.options(options).temperature).flatten().tolist()
+
+    def save(self, folder: Path) -> None:
+        (folder / "echo.txt").write_text("echo")
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto") -> Echo:
+        return cls(2)
+
+
+def test_a_decoder_has_one_objective_over_what_wants_a_gradient():
+    decoder = Echo(2)
+    (objective,) = decoder.objectives()
+    assert (objective.name, objective.every, objective.optimizer) == ("loss", 1, {})
+    assert {id(p) for p in objective.parameters} == {id(p) for p in decoder.map.parameters()}
+    batch = decoder.collate([decoder.reader()(3)])
+    assert objective.loss(torch.ones(1, 2), batch).requires_grad
+
+
+@pytest.mark.parametrize("given", [None, {}, {"temperature": 2}, Options(temperature=2)], ids=repr)
+def test_options_of_generate_come_in_any_form(given):
+    options = Echo(2).options(given)
+    assert isinstance(options, Options)
+    assert options.temperature == (2 if given else 1)
+
+
+def test_options_of_the_base_class_are_taken_over():
+    assert Echo(2).options(GenerateOptions()) == Options()
+
+
+def test_a_wrong_option_is_named():
+    with pytest.raises(C3Error, match=r"options of decoder 'echo': temprature: no such field, did you mean temperature"):
+        Echo(2).generate(torch.ones(1, 2), {"temprature": 1})
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 3), (1, 2, 1), (0, 3)])
+def test_conditions_of_another_shape_are_refused(shape):
+    with pytest.raises(C3Error, match=r"decoder 'echo' takes conditions of shape \(n, 2\), got .*space it was trained"):
+        Echo(2).check(torch.ones(shape))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_conditions_that_are_not_finite_are_refused(value):
+    with pytest.raises(C3Error, match="NaN or infinite"):
+        Echo(2).check(torch.tensor([[1.0, value]]))
+
+
+def test_conditions_come_to_the_decoders_device():
+    assert Echo(2).to("meta").check(torch.ones(1, 2)).device.type == "meta"
+    assert Echo(2).check(torch.ones(0, 2)).shape == (0, 2)
+
+
+def test_a_decoder_without_a_suffix_writes_no_files(tmp_path):
+    with pytest.raises(C3Error, match="decoder 'echo' prints its outputs"):
+        Echo(2).write(1.0, tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("contract", [Encoder, Decoder, Reader], ids=lambda c: c.__name__)
+def test_a_contract_cannot_be_made_without_its_methods(contract):
+    with pytest.raises(TypeError, match="abstract"):
+        contract()

@@ -1,0 +1,264 @@
+"""From what a user names to sources, and tables of them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from c3core.errors import C3Error
+from c3core.sources import Table, expand, read_table
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with photos/{a,b}.jpg, photos/sub/c.jpg, hidden ones, a list and a table."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos/b.jpg", "photos/a.jpg", "photos/sub/c.jpg", "photos/.hidden.jpg", "photos/.cache/d.jpg"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("x")
+    Path("photos/list.txt").write_text("a.jpg\n\n  sub/c.jpg  \r\n/abs/z.jpg\n")
+    Path("captions.txt").write_text("a red cube\n\n  two balls\r\n", newline="")
+    Path("photos/table.csv").write_text('image,caption\na.jpg,"one, two"\n\nb.jpg,"line\nbreak"\n')
+    return tmp_path
+
+
+def pairs(*inputs: str, root: str | None = None, text: bool = False) -> list[tuple[str, str]]:
+    return [(source.id, source.source) for source in expand(inputs, root=root, text=text)]
+
+
+def paths(*inputs: str, root: str | None = None) -> list[str]:
+    return [source for _, source in pairs(*inputs, root=root)]
+
+
+def test_files_folders_globs_in_the_order_they_are_named(here: Path) -> None:
+    Path("photos/list.txt").unlink()
+    Path("photos/table.csv").unlink()
+    everything = ["photos/a.jpg", "photos/b.jpg", "photos/sub/c.jpg"]
+    assert pairs("photos") == [(name, name) for name in everything]
+    assert paths("photos/b.jpg", "photos/a.jpg") == ["photos/b.jpg", "photos/a.jpg"]
+    assert paths("photos/*.jpg") == everything[:2]
+    assert paths("photos/**/*.jpg") == everything
+    assert paths("photos/b.jpg", "photos/sub") == ["photos/b.jpg", "photos/sub/c.jpg"]
+    assert paths(str(here / "photos")) == [str(here / name) for name in everything]
+
+
+def test_folders_are_sorted_by_the_parts_of_a_path(here: Path) -> None:
+    for name in ("tree/b/1", "tree/b-c", "tree/a", "tree/B"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    assert paths("tree") == ["tree/B", "tree/a", "tree/b/1", "tree/b-c"]
+
+
+def test_links_are_followed_but_not_in_a_circle_and_pipes_are_left_alone(here: Path) -> None:
+    Path("links").mkdir()
+    Path("links/photos").symlink_to(here / "photos" / "sub")
+    Path("links/up").symlink_to(here / "links")
+    Path("links/broken.jpg").symlink_to("nowhere")
+    os.mkfifo("links/pipe")
+    assert paths("links") == ["links/broken.jpg", "links/photos/c.jpg"]
+
+
+def test_a_list_gives_paths_beside_it_or_in_root_or_the_lines_themselves(here: Path) -> None:
+    assert pairs("photos/list.txt") == [
+        ("photos/list.txt:1", "photos/a.jpg"),
+        ("photos/list.txt:3", "photos/sub/c.jpg"),
+        ("photos/list.txt:4", "/abs/z.jpg"),
+    ]
+    assert paths("photos/list.txt", root="else")[0] == "else/a.jpg"
+    assert pairs("captions.txt", text=True) == [("captions.txt:1", "a red cube"), ("captions.txt:3", "  two balls")]
+
+
+def test_a_column_of_a_table(here: Path) -> None:
+    assert pairs("photos/table.csv:image") == [
+        ("photos/table.csv:1", "photos/a.jpg"),
+        ("photos/table.csv:2", "photos/b.jpg"),
+    ]
+    assert paths("photos/table.csv:image", root="/data") == ["/data/a.jpg", "/data/b.jpg"]
+    assert [text for _, text in pairs("photos/table.csv:caption", text=True)] == ["one, two", "line\nbreak"]
+    Path("t.tsv").write_text("\ufeffimage\tn\na.jpg\t1\n\t2\n", encoding="utf-8")
+    assert pairs("t.tsv:image") == [("t.tsv:1", "a.jpg"), ("t.tsv:2", "")]
+
+
+def test_text_that_names_no_file_is_itself_an_item(here: Path) -> None:
+    assert pairs("a red cube", "what is this?", "a [dog] runs*", text=True) == [
+        (text, text) for text in ("a red cube", "what is this?", "a [dog] runs*")
+    ]
+    assert pairs("see data.csv: it is good", text=True)[0][1] == "see data.csv: it is good"
+    assert pairs("x" * 5000, text=True)[0][1] == "x" * 5000
+
+
+def test_a_folder_of_text_stands_for_its_lists(here: Path) -> None:
+    Path("notes").mkdir()
+    Path("notes/b.txt").write_text("three")
+    Path("notes/a.txt").write_text("one\ntwo\n")
+    Path("notes/readme.md").write_text("not a list")
+    assert pairs("notes", text=True) == [("notes/a.txt:1", "one"), ("notes/a.txt:2", "two"), ("notes/b.txt:1", "three")]
+    assert pairs("notes/*", text=True) == pairs("notes", text=True)
+
+
+def _write(name: str, data: bytes) -> Callable[[], None]:
+    return lambda: Path(name).write_bytes(data) and None
+
+
+@pytest.mark.parametrize(
+    ("make", "named", "text", "message"),
+    [
+        (None, "photo", False, "photo does not exist (did you mean photos?)"),
+        (None, "photos/aa.jpg", False, "did you mean a.jpg"),
+        (None, "*.png", False, "*.png matches no file"),
+        (None, "missing.txt", True, "missing.txt does not exist"),
+        (None, "missing.csv:a", True, "missing.csv does not exist"),
+        (None, "photos/table.csv:imag", False, "no column 'imag': did you mean image?"),
+        (None, "photos/table.csv", False, "say which column, photos/table.csv:COLUMN (image, caption)"),
+        (None, "photos/a.jpg", True, "photos/a.jpg is no list of texts"),
+        (None, " ", True, "  holds no items"),
+        (lambda: Path("hollow").mkdir(), "hollow", False, "hollow holds no items"),
+        (lambda: Path("hollow").mkdir(), "hollow", True, "hollow holds no items"),
+        (_write("e.jpg", b""), "e.jpg", False, "e.jpg is empty"),
+        (_write("e.txt", b""), "e.txt", True, "e.txt is empty"),
+        (_write("e.txt", b"\n \n"), "e.txt", True, "e.txt holds no items"),
+        (_write("e.csv", b""), "e.csv:a", True, "e.csv is empty"),
+        (_write("e.csv", b"a\n"), "e.csv:a", True, "holds no items"),
+        (_write("l.txt", b"\xffa"), "l.txt", True, "l.txt: line 1 is not UTF-8 (byte 1 of the line)"),
+        (_write("l.txt", "a".encode("utf-16")), "l.txt", True, "l.txt: line 1 holds a NUL byte: it is no plain"),
+        (_write("l.txt", b"a\0b"), "l.txt", True, "l.txt: line 1 holds a NUL byte"),
+        (_write("l.txt", b"x" * (1 << 24)), "l.txt", True, "l.txt: line 1 is longer than 16 MB"),
+        (_write("t.csv", b"a,a\n1,2\n"), "t.csv:a", True, "names a column twice: a"),
+        (_write("t.csv", b"a,b\n1,2,3\n"), "t.csv:a", True, "row 1 has 3 cells, the header 2"),
+        (_write("t.csv", b'a,b\n1,"2\n'), "t.csv:a", True, "t.csv: the row that ends at line 2 is no CSV"),
+        (_write("t.csv", b'a\n"he said "hi""\n'), "t.csv:a", True, "may be left open, or stand single inside a cell"),
+        (_write("t.csv", b"a\n" + b"x" * 200_000), "t.csv:a", True, "field larger than field limit"),
+        (_write("t.csv", b"a\n1\0\n"), "t.csv:a", True, "line 2 holds a NUL byte"),
+    ],
+)
+def test_a_wrong_input_is_named_before_anything_is_read(
+    make: Callable[[], None] | None, named: str, text: bool, message: str, here: Path
+) -> None:
+    if make:
+        make()
+    with pytest.raises(C3Error) as caught:
+        expand(["captions.txt" if text else "photos/b.jpg", named], text=text)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_what_is_wrong_further_down_is_named_with_its_line(here: Path) -> None:
+    Path("l.txt").write_bytes(b"fine\n" * 3 + b"caf\xe9\n")
+    stream = expand(["l.txt"], text=True)
+    assert [next(stream).source for _ in range(3)] == ["fine"] * 3
+    with pytest.raises(C3Error, match=r"line 4 is not UTF-8 \(byte 4 of the line\)"):
+        next(stream)
+    Path("t.csv").write_text("a,b\n1,2\n3\n")
+    stream = expand(["t.csv:a"], text=True)
+    next(stream)
+    with pytest.raises(C3Error, match="row 2 has 1 cells"):
+        next(stream)
+
+
+def test_one_string_or_nothing_is_refused() -> None:
+    with pytest.raises(C3Error, match="must be a list"):
+        expand("photos")
+    with pytest.raises(C3Error, match="no input was named"):
+        expand([])
+
+
+def test_a_long_list_streams(tmp_path: Path) -> None:
+    listed = tmp_path / "long.txt"
+    listed.write_text("a sentence of some words\n" * 50_000)
+    tracemalloc.start()
+    stream = expand([str(listed)], text=True)
+    count = sum(1 for _ in stream)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 50_000
+    assert peak < 300_000  # the list has 1.25 MB
+    assert expand([str(listed), str(listed)], text=True).total() == 100_000
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n")).filter(lambda line: line.strip()), min_size=1
+    )
+)
+def test_any_lines_come_back(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    listed = tmp_path_factory.getbasetemp() / "any.txt"
+    listed.write_bytes("\n".join(lines).encode())
+    lines[0] = lines[0].removeprefix("\ufeff")
+    expected = [line for line in lines if line.strip()]
+    if expected:
+        assert [source.source for source in expand([str(listed)], text=True)] == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.sampled_from(["x", "y"])),
+        min_size=1,
+    )
+)
+def test_any_cells_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+    table = tmp_path_factory.getbasetemp() / "any.csv"
+    with open(table, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, quoting=csv.QUOTE_ALL)
+        writer.writerows([("text", "kind"), *rows])
+    assert [source.source for source in expand([f"{table}:text"], text=True)] == [text for text, _ in rows]
+    assert read_table(table).columns == {"text": [text for text, _ in rows], "kind": [kind for _, kind in rows]}
+
+
+# ---- tables
+
+
+def test_a_table_has_a_column_a_modality_and_paths_from_here(here: Path) -> None:
+    table = read_table("photos/table.csv")
+    assert table.columns == {"image": ["photos/a.jpg", "photos/b.jpg"], "text": ["one, two", "line\nbreak"]}
+    assert table.rows == 2
+    assert read_table("photos/table.csv", ["text"]).columns == {"text": ["one, two", "line\nbreak"]}
+    assert read_table("photos/table.csv", {"picture": "image"}).columns == {"picture": ["photos/a.jpg", "photos/b.jpg"]}
+    assert read_table("photos/table.csv", ["image"], root=here / "photos").columns["image"][0] == str(
+        here / "photos" / "a.jpg"
+    )
+
+
+def test_a_column_that_names_no_file_is_left_as_it_is(here: Path) -> None:
+    Path("t.csv").write_text("image,id,text,caption\nphotos/a.jpg,7,t,c\nphotos/missing.jpg,8,t,c\n")
+    assert read_table(here / "t.csv").columns == {
+        "image": [str(here / "photos/a.jpg"), str(here / "photos/missing.jpg")],
+        "id": ["7", "8"],
+        "text": ["t", "t"],
+        "caption": ["c", "c"],
+    }
+
+
+def test_wrong_tables_are_named(here: Path) -> None:
+    Path("t.csv").write_text("image,text\na,\n")
+    with pytest.raises(C3Error, match="row 1 has no text"):
+        read_table("t.csv", ["image", "text"])
+    with pytest.raises(C3Error, match="no column 'audio': known: image, text"):
+        read_table("t.csv", ["audio"])
+    with pytest.raises(C3Error, match="no column 'imge': did you mean image"):
+        read_table("t.csv", {"image": "imge"})
+    Path("t.csv").write_text("image,text\n")
+    with pytest.raises(C3Error, match="a header but no rows"):
+        read_table("t.csv")
+    with pytest.raises(C3Error, match="does not exist"):
+        read_table("missing.csv")
+    with pytest.raises(C3Error, match="one length: a 1, b 2"):
+        Table({"a": ["1"], "b": ["1", "2"]})
+
+
+def test_rows_of_one_input_are_its_references() -> None:
+    array = [1, 2]  # a source need not be a string, nor hashable
+    table = Table({"image": ["b", array, "b", array], "text": ["1", "2", "3", "4"]})
+    assert table.grouped("image", "text") == [("b", ["1", "3"]), (array, ["2", "4"])]
+    assert table.select([3, 0]).columns == {"image": [array, "b"], "text": ["4", "1"]}
+    assert table.select([]).rows == 0
+    with pytest.raises(C3Error, match="no column 'imag': did you mean image"):
+        table.grouped("imag", "text")

@@ -1,0 +1,296 @@
+"""The contract suite of encoders passes a good encoder, and each of its tests fails for an encoder that breaks it."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import pickle
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from c3core.contracts import Encoder, Reader
+from c3core.testing import EncoderContract
+from c3core.testing.encoders import held_in, snapshot
+
+DIM = 4
+MATRIX = torch.randn(3, DIM, generator=torch.Generator().manual_seed(0))
+
+
+class ArrayReader(Reader):
+    def read(self, source: np.ndarray) -> Tensor:
+        if not np.isfinite(source).all():
+            raise ValueError("not finite")
+        return torch.from_numpy(source.copy())
+
+
+class Good(Encoder):
+    space, modality, dim, licence, fingerprint = "arrays", "array", DIM, "MIT", "arrays-1"
+
+    def reader(self) -> Reader:
+        return ArrayReader()
+
+    def embed(self, items: list[Tensor]) -> Tensor:
+        return torch.tanh(torch.stack(list(items)) @ MATRIX)
+
+
+class TestGood(EncoderContract):
+    differentiable = True
+    registration_module = "c3core.builtin"
+    encoder_class: type[Encoder] = Good
+
+    def make(self) -> Encoder:
+        return self.encoder_class()
+
+    def sources(self) -> list[np.ndarray]:
+        rows = np.eye(3, dtype=np.float32) + 0.25
+        return [rows[0], rows[1], rows[2], -rows[0]]
+
+    def bad_source(self) -> np.ndarray:
+        return np.full(3, np.nan, dtype=np.float32)
+
+
+# ---- each of these breaks one promise
+
+
+class Nameless(Good):
+    modality = " "
+
+
+class AnotherFingerprintEachTime(Good):
+    count = itertools.count()
+
+    def __init__(self) -> None:
+        self.fingerprint = str(next(self.count))
+
+
+class NoFingerprint(Good):
+    fingerprint = ""
+
+
+class AnotherDimension(Good):
+    dim = DIM + 1
+
+
+class Double(Good):
+    def encode(self, sources, *, batch_size=64):
+        return super().encode(sources, batch_size=batch_size).double()
+
+
+class NotUnit(Good):
+    def embed_items(self, items):
+        embeddings, norms = super().embed_items(items)
+        return 1.01 * embeddings, norms
+
+
+class NotFinite(Good):
+    def embed(self, items):
+        return super().embed(items) / 0.0
+
+
+class AllAlike(Good):
+    def embed(self, items):
+        return super().embed(items) * 0 + 1
+
+
+class DependsOnTheBatch(Good):
+    def embed(self, items):
+        raw = super().embed(items)
+        return raw - 0.5 * raw.mean(0)
+
+
+class Sorted(Good):
+    def embed(self, items):
+        return super().embed(items).sort(dim=0).values
+
+
+class Noisy(Good):
+    def embed(self, items):
+        raw = super().embed(items)
+        return raw + 0.01 * torch.randn(raw.shape)
+
+
+class AnotherModelEachTime(Good):
+    count = itertools.count(1)
+
+    def __init__(self) -> None:
+        self.scale = torch.linspace(1, 1 + next(self.count), DIM)
+
+    def embed(self, items):
+        return super().embed(items) * self.scale
+
+
+class FailsOnNothing(Good):
+    def encode(self, sources, *, batch_size=64):
+        return self.embed_items([self.reader()(source) for source in sources])[0]
+
+    def embed_items(self, items):
+        raw = self.embed(items)
+        return raw / raw.norm(dim=1, keepdim=True), raw.norm(dim=1)
+
+
+class ChangesItems(Good):
+    def embed(self, items):
+        return super().embed([item.mul_(2) for item in items])
+
+
+class ReaderInPlace(ArrayReader):
+    def read(self, source):
+        source *= 2
+        return super().read(source)
+
+
+class ReaderWithFunction(ArrayReader):
+    def __init__(self) -> None:
+        self.after = lambda item: item
+
+
+class ReaderWithModule(ArrayReader):
+    def __init__(self) -> None:
+        self.parts = {"model": [nn.Linear(1, 1)]}
+
+
+class ReaderThatForgets(ArrayReader):
+    def __init__(self) -> None:
+        self.scale = 2
+
+    def __getstate__(self):
+        return {"scale": 1}
+
+    def read(self, source):
+        return super().read(source) * self.scale
+
+
+class ReaderThatTakesAll(ArrayReader):
+    def read(self, source):
+        return torch.from_numpy(np.nan_to_num(source))
+
+
+class ReaderThatRaises(ArrayReader):
+    def __call__(self, source):
+        return self.read(source)
+
+
+class ReaderWithoutReason(ArrayReader):
+    def read(self, source):
+        if not np.isfinite(source).all():
+            raise ValueError(" ")
+        return super().read(source)
+
+
+def reading(reader: type[Reader]) -> type[Encoder]:
+    """The good encoder with another reader."""
+    return type(f"With{reader.__name__}", (Good,), {"reader": lambda self: reader()})
+
+
+class DropsBadOnes(Good):
+    def encode(self, sources, *, batch_size=64):
+        return torch.cat([batch.embeddings for batch in self.encode_batches(sources, batch_size=batch_size)])
+
+
+class CountsWithinTheBatch(Good):
+    def encode_batches(self, sources, *, batch_size=64):
+        for batch in super().encode_batches(sources, batch_size=batch_size):
+            batch.bad[:] = [(position % batch_size, item) for position, item in batch.bad]
+            yield batch
+
+
+class Detached(Good):
+    def embed(self, items):
+        return super().embed(items).detach()
+
+
+BROKEN = [
+    (Nameless, "test_declares_space_modality_dimension_and_licence"),
+    (AnotherFingerprintEachTime, "test_fingerprint_is_a_string_that_stays_the_same"),
+    (NoFingerprint, "test_fingerprint_is_a_string_that_stays_the_same"),
+    (AnotherDimension, "test_encode_gives_unit_float32_of_the_declared_dimension"),
+    (AnotherDimension, "test_embed_gives_one_finite_row_an_item"),
+    (Double, "test_encode_gives_unit_float32_of_the_declared_dimension"),
+    (NotUnit, "test_encode_gives_unit_float32_of_the_declared_dimension"),
+    (NotFinite, "test_embed_gives_one_finite_row_an_item"),
+    (AllAlike, "test_different_sources_get_different_embeddings"),
+    (DependsOnTheBatch, "test_a_batch_equals_its_items_one_by_one"),
+    (Sorted, "test_order_is_kept"),
+    (Noisy, "test_the_same_sources_give_the_same_embeddings"),
+    (AnotherModelEachTime, "test_made_again_with_the_same_fingerprint_it_gives_the_same_embeddings"),
+    (FailsOnNothing, "test_an_empty_batch_gives_no_rows"),
+    (reading(ReaderInPlace), "test_sources_are_not_changed"),
+    (ChangesItems, "test_items_are_not_changed"),
+    (reading(ReaderWithFunction), "test_reader_survives_the_way_to_a_worker"),
+    (reading(ReaderThatForgets), "test_reader_survives_the_way_to_a_worker"),
+    (reading(ReaderWithModule), "test_reader_holds_no_tensors_and_no_modules"),
+    (reading(ReaderThatTakesAll), "test_a_bad_source_gives_a_bad_item_with_a_reason"),
+    (reading(ReaderThatRaises), "test_a_bad_source_gives_a_bad_item_with_a_reason"),
+    (reading(ReaderWithoutReason), "test_a_bad_source_gives_a_bad_item_with_a_reason"),
+    (DropsBadOnes, "test_a_bad_source_is_reported_by_position_and_the_rest_is_encoded"),
+    (CountsWithinTheBatch, "test_a_bad_source_is_reported_by_position_and_the_rest_is_encoded"),
+    (Detached, "test_embed_lets_gradients_through"),
+]
+
+
+# What an assertion, `pytest.raises`, torch and pickle raise: a TypeError would be a slip in the suite itself.
+FAILURES = (
+    AssertionError,
+    pytest.fail.Exception,
+    RuntimeError,
+    ValueError,
+    AttributeError,
+    pickle.PicklingError,
+)
+
+
+@pytest.mark.parametrize(("encoder", "test"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
+def test_an_encoder_that_breaks_a_promise_fails_its_test(encoder, test):
+    suite = type("Suite", (TestGood,), {"encoder_class": encoder})()
+    with pytest.raises(FAILURES):
+        getattr(suite, test)(encoder())
+
+
+def test_every_test_of_the_suite_is_broken_by_one():
+    tests = {name for name, _ in inspect.getmembers(EncoderContract, inspect.isfunction) if name.startswith("test_")}
+    assert tests == {test for _, test in BROKEN} | {"test_registration_imports_no_heavy_library"}
+
+
+@pytest.mark.parametrize("source", ["import torch", "def c3_spaces(register): import torch", "import no_such_library"], ids=str)
+def test_a_heavy_registration_fails(tmp_path, monkeypatch, source):
+    (tmp_path / "heavy_plugin.py").write_text(source)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    suite = type("Suite", (TestGood,), {"registration_module": "heavy_plugin"})()
+    with pytest.raises(AssertionError, match=r"torch|no_such_library"):
+        suite.test_registration_imports_no_heavy_library(Good())
+
+
+def test_gradients_are_not_asked_for_unless_declared():
+    suite = type("Suite", (TestGood,), {"differentiable": False})()
+    with pytest.raises(pytest.skip.Exception, match="differentiable = True"):
+        suite.test_embed_lets_gradients_through(Detached())
+
+
+def test_too_few_or_bad_sources_are_said():
+    for sources, said in ([np.ones(3)], "at least three"), ([np.full(3, np.nan)] * 3, "good sources"):
+        suite = type("Suite", (TestGood,), {"sources": lambda self, sources=sources: sources})()
+        with pytest.raises(AssertionError, match=said):
+            suite.items(Good())
+
+
+def test_a_snapshot_tells_contents_apart():
+    for value, other in [
+        (np.ones(2), np.ones(2, dtype=np.float32)),
+        (np.ones((1, 2)), np.ones((2, 1))),
+        (torch.ones(2), torch.tensor([1.0, 1.5])),
+        ({"a": [torch.zeros(1)]}, {"a": [torch.ones(1)]}),
+        ("a", "b"),
+    ]:
+        assert snapshot(value) == snapshot(value)
+        assert snapshot(value) != snapshot(other)
+
+
+def test_tensors_are_found_wherever_a_reader_holds_them():
+    assert held_in(ArrayReader()) == []
+    reader = ReaderWithModule()
+    reader.more = (torch.ones(1),)  # type: ignore[attr-defined]
+    assert {"Linear", "Tensor"} <= set(held_in(reader))

@@ -265,14 +265,14 @@ def test_a_source_that_kills_or_hangs_its_process_is_bad_and_no_more(tmp_path: P
     once = tmp_path / "once"
     inputs = ["a", "die", "b", "hang", "c", f"once {once}", "closed", "bad", "die", *["rest"] * 10]
     stream = [Source(str(i), sentence) for i, sentence in enumerate(inputs)]
-    batches = list(read_batches(DangerousReader(), stream, batch_size=4, workers=2, patience=1.5))
+    batches = list(read_batches(DangerousReader(), stream, batch_size=4, workers=2, patience=3))
     assert [len(batch) for batch in batches] == [4, 4, 4, 4, 3]
     read = [pair for batch in batches for pair in batch]
     assert [source.id for source, _ in read] == [str(i) for i in range(19)]
     bad = {source.id: item.why for source, item in read if isinstance(item, BadItem)}
     assert bad.keys() == {"1", "3", "6", "7", "8"}
     assert "died" in bad["1"]
-    assert "longer than 1.5 s" in bad["3"]
+    assert "longer than 3 s" in bad["3"]
     assert "cannot be sent" in bad["6"]
     assert bad["7"] == "no words"
     assert "died" in bad["8"]

@@ -178,7 +178,7 @@ class _File(Video):
             raise C3Error(f"the video has frames of {size}, more than the limit of {self._max_pixels}")
         # explode: a broken frame is an error, and never a grey or smeared picture.
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(self._max_pixels)}
-        # The times of an AVI with B-frames are guesses: its frames are counted from the start. A GIF cannot seek at all.
+        # The times of an AVI with B-frames are guesses: its frames are counted from the start. A GIF cannot seek.
         self._counted = self._container.format.name == "avi" and stream.codec_context.has_b_frames
         self._seeks = not self._counted and self._container.format.name != "gif"
         rate = float(stream.average_rate or stream.guessed_rate or 0)

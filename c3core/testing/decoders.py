@@ -158,9 +158,7 @@ class DecoderContract(ABC):
         conditions = self.conditions(trained)
         outputs = self.generate(trained, conditions)
         assert len(outputs) == len(conditions)
-        assert not all(self.same(outputs[0], output) for output in outputs), (
-            "every condition gives the same: train longer"
-        )
+        assert not all(self.same(outputs[0], output) for output in outputs), "every condition gives the same: train longer"
         if self.batch_equals_single:
             backwards = self.generate(trained, conditions.flip(0))
             self.assert_same(outputs, backwards[::-1])
@@ -193,13 +191,17 @@ class DecoderContract(ABC):
         trained.loss(conditions, trained.collate(self.read(trained)))
         assert torch.equal(conditions, copy)
 
-    def test_generating_leaves_the_mode_and_the_weights(self, trained: Decoder) -> None:
-        decoder = self.prepared().train()
-        weights = {name: value.clone() for name, value in decoder.state_dict().items()}
-        modes = [module.training for module in decoder.modules()]
-        self.generate(decoder, self.conditions(decoder))
-        assert [module.training for module in decoder.modules()] == modes
-        assert all(torch.equal(value, weights[name]) for name, value in decoder.state_dict().items())
+    def test_generating_in_training_mode_is_the_same_and_leaves_it(self, trained: Decoder) -> None:
+        conditions = self.conditions(trained)
+        outputs = self.generate(trained, conditions)
+        weights = {name: value.clone() for name, value in trained.state_dict().items()}
+        modes = [module.training for module in trained.train().modules()]
+        try:
+            self.assert_same(self.generate(trained, conditions), outputs)
+            assert [module.training for module in trained.modules()] == modes
+        finally:
+            trained.eval()
+        assert all(torch.equal(value, weights[name]) for name, value in trained.state_dict().items())
 
     # ---- bad input
 

@@ -1,0 +1,45 @@
+"""The demo, shortened: every part runs for real, on fewer items and steps."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from c3_playground.demo import caption
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.sources += [value or "" for name, value in attrs if name == "src"]
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SENTENCES": 150, "UNLABELLED": 30, "TESTED": 101, "SHOWN": 2}.items():
+        monkeypatch.setattr(caption, name, value)
+    monkeypatch.setattr(caption, "TRAINING", {**caption.TRAINING, "steps": 4, "batch_size": 32})
+
+
+@pytest.mark.usefixtures("short")
+def test_it_writes_the_results_and_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    caption.demo(out=tmp_path, seed=0)
+    result = json.loads((tmp_path / "results.json").read_text())
+    assert {(row["method"], row["modality"]) for row in result["rows"]} == {
+        (method, modality) for method in ("c1", "c2_1", "c2_2", "c3") for modality in ("image", "video", "audio")
+    }
+    assert all({"cider", "bleu4", "factor_accuracy"} <= set(row) for row in result["rows"])
+    page = Page()
+    page.feed((tmp_path / "index.html").read_text())
+    assert page.tags.count("audio") == 2
+    assert page.tags.count("table") == 1
+    assert all(source.startswith("data:") for source in page.sources)  # opens without a server
+    assert "C³" in capsys.readouterr().out

@@ -1,0 +1,118 @@
+"""The space that ships with the package: it keeps the encoder's contract, and knows its world as its recipe promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+import c3_playground
+from c3_playground.towers.audio import log_mel, mel_bank
+from c3_playground.towers.text import TextTower, words_of
+from c3_playground.world import World
+from c3core import C3Error, Encoder, load_space
+from c3core.metrics.retrieval import retrieval
+from c3core.testing import EncoderContract
+
+WEIGHTS = Path(c3_playground.__file__).parent / "weights"
+
+
+class TestTextEncoder(EncoderContract):
+    tolerance: ClassVar[float] = 1e-5
+
+    def make(self) -> Encoder:
+        return load_space("playground").encoder("text")
+
+    def sources(self) -> list[Any]:
+        return World().sentences(5, split="test")
+
+    def bad_source(self) -> Any:
+        return ""
+
+
+class Items(EncoderContract):
+    modality: ClassVar[str]
+
+    def make(self) -> Encoder:
+        return load_space("playground").encoder(self.modality)
+
+    def sources(self) -> list[Any]:
+        return [item.data for item in World().items(self.modality, "test", 5)]
+
+    def bad_source(self) -> Any:
+        return "no-such-file"
+
+
+class TestImageEncoder(Items):
+    modality = "image"
+
+
+class TestVideoEncoder(Items):
+    modality = "video"
+
+
+class TestAudioEncoder(Items):
+    modality = "audio"
+
+
+del Items  # a base of tests, not tests
+
+
+@pytest.mark.parametrize("modality", ["image", "video", "audio"])
+def test_unseen_items_find_their_sentence_across_a_gap(modality: str) -> None:
+    """On 1,000 unseen items, one sentence each: R@1 of at least 0.6 and a gap of at least 0.3."""
+    space, items = load_space("playground"), World().items(modality, "test", 1000)
+    x = space.encode([item.data for item in items], modality, batch_size=250)
+    y = space.encode([item.sentences[0] for item in items], "text", batch_size=250)
+    assert retrieval(x, y)["x_to_y"]["r1"] >= 0.6
+    assert float((x.mean(0) - y.mean(0)).norm()) >= 0.3
+
+
+def test_the_weights_are_small() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) <= 6e6
+
+
+def test_files_and_arrays_give_the_same_embedding(tmp_path: Path) -> None:
+    space, world = load_space("playground"), World()
+    for modality, tolerance in (("image", 1e-6), ("audio", 1e-3), ("video", 1e-3)):  # sounds are written with 16 bits
+        table = world.export(tmp_path / modality, modality, "test", 2)
+        names = [line.split(",")[0] for line in table.read_text().splitlines()[1::5]]
+        from_files = space.encode([str(table.parent / name) for name in names], modality)
+        from_arrays = space.encode([item.data for item in world.items(modality, "test", 2)], modality)
+        assert torch.allclose(from_files, from_arrays, atol=tolerance), modality
+
+
+def test_the_space_takes_no_argument() -> None:
+    with pytest.raises(C3Error, match="takes no argument"):
+        load_space("playground:large")
+
+
+def test_a_pure_tone_lights_the_mel_band_of_its_frequency() -> None:
+    time = np.arange(32_000) / 16_000
+    for hertz in (200.0, 1000.0, 4000.0):
+        picture = log_mel(np.sin(2 * np.pi * hertz * time).astype(np.float32))
+        assert picture.shape == (64, 64)
+        band = int(picture[:, :60].mean(axis=1).argmax())
+        centres = np.linspace(0, 8000, 257)[mel_bank().argmax(axis=1)]
+        assert abs(centres[band] - hertz) < 0.1 * hertz + 32
+
+
+def test_words_that_are_not_in_the_vocabulary_still_count() -> None:
+    tower = TextTower(width=8, layers=1, vocabulary=["red"])
+    batch = tower.collate(["red zebra", "red"])
+    assert batch.shape == (2, 2)
+    assert batch[0, 1] > 0
+    assert batch[1, 1] == 0
+    assert words_of("Don't PANIC, 2 rings!") == ["don't", "panic", "2", "rings"]
+
+
+def test_padding_changes_nothing() -> None:
+    torch.manual_seed(0)
+    tower = TextTower(width=16, layers=1, vocabulary=["a", "red", "ring"]).eval()
+    with torch.no_grad():
+        alone = tower(tower.collate(["a red ring"]))
+        beside = tower(tower.collate(["a red ring", "a red ring a red ring a red ring"]))[:1]
+    assert torch.allclose(alone, beside, atol=1e-5)

@@ -1,0 +1,159 @@
+"""The command line as a user calls it: what it prints, and its exit status. Each call is a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from spaces import DECODER, TRAINING, fitted, write_space
+
+from c3_playground.world import World
+
+
+def c3(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from c3core.cli import main; main()", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+
+
+def fails(*words: object, status: int = 1, says: str) -> None:
+    done = c3(*words)
+    assert done.returncode == status, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 4
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_space(tmp_path_factory.mktemp("space"))
+
+
+@pytest.fixture(scope="module")
+def captioner(space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("captioner")
+    fitted(space).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    with open(folder / "table.csv", "w", newline="") as handle:
+        rows = csv.writer(handle)
+        rows.writerow(["image", "caption"])
+        for number, item in enumerate(World().items("image", "test", 4)):
+            Image.fromarray(item.data).save(folder / f"{number}.png")
+            rows.writerows([f"{number}.png", sentence] for sentence in item.sentences)
+    return folder
+
+
+def test_help_and_version() -> None:
+    done = c3("--help")
+    assert done.returncode == 0
+    for command in ("demo", "plugins", "bridges", "connect", "embed", "geometry", "fit", "run", "evaluate", "ablate", "info", "convert"):
+        assert command in done.stdout
+    assert c3("--version").stdout.startswith("c3core ")
+    assert c3("no-such-command").returncode == 2
+
+
+def test_bridges_and_plugins_as_json() -> None:
+    rows = json.loads(c3("bridges", "--json").stdout)
+    assert {"c1", "c2_1", "c2_2", "c2_2_span", "c3", "c3_imagebind", "capdec", "lafite_g", "decap", "close"} <= {r["name"] for r in rows}
+    assert all(set(row) == {"name", "formula", "paper"} for row in rows)
+    found = json.loads(c3("plugins", "--json").stdout)
+    assert {"kind", "name", "modalities", "extra", "ready", "missing"} <= set(found[0])
+
+
+def test_one_picture_is_one_line(captioner: Path, photos: Path) -> None:
+    done = c3("run", captioner, photos / "0.png")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.strip().splitlines()) == 1
+
+
+def test_a_bad_picture_is_reported_and_the_rest_done(captioner: Path, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes((photos / "0.png").read_bytes()[:80])
+    done = c3("run", captioner, photos / "0.png", tmp_path / "bad.png", photos / "1.png", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [Path(row["input"]).name for row in answer["outputs"]] == ["0.png", "1.png"]
+    assert "bad.png" in answer["bad"][0]["input"]
+    assert "1 of 3 item(s) could not be read" in done.stderr
+    fails("run", captioner, tmp_path / "bad.png", says="no input could be read")
+
+
+def test_evaluate_answers_figures(captioner: Path, photos: Path) -> None:
+    done = c3("evaluate", captioner, photos / "table.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["items"] == 4
+    assert 0 <= figures["bleu1"] <= 100
+    assert figures["cider"] >= 0
+    assert figures["tokeniser"]
+
+
+def test_embed_then_geometry(space: Path, photos: Path, tmp_path: Path) -> None:
+    done = c3("embed", space, "image", photos / "table.csv:image", "--out", tmp_path / "x", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"] == 20
+    assert c3("embed", space, "text", photos / "table.csv:caption", "--out", tmp_path / "y").returncode == 0
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        vectors = rng.normal(size=(300, 8)).astype(np.float32)
+        np.save(tmp_path / f"{name}.npy", vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    done = c3("geometry", tmp_path / "a.npy", tmp_path / "b.npy", "--json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["gap_length"]) == {"mean", "std"}
+
+
+def test_fit_by_a_recipe_then_info(space: Path, photos: Path, tmp_path: Path) -> None:
+    recipe = {
+        "space": str(space),
+        "decoder": {"name": "gpt2", **DECODER},
+        "items": {"text": str(photos / "table.csv:caption"), "image": str(photos / "table.csv:image")},
+        "training": TRAINING,
+    }
+    (tmp_path / "fit.yaml").write_text(json.dumps(recipe))  # JSON is YAML
+    done = c3("fit", tmp_path / "fit.yaml", "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    described = json.loads(c3("info", tmp_path / "out", "--json").stdout)
+    assert described["trained_on"][0]["statistics_of"] == {"text": 20, "image": 20}
+    assert described["licences"] == {"encoder:text": "own", "encoder:image": "own", "decoder": "own"}
+    done = c3("ablate", tmp_path / "fit.yaml", photos / "table.csv", "--bridges", "c1,c3", "--out", tmp_path / "runs", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [row["bridge"] for row in result["rows"]] == ["c1", "c3"]
+    assert set(result["rows"][0]["cider"]) == {"mean", "std"}
+
+
+def test_convert(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save({"model": {"a": torch.ones(2)}, "step": 3}, tmp_path / "weights.pth")
+    assert c3("convert", tmp_path / "weights.pth", tmp_path / "out.safetensors").returncode == 0
+    assert load_file(tmp_path / "out.safetensors")["model.a"].tolist() == [1, 1]
+
+
+def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: Path, tmp_path: Path) -> None:
+    fails("run", "nowhere", photos / "0.png", says="no pipeline at nowhere")
+    fails("run", captioner, "no.png", "-m", "image", says="does not exist")
+    fails("run", captioner, photos / "0.png", "-o", "num_beam=3", says="did you mean num_beams")
+    fails("embed", "playgroud", "image", photos, "--out", tmp_path / "x", says="did you mean playground")
+    fails("evaluate", captioner, photos / "table.csv", "--input-column", "imag", says="did you mean image")
+    fails("info", tmp_path, says="neither a pipeline")
+    fails("connect", tmp_path / "no.yaml", "--out", tmp_path / "y", says="no recipe at")
+    fails("demo", "--task", "captoin", says="did you mean caption")
+    fails("run", captioner, status=2, says="INPUTS")
+
+
+def test_a_file_that_is_not_utf8_and_a_pickle(captioner: Path, tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes("caf\xe9\n".encode("latin-1"))
+    fails("run", captioner, tmp_path / "latin.txt", "-m", "text", says="not UTF-8")
+    (tmp_path / "evil.pth").write_bytes(b"\x80\x04cos\nsystem\n(S'echo'\ntR.")
+    fails("convert", tmp_path / "evil.pth", tmp_path / "out.safetensors", says="holds no plain weights")

@@ -1,0 +1,130 @@
+"""`c3 connect`: trained and frozen towers, resumable, into a folder that `load_space` loads."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from c3_playground.world import World
+from c3core import C3Error, load_space
+from c3core.columns import Column, PairTable
+from c3core.connect import ConnectRecipe, connect
+from c3core.loading import load_tower
+
+TRAINING = {"steps": 4, "batch_size": 8, "warmup": 1, "validate_every": 2, "checkpoint_every": 2}
+
+
+def make_recipe(**changes: object) -> ConnectRecipe:
+    values = {
+        "name": "small",
+        "dim": 8,
+        "towers": {
+            "text": {"tower": "playground-text", "width": 16, "layers": 1},
+            "image": {"tower": "playground-image", "stages": [8, 8, 16], "layers": 1},
+        },
+        "head": {"hidden": 16},
+        "pairs": [{"train": "playground:image/train/24", "validation": "playground:image/validation/10"}],
+        "training": TRAINING,
+    }
+    return ConnectRecipe.model_validate(values | changes)
+
+
+def test_the_folder_loads_as_a_space(tmp_path: Path) -> None:
+    measured = connect(make_recipe(), tmp_path, quiet=True)
+    space = load_space(str(tmp_path))
+    assert space.modalities == ("text", "image")
+    pictures = [item.data for item in World().items("image", "test", 3)]
+    embeddings = space.encode(pictures, "image")
+    assert embeddings.shape == (3, 8)
+    assert torch.allclose(embeddings.norm(dim=1), torch.ones(3), atol=1e-5)
+    assert set(measured["image-text"]) == {"x_to_y", "y_to_x", "gap", "pair_cosine", "noise_std"}
+    manifest = json.loads((tmp_path / "space.json").read_text())
+    assert manifest["measured"]["validation"] == measured
+    assert "the" in manifest["encoders"]["text"]["tower"]["vocabulary"]
+
+
+def test_the_same_recipe_gives_the_same_weights_and_a_done_run_is_not_done_again(tmp_path: Path) -> None:
+    connect(make_recipe(), tmp_path / "a", quiet=True)
+    connect(make_recipe(), tmp_path / "b", quiet=True)
+    assert (tmp_path / "a/text.safetensors").read_bytes() == (tmp_path / "b/text.safetensors").read_bytes()
+    connect(make_recipe(), tmp_path / "a", quiet=True)
+    assert (tmp_path / "a/image.safetensors").read_bytes() == (tmp_path / "b/image.safetensors").read_bytes()
+
+
+def test_half_precision_halves_the_files(tmp_path: Path) -> None:
+    connect(make_recipe(), tmp_path / "whole", quiet=True)
+    connect(make_recipe(weights="float16"), tmp_path / "half", quiet=True)
+    sizes = [(tmp_path / name / "image.safetensors").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.7 * sizes[1]
+
+
+def test_a_changed_weights_file_is_refused(tmp_path: Path) -> None:
+    connect(make_recipe(), tmp_path, quiet=True)
+    path = tmp_path / "image.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(C3Error, match="changed or truncated"):
+        load_space(str(tmp_path)).encoder("image")
+    path.unlink()
+    with pytest.raises(C3Error, match="is missing"):
+        load_space(str(tmp_path)).encoder("image")
+
+
+def test_a_table_of_files_with_a_broken_one(tmp_path: Path) -> None:
+    items = World().items("image", "train", 12)
+    with open(tmp_path / "table.csv", "w", newline="") as handle:
+        rows = csv.writer(handle)
+        rows.writerow(["image", "caption"])
+        for number, item in enumerate(items):
+            Image.fromarray(item.data).save(tmp_path / f"{number}.png")
+            rows.writerows([f"{number}.png", sentence] for sentence in item.sentences)
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    recipe = make_recipe(pairs=[{"train": "table.csv"}])
+    with pytest.warns(UserWarning, match=r"1 source\(s\) could not be read.*3\.png"):
+        connect(recipe, tmp_path / "space", root=tmp_path, quiet=True)
+    assert load_space(str(tmp_path / "space")).encode([items[0].data], "image").shape == (1, 8)
+
+
+def test_a_frozen_tower_s_features_are_made_once_and_it_is_not_saved(tmp_path: Path) -> None:
+    tower = load_tower("playground-image", stages=[8, 8, 16], layers=1)
+    tower.frozen = True
+    pictures = [item.data for item in World().items("image", "train", 5)]
+    column = Column(tower, [pictures[0], *pictures], tmp_path, quiet=True)
+    assert column.rows == [0, 0, 1, 2, 3, 4]
+    reader = tower.reader()
+    with torch.no_grad():
+        expected = tower(tower.collate([reader(picture) for picture in pictures]))
+    assert column.features is not None
+    assert torch.allclose(column.features, expected, rtol=1e-4, atol=1e-5)
+    assert list(tmp_path.glob("shard-*.parquet"))
+
+
+def test_pairs_are_grouped_by_the_side_with_fewer_items() -> None:
+    class Rows:
+        def __init__(self, rows: list[int]) -> None:
+            self.rows = rows
+
+    table = PairTable(("text", Rows([0, 1, 2, -1])), ("image", Rows([0, 0, 1, 1])))  # type: ignore[arg-type]
+    assert table.x[0] == "image"
+    assert table.partners == [(0, [0, 1]), (1, [2])]
+    x, y = table.draw([0, 1], torch.Generator().manual_seed(0))
+    assert x == [0, 1]
+    assert y[0] in (0, 1)
+    assert y[1] == 2
+
+
+def test_wrong_recipes_are_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="did you mean playground-image"):
+        towers = {"text": {"tower": "playground-text"}, "image": {"tower": "playground-imag"}}
+        connect(make_recipe(towers=towers), tmp_path, quiet=True)
+    with pytest.raises(C3Error, match="not of image"):
+        towers = {"text": {"tower": "playground-text"}, "image": {"tower": "playground-video"}}
+        connect(make_recipe(towers=towers), tmp_path, quiet=True)
+    with pytest.raises(C3Error, match="columns for two"):
+        connect(make_recipe(pairs=[{"train": "playground:audio/train/4"}]), tmp_path, quiet=True)
+    with pytest.raises(C3Error, match="is written playground:image/train/1000"):
+        connect(make_recipe(pairs=[{"train": "playground:image"}]), tmp_path, quiet=True)

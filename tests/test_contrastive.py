@@ -1,0 +1,60 @@
+"""The contrastive loss against float64 written out, and the paper's Lemma 1."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from c3core.contrastive import Head, Temperature, info_nce
+
+
+def by_hand(x: np.ndarray, y: np.ndarray, scale: float) -> float:
+    """−1/(2n) Σᵢ [log softmax over j of row i, and of column i], term by term in float64."""
+    n, total = len(x), 0.0
+    for i in range(n):
+        row = [math.exp(scale * float(x[i] @ y[j])) for j in range(n)]
+        column = [math.exp(scale * float(x[j] @ y[i])) for j in range(n)]
+        total -= math.log(row[i] / sum(row)) + math.log(column[i] / sum(column))
+    return total / (2 * n)
+
+
+@given(st.integers(2, 6), st.integers(1, 5), st.floats(0.1, 20), st.integers(0, 1000))
+def test_info_nce_is_the_formula(n: int, dim: int, scale: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = F.normalize(torch.randn(n, dim, generator=generator, dtype=torch.float64), dim=-1)
+    y = F.normalize(torch.randn(n, dim, generator=generator, dtype=torch.float64), dim=-1)
+    assert float(info_nce(x, y, scale)) == pytest.approx(by_hand(x.numpy(), y.numpy(), scale), rel=1e-9)
+
+
+def test_the_gradient_lies_in_the_other_modality_s_span() -> None:
+    """Lemma 1: ∇ of an image embedding is a sum of differences of text embeddings, so a constant coordinate gets none."""
+    torch.manual_seed(0)
+    x = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(6, 5, dtype=torch.float64)
+    y[:, 4] = 0.7
+    info_nce(x, y, 1 / 0.07).backward()
+    assert x.grad is not None
+    assert float(x.grad[:, 4].abs().max()) < 1e-12
+    assert float(x.grad[:, 0].abs().max()) > 1e-3
+
+
+def test_the_temperature_is_fixed_or_learned_and_capped() -> None:
+    assert float(Temperature(0.01, learned=False)()) == pytest.approx(100.0)
+    assert not Temperature(0.01, learned=False).log_scale.requires_grad
+    learned = Temperature(0.001, learned=True)
+    assert learned.log_scale.requires_grad
+    assert float(learned()) == pytest.approx(100.0)
+
+
+def test_a_head_maps_features_to_the_space() -> None:
+    features = torch.randn(3, 10) * 1e4
+    assert Head(10, 4)(features).shape == (3, 4)
+    hidden = Head(10, 4, hidden=7).eval()(features)
+    assert hidden.shape == (3, 4)
+    assert float(hidden.detach().abs().max()) < 100  # scales of features are evened out

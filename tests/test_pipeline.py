@@ -1,0 +1,218 @@
+"""Pipelines end to end on a small real space: fit, run, save, load, extend, refuse what is not theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from spaces import TRAINING, fitted, pictures, small_pipeline, write_space
+
+from c3_playground.world import World
+from c3core import BadItem, C3Error, Pairs, Pipeline, Store, load_pipeline, load_space
+
+
+@pytest.fixture(scope="module")
+def space_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_space(tmp_path_factory.mktemp("space"))
+
+
+@pytest.fixture(scope="module")
+def pipeline(space_folder: Path) -> Pipeline:
+    return fitted(space_folder)
+
+
+@pytest.fixture
+def saved(pipeline: Pipeline, tmp_path: Path) -> Path:
+    pipeline.save(tmp_path / "captioner")
+    return tmp_path / "captioner"
+
+
+def test_it_captions_in_order_and_reports_bad_items_in_place(pipeline: Pipeline) -> None:
+    first, second = pictures(2, "test")
+    outputs = pipeline.run([first, "missing.png", second], modality="image")
+    assert isinstance(outputs[1], BadItem)
+    assert outputs[0] == pipeline.run([first], modality="image")[0]
+    assert outputs[2] == pipeline.run([second], modality="image")[0]
+
+
+def test_saved_and_loaded_it_says_the_same(pipeline: Pipeline, saved: Path) -> None:
+    items = pictures(3, "test")
+    assert load_pipeline(saved).run(items, modality="image") == pipeline.run(items, modality="image")
+
+
+def test_a_saved_pipeline_carries_its_space_and_says_what_it_was_trained_on(saved: Path) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    assert manifest["space"]["spec"] == "space/"
+    assert set(manifest["space"]["fingerprints"]) == {"text", "image"}
+    assert manifest["trained_on"][0]["modality"] == "text"
+    assert manifest["trained_on"][0]["supervised"] is False
+    assert "bridge.safetensors" in manifest["files"]
+
+
+def test_saving_twice_leaves_a_whole_folder(pipeline: Pipeline, saved: Path) -> None:
+    pipeline.save(saved)
+    assert load_pipeline(saved).run(pictures(1), modality="image")
+
+
+@pytest.mark.parametrize("name", ["bridge.safetensors", "decoder/decoder.json", "space/text.safetensors"])
+def test_a_changed_or_missing_file_is_refused(saved: Path, name: str) -> None:
+    path = saved / name
+    content = path.read_bytes()
+    path.write_bytes(content + b" ")
+    with pytest.raises(C3Error, match="changed or truncated"):
+        load_pipeline(saved)
+    path.unlink()
+    with pytest.raises(C3Error, match="is missing"):
+        load_pipeline(saved)
+
+
+@pytest.mark.parametrize("name", ["decoder/pytorch_model.bin", "extra.pkl", "decoder/model/weights.pt"])
+def test_a_pickle_in_the_folder_is_refused(saved: Path, name: str) -> None:
+    (saved / name).write_bytes(b"\x80\x04.")
+    with pytest.raises(C3Error, match="may hold pickled code"):
+        load_pipeline(saved)
+
+
+def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="not a pipeline"):
+        load_pipeline(tmp_path)
+    with pytest.raises(C3Error, match="no such folder"):
+        load_pipeline(tmp_path / "nowhere")
+
+
+def test_a_broken_manifest_names_the_field(saved: Path) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    manifest["spaec"] = manifest.pop("space")
+    (saved / "pipeline.json").write_text(json.dumps(manifest))
+    with pytest.raises(C3Error, match="spaec: no such field, did you mean space"):
+        load_pipeline(saved)
+    (saved / "pipeline.json").write_text('{"format": ')
+    with pytest.raises(C3Error, match="cannot be read as JSON"):
+        load_pipeline(saved)
+
+
+def test_a_modality_that_was_not_fitted_is_refused_and_can_be_added(space_folder: Path) -> None:
+    pipeline = small_pipeline(load_space(str(space_folder)))
+    pipeline.fit({"text": World().sentences(40)}, options=TRAINING, quiet=True)
+    with pytest.raises(C3Error, match="extend"):
+        pipeline.run(pictures(1), modality="image")
+    before = pipeline.run(["a red circle"], modality="text")
+    pipeline.extend({"image": pictures(10)})
+    assert len(pipeline.run(pictures(2, "test"), modality="image")) == 2
+    assert pipeline.run(["a red circle"], modality="text") == before
+
+
+def test_embeddings_of_another_encoder_are_refused(pipeline: Pipeline, tmp_path: Path) -> None:
+    dim = pipeline.space.dim
+    embeddings = torch.nn.functional.normalize(torch.randn(4, dim), dim=-1)
+    foreign = Store.from_embeddings(tmp_path / "store", embeddings, space="other", modality="image", fingerprint="f" * 32)
+    with pytest.raises(C3Error, match="another encoder"):
+        pipeline.run(foreign)
+
+
+def test_a_store_of_its_own_space_is_run_as_the_items_are(pipeline: Pipeline, tmp_path: Path) -> None:
+    items = pictures(3, "test")
+    encoder = pipeline.space.encoder("image")
+    embeddings = encoder.encode(items)
+    store = Store.from_embeddings(
+        tmp_path / "store", embeddings, space=encoder.space, modality="image", fingerprint=encoder.fingerprint
+    )
+    assert pipeline.run(store) == pipeline.run(items, modality="image")
+
+
+def test_nan_embeddings_are_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(C3Error, match="NaN"):
+        pipeline.condition(torch.full((1, pipeline.space.dim), float("nan")), "image")
+
+
+def test_a_decoder_of_another_size_is_refused(space_folder: Path) -> None:
+    from c3core import load_bridge, load_decoder
+
+    with pytest.raises(C3Error, match="dimensions"):
+        Pipeline(load_space(str(space_folder)), load_bridge("c3"), load_decoder("gpt2", condition_dim=5, model="fresh"))
+
+
+def test_the_decoder_never_sees_the_other_modality(space_folder: Path) -> None:
+    """Other pictures change the mean alone: the decoder's weights are the same with any of them, or with none."""
+    weights = []
+    for shown in (pictures(12), pictures(12, "validation")):
+        pipeline = small_pipeline(load_space(str(space_folder)))
+        pipeline.fit({"text": World().sentences(40), "image": shown}, options=TRAINING, quiet=True)
+        weights.append({name: value.clone() for name, value in pipeline.decoder.state_dict().items()})
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_supervised_training_and_fine_tuning(space_folder: Path) -> None:
+    items = World().items("image", "train", 12)
+    pairs = Pairs([item.data for item in items], "image", [item.sentences[0] for item in items])
+    clipcap = small_pipeline(load_space(str(space_folder)), "c1").fit(pairs=pairs, options=TRAINING, quiet=True)
+    assert clipcap.trained_on[0]["supervised"] is True
+    tuned = fitted(space_folder)
+    state = {name: value.clone() for name, value in tuned.bridge.state().items()}
+    tuned.fit(pairs=pairs, bridge="keep", options=TRAINING, quiet=True)
+    assert [entry["supervised"] for entry in tuned.trained_on] == [False, True]
+    assert all(torch.equal(state[name], value) for name, value in tuned.bridge.state().items())
+
+
+def test_pairs_of_captions_of_one_item(space_folder: Path) -> None:
+    items = World().items("image", "train", 20)
+    pairs = Pairs([item.sentences[0] for item in items], "text", [item.sentences[1] for item in items])
+    pipeline = small_pipeline(load_space(str(space_folder)))
+    pipeline.fit({"image": pictures(10)}, pairs=pairs, options=TRAINING, quiet=True)
+    assert len(pipeline.run(pictures(2, "test"), modality="image")) == 2
+
+
+def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:
+    with pytest.raises(C3Error, match="nothing to fit on"):
+        pipeline.fit({})
+    with pytest.raises(C3Error, match="as many sources as targets"):
+        Pairs(["a"], "text", [])
+    with pytest.raises(C3Error, match="which modality"):
+        pipeline.run(["x"])
+    with pytest.raises(C3Error, match='"fit" or "keep"'):
+        pipeline.fit({"text": ["a"]}, bridge="refit")  # type: ignore[arg-type]
+    with pytest.raises(C3Error, match="max_new_tokens"):
+        pipeline.run(pictures(1), modality="image", options={"max_new_token": 3})
+
+
+def test_a_read_only_place_is_one_clear_error(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(C3Error, match="cannot write"):
+        pipeline.save(tmp_path / "file" / "captioner")
+
+
+def fit_until_killed(space: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    pipeline = small_pipeline(load_space(space))
+    items = {"text": World().sentences(60, modality="image"), "image": pictures(20)}
+    pipeline.fit(items, options={**TRAINING, "steps": 40}, folder=folder, quiet=True)
+    pipeline.save(Path(folder) / "saved")
+
+
+def test_a_fit_killed_at_any_time_ends_with_the_same_weights(space_folder: Path, tmp_path: Path) -> None:
+    context, random = get_context("forkserver"), np.random.default_rng()
+    fit_until_killed(str(space_folder), str(tmp_path / "whole"))
+    kills = 0
+    for _ in range(4):
+        process = context.Process(target=fit_until_killed, args=(str(space_folder), str(tmp_path / "killed")))
+        process.start()
+        time.sleep(random.uniform(0.3, 6))
+        if process.is_alive() and process.pid:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.join()
+    fit_until_killed(str(space_folder), str(tmp_path / "killed"))
+    assert kills
+    name = "saved/decoder/model/model.safetensors"
+    whole, killed = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
+    assert all(torch.equal(whole[key], killed[key]) for key in whole)
+    shutil.rmtree(tmp_path)

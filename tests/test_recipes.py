@@ -1,0 +1,98 @@
+"""Recipes: read, checked, and what they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from c3core.connect import ConnectRecipe
+from c3core.errors import C3Error
+from c3core.recipes import FitRecipe, PairsRecipe, read_recipe
+
+GOOD = "space: playground\nitems: {text: a.txt}\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_names_are_short_or_with_options(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, GOOD + "bridge: c1\ndecoder: {name: gpt2, model: fresh}\n"), FitRecipe)
+    assert (recipe.bridge.name, recipe.bridge.options) == ("c1", {})
+    assert (recipe.decoder.name, recipe.decoder.options) == ("gpt2", {"model": "fresh"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "trainin: {}\n", "trainin: no such field, did you mean training"),
+        (GOOD + "training: {lr: fast}\n", "training.lr"),
+        ("items: {text: a.txt}\n", "give either space"),
+        ("space: playground\nstart: x\nitems: {text: a.txt}\n", "give either space"),
+        ("space: playground\n", "give items, or pairs"),
+        ("- a\n- b\n", "must hold fields"),
+        ("space: [unclosed\n", "no valid YAML"),
+        ("", "must hold fields"),
+    ],
+)
+def test_a_wrong_recipe_names_the_field(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(C3Error, match=message):
+        read_recipe(write(tmp_path, text), FitRecipe)
+
+
+def test_a_missing_or_binary_recipe(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="no recipe at"):
+        read_recipe(tmp_path / "none.yaml", FitRecipe)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(C3Error, match="cannot be read as text"):
+        read_recipe(tmp_path / "binary.yaml", FitRecipe)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_recipe_or_one_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("recipes") / "recipe.yaml"
+    path.write_bytes(content)
+    try:
+        read_recipe(path, FitRecipe)
+    except C3Error as error:
+        assert str(path) in str(error)
+
+
+def test_yaml_builds_no_objects(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="no valid YAML"):
+        read_recipe(write(tmp_path, "!!python/object/apply:os.system ['echo']\n"), FitRecipe)
+
+
+def table(folder: Path) -> str:
+    lines = ["image,caption", *(f"{k}.png,caption {k} {n}" for k in range(10) for n in range(2))]
+    (folder / "table.csv").write_text("\n".join(lines))
+    return str(folder / "table.csv")
+
+
+def test_a_fraction_is_a_share_of_the_items(tmp_path: Path) -> None:
+    pairs = PairsRecipe(table=table(tmp_path), source="image", target="text", fraction=0.3).load(tmp_path)
+    assert len(set(pairs.source)) == 3
+    assert len(pairs.target) == 6
+    again = PairsRecipe(table=table(tmp_path), source="image", target="text", fraction=0.3).load(tmp_path)
+    assert again == pairs
+
+
+def test_captions_go_with_other_captions_of_the_same_item(tmp_path: Path) -> None:
+    pairs = PairsRecipe(table=table(tmp_path), source="text", target="text", item="image").load(tmp_path)
+    assert len(pairs.source) == 20
+    assert all(a != b and a.rsplit(" ", 1)[0] == b.rsplit(" ", 1)[0] for a, b in zip(pairs.source, pairs.target, strict=True))
+    with pytest.raises(C3Error, match="need `item`"):
+        PairsRecipe(table=table(tmp_path), source="text", target="text").load(tmp_path)
+
+
+def test_the_recipes_in_the_repository_are_valid() -> None:
+    root = Path(__file__).parent.parent
+    found = [*root.glob("examples/**/*.yaml"), *root.glob("plugins/**/*.yaml")]
+    assert found
+    for path in found:
+        read_recipe(path, ConnectRecipe if path.name.startswith("connect") else FitRecipe)

@@ -1,0 +1,160 @@
+"""The training loop: schedules by hand, early stopping, and a killed run that ends as one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from c3core.contracts import Objective
+from c3core.errors import C3Error
+from c3core.training import Job, TrainingOptions, seed_of, train, trained_state
+
+OPTIONS = TrainingOptions(steps=24, batch_size=4, lr=0.05, warmup=4, validate_every=5, checkpoint_every=3, log_every=4, patience=50)
+
+
+def make_job(die_at: int | None = None, die_in: str = "step") -> Job:
+    """Fit y = Wx with dropout, and a second objective that steps every third time. `die_at`: SIGKILL itself there."""
+    torch.manual_seed(7)
+    data = torch.randn(40, 3)
+    truth = data @ torch.tensor([[1.0], [-2.0], [0.5]])
+    module = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.2), nn.Linear(8, 1))
+    done = [0]
+
+    def rows(epoch: int) -> Iterator[list[int]]:
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(epoch)).tolist()
+        return iter([order[i : i + 4] for i in range(0, 40, 4)])
+
+    def batch(chosen: list[int], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return data[chosen] + 0.1 * torch.randn(4, 3, generator=generator), truth[chosen]
+
+    def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return (module(x) - y).square().mean()
+
+    def validate() -> float:
+        if die_in == "validation" and die_at is not None and done[0] >= die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return float(loss(data, truth))
+
+    def after_step(step: int) -> None:
+        done[0] = step
+        if die_in == "step" and step == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    first, last = module[0], module[2]
+    objectives = [
+        Objective("main", [*first.parameters()], loss),
+        Objective("other", [*last.parameters()], loss, every=3, optimizer={"lr": 0.01, "betas": (0.0, 0.99)}),
+    ]
+    return Job(module, objectives, rows, batch, 10, validate, after_step)
+
+
+def run_and_die(folder: str, die_at: int, die_in: str) -> None:
+    torch.set_num_threads(1)
+    train(make_job(die_at, die_in), OPTIONS, Path(folder), quiet=True)
+
+
+def test_a_killed_run_started_again_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole = make_job()
+    train(whole, OPTIONS, tmp_path / "whole", quiet=True)
+    context = get_context("forkserver")
+    killed = tmp_path / "killed"
+    for die_at, die_in in [(1, "step"), (4, "step"), (5, "validation"), (11, "step"), (20, "validation"), (23, "step")]:
+        process = context.Process(target=run_and_die, args=(str(killed), die_at, die_in))
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    last = make_job()
+    result = train(last, OPTIONS, killed, quiet=True)
+    for name, value in trained_state(whole.module).items():
+        assert torch.equal(value, trained_state(last.module)[name]), name
+    assert (killed / "metrics.jsonl").read_text() == (tmp_path / "whole" / "metrics.jsonl").read_text()
+    assert result.steps == 24
+
+
+def test_the_run_folder_says_recipe_versions_seed_and_metrics(tmp_path: Path) -> None:
+    train(make_job(), OPTIONS, tmp_path, recipe={"what": "a test"}, quiet=True)
+    described = json.loads((tmp_path / "run.json").read_text())
+    assert described["recipe"]["what"] == "a test"
+    assert described["recipe"]["training"]["lr"] == 0.05
+    assert described["versions"]["torch"] == torch.__version__
+    assert described["seed"] == 0
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [4, 8, 12, 16, 20, 24]
+    assert [line["step"] for line in lines if "validation" in line] == [5, 10, 15, 20, 24]
+
+
+def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
+    job = make_job()
+    figures = iter([3.0, 1.0, 2.0, 2.5])
+    seen: list[torch.Tensor] = []
+
+    def validate() -> float:
+        seen.append(job.module[0].weight.detach().clone())
+        return next(figures)
+
+    job.validate = validate
+    result = train(job, OPTIONS.model_copy(update={"patience": 2}), tmp_path, quiet=True)
+    assert (result.best, result.best_step, result.steps) == (1.0, 10, 20)
+    assert torch.equal(job.module[0].weight, seen[1])
+
+
+def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    train(make_job(), OPTIONS, tmp_path, quiet=True)
+    with pytest.raises(C3Error, match="another recipe"):
+        train(make_job(), OPTIONS.model_copy(update={"lr": 0.1}), tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_a_truncated_checkpoint_is_one_clear_error(tmp_path: Path, share: float) -> None:
+    train(make_job(), OPTIONS, tmp_path, quiet=True)
+    path = tmp_path / "checkpoint.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(C3Error, match="cannot be read"):
+        train(make_job(), OPTIONS, tmp_path, quiet=True)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_advice(tmp_path: Path) -> None:
+    job = make_job()
+    job.objectives = [Objective("main", [*job.module.parameters()], lambda x, y: job.module(x).sum() * float("nan"))]
+    with pytest.raises(C3Error, match="Lower lr"):
+        train(job, OPTIONS, tmp_path, quiet=True)
+
+
+def test_nothing_to_train_is_said(tmp_path: Path) -> None:
+    job = make_job()
+    job.objectives = [Objective("main", [], lambda x, y: x.sum())]
+    with pytest.raises(C3Error, match="nothing to train"):
+        train(job, OPTIONS, tmp_path, quiet=True)
+
+
+def test_the_rate_by_hand() -> None:
+    linear = TrainingOptions(warmup=4, schedule="linear")
+    assert [linear.rate(step, 12) for step in (0, 3, 4, 8, 12)] == [0.25, 1.0, 1.0, 0.5, 0.0]
+    cosine = TrainingOptions(warmup=0, schedule="cosine")
+    assert cosine.rate(5, 10) == pytest.approx(0.5)
+    assert TrainingOptions(warmup=0, schedule="constant").rate(9, 10) == 1.0
+
+
+@given(st.lists(st.integers(0, 2**31), min_size=1, max_size=4))
+def test_seeds_are_63_bits_and_depend_on_every_part(parts: list[int]) -> None:
+    seed = seed_of(*parts)
+    assert 0 <= seed < 2**63
+    assert seed != seed_of(*parts[:-1], parts[-1] + 1)
+
+
+def test_wrong_options_name_the_field() -> None:
+    with pytest.raises(C3Error, match="lr"):
+        TrainingOptions.of({"lr": -1})
+    with pytest.raises(C3Error, match="did you mean batch_size"):
+        TrainingOptions.of({"batchsize": 3})

@@ -238,9 +238,7 @@ class Decoder(nn.Module, ABC):
 
     name: ClassVar[str]  # the name that it is registered under
     modality: ClassVar[str]
-    frame: ClassVar[Literal["bridge", "native"]] = (
-        "bridge"  # native: takes the target's own embeddings, not bridged ones
-    )
+    frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: takes the target's own embeddings, not bridged ones
     Options: ClassVar[type[GenerateOptions]] = GenerateOptions
     suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: outputs are printed as lines
     training: bool

@@ -73,9 +73,7 @@ def load_table(name: str, *, root: str | Path | None = None) -> Table:
     return read_table(name, root=root)
 
 
-def load_pipeline(
-    name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
-) -> Pipeline:
+def load_pipeline(name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None) -> Pipeline:
     """A pipeline by its folder, or by the name of one that a plugin ships.
 
     `space` stands in for the one that it was saved with.

@@ -102,15 +102,10 @@ class StoreWriter:
         self.encoding = Encoding(space, modality, dim, fingerprint)
         self.complete = False
         self._written = _Written()
-        if self.folder.exists() and not self.folder.is_dir():
-            raise C3Error(f"{self.folder} is a file. Choose another folder for the store.")
-        for pattern in LEFT_BEHIND:
-            for left in self.folder.glob(pattern):
-                left.unlink(missing_ok=True)
-        if (self.folder / MANIFEST).exists():
-            self._resume()
-        else:
-            self._start()
+        try:
+            self._open()
+        except OSError as error:
+            raise C3Error(f"cannot use {self.folder}: {error.strerror}. Choose another folder for the store.") from error
         self.resume_at, self.resume_mark = self._written.consumed, self._written.mark
 
     @property
@@ -192,6 +187,17 @@ class StoreWriter:
         self._written = _Written()
 
     # ---- what is on disk
+
+    def _open(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise C3Error(f"{self.folder} is a file. Choose another folder for the store.")
+        for pattern in LEFT_BEHIND:
+            for left in self.folder.glob(pattern):
+                left.unlink(missing_ok=True)
+        if (self.folder / MANIFEST).exists():
+            self._resume()
+        else:
+            self._start()
 
     def _start(self) -> None:
         found = sorted(p.name for p in self.folder.iterdir() if p.name != ERRORS) if self.folder.exists() else []

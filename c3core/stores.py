@@ -1,12 +1,14 @@
 """A store: embeddings on disk with their ids and where they came from, read without ever holding all rows.
 
 A folder of Parquet shards (`id`, `source`, `embedding`, `norm`), the manifest `store.json`, and `errors.jsonl` with the
-inputs that gave no embedding. Other tools read the shards as they are: `pandas.read_parquet(glob("store/*.parquet"))`.
+inputs that gave no embedding. Other tools read the shards as they are:
+`pandas.read_parquet(sorted(glob("store/*.parquet")))`, `polars.read_parquet("store/*.parquet")`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -62,7 +64,7 @@ class Store:
     def open(cls, folder: str | Path) -> Self:
         """Open a store. Raises `C3Error` for a folder that is none, is unfinished, or lacks a whole shard, by name."""
         folder = Path(folder)
-        if not (folder / MANIFEST).is_file():
+        if not os.path.isfile(folder / MANIFEST):
             raise C3Error(f"{folder} is not a store: it has no {MANIFEST}. `c3 embed` writes a store.")
         manifest = Manifest.read(folder)
         if not manifest.complete:
@@ -247,9 +249,7 @@ def join(stores: Sequence[Store], out: str | Path) -> Store:
             mark = crc32(f"{span.mark} {footer.num_rows}".encode(), mark)
             if start < writer.resume_at:  # an earlier run that was killed has joined this shard
                 if stop > writer.resume_at or (stop == writer.resume_at and str(mark) != writer.resume_mark):
-                    raise C3Error(
-                        f"{out} holds an unfinished store of other rows. Choose another folder, or delete it."
-                    )
+                    raise C3Error(f"{out} holds an unfinished store of other rows. Choose another folder, or delete it.")
                 continue
             parts = [to_batch(rows, first.dim) for rows in read_batches(path, footer, COLUMNS, BATCH_ROWS)]
             writer.append(
@@ -274,7 +274,7 @@ def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterat
     several); a `.safetensors` file with a tensor (n, dim). Raises `C3Error`, at once, for a file that holds none.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise C3Error(f"{path} does not exist. Check the spelling.")
     if not path.is_dir():
         return _even(read_embeddings(path, batch_size), batch_size)

@@ -52,9 +52,7 @@ def test_they_are_in_the_order_of_kind_and_name_and_no_two_are_alike():
     assert keys == sorted(set(keys))
 
 
-@pytest.mark.parametrize(
-    "found", [found for found in entries() if not found.missing], ids=lambda e: f"{e.kind}-{e.name}"
-)
+@pytest.mark.parametrize("found", [found for found in entries() if not found.missing], ids=lambda e: f"{e.kind}-{e.name}")
 def test_every_ready_factory_of_ours_can_be_loaded(found):
     assert callable(found.load())
 
@@ -62,9 +60,7 @@ def test_every_ready_factory_of_ours_can_be_loaded(found):
 def test_an_installed_plugin_is_found_and_its_parts_are_imported_when_asked_for(install_plugin):
     install_plugin("good", GOOD, good_parts="def load(*a, **k): return 'loaded'")
     found = entry("space", "good")
-    assert found == Entry(
-        "space", "good", "good_parts:load", "good", "good", modalities=("smell", "text"), summary="of scents"
-    )
+    assert found == Entry("space", "good", "good_parts:load", "good", "good", modalities=("smell", "text"), summary="of scents")
     assert found.missing == []
     assert "good" in names("tower")
     assert "good_parts" not in sys.modules

@@ -95,10 +95,10 @@ def run_and_die(out: Path, listed: Path, *, at: int, before: bool) -> int:
     return process.exitcode or 0
 
 
-def run_without_room(out: Path, listed: Path, limit: int) -> str:
-    """Embed in another process that may write no file over `limit` bytes: the error's text."""
+def run_limited(out: Path, listed: Path, *, limit: int | None = None, user: int | None = None) -> str:
+    """Embed in another process that may write no file over `limit` bytes, or runs as a `user`: the error's text."""
     ours, theirs = context.Pipe()
-    process = context.Process(target=_embed_without_room, args=(out, listed, limit, theirs))
+    process = context.Process(target=_embed_limited, args=(out, listed, limit, user, theirs))
     process.start()
     theirs.close()
     try:
@@ -135,8 +135,11 @@ def _embed_and_die(out: Path, listed: Path, at: int, before: bool) -> None:
     embed_list(out, listed)
 
 
-def _embed_without_room(out: Path, listed: Path, limit: int, pipe: Any) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+def _embed_limited(out: Path, listed: Path, limit: int | None, user: int | None, pipe: Any) -> None:
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    if user is not None:
+        os.setuid(user)
     try:
         embed_list(out, listed)
     except C3Error as error:

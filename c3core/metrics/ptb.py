@@ -1,20 +1,24 @@
 """Penn Treebank tokens in Python: what the Java tokenizer of the COCO caption metrics gives, where there is no Java.
 
-The rules were written from what that tokenizer (Stanford's PTBTokenizer 3.4.1, lower-cased) answers, not from its source. They
-follow it through ordinary captions, and through most of what is not ordinary: file names, prices, telephone numbers, faces.
+The rules were written from what that tokenizer (Stanford's PTBTokenizer 3.4.1, lower-cased) answers, not from its
+source. They follow it through ordinary captions, and through most of what is not ordinary: file names, prices,
+telephone numbers, faces.
 
-A sentence is first turned into its *shape*, of equal length, in which a character beyond ASCII stands for its kind. At each place
-the rule with the longest match wins, and the earlier of two equally long ones: the way of a lexer. What a rule matches after its
-first group is context: it counts for the length, but is no part of the token.
+A sentence is first turned into its *shape*, of equal length, in which a character beyond ASCII stands for its kind.
+At each place the rule with the longest match wins, and the earlier of two equally long ones: the way of a lexer. What
+a rule matches after its first group is context: it counts for the length, but is no part of the token.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache
 
-PUNCTUATION = frozenset("'' ' `` ` -lrb- -rrb- -lcb- -rcb- . ? ! , : - -- ... ;".split())  # COCO's list: "!!" is not on it
+# COCO's list, which "!!" is not on.
+PUNCTUATION = frozenset(
+    [".", "?", "!", ",", ":", ";", "-", "--", "...", "'", "''", "`", "``", "-lrb-", "-rrb-", "-lcb-", "-rcb-"]
+)
 
 
 def _either(words: str) -> str:
@@ -23,26 +27,28 @@ def _either(words: str) -> str:
 
 # The full stop is a part of these; a sentence may end with the first kind, hardly with the second. (`s?`: a plural.)
 _CLOSING = _either("""
-    ala? apr ariz assn aug bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est etc ext feb fla fri ga inc ind intl
-    jan jr jul jun kans? ky ltd mar md mich minn mo mon mont neb nev nov oct okla penn plc pptes? pptys? ptes? ptys? rd rt sept?
-    seq sq sr sys tel tenn thurs? tues? univ va vt wed wisc? wyo
+    ala? apr ariz assn aug bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est etc ext feb fla fri ga
+    inc ind intl jan jr jul jun kans? ky ltd mar md mich minn mo mon mont neb nev nov oct okla penn plc pptes?
+    pptys? ptes? ptys? rd rt sept? seq sq sr sys tel tenn thurs? tues? univ va vt wed wisc? wyo
 """)
 _CAPITAL = "Ark Az Del Ill La Mass Miss Ore Pa Tex Wash"  # of the first kind; in lower case they are words
 _LEADING = _either("""
-    adj adm adv alex assoc asst attys? ave brig capt cf cie cmdr col comdr cpl dept det drs? elec ens ft gen govs? hon insp invt jos
-    lieut lt maj messrs mfg mlle mme mrs? ms msgr mt mtg natl pfc ph pres profs? pvt reps? rev sens? sfc sgt spc ste? supts? treas vs wm
+    adj adm adv alex assoc asst attys? ave brig capt cf cie cmdr col comdr cpl dept det drs? elec ens ft gen govs?
+    hon insp invt jos lieut lt maj messrs mfg mlle mme mrs? ms msgr mt mtg natl pfc ph pres profs? pvt reps? rev
+    sens? sfc sgt spc ste? supts? treas vs wm
 """)
 _NUMBERED = _either("art ca figs? nos? op pp prop")  # before a number only
 # With a capital these begin a sentence, so that the full stop in "vitamin C. The" is no part of the letter.
 _OPENING = """
-    a about according additionally after an as at but earlier he her here however if in it last many more now once one other our
-    she since so some such that the their then there these they this we what when while yet you
+    a about according additionally after an as at but earlier he her here however if in it last many more now once
+    one other our she since so some such that the their then there these they this we what when while yet you
 """
 
 _WRITTEN = {
     "\u20ac": "$", "\u20a0": "$", "\u00a4": "$", "\x80": "$", "\u00a3": "#", "\u00a2": "cents",
     "\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3",
-    "(": "-lrb-", ")": "-rrb-", "{": "-lcb-", "}": "-rcb-", "[": "-lsb-", "]": "-rsb-", "\u2010": "-", "\u2013": "--", "\u2026": "...", '"': "''",
+    "(": "-lrb-", ")": "-rrb-", "{": "-lcb-", "}": "-rcb-", "[": "-lsb-", "]": "-rsb-",
+    "\u2010": "-", "\u2013": "--", "\u2026": "...", '"': "''",
 }  # fmt: skip
 _QUOTES = str.maketrans({"\u2018": "`", "\u2019": "'", "\u201c": "``", "\u201d": "''"})
 _ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": "''", "&nbsp;": "-", "&mdash;": "--", "&ndash;": "--"}
@@ -61,9 +67,9 @@ _SYMBOLS = re.compile(
 _BEYOND_ASCII = re.compile(r"[^ -~]")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kind(character: str) -> str:
-    """What stands in a shape for a character beyond ASCII: λ a letter, μ a mark on one, § a symbol, a space what is dropped."""
+    """What stands for a character beyond ASCII: λ a letter, μ a mark on one, § a symbol, a space what is dropped."""
     if character in _KINDS:
         return _KINDS[character]
     if ord(character) > 0xFFFF:  # the Java tokenizer sees two halves of a surrogate pair, and drops both
@@ -88,12 +94,13 @@ _PIECE = rf"(?:[dDoOlL]{_WITHIN}(?={_A}{{2}}))?{_A}+"
 _HYPHENED = rf"{_PIECE}(?:[-\u2010]{_PIECE})*"
 _DOTTED = rf"{_L}{_A}*(?:[.!?]{_L}{_A}*)*"  # end.Start, wow!wow
 _LETTERS = r"[A-Za-z](?:\.[A-Za-z])*"  # u.s
-_LISTED = rf"[A-Za-z0-9][A-Za-z0-9.,]*(?:-(?:[A-Za-z](?:\.[A-Za-z])+\.|[A-Za-z0-9]+))+"  # a,b-c
+_LISTED = r"[A-Za-z0-9][A-Za-z0-9.,]*(?:-(?:[A-Za-z](?:\.[A-Za-z])+\.|[A-Za-z0-9]+))+"  # a,b-c
 _CAPITALS = "|".join(f"{word}|{word.upper()}" for word in _CAPITAL.split())
 _OPENINGS = "|".join(f"{word.capitalize()}|{word.upper()}" for word in _OPENING.split())
 _NUMBER = r"(?:[0-9]*(?:[.,:][0-9]+)+|[0-9]+)"
 _ENDINGS = _either("""
-    bat bmp c cgi class cpp dll docx? exe gif gz h html? jar java jpe?g mov mp3 pdf php pl png ppt ps py sql tar txt wav x xml zip
+    bat bmp c cgi class cpp dll docx? exe gif gz h html? jar java jpe?g mov mp3 pdf php pl png ppt ps py sql tar txt
+    wav x xml zip
 """)
 _INITIALS = r"[A-Z]+(?:(?:&amp;|[&+])[A-Z]+)+"
 _SLASHED = r"[A-Za-z0-9]+(?:-[A-Za-z]+){0,2}"
@@ -147,7 +154,7 @@ _RULES = [
     rf"({_A}+(?:\.{_A}+)*\.(?i:{_ENDINGS}))[ .!?,]",
     r'(?i:https?://)[^ "<>|(){}]+[^ "<>|(){}.!?,-]',
     rf'(?i:www\.)(?:[^ "<>|(){{}}.!?,]+\.)+[A-Za-z]{{2,4}}{_PATH}',
-    rf'(?:[A-Za-z&#]+\.)+(?:com|net|org|edu){_PATH}',
+    rf"(?:[A-Za-z&#]+\.)+(?:com|net|org|edu){_PATH}",
     r'<?[A-Za-z0-9][^ "<>|(){}]*@(?:[^ "<>|().{}]+\.)*[^ "<>|().{}]+>?',
     _TAG.pattern,
     r"[<>]?[:;=][-o*']?[][()DPdpO{@|\\](?![A-Za-z0-9])",
@@ -162,8 +169,8 @@ _LEXER = [re.compile(rule) for rule in _RULES]
 _CONTRACTED = re.compile(rf"{_AUXILIARY}|{_NOT}|{_APOSTROPHE}[tT]")
 # The short way for what captions are made of: a word before a space, a comma, or the last full stop.
 _WORD = re.compile(r"[A-Za-z]{2,}(?=,? |\. *$)")
-_STEMS = re.findall("[a-z]+", (_CLOSING + _LEADING + _CAPITAL).lower())  # of a plural with "s?" this finds the longer form
-_SPECIAL = {*_STEMS, *(stem[:-1] for stem in _STEMS), *"cannot gonna gotta wanna gimme lemme".split()}
+_STOPPED = re.findall("[a-z]+", (_CLOSING + _LEADING + _CAPITAL).lower())  # plurals as plurals
+_SPECIAL = {*_STOPPED, *(word[:-1] for word in _STOPPED), "cannot", "gonna", "gotta", "wanna", "gimme", "lemme"}
 
 
 def split(sentence: str) -> list[str]:

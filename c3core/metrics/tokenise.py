@@ -1,4 +1,4 @@
-"""Sentences to the tokens that the COCO caption metrics compare: lower case, Penn Treebank splitting, no punctuation."""
+"""Sentences to the tokens that COCO's caption metrics compare: lower case, Penn Treebank splitting, no punctuation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from c3core.metrics import ptb
 Tokeniser = Literal["auto", "ptb", "python"]
 INSTALL = 'pip install "c3core[metrics]"'
 _BREAKS = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # whatever may end a line for Java or for Python
-# Between two sentences: Java looks past the end of a line ("vitamin C." before "The …" would lose its full stop), but not past a word.
+# Between two sentences. Java looks past the end of a line, but not past a word: without it, "vitamin C." would lose its
+# full stop or keep it by what the next sentence begins with.
 _SEPARATOR = "x"
 
 
@@ -38,12 +39,12 @@ def package_file(name: str) -> Path:
 def tokenise(sentences: Sequence[str], *, tokeniser: Tokeniser = "auto", timeout: float = 600) -> tuple[list[str], str]:
     """Each sentence as its tokens joined by spaces, and the name of the tokeniser: "ptb (java)" or "ptb-like (python)".
 
-    "ptb" is Stanford's PTBTokenizer as COCO runs it, in one Java process for all sentences; "python" is our own of the same
-    rules; "auto" takes Java where there is one. A line break counts as a space; an empty sentence gives "". Each sentence is
-    tokenised as if it stood alone.
+    "ptb" is Stanford's PTBTokenizer as COCO runs it, in one Java process for all sentences; "python" is our own of
+    the same rules; "auto" takes Java where there is one. A line break counts as a space; an empty sentence gives "".
+    Each sentence is tokenised as if it stood alone.
 
-    Raises `C3Error` for "ptb" without Java or without pycocoevalcap, for one string instead of a list, and when Java fails or
-    takes longer than `timeout` seconds.
+    Raises `C3Error` for "ptb" without Java or without pycocoevalcap, for one string instead of a list, and when Java
+    fails or takes longer than `timeout` seconds.
 
     >>> tokenise(["Don't walk the dog's ball!", "T-shirt, $5"], tokeniser="python")
     (["do n't walk the dog 's ball", 't-shirt $ 5'], 'ptb-like (python)')
@@ -64,11 +65,20 @@ def tokenise(sentences: Sequence[str], *, tokeniser: Tokeniser = "auto", timeout
 def _java_tokens(lines: Sequence[str], timeout: float) -> list[str]:
     program = java()
     if program is None:
-        raise C3Error("the ptb tokeniser needs Java, and no `java` was found. Install one, or use the python tokeniser.")
+        raise C3Error("the ptb tokeniser needs Java, and no `java` was found. Install it, or use the python one.")
     jar = package_file("tokenizer/stanford-corenlp-3.4.1.jar")
     if not lines:
         return []
-    command = [program, "-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
+    command = [
+        program,
+        "-cp",
+        str(jar),
+        "edu.stanford.nlp.process.PTBTokenizer",
+        "-preserveLines",
+        "-lowerCase",
+        "-encoding",
+        "UTF-8",
+    ]
     text = "".join(f"{line}\n{_SEPARATOR}\n" for line in lines)
     try:
         # Lone surrogates have no bytes in UTF-8; Java drops what is beyond its plane anyway.
@@ -82,4 +92,6 @@ def _java_tokens(lines: Sequence[str], timeout: float) -> list[str]:
         complaint = answer.stderr.decode("utf-8", "replace").strip().splitlines()
         why = complaint[-1] if complaint else f"exit status {answer.returncode}"
         raise C3Error(f"the Java tokeniser failed ({why}). Use the python tokeniser.")
-    return [" ".join(token for token in line.rstrip().split(" ") if token not in ptb.PUNCTUATION) for line in tokenised[::2]]
+    return [
+        " ".join(token for token in line.rstrip().split(" ") if token not in ptb.PUNCTUATION) for line in tokenised[::2]
+    ]

@@ -139,13 +139,15 @@ class _File(Video):
     """A file through PyAV, and through decord where that is right."""
 
     def __init__(self, path: str, max_pixels: int) -> None:
+        import av
+
+        self._av: Any = av
         self._path, self._max_pixels = path, max_pixels
         self._container: Any = None
         self._fast: Any = None  # decord's reader
         try:
             self._begin()
             self._measure()
-            self._begin()
         except BaseException:
             self.close()
             raise
@@ -162,16 +164,14 @@ class _File(Video):
 
     def _begin(self) -> None:
         """Open the file and decode its first frame."""
-        import av
-
         self.close()
         try:
-            self._container = av.open(self._path, container_options=_FORMATS)
+            self._container = self._av.open(self._path, container_options=_FORMATS)
             stream = self._container.streams.best("video")
-        except (av.FFmpegError, ValueError) as error:
+        except (self._av.FFmpegError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise C3Error(f"is no video of a known format (MP4, MKV, WebM, AVI, GIF), or broken: {why}") from error
-        if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+        if stream is None or stream.disposition & self._av.stream.Disposition.attached_pic:
             raise C3Error("the file holds no moving pictures, perhaps sound and a cover")
         if stream.width * stream.height > self._max_pixels:
             size = f"{stream.width} x {stream.height} pixels"
@@ -179,8 +179,9 @@ class _File(Video):
         # explode: a broken frame is an error, and never a grey or smeared picture.
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(self._max_pixels)}
         # The times of an AVI with B-frames are guesses: its frames are counted from the start. A GIF cannot seek.
-        self._counted = self._container.format.name == "avi" and stream.codec_context.has_b_frames
-        self._seeks = not self._counted and self._container.format.name != "gif"
+        self._layout = self._container.format.name
+        self._counted = self._layout == "avi" and stream.codec_context.has_b_frames
+        self._seeks = not self._counted and self._layout != "gif"
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.rate = self._rate = rate if 0 < rate < 1000 else 25.0
         self._stream, self._decoded, self._trimmed = stream, self._decode(), False
@@ -191,8 +192,6 @@ class _File(Video):
 
     def _decode(self) -> Iterator[Any]:
         """Frames with a time, from where the container stands to its end."""
-        import av
-
         count = 0
         try:
             for packet in self._container.demux(self._stream):
@@ -206,7 +205,7 @@ class _File(Video):
                     if frame.is_corrupt or frame.pts is None:
                         raise C3Error("the video is broken: a frame is damaged or has no time")
                     yield frame
-        except av.FFmpegError as error:
+        except self._av.FFmpegError as error:
             raise C3Error(f"the video is broken: {error.strerror}") from error
 
     def _time(self, pts: int) -> float:
@@ -214,15 +213,15 @@ class _File(Video):
 
     def _measure(self) -> None:
         """The duration; refuses a file that ends before what its head promises. Reads the last packets alone."""
-        container, stream = self._container, self._stream
-        start, tick = stream.start_time or 0, float(stream.time_base)
-        layout = container.format.name
+        stream, tick = self._stream, float(self._stream.time_base)
         self._turn = _turn(self._current)
-        self._layout, self._head = layout, _upright(self._current, self._turn)
-        self._plain = layout.startswith(("mov", "matroska")) and self._turn == _UPRIGHT and not self._trimmed
-        if layout == "gif" and not _closed_gif(self._path):
+        self._head = _upright(self._current, self._turn)
+        self._plain = self._layout.startswith(("mov", "matroska")) and self._turn == _UPRIGHT and not self._trimmed
+        if self._layout == "gif" and not _closed_gif(self._path):
             raise C3Error("the video is truncated: a GIF ends with a mark that is missing here")
-        promised = (start + stream.duration) * tick if stream.duration else (container.duration or 0) / 1e6
+        promised = (self._container.duration or 0) / 1e6
+        if stream.duration:
+            promised = ((stream.start_time or 0) + stream.duration) * tick
         self._last, own_end, any_end = self._ends(int(promised / tick))
         reached = own_end if stream.duration else any_end
         if reached < promised - _SLACK or own_end <= self._first * tick:
@@ -231,49 +230,45 @@ class _File(Video):
 
     def _ends(self, near: int) -> tuple[int, float, float]:
         """The last frame's pts, where it ends, and where any stream ends, in s; looks for the end after pts `near`."""
-        import av
-
         last, own_end, any_end = self._first, float("-inf"), float("-inf")
         try:
-            if near > 0 and self._container.format.name != "gif":
-                self._container.seek(near, stream=self._stream)
-            for packet in self._container.demux():
-                pts = packet.dts if packet.pts is None or self._counted else packet.pts
-                if pts is None:
-                    continue
-                any_end = max(any_end, float((pts + (packet.duration or 0)) * packet.time_base))
-                if packet.stream_index != self._stream.index:
-                    continue
-                if packet.is_corrupt:
-                    raise C3Error("the video is truncated: its last frame is cut off")
-                last = max(last, pts)
-                length = float(packet.duration * packet.time_base) if packet.duration else 1 / self._rate
-                own_end = max(own_end, float(pts * packet.time_base) + length)
-        except av.FFmpegError as error:
+            with self._av.open(self._path, container_options=_FORMATS) as container:
+                if near > 0 and self._layout != "gif":
+                    container.seek(near, stream=container.streams[self._stream.index])
+                for packet in container.demux():
+                    pts = packet.dts if packet.pts is None or self._counted else packet.pts
+                    if pts is None:
+                        continue
+                    any_end = max(any_end, float((pts + (packet.duration or 0)) * packet.time_base))
+                    if packet.stream_index != self._stream.index:
+                        continue
+                    if packet.is_corrupt:
+                        raise C3Error("the video is truncated: its last frame is cut off")
+                    last = max(last, pts)
+                    length = float(packet.duration * packet.time_base) if packet.duration else 1 / self._rate
+                    own_end = max(own_end, float(pts * packet.time_base) + length)
+        except self._av.FFmpegError as error:
             raise C3Error(f"the video is truncated or broken: {error.strerror}") from error
         return last, own_end, max(own_end, any_end)
 
     def _go_to(self, time: float) -> None:
         """Make the frame that shows at `time` the current one."""
         here = self._time(self._current.pts)
-        if here <= time + _NEAR and (time <= here + _AHEAD or not self._seeks):
-            return self._forward(time)
-        for back in (0.0, 2.0, 10.0) if self._seeks else ():
-            try:
-                if self._seek(max(time - back, 0.0)):
-                    return self._forward(time)
-            except C3Error:  # pictures right after a keyframe may lean on those before it: start farther back
-                continue
-        self._begin()
+        if not here <= time + _NEAR or (time > here + _AHEAD and self._seeks):
+            for back in (0.0, 2.0, 10.0) if self._seeks else ():
+                try:
+                    if self._seek(max(time - back, 0.0)):
+                        return self._forward(time)
+                except C3Error:  # pictures right after a keyframe may lean on those before it: start farther back
+                    continue
+            self._begin()
         return self._forward(time)
 
     def _seek(self, time: float) -> bool:
         """Decode on from the keyframe at or before `time`; False if the container finds none."""
-        import av
-
         try:
             self._container.seek(self._first + int(time / self._stream.time_base), stream=self._stream)
-        except av.FFmpegError:
+        except self._av.FFmpegError:
             return False
         self._decoded = self._decode()
         frame = next(self._decoded, None)
@@ -283,8 +278,12 @@ class _File(Video):
         return True
 
     def _forward(self, time: float) -> None:
-        while self._next is not None and self._time(self._next.pts) <= time + _NEAR:
-            self._current, self._next = self._next, next(self._decoded, None)
+        try:
+            while self._next is not None and self._time(self._next.pts) <= time + _NEAR:
+                self._current, self._next = self._next, next(self._decoded, None)
+        except C3Error:
+            self._begin()  # or what stood there would pass for a later frame
+            raise
         if self._next is None and self._time(self._current.pts) < min(time, self._time(self._last)) - _SLACK:
             raise C3Error(f"the video is broken: nothing can be decoded at {time:.3f} s")
 

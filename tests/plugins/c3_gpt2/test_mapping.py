@@ -53,5 +53,10 @@ def test_transformer_layers_start_apart_and_constants_matter() -> None:
     assert mapping.project[0].weight.grad.abs().max() > 0
 
 
+def test_the_prefix_is_what_comes_out_at_the_constants() -> None:
+    mapping = TransformerMapping(4, 16, 3, layers=0)
+    torch.testing.assert_close(mapping(torch.randn(2, 4)), mapping.constants.expand(2, -1, -1))
+
+
 def test_transformer_takes_a_width_that_eight_heads_do_not_divide() -> None:
     assert build_mapping("transformer", 4, 9, 2, layers=1)(torch.zeros(1, 4)).shape == (1, 2, 9)

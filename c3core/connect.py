@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from c3core.columns import Column, PairTable
 from c3core.connected import HeadSpec, TowerSpec, save_connected, to_device
 from c3core.contracts import BadItem, Objective
 from c3core.contrastive import Head, Temperature, info_nce
@@ -62,7 +63,8 @@ class _Model(nn.Module):
     def forward(self, modality: str, batch: Tensor, *, features: bool) -> Tensor:
         """Unit embeddings (n, dim) of a collated batch, or of features that a frozen tower gave before."""
         hidden = batch if features else self.towers[modality](batch)
-        return F.normalize(self.heads[modality](hidden), dim=-1)
+        embeddings: Tensor = F.normalize(self.heads[modality](hidden), dim=-1)
+        return embeddings
 
 
 def connect(
@@ -118,15 +120,18 @@ def _pair_table(towers: Mapping[str, Tower], table: Table, folder: Path, *, quie
     return PairTable((names[0], x), (names[1], y))
 
 
-def _batch(model: _Model, side: tuple[str, Column], rows: Sequence[int], generator: torch.Generator | None) -> Tensor:
+def _embed(model: _Model, side: tuple[str, Column], rows: Sequence[int], generator: torch.Generator | None) -> Tensor:
+    """Unit embeddings (n, dim) of some rows of a column; with a generator, augmented for training."""
     modality, column = side
     device = model.temperature.log_scale.device
     if column.features is not None:
-        return model(modality, column.features[torch.tensor(rows)].to(device), features=True)
-    batch = column.tower.collate([column.items[row] for row in rows])
-    if generator is not None:
-        batch = column.tower.augment(batch, generator)
-    return model(modality, to_device(batch, device), features=False)
+        batch = column.features[torch.tensor(rows)]
+    else:
+        batch = column.tower.collate([column.items[row] for row in rows])
+        if generator is not None:
+            batch = column.tower.augment(batch, generator)
+    embeddings: Tensor = model(modality, to_device(batch, device), features=column.features is not None)
+    return embeddings
 
 
 def _train(
@@ -149,7 +154,7 @@ def _train(
         return table, *table.draw(chosen[1], generator), generator
 
     def loss(table: PairTable, x: list[int], y: list[int], generator: torch.Generator) -> Tensor:
-        embeddings = _batch(model, table.x, x, generator), _batch(model, table.y, y, generator)
+        embeddings = _embed(model, table.x, x, generator), _embed(model, table.y, y, generator)
         return info_nce(*embeddings, model.temperature())
 
     def validate() -> float:
@@ -173,7 +178,8 @@ def _measure(model: _Model, tables: Sequence[PairTable]) -> dict[str, dict[str, 
         sides = []
         with torch.no_grad():
             for side, rows in ((table.x, x_rows), (table.y, y_rows)):
-                sides.append(torch.cat([_batch(model, side, rows[i : i + 256], None).float().cpu() for i in range(0, len(rows), 256)]))
+                pieces = [_embed(model, side, rows[i : i + 256], None) for i in range(0, len(rows), 256)]
+                sides.append(torch.cat(pieces).float().cpu())
         x, y = sides
         figures = retrieval(x, y)
         measured[f"{table.x[0]}-{table.y[0]}"] = {

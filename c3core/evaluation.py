@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from c3core.contracts import BadItem
 from c3core.errors import C3Error
-from c3core.metrics.captions import CaptionScores, caption_metrics
+from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.sources import Table
 
 if TYPE_CHECKING:
@@ -79,6 +79,5 @@ def evaluate(
     if not good:
         raise C3Error(f"no input of the table could be read: {bad[0]}")
     texts, references = [str(outputs[k]) for k in good], [groups[k][1] for k in good]
-    chosen = {} if metrics is None else {"metrics": metrics}
-    scores = caption_metrics(texts, references, **chosen)
+    scores = caption_metrics(texts, references, metrics=METRICS if metrics is None else metrics)
     return Evaluation(scores, [groups[k][0] for k in good], texts, references, bad)

@@ -23,7 +23,7 @@ METRICS = ("cider", "bleu4", "bleu1", "rouge_l")
 
 
 def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], root: Path) -> list[Any] | Store:
-    """What a recipe's `items` name: a store, a plugin's table, or inputs as `c3 embed` takes them; paths from the recipe's folder."""
+    """What a recipe's `items` name: a store, a plugin's table, or inputs as `c3 embed` takes them; paths from its folder."""
     names = [named] if isinstance(named, str) else list(named)
     prefix = names[0].partition(":")[0]
     if len(names) == 1 and (root / names[0] / "store.json").is_file():
@@ -51,9 +51,10 @@ def fit(recipe: FitRecipe, out: Path, *, root: Path, items: Mapping[str, Any] | 
     given = items or {modality: sources_of(recipe, modality, named, root) for modality, named in recipe.items.items()}
     validation = None
     if recipe.validation is not None:
-        validation = sources_of(recipe, pipeline.decoder.modality, recipe.validation, root)
-        if isinstance(validation, Store):
+        found = sources_of(recipe, pipeline.decoder.modality, recipe.validation, root)
+        if isinstance(found, Store):
             raise C3Error("validation must be a list of items, not a store.")
+        validation = found
     pipeline.fit(
         given,
         pairs=recipe.pairs.load(root) if recipe.pairs else None,

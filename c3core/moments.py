@@ -65,8 +65,8 @@ class _Reservoir:
         self.size, self.seed = size, seed
         self.rows, self.keys = torch.zeros(0, dim), torch.zeros(0, dtype=torch.float64)
         self.generator: torch.Generator | None = None
-        # Compacted now and then: a copy of the whole sample a batch would be slow.
-        self._waiting: list[tuple[Tensor, Tensor]] = []
+        self._limit = float("inf")  # no larger key stays
+        self._waiting: list[tuple[Tensor, Tensor]] = []  # taken in now and then: at each batch would be slow
 
     def offer(self, rows: Tensor) -> None:
         if self.generator is None:
@@ -75,29 +75,42 @@ class _Reservoir:
             start = str(self.seed).encode() + rows[0].to(torch.float64).numpy().tobytes()
             self.generator = torch.Generator().manual_seed(zlib.crc32(start))
         keys = torch.rand(len(rows), dtype=torch.float64, generator=self.generator)
-        full = len(self.keys) == self.size
-        chosen = (keys < self.keys[-1]).nonzero().squeeze(1) if full else torch.arange(len(keys))
+        chosen = (keys < self._limit).nonzero().squeeze(1)
         if len(chosen) > self.size:
             chosen = chosen[keys[chosen].topk(self.size, largest=False).indices]
-        if len(chosen):
-            self._keep(rows[chosen].to(torch.float32), keys[chosen])
-
-    def _keep(self, rows: Tensor, keys: Tensor) -> None:
-        self._waiting.append((rows, keys))
-        if sum(len(keys) for _, keys in self._waiting) >= self.size:
-            self.compact()
-
-    def compact(self) -> None:
-        if self._waiting:
-            rows = torch.cat([self.rows, *(rows for rows, _ in self._waiting)])
-            keys = torch.cat([self.keys, *(keys for _, keys in self._waiting)])
-            self.keys, order = keys.topk(min(self.size, len(keys)), largest=False, sorted=True)
-            self.rows, self._waiting = rows[order], []
+        self.take(rows[chosen].to(torch.float32), keys[chosen])
 
     def merge(self, other: _Reservoir) -> None:
-        other.compact()
-        self._keep(other.rows, other.keys)
+        other.settle()
+        self.take(other.rows.clone(), other.keys.clone())
         self.generator = self.generator or other.generator
+
+    def take(self, rows: Tensor, keys: Tensor) -> None:
+        if len(keys):
+            self._waiting.append((rows, keys))
+        if 4 * sum(len(keys) for _, keys in self._waiting) >= self.size:
+            self.settle()
+
+    def settle(self) -> None:
+        """Take the waiting rows in: into the free places first, then into the places of rows with larger keys."""
+        if not self._waiting:
+            return
+        rows, keys = (torch.cat(pieces) for pieces in zip(*self._waiting, strict=True))
+        self._waiting, room = [], self.size - len(self.keys)
+        if room:
+            self.rows, self.keys = torch.cat([self.rows, rows[:room]]), torch.cat([self.keys, keys[:room]])
+        if len(self.keys) == self.size:
+            every = torch.cat([self.keys, keys[room:]])
+            stays = torch.zeros(len(every), dtype=torch.bool)
+            stays[every.topk(self.size, largest=False).indices] = True
+            leaving, entering = ~stays[: self.size], stays[self.size :]
+            self.rows[leaving], self.keys[leaving] = rows[room:][entering], keys[room:][entering]
+            self._limit = self.keys.max().item()
+
+    def sample(self) -> Tensor:
+        """The rows in the order of their keys, which is random."""
+        self.settle()
+        return self.rows[self.keys.argsort()]
 
 
 class Moments:
@@ -254,8 +267,7 @@ class Moments:
         """(m, d) float32: a uniform sample in random order, without replacement; all rows if they fit."""
         self._gathered("sample")
         assert self._reservoir is not None
-        self._reservoir.compact()
-        return self._reservoir.rows
+        return self._reservoir.sample()
 
     @property
     def mean_norm(self) -> float:
@@ -285,7 +297,7 @@ class Moments:
         if self.fingerprint is not None:
             state["fingerprint"] = _text(self.fingerprint)
         if self._reservoir is not None:
-            self._reservoir.compact()
+            self._reservoir.settle()
             state["sample"], state["sample_keys"] = self._reservoir.rows.clone(), self._reservoir.keys.clone()
             state["sample_size"] = torch.tensor([self._reservoir.size, self._reservoir.seed])
             if self._reservoir.generator is not None:
@@ -304,7 +316,7 @@ class Moments:
             if "fingerprint" in state:
                 moments.fingerprint = _string(state["fingerprint"])
             if moments._reservoir is not None:
-                moments._reservoir.rows, moments._reservoir.keys = state["sample"].clone(), state["sample_keys"].clone()
+                moments._reservoir.take(state["sample"].clone(), state["sample_keys"].clone())
                 if "sample_generator" in state:
                     moments._reservoir.generator = torch.Generator()
                     moments._reservoir.generator.set_state(state["sample_generator"])

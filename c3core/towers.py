@@ -30,7 +30,7 @@ class Tower(nn.Module, ABC):
     def reader(self) -> Reader:
         """The reader that makes this tower's items."""
 
-    def prepare(self, items: Iterable[Any]) -> None:  # noqa: B027  few towers learn from the items beforehand
+    def prepare(self, items: Iterable[Any]) -> None:
         """Called once before training with the training items: learn a vocabulary and the like. `config()` must then hold it."""
 
     @abstractmethod

@@ -103,7 +103,9 @@ class Result:
     seconds: float
 
 
-def train(job: Job, options: TrainingOptions, folder: Path, *, recipe: Mapping[str, Any] | None = None, quiet: bool = False) -> Result:
+def train(
+    job: Job, options: TrainingOptions, folder: Path, *, recipe: Mapping[str, Any] | None = None, quiet: bool = False
+) -> Result:
     """Train, in `folder`: `run.json` (recipe, versions, seed), `metrics.jsonl`, `checkpoint.safetensors`, `best.safetensors`.
 
     A folder with a checkpoint of the same recipe is continued. The module ends with its best weights where there is validation.

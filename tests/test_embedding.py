@@ -82,7 +82,7 @@ def test_killed_at_a_rename_and_run_again_gives_the_same_bytes(
 
 def test_killed_at_random_times_and_run_again_gives_the_same_bytes(listed: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     draw, out, killed, held = random.Random(0), tmp_path / "store", 0, []
-    while killed < 6 and words.run_and_kill(out, listed, seconds=draw.uniform(0, 0.12), delay=0.01):
+    while killed < 6 and words.run_and_kill(out, listed, seconds=draw.uniform(0, 0.12), delay=0.02):
         killed += 1
         held.append(len(list(out.glob("shard-*"))))
         with pytest.raises(C3Error, match="unfinished"):
@@ -152,8 +152,10 @@ def test_control_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path, cap
             return super().embed(items)
 
     inputs, out = sentences(200), tmp_path / "store"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore the signal
     with pytest.raises(KeyboardInterrupt):
         embed(Interrupted(), inputs, out, batch_size=16, quiet=True)
+    signal.signal(signal.SIGINT, before)
     assert "48 inputs" in (said := capsys.readouterr().err)
     assert "same command again" in said
     encoder = WordEncoder()

@@ -142,6 +142,18 @@ def test_the_sample_holds_all_rows_when_they_fit_and_owns_them() -> None:
     assert moments.sample.dtype == torch.float32
 
 
+def test_merging_leaves_the_other_free_to_go_on() -> None:
+    rows = data(300).float()
+    one, other = Moments(4, {"sample"}, sample_size=20), Moments(4, {"sample"}, sample_size=20, seed=1)
+    merged = one.merge(other.update(rows[:100])).sample.clone()
+    other.update(rows[100:])
+    assert torch.equal(one.sample, merged)
+    state = other.state()
+    before = state["sample"].clone()
+    Moments.from_state(state).update(rows)
+    assert torch.equal(state["sample"], before)
+
+
 def test_mean_norm() -> None:
     moments = Moments(2, {"mean"})
     assert moments.mean_norm == 1.0

@@ -8,7 +8,10 @@ import warnings
 
 import typer
 
-from c3core.cli import data, experiments, inspect, run
+import c3core.cli.data as data
+import c3core.cli.experiments as experiments
+import c3core.cli.inspect as inspect
+import c3core.cli.run as run
 from c3core.errors import C3Error
 
 app = typer.Typer(

@@ -26,7 +26,8 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
     if json:
         print_json(measured)
     else:
-        print_table([{"pairs": pair, **figures} for pair, figures in measured.items()], ["pairs", *next(iter(measured.values()), {})])
+        rows = [{"pairs": pair} | {name: f"{value:.3f}" for name, value in figures.items()} for pair, figures in measured.items()]
+        print_table(rows, list(rows[0]) if rows else [])
 
 
 def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:

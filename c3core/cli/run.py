@@ -31,8 +31,8 @@ def demo(
 
 def run(
     pipeline: str,
-    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item a line, file.csv:column, or text.")],
-    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs; guessed when the pipeline leaves no choice.")] = None,
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item a line, table.csv:column, text.")],
+    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs; guessed where it is clear.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for outputs that are files.")] = None,
     root: Annotated[Path | None, typer.Option(help="Where the paths of a table start.")] = None,
     option: Option = [],  # noqa: B006  typer copies it
@@ -83,7 +83,7 @@ def evaluate(
     table: Annotated[str, typer.Argument(help="A CSV with a column a modality (caption stands for text), or plugin:argument.")],
     input_column: Annotated[str | None, typer.Option(help="Column of the inputs.")] = None,
     output_column: Annotated[str | None, typer.Option(help="Column of the references.")] = None,
-    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs, when the column is named otherwise.")] = None,
+    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs, if the column is named else.")] = None,
     root: Annotated[Path | None, typer.Option(help="Where the paths of the table start.")] = None,
     option: Option = [],  # noqa: B006
     seed: int = 0,

@@ -196,8 +196,10 @@ class DecoderContract(ABC):
         outputs = self.generate(trained, conditions)
         weights = {name: value.clone() for name, value in trained.state_dict().items()}
         modes = [module.training for module in trained.train().modules()]
+        before = torch.get_rng_state()
         try:
             self.assert_same(self.generate(trained, conditions), outputs)
+            assert torch.equal(before, torch.get_rng_state()), "dropout was on"
             assert [module.training for module in trained.modules()] == modes
         finally:
             trained.eval()

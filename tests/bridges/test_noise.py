@@ -59,6 +59,10 @@ def test_span_noise_needs_another_modality_and_learns_of_one_added_later() -> No
     drawn = bridge.train_condition(torch.zeros(100, DIM), "text", generator=torch.Generator().manual_seed(0)).double()
     gap = data["image"].double().mean(0) - data["text"].double().mean(0)
     assert (drawn @ gap).abs().max() < 1e-5 * gap.norm()
+    bridge.extend({"audio": data["audio"]})  # what was worked out from the first two must be forgotten
+    drawn = bridge.train_condition(torch.zeros(100, DIM), "text", generator=torch.Generator().manual_seed(0)).double()
+    gap = data["audio"].double().mean(0) - data["text"].double().mean(0)
+    assert (drawn @ gap).abs().max() < 1e-5 * gap.norm()
 
 
 def test_span_noise_without_a_gap_is_gaussian() -> None:

@@ -178,11 +178,26 @@ def test_half_a_file_is_refused_even_where_a_library_asked_pillow_to_be_lenient(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = io.BytesIO()
-    Image.fromarray(picture()).save(made, "JPEG")
+    Image.fromarray(picture(300, 300)).save(made, "JPEG")
     (tmp_path / "half.jpg").write_bytes(made.getvalue()[: len(made.getvalue()) // 2])
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     assert "truncated" in refused(tmp_path / "half.jpg")
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+def test_no_flipped_bit_of_a_png_goes_unnoticed(tmp_path: Path) -> None:
+    wrote, path = picture(6, 6), tmp_path / "a.png"
+    Image.fromarray(wrote).save(path)
+    whole = path.read_bytes()
+    refusals = 0
+    for place in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        found = ImageReader()(path)
+        refusals += isinstance(found, BadItem)
+        assert isinstance(found, BadItem) or np.array_equal(np.asarray(found), wrote), place
+    assert refusals > 7 * len(whole)
 
 
 def test_a_postscript_file_is_never_handed_on(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int
     parts.append("<h2>Geometry</h2><p>The gap between each modality's embeddings and those of its sentences, as measured.</p>")
     for modality in modalities:
         for plot in sorted((out / "geometry" / modality).glob("*.png")):
-            parts.append(f"<h3>{modality}</h3><div class=plots><img alt='{modality} {plot.stem}' src='{_uri(plot, 'image/png')}'></div>")
+            image = f"<img alt='{modality} {plot.stem}' src='{_uri(plot, 'image/png')}'>"
+            parts.append(f"<h3>{modality}</h3><div class=plots>{image}</div>")
     write_text(out / "index.html", "\n".join(parts))
 
 

@@ -1,4 +1,4 @@
-"""A network over a grid: convolutions down to a few cells, then attention between the cells. Pictures, clips and sounds share it."""
+"""A network over a grid, for pictures, clips and sounds: convolutions down to a few cells, then attention between them."""
 
 from __future__ import annotations
 

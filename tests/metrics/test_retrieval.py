@@ -1,0 +1,107 @@
+"""Recall against every cosine at once in float64, and what ties, groups and bad rows do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from c3core.errors import C3Error
+from c3core.metrics import retrieval as module
+from c3core.metrics.retrieval import TIE, retrieval
+
+
+def plain(x: Tensor, y: Tensor, pairs: Tensor) -> dict[str, dict[str, float]]:
+    """All cosines at once, row by row, in float64."""
+    x, y = (rows.double() / rows.double().norm(dim=1, keepdim=True).clamp_min(1e-12) for rows in (x, y))
+    cosines = x @ y.T
+    right = pairs[None, :] == torch.arange(len(x))[:, None]
+
+    def recall(cosines: Tensor, right: Tensor) -> dict[str, float]:
+        ranks = []
+        for row, mine in zip(cosines, right, strict=True):
+            best = row[mine].max()
+            ranks.append(1 + int((row[~mine] >= best - TIE).sum()))
+        return {f"r{k}": sum(rank <= k for rank in ranks) / len(ranks) for k in (1, 5, 10)}
+
+    return {"x_to_y": recall(cosines, right), "y_to_x": recall(cosines.T, right.T)}
+
+
+def sample(n: int, each: int, dim: int, noise: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, dim, generator=generator)
+    pairs = torch.cat([torch.arange(n), torch.randint(n, (n * (each - 1),), generator=generator)])
+    pairs = pairs[torch.randperm(len(pairs), generator=generator)]
+    return x, x[pairs] * 3 + noise * torch.randn(len(pairs), dim, generator=generator), pairs
+
+
+@pytest.mark.parametrize("block", [2**24, 700, 1])
+@pytest.mark.parametrize(("n", "each"), [(100, 1), (60, 5), (1, 1)])
+def test_against_every_cosine_in_float64(monkeypatch: pytest.MonkeyPatch, block: int, n: int, each: int) -> None:
+    monkeypatch.setattr(module, "_BLOCK", block)
+    x, y, pairs = sample(n, each, dim=16, noise=4.0, seed=0)
+    found = retrieval(x, y, pairs=pairs)
+    assert found == plain(x, y, pairs)
+    if n > 1:
+        assert 0.1 < found["x_to_y"]["r1"] < found["x_to_y"]["r10"]
+
+
+@given(n=st.integers(1, 12), each=st.integers(1, 3), seed=st.integers(0, 10_000), block=st.integers(1, 60), levels=st.integers(1, 3))
+@settings(max_examples=80, deadline=None)
+def test_against_every_cosine_where_many_are_equal(n: int, each: int, seed: int, block: int, levels: int) -> None:
+    x, y, pairs = sample(n, each, dim=3, noise=1.0, seed=seed)
+    x, y = (x * levels).round(), (y / 3 * levels).round()  # few different rows, some of them zero
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", block)
+        assert retrieval(x, y, pairs=pairs) == plain(x, y, pairs)
+
+
+def test_without_pairs_row_i_belongs_to_row_i() -> None:
+    x, y, _ = sample(50, 1, dim=8, noise=0.0, seed=1)
+    assert retrieval(x, 7 * x) == {"x_to_y": {"r1": 1.0, "r5": 1.0, "r10": 1.0}, "y_to_x": {"r1": 1.0, "r5": 1.0, "r10": 1.0}}
+    assert retrieval(x, y) == plain(x, y, torch.arange(50))
+
+
+def test_embeddings_that_are_all_alike_find_nothing() -> None:
+    same = torch.randn(1, 512, generator=torch.Generator().manual_seed(0)).expand(40, 512)
+    nothing = {"r1": 0.0, "r5": 0.0, "r10": 0.0}
+    assert retrieval(same, same) == {"x_to_y": nothing, "y_to_x": nothing}
+
+
+def test_the_other_sentences_of_a_picture_are_no_rivals() -> None:
+    x = torch.eye(2)
+    y = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.8, 0.9]])
+    found = retrieval(x, y, pairs=torch.tensor([0, 0, 1, 0]))
+    assert found["x_to_y"]["r1"] == 1.0
+    assert found["y_to_x"]["r1"] == 0.75  # the last sentence is nearer to the other picture
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_any_float_type_and_no_gradient(dtype: torch.dtype) -> None:
+    x = torch.eye(12, dtype=dtype, requires_grad=True)
+    assert retrieval(x, x)["x_to_y"]["r1"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "pairs", "why"),
+    [
+        (torch.ones(3, 4), torch.ones(3, 5), None, r"got \(3, 4\) and \(3, 5\)"),
+        (torch.ones(3), torch.ones(3), None, r"takes embeddings \(n, dim\)"),
+        (torch.ones(0, 4), torch.ones(0, 4), None, r"got \(0, 4\)"),
+        (torch.ones(3, 4), torch.ones(2, 4), None, "say with `pairs`"),
+        (torch.tensor([[float("nan")]]), torch.ones(1, 1), None, "x holds NaN"),
+        (torch.ones(1, 1), torch.tensor([[float("inf")]]), None, "y holds NaN or infinite"),
+        (torch.ones(3, 4), torch.ones(3, 4), torch.tensor([0, 1]), "3 whole numbers"),
+        (torch.ones(3, 4), torch.ones(3, 4), torch.tensor([0.0, 1.0, 2.0]), "3 whole numbers"),
+        (torch.ones(3, 4), torch.ones(3, 4), torch.tensor([0, 1, 3]), "0 to 2; got 0 to 3"),
+        (torch.ones(3, 4), torch.ones(3, 4), torch.tensor([0, 1, -1]), "got -1 to 1"),
+        (torch.ones(3, 4), torch.ones(3, 4), torch.tensor([0, 2, 2]), "1 rows of x have no y, the first is row 1"),
+    ],
+)
+def test_wrong_input(x: Any, y: Any, pairs: Any, why: str) -> None:
+    with pytest.raises(C3Error, match=why):
+        retrieval(x, y, pairs=pairs)

@@ -42,6 +42,7 @@ class ConnectRecipe(BaseModel):
     towers: dict[str, TowerSpec] = Field(min_length=2)
     head: HeadSpec = HeadSpec(hidden=512)
     pairs: list[PairsSpec] = Field(min_length=1)
+    root: str | None = None  # where the paths in the tables start; by default at each table
     temperature: float = Field(0.01, gt=0)
     learn_temperature: bool = False
     weights: Literal["float32", "float16"] = "float32"
@@ -68,16 +69,16 @@ class _Model(nn.Module):
 
 
 def connect(
-    recipe: ConnectRecipe, folder: str | Path, *, root: str | Path | None = None, run: str | Path | None = None, quiet: bool = False
+    recipe: ConnectRecipe, out: str | Path, *, folder: str | Path = "", run: str | Path | None = None, quiet: bool = False
 ) -> dict[str, Any]:
-    """Train a space by a recipe, write it to `folder`, and return its validation figures by pair of modalities.
+    """Train a space by a recipe, write it to `out`, and return its validation figures by pair of modalities.
 
-    `run` holds the checkpoints: `folder/run` when not given; a killed run continues from there. Paths of tables are relative to
-    `root`. A source that cannot be read is left out with its reason; rows of it are not used.
+    `run` holds the checkpoints: `out/run` when not given; a killed run continues from there. `folder` is where the recipe's own
+    paths start. A source that cannot be read is left out with its reason; rows of it are not used.
     """
-    folder = Path(folder)
-    tables = [load_table(spec.train, root=root) for spec in recipe.pairs]
-    held_out = [load_table(spec.validation, root=root) for spec in recipe.pairs if spec.validation]
+    out = Path(out)
+    tables = [load_table(spec.train, folder=folder, root=recipe.root) for spec in recipe.pairs]
+    held_out = [load_table(spec.validation, folder=folder, root=recipe.root) for spec in recipe.pairs if spec.validation]
     torch.manual_seed(recipe.training.seed)  # the towers' initial weights
     towers = {modality: load_tower(spec.tower, **spec.options) for modality, spec in recipe.towers.items()}
     for modality, tower in towers.items():
@@ -85,14 +86,14 @@ def connect(
             raise C3Error(f"tower {recipe.towers[modality].tower!r} is one of {tower.modality}, not of {modality}.")
     _prepare(towers, tables)
     model = _Model(recipe, towers)
-    run = Path(run or folder / "run")
+    run = Path(run or out / "run")
     training = [_pair_table(towers, table, run / f"train-{k}", quiet=quiet) for k, table in enumerate(tables)]
     validation = [_pair_table(towers, table, run / f"validation-{k}", quiet=quiet) for k, table in enumerate(held_out)]
     result = _train(recipe, model, training, validation, run, quiet=quiet)
     measured = _measure(model, validation)
     saved = {m: (recipe.towers[m].tower, towers[m], recipe.head, model.heads[m]) for m in towers}
     save_connected(
-        folder,
+        out,
         recipe.name,
         recipe.dim,
         saved,  # type: ignore[arg-type]

@@ -139,21 +139,19 @@ class _Embedding:
 
     def _embed(self, items: Sequence[Any]) -> tuple[Tensor, Tensor, dict[int, str]]:
         """Embeddings and norms of the items that the encoder takes, and why it does not take the others."""
+        if not items:
+            return torch.zeros(0, self.encoder.dim), torch.zeros(0), {}
         try:
             embeddings, norms = self.encoder.embed_items(items)
         except torch.OutOfMemoryError as error:
-            raise C3Error(
-                f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again."
-            ) from error
+            raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from error
         except Exception as error:  # whatever a model raises over an odd item
             if len(items) > 1:
                 return self._one_by_one(items)
             return torch.zeros(0, self.encoder.dim), torch.zeros(0), {0: self._refused(str(error) or repr(error))}
         if embeddings.shape != (len(items), self.encoder.dim) or norms.shape != (len(items),):
             shape, expected = tuple(embeddings.shape), (len(items), self.encoder.dim)
-            raise C3Error(
-                f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is."
-            )
+            raise C3Error(f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is.")
         finite = torch.isfinite(embeddings).all(dim=-1) & torch.isfinite(norms)
         kept = finite & (norms > 0)
         if kept.all():

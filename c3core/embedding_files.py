@@ -71,9 +71,7 @@ def _is_vector(kind: Any) -> bool:
 def _one_of(path: Path, names: list[str], what: str) -> str:
     named = [name for name in names if name in NAMES] or names
     if len(named) != 1:
-        raise C3Error(
-            f"{path} has {len(named) or 'no'} {what}{'s' * (len(named) > 1)}. Name the one to take `embedding`."
-        )
+        raise C3Error(f"{path} has {len(named) or 'no'} {what}{'s' * (len(named) > 1)}. Name the one to take `embedding`.")
     return named[0]
 
 

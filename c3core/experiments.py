@@ -22,42 +22,45 @@ from c3core.stores import Store
 METRICS = ("cider", "bleu4", "bleu1", "rouge_l")
 
 
-def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], root: Path) -> list[Any] | Store:
-    """What a recipe's `items` name: a store, a plugin's table, or inputs as `c3 embed` takes them; paths from its folder."""
+def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], folder: Path) -> list[Any] | Store:
+    """What a recipe's `items` name: a store, a plugin's table, or inputs as `c3 embed` takes them; paths from `folder`."""
     names = [named] if isinstance(named, str) else list(named)
     prefix = names[0].partition(":")[0]
-    if len(names) == 1 and (root / names[0] / "store.json").is_file():
-        return Store.open(root / names[0])
+    if len(names) == 1 and (folder / names[0] / "store.json").is_file():
+        return Store.open(folder / names[0])
     if any(found.kind == "table" and found.name == prefix for found in entries()):
         return [source for name in names for source in load_table(name).column(modality)]
-    inputs = [str(root / name) for name in names]
-    return [source.source for source in expand(inputs, text=modality == "text")]
+    inputs = [str(folder / name) for name in names]
+    text = modality == "text"
+    sources = [source.source for source in expand(inputs, root=recipe.root, text=text)]
+    # A table of captions names a file once a caption, but it is one item.
+    return sources if text else list(dict.fromkeys(sources))
 
 
-def build(recipe: FitRecipe, root: Path) -> Pipeline:
+def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     """The pipeline of a recipe, not yet trained; or the one that it starts from."""
     if recipe.start is not None:
-        return load_pipeline(root / recipe.start, device=recipe.device, precision=recipe.precision)
+        return load_pipeline(folder / recipe.start, device=recipe.device, precision=recipe.precision)
     assert recipe.space is not None
-    name = str(root / recipe.space) if (root / recipe.space / "space.json").is_file() else recipe.space
+    name = str(folder / recipe.space) if (folder / recipe.space / "space.json").is_file() else recipe.space
     space = load_space(name, device=recipe.device, precision=recipe.precision)
     decoder = load_decoder(recipe.decoder.name, space=space, **recipe.decoder.options)
     return Pipeline(space, load_bridge(recipe.bridge.name, **recipe.bridge.options), decoder)
 
 
-def fit(recipe: FitRecipe, out: Path, *, root: Path, items: Mapping[str, Any] | None = None, quiet: bool = False) -> Pipeline:
+def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] | None = None, quiet: bool = False) -> Pipeline:
     """Fit a recipe's pipeline and save it to `out`; `out/run` keeps what a killed run continues from."""
-    pipeline = build(recipe, root)
-    given = items or {modality: sources_of(recipe, modality, named, root) for modality, named in recipe.items.items()}
+    pipeline = build(recipe, folder)
+    given = items or {modality: sources_of(recipe, modality, named, folder) for modality, named in recipe.items.items()}
     validation = None
     if recipe.validation is not None:
-        found = sources_of(recipe, pipeline.decoder.modality, recipe.validation, root)
+        found = sources_of(recipe, pipeline.decoder.modality, recipe.validation, folder)
         if isinstance(found, Store):
             raise C3Error("validation must be a list of items, not a store.")
         validation = found
     pipeline.fit(
         given,
-        pairs=recipe.pairs.load(root) if recipe.pairs else None,
+        pairs=recipe.pairs.load(folder, recipe.root) if recipe.pairs else None,
         validation=validation,
         bridge="keep" if recipe.start is not None else "fit",
         options=recipe.training,
@@ -75,7 +78,7 @@ def ablate(
     *,
     bridges: Sequence[str],
     seeds: Sequence[int],
-    root: Path,
+    folder: Path,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
@@ -86,32 +89,33 @@ def ablate(
     """
     if recipe.start is not None:
         raise C3Error("an ablation trains from scratch: give `space` in the recipe, not `start`.")
-    items = _shared_stores(recipe, out / "embeddings", root, quiet=quiet)
+    items = _shared_stores(recipe, out / "embeddings", folder, quiet=quiet)
     runs = []
     for bridge in bridges:
         for seed in seeds:
-            folder = out / f"{bridge}-{seed}"
-            if not (folder / "scores.json").exists():
+            one_out = out / f"{bridge}-{seed}"
+            if not (one_out / "scores.json").exists():
                 one = recipe.model_copy(deep=True)
                 one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
                 one.training.seed = seed
-                pipeline = fit(one, folder, root=root, items=items, quiet=quiet)
-                scores = evaluate(pipeline, load_table(table, root=root), options=options)
-                write_json(folder / "scores.json", {"bridge": bridge, "seed": seed, **scores.to_dict()})
-            runs.append(read_json(folder / "scores.json"))
+                pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)
+                scores = evaluate(pipeline, load_table(table, root=recipe.root), options=options)
+                write_json(one_out / "scores.json", {"bridge": bridge, "seed": seed, **scores.to_dict()})
+            runs.append(read_json(one_out / "scores.json"))
     result = {"rows": [_summary(bridge, [run for run in runs if run["bridge"] == bridge]) for bridge in bridges], "runs": runs}
     write_json(out / "results.json", result)
     return result
 
 
-def _shared_stores(recipe: FitRecipe, folder: Path, root: Path, *, quiet: bool) -> dict[str, Any]:
-    pipeline_space = build(recipe, root).space
+def _shared_stores(recipe: FitRecipe, out: Path, folder: Path, *, quiet: bool) -> dict[str, Any]:
+    """The recipe's items, embedded once into `out`; stores stay what they are."""
+    space = build(recipe, folder).space
     stores: dict[str, Any] = {}
     for modality, named in recipe.items.items():
-        sources = sources_of(recipe, modality, named, root)
+        sources = sources_of(recipe, modality, named, folder)
         if not isinstance(sources, Store):
             stream = (Source(str(i), source) for i, source in enumerate(sources))
-            sources = embed(pipeline_space.encoder(modality), stream, folder / modality, quiet=quiet)
+            sources = embed(space.encoder(modality), stream, out / modality, total=len(sources), quiet=quiet)
         stores[modality] = sources
     return stores
 

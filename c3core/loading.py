@@ -62,15 +62,18 @@ def load_tower(name: str, **options: Any) -> Tower:
     return tower
 
 
-def load_table(name: str, *, root: str | Path | None = None) -> Table:
-    """A table of paired sources: a CSV file, or `plugin:argument` for one that a plugin makes."""
+def load_table(name: str, *, folder: str | Path = "", root: str | Path | None = None) -> Table:
+    """A table of paired sources: a CSV file (in `folder`), or `plugin:argument` for one that a plugin makes.
+
+    Paths in a CSV are relative to it, or to `root`.
+    """
     from c3core.sources import read_table
 
     prefix, colon, argument = name.partition(":")
     if colon and any(found.kind == "table" and found.name == prefix for found in entries()):
         table: Table = _call(entry("table", prefix).load(), f"table {name!r}", argument)
         return table
-    return read_table(name, root=root)
+    return read_table(Path(folder) / name, root=root)
 
 
 def load_pipeline(name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None) -> Pipeline:

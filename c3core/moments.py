@@ -7,7 +7,6 @@ origin give the same answer as two passes over all of them. The pieces of severa
 from __future__ import annotations
 
 import warnings
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from c3core.errors import C3Error, near
+from c3core.reservoir import Reservoir
 
 NEEDS = frozenset({"mean", "variance", "covariance", "sample"})
 SAMPLE_SIZE = 50_000
@@ -55,64 +55,6 @@ class _Scatter:
         self.count = total
 
 
-class _Reservoir:
-    """A uniform sample without replacement: each row draws a key, the rows with the smallest keys stay.
-
-    Keys make the sample of a union the union's own: merging is associative, and batch sizes do not matter.
-    """
-
-    def __init__(self, dim: int, size: int, seed: int) -> None:
-        self.size, self.seed = size, seed
-        self.rows, self.keys = torch.zeros(0, dim), torch.zeros(0, dtype=torch.float64)
-        self.generator: torch.Generator | None = None
-        self._limit = float("inf")  # no larger key stays
-        self._waiting: list[tuple[Tensor, Tensor]] = []  # taken in now and then: at each batch would be slow
-
-    def offer(self, rows: Tensor) -> None:
-        if self.generator is None:
-            # The first row goes into the seed, so that processes with the same seed do not draw the same keys. Hashed
-            # together: of a seed, torch's CPU generator heeds 32 bits only.
-            start = str(self.seed).encode() + rows[0].to(torch.float64).numpy().tobytes()
-            self.generator = torch.Generator().manual_seed(zlib.crc32(start))
-        keys = torch.rand(len(rows), dtype=torch.float64, generator=self.generator)
-        chosen = (keys < self._limit).nonzero().squeeze(1)
-        if len(chosen) > self.size:
-            chosen = chosen[keys[chosen].topk(self.size, largest=False).indices]
-        self.take(rows[chosen].to(torch.float32), keys[chosen])
-
-    def merge(self, other: _Reservoir) -> None:
-        other.settle()
-        self.take(other.rows.clone(), other.keys.clone())
-        self.generator = self.generator or other.generator
-
-    def take(self, rows: Tensor, keys: Tensor) -> None:
-        if len(keys):
-            self._waiting.append((rows, keys))
-        if 4 * sum(len(keys) for _, keys in self._waiting) >= self.size:
-            self.settle()
-
-    def settle(self) -> None:
-        """Take the waiting rows in: into the free places first, then into the places of rows with larger keys."""
-        if not self._waiting:
-            return
-        rows, keys = (torch.cat(pieces) for pieces in zip(*self._waiting, strict=True))
-        self._waiting, room = [], self.size - len(self.keys)
-        if room:
-            self.rows, self.keys = torch.cat([self.rows, rows[:room]]), torch.cat([self.keys, keys[:room]])
-        if len(self.keys) == self.size:
-            every = torch.cat([self.keys, keys[room:]])
-            stays = torch.zeros(len(every), dtype=torch.bool)
-            stays[every.topk(self.size, largest=False).indices] = True
-            leaving, entering = ~stays[: self.size], stays[self.size :]
-            self.rows[leaving], self.keys[leaving] = rows[room:][entering], keys[room:][entering]
-            self._limit = self.keys.max().item()
-
-    def sample(self) -> Tensor:
-        """The rows in the order of their keys, which is random."""
-        self.settle()
-        return self.rows[self.keys.argsort()]
-
-
 class Moments:
     """Streaming statistics of the embeddings of one modality.
 
@@ -141,12 +83,10 @@ class Moments:
             raise C3Error("moments need a dimension and a sample size of at least 1, and a seed from 0 to 2**63 - 1.")
         self._scatter = _Scatter(dim, 2 if "covariance" in self.needs else 1 if "variance" in self.needs else 0)
         self._norms = _Scatter(1, 0)
-        self._reservoir = _Reservoir(dim, sample_size, seed) if "sample" in self.needs else None
+        self._reservoir = Reservoir(dim, sample_size, seed) if "sample" in self.needs else None
 
     @classmethod
-    def of(
-        cls, embeddings: Any, needs: Iterable[str] = NEEDS, *, sample_size: int | None = None, seed: int = 0
-    ) -> Moments:
+    def of(cls, embeddings: Any, needs: Iterable[str] = NEEDS, *, sample_size: int | None = None, seed: int = 0) -> Moments:
         """The moments of a tensor or array (n, d), an iterable of such, an object with `.moments(needs)`, or `Moments`.
 
         `Moments`, and what `.moments` returns, are handed back as they are; a `C3Error` says so if they lack one of
@@ -188,8 +128,7 @@ class Moments:
         rows = as_rows(embeddings).detach().cpu()
         if rows.shape[1] != self.dim:
             raise C3Error(
-                f"embeddings of dimension {rows.shape[1]} came to moments of dimension {self.dim}."
-                " Use one encoder a modality."
+                f"embeddings of dimension {rows.shape[1]} came to moments of dimension {self.dim}. Use one encoder a modality."
             )
         if norms is not None and norms.shape != rows.shape[:1]:
             raise C3Error(f"{len(rows)} embeddings came with norms of shape {tuple(norms.shape)}. Give one norm a row.")

@@ -49,11 +49,11 @@ class PairsRecipe(BaseModel):
     fraction: float = Field(1.0, gt=0, le=1)
     seed: int = 0
 
-    def load(self, root: Path) -> Pairs:
-        """The pairs; the share is of items (sources), chosen by the seed."""
+    def load(self, folder: Path, root: str | None = None) -> Pairs:
+        """The pairs; the share is of items (sources), chosen by the seed. `folder` is the recipe's."""
         from c3core.loading import load_table
 
-        table = load_table(self.table, root=root)
+        table = load_table(self.table, folder=folder, root=root)
         if self.source == self.target:
             if self.item is None:
                 raise C3Error("pairs of one column with itself need `item`: the column that says which rows belong together.")
@@ -73,7 +73,8 @@ class FitRecipe(BaseModel):
     """The recipe of `c3 fit`: what is fitted on what.
 
     `items` maps a modality to inputs (as `c3 embed` takes them), a store's folder, or `plugin:argument` for a table that a plugin
-    makes. `start` is a pipeline's folder to fine-tune: then space, bridge and decoder are its own.
+    makes. `start` is a pipeline's folder to fine-tune: then space, bridge and decoder are its own. `root` is where the paths inside
+    lists and tables start; by default at each of them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -85,6 +86,7 @@ class FitRecipe(BaseModel):
     pairs: PairsRecipe | None = None
     validation: str | list[str] | None = None
     start: str | None = None
+    root: str | None = None
     training: TrainingOptions = TrainingOptions()
     device: str = "auto"
     precision: str = "float32"

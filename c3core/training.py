@@ -137,11 +137,13 @@ class _Run:
     def _optimizer(self, objective: Objective) -> torch.optim.Optimizer:
         if not objective.parameters:
             raise C3Error(f"nothing to train: objective {objective.name!r} has no parameters that want a gradient.")
-        own = {"lr": self.options.lr, "betas": self.options.betas, "weight_decay": self.options.weight_decay} | objective.optimizer
+        options = self.options
+        own: dict[str, Any] = {"lr": options.lr, "betas": options.betas, "weight_decay": options.weight_decay}
+        own |= objective.optimizer
         # Norms, biases and other vectors are not decayed, as is usual.
         decayed = [p for p in objective.parameters if p.ndim >= 2]
         plain = [p for p in objective.parameters if p.ndim < 2]
-        groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
         return torch.optim.AdamW([group for group in groups if group["params"]], fused=True, **own)
 
     def loop(self, bar: Any) -> None:
@@ -243,7 +245,7 @@ class _Run:
         for objective, optimizer in zip(self.job.objectives, self.optimizers, strict=True):
             for index, values in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{objective.name}.{index}.{key}": value for key, value in values.items()}
-        state = {"step": self.step, "loss": self.loss, "best": self.best, "best_step": self.best_step}
+        state: dict[str, Any] = {"step": self.step, "loss": self.loss, "best": self.best, "best_step": self.best_step}
         state |= {"without_better": self.without_better, "log": self.log}
         self._save("checkpoint", tensors, state)
 

@@ -85,7 +85,7 @@ def test_a_table_of_files_with_a_broken_one(tmp_path: Path) -> None:
     (tmp_path / "3.png").write_bytes(b"no picture")
     recipe = make_recipe(pairs=[{"train": "table.csv"}])
     with pytest.warns(UserWarning, match=r"1 source\(s\) could not be read.*3\.png"):
-        connect(recipe, tmp_path / "space", root=tmp_path, quiet=True)
+        connect(recipe, tmp_path / "space", folder=tmp_path, quiet=True)
     assert load_space(str(tmp_path / "space")).encode([items[0].data], "image").shape == (1, 8)
 
 

@@ -45,9 +45,7 @@ def test_a_stream_without_a_total_shows_no_time_left(clock: list[float], capsys:
     assert capsys.readouterr().err == "reading: 1, 0.05/s\nreading: 1, 0.05/s, took 20 s\n"
 
 
-def test_what_an_earlier_run_did_counts_but_not_in_the_rate(
-    clock: list[float], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_an_earlier_run_did_counts_but_not_in_the_rate(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     with progress("embedding", total=2000, done=1000) as bar:
         clock[0] += 10
         bar.advance(100)
@@ -68,9 +66,7 @@ def test_quiet_says_nothing(clock: list[float], capsys: pytest.CaptureFixture[st
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5340, "89 min"), (5400, "1 h 30 min")]
-)
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5340, "89 min"), (5400, "1 h 30 min")])
 def test_durations_are_short(seconds: float, text: str) -> None:
     assert module._duration(seconds) == text
 
@@ -101,9 +97,7 @@ def _on_a_terminal(monkeypatch: pytest.MonkeyPatch, total: int | None) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
 
 
-def test_a_terminal_gets_a_bar_with_rate_and_fields(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_terminal_gets_a_bar_with_rate_and_fields(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     drawn = _on_a_terminal(monkeypatch, total=4)
     assert "training [b]gpt2[/b]" in drawn
     assert "━" in drawn

@@ -183,11 +183,7 @@ def test_a_long_list_streams(tmp_path: Path) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(
-        st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n")).filter(lambda line: line.strip()), min_size=1
-    )
-)
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n")).filter(lambda line: line.strip()), min_size=1))
 def test_any_lines_come_back(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     listed = tmp_path_factory.getbasetemp() / "any.txt"
     listed.write_bytes("\n".join(lines).encode())
@@ -222,9 +218,7 @@ def test_a_table_has_a_column_a_modality_and_paths_from_here(here: Path) -> None
     assert table.rows == 2
     assert read_table("photos/table.csv", ["text"]).columns == {"text": ["one, two", "line\nbreak"]}
     assert read_table("photos/table.csv", {"picture": "image"}).columns == {"picture": ["photos/a.jpg", "photos/b.jpg"]}
-    assert read_table("photos/table.csv", ["image"], root=here / "photos").columns["image"][0] == str(
-        here / "photos" / "a.jpg"
-    )
+    assert read_table("photos/table.csv", ["image"], root=here / "photos").columns["image"][0] == str(here / "photos" / "a.jpg")
 
 
 def test_a_column_that_names_no_file_is_left_as_it_is(here: Path) -> None:

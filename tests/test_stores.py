@@ -175,9 +175,7 @@ def test_from_embeddings_normalises_and_keeps_norms(tmp_path: Path) -> None:
     torch.testing.assert_close(batch.embeddings, torch.tensor([[0.6, 0.8], [0.6, 0.8], [0.0, -1.0]]))
     torch.testing.assert_close(batch.norms, torch.tensor([5.0, 1.0, 2.0]))
     assert batch.ids == batch.sources == ["0", "1", "2"]
-    given = Store.from_embeddings(
-        tmp_path / "given", raw[1:2], ids=["a"], sources=["b"], norms=torch.tensor([7.0]), **KIND
-    )
+    given = Store.from_embeddings(tmp_path / "given", raw[1:2], ids=["a"], sources=["b"], norms=torch.tensor([7.0]), **KIND)
     batch = next(given.batches())
     assert (batch.ids, batch.sources, batch.norms.tolist()) == (["a"], ["b"], [7.0])
     assert len(Store.from_embeddings(tmp_path / "none", torch.zeros(0, 4), **KIND).embeddings()) == 0

@@ -43,8 +43,7 @@ class Statistics:
         if moments is not None:
             if self.dim not in (None, moments.dim):
                 raise C3Error(
-                    f"the {modality} embeddings have {moments.dim} dimensions, the others {self.dim}."
-                    " Use encoders of one space."
+                    f"the {modality} embeddings have {moments.dim} dimensions, the others {self.dim}. Use encoders of one space."
                 )
             names = {"mean"} | self.wanted(modality, needs)
             values = {name: getattr(moments, name).clone() for name in sorted(names)}

@@ -22,7 +22,7 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
     from c3core.connect import connect as work
     from c3core.recipes import read_recipe
 
-    measured = work(read_recipe(recipe, ConnectRecipe), out, root=recipe.parent, quiet=quiet)
+    measured = work(read_recipe(recipe, ConnectRecipe), out, folder=recipe.parent, quiet=quiet)
     if json:
         print_json(measured)
     else:
@@ -35,7 +35,7 @@ def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> N
     from c3core.experiments import fit as work
     from c3core.recipes import FitRecipe, read_recipe
 
-    pipeline = work(read_recipe(recipe, FitRecipe), out, root=recipe.parent, quiet=quiet)
+    pipeline = work(read_recipe(recipe, FitRecipe), out, folder=recipe.parent, quiet=quiet)
     if json:
         print_json({"pipeline": str(out), "trained_on": pipeline.trained_on})
     else:
@@ -68,7 +68,7 @@ def ablate(
         out,
         bridges=bridges.split(","),
         seeds=numbers,
-        root=recipe.parent,
+        folder=recipe.parent,
         options=options_of(option),
         quiet=quiet,
     )

@@ -50,9 +50,7 @@ class CaptionDecoder(Decoder):
     modality: ClassVar[str] = "text"
     Options: ClassVar[type[GenerateOptions]] = CaptionOptions
 
-    def __init__(
-        self, condition_dim: int, *, language: Language | None = None, device: str = "auto", **options: Any
-    ) -> None:
+    def __init__(self, condition_dim: int, *, language: Language | None = None, device: str = "auto", **options: Any) -> None:
         super().__init__()
         self.condition_dim = condition_dim
         self.settings = checked(Settings, options, what=f"options of decoder {self.name!r}")
@@ -150,9 +148,12 @@ class CaptionDecoder(Decoder):
         `conditions` (n, condition_dim) and `batch` of n sentences on the decoder's device.
         """
         lowered = self.settings.precision == "bfloat16"
-        with torch.autocast(conditions.device.type, torch.bfloat16) if lowered else nullcontext():
-            logits = self._logits(self.model, conditions, batch)
-        return F.cross_entropy(logits.float(), batch.ids[batch.keep])
+        total = torch.zeros((), device=conditions.device)
+        for rows, part in batch.by_length(max(16, -(-len(conditions) // 4))):
+            with torch.autocast(conditions.device.type, torch.bfloat16) if lowered else nullcontext():
+                logits = self._logits(self.model, conditions[rows], part)
+            total = total + F.cross_entropy(logits.float(), part.ids[part.keep], reduction="sum")
+        return total / batch.keep.sum()
 
     def _logits(self, model: Any, conditions: Tensor, batch: Tokens) -> Tensor:
         """(m, vocabulary) logits of the m tokens that `batch` keeps, row by row."""
@@ -167,9 +168,7 @@ class CaptionDecoder(Decoder):
 
     # ---- use
 
-    def generate(
-        self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None
-    ) -> list[Caption]:
+    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Caption]:
         """One `Caption` a condition, in order. `options` are `CaptionOptions` or a mapping of its fields.
 
         In float32, greedy captions and those of a beam do not depend on the batch that a condition is in.
@@ -192,9 +191,7 @@ class CaptionDecoder(Decoder):
         finally:
             self.train(training)
 
-    def _captions(
-        self, conditions: Tensor, options: CaptionOptions, generator: torch.Generator | None
-    ) -> list[Caption]:
+    def _captions(self, conditions: Tensor, options: CaptionOptions, generator: torch.Generator | None) -> list[Caption]:
         language, mapping = self._ready()
         lowered = (options.precision or self.settings.precision) == "bfloat16"
         model = self._lowered.of(self.model) if lowered else self.model

@@ -45,9 +45,7 @@ class Language:
         if end is None:
             end = config.eos_token_id[0] if isinstance(config.eos_token_id, list) else config.eos_token_id
         if end is None:
-            raise C3Error(
-                "the language model's tokenizer has no end-of-text token. Set its eos_token and save it again."
-            )
+            raise C3Error("the language model's tokenizer has no end-of-text token. Set its eos_token and save it again.")
         self.end: int = end
         self.width: int = self.model.get_input_embeddings().weight.shape[1]
         self.positions: int | None = getattr(config, "max_position_embeddings", None)
@@ -109,9 +107,7 @@ def pretrained(name: str) -> Language:
 def from_folder(folder: Path, licence: str) -> Language:
     """The language model of a folder in transformers' format. Raises `C3Error` as `pretrained` does."""
     if not (folder / "config.json").is_file():
-        raise C3Error(
-            f"{folder} is no language model's folder: it lacks config.json. Check its name, or save it again."
-        )
+        raise C3Error(f"{folder} is no language model's folder: it lacks config.json. Check its name, or save it again.")
     return _load(str(folder), str(folder), licence, {})
 
 
@@ -130,9 +126,7 @@ def _load(source: str, name: str, licence: str, extra: Mapping[str, Any]) -> Lan
     lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        raise C3Error(
-            f"{name!r} is no whole causal language model: it lacks the weights {', '.join(lacking[:3])}{more}."
-        )
+        raise C3Error(f"{name!r} is no whole causal language model: it lacks the weights {', '.join(lacking[:3])}{more}.")
     return Language(model, tokenizer, licence)
 
 

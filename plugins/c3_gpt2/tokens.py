@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from unicodedata import category
 
@@ -24,6 +24,16 @@ class Tokens:
     ids: Tensor
     keep: Tensor
 
+    def by_length(self, size: int) -> Iterator[tuple[Tensor, Tokens]]:
+        """The batch in parts of `size` rows of near length: their places (k,), and they without needless padding.
+
+        One long sentence would else make all the others as long.
+        """
+        lengths = self.keep.sum(1)
+        for rows in torch.split(lengths.argsort(), size):
+            longest = int(lengths[rows].max())
+            yield rows, Tokens(self.ids[rows, :longest], self.keep[rows, :longest])
+
 
 def train_tokenizer(sentences: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer of at most `vocabulary` subwords, learned from a stream of sentences.
@@ -38,16 +48,12 @@ def train_tokenizer(sentences: Iterable[str], vocabulary: int) -> PreTrainedToke
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(sentences, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, clean_up_tokenization_spaces=False)
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], end: int, max_tokens: int
-) -> tuple[Tokens, int]:
+def encode(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], end: int, max_tokens: int) -> tuple[Tokens, int]:
     """Sentences as `Tokens` on the CPU, and how many were cut to `max_tokens` (the end of text comes on top)."""
     # A sentence that spells a special token out is text: it must not end the sentence.
     rows = tokenizer(

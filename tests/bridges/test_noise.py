@@ -106,9 +106,7 @@ def test_lafite_mixes_with_a_random_direction() -> None:
 def test_lafite_mixes_the_same_whatever_the_length() -> None:
     bridge = C3Bridge("none", Lafite(0.5), "none")
     e = torch.tensor([[0.6, 0.8]])
-    long, short = (
-        bridge.train_condition(k * e, "text", generator=torch.Generator().manual_seed(4)) for k in (1.0, 0.01)
-    )
+    long, short = (bridge.train_condition(k * e, "text", generator=torch.Generator().manual_seed(4)) for k in (1.0, 0.01))
     torch.testing.assert_close(long, short)
 
 

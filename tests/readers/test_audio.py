@@ -193,6 +193,7 @@ def test_an_mp3_that_does_not_say_how_long_it_is_is_read_to_its_end(tmp_path: Pa
     assert 0 <= len(read) - len(wave) < 4 * 1152  # the coder's delay and padding stay in
     late = int(np.argmax(np.correlate(read[:40_000], wave[:32_000], "valid")))
     assert correlation(read[late : late + 90_000], wave[:90_000]) > 0.99
+    assert "limit of 3 s" in refused(tmp_path / "a.mp3", AudioReader(max_seconds=3))
 
 
 def test_a_format_without_a_telling_head_is_refused(tmp_path: Path) -> None:

@@ -25,22 +25,24 @@ table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .8rem;text-alig
 th:first-child,td:first-child{text-align:left}tr.best td{font-weight:600}
 .items{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1rem}
 .item{border:1px solid #ddd;border-radius:8px;padding:.8rem}
-.item img,.item video{width:128px;height:128px;image-rendering:pixelated;display:block;border-radius:4px}
-.item audio{width:100%}dl{margin:.6rem 0 0;font-size:.9rem}dt{float:left;clear:left;width:2.6rem;font-weight:600}
-dd{margin:0 0 .2rem 2.8rem}dd.truth{color:#0a7f3f}dd small{color:#888}
+.item img,.item video{width:192px;height:192px;image-rendering:pixelated;display:block;border-radius:4px}
+.item audio{width:100%}dl{margin:.6rem 0 0;font-size:.9rem}dt{float:left;clear:left;font-weight:600}
+dd{margin:0 0 .2rem 3.2rem}dd.truth{color:#0a7f3f}dd small{color:#888}
 .plots img{max-width:100%}@media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}
 p.lead,dd small{color:#aaa}th,td,.item{border-color:#444}dd.truth{color:#5fd08f}.plots img{background:#fff}}
 """
 
 
-def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int, methods: Mapping[str, str], shown: Shown) -> None:
+def write_page(
+    out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int, methods: Mapping[str, str], shown: Shown
+) -> None:
     """Write `index.html`: the table, the gallery with players, the geometry plots."""
     modalities = list(tested)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>c3core demo</title><style>{STYLE}</style>",
         "<h1>Captions without paired data</h1>",
-        "<p class=lead>A captioner that was trained on sentences alone captions pictures, videos and sounds that it never saw.</p>",
+        "<p class=lead>Captioners that learned from sentences alone caption pictures, videos and sounds they never met.</p>",
         _table(modalities, methods, shown.rows),
     ]
     for modality in modalities:

@@ -69,9 +69,7 @@ def test_missing_weights_are_refused(copy: Path) -> None:
 
 def test_an_encoder_is_refused(copy: Path, tmp_path: Path) -> None:
     tokenizer = pretrained(str(copy)).tokenizer
-    config = BertConfig(
-        vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
-    )
+    config = BertConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     for kind in (BertModel, BertLMHeadModel):
         folder = tmp_path / kind.__name__
         kind(config).save_pretrained(folder)

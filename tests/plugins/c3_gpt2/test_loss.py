@@ -38,6 +38,7 @@ def upstream(decoder: CaptionDecoder, condition: Tensor, sentence: str) -> tuple
 
 
 def test_batch_is_the_token_weighted_mean_of_one_by_one(decoder: CaptionDecoder, sentences: list[str]) -> None:
+    sentences = sentences * 5  # more rows than go through the model at once
     rows = conditions(len(sentences))
     batch = decoder.collate(sentences)
     assert not batch.keep.all(), "the sentences must differ in length"
@@ -109,9 +110,7 @@ def test_what_is_trained(train: str, gpt2_folder: Path, sentences: list[str]) ->
 
 
 def test_a_frozen_model_keeps_its_dropout_off(gpt2_folder: Path, sentences: list[str]) -> None:
-    frozen, whole = (
-        CaptionDecoder(8, model=str(gpt2_folder), train=train, device="cpu") for train in ("mapping", "all")
-    )
+    frozen, whole = (CaptionDecoder(8, model=str(gpt2_folder), train=train, device="cpu") for train in ("mapping", "all"))
     for decoder, varies in ((frozen, False), (whole, True)):
         decoder.prepare([])
         decoder.train()

@@ -45,6 +45,18 @@ def test_long_sentences_are_cut_and_still_end() -> None:
     assert tokens.ids.tolist() == [[*TOKENIZER("a red")["input_ids"], END]] * 3
 
 
+def test_parts_by_length_hold_every_row_once_with_less_padding() -> None:
+    sentences = ["a red circle a red circle", "a", "a red circle", "", "a red", "a a a a"]
+    tokens, _ = encode(TOKENIZER, sentences, END, 99)
+    parts = list(tokens.by_length(2))
+    assert sorted(torch.cat([rows for rows, _ in parts]).tolist()) == list(range(6))
+    for rows, part in parts:
+        assert part.keep[:, -1].any(), "no column is all padding"
+        for row, ids, keep in zip(rows, part.ids, part.keep, strict=True):
+            assert ids[keep].tolist() == tokens.ids[row][tokens.keep[row]].tolist()
+    assert sum(part.keep.numel() for _, part in parts) < tokens.keep.numel()
+
+
 def test_a_spelled_out_end_is_text() -> None:
     tokens, _ = encode(TOKENIZER, ["a <|endoftext|> b"], END, 99)
     assert (tokens.ids == END).sum() == 1

@@ -24,7 +24,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"SENTENCES": 150, "UNLABELLED": 30, "TESTED": 200, "SHOWN": 2}.items():
+    for name, value in {"SENTENCES": 80, "UNLABELLED": 30, "TESTED": 200, "SHOWN": 2}.items():
         monkeypatch.setattr(caption, name, value)
     monkeypatch.setattr(caption, "TRAINING", {**caption.TRAINING, "steps": 4, "batch_size": 32})
 

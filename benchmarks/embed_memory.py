@@ -65,6 +65,7 @@ def measure(lines: int) -> dict[str, Any]:
         for number, source in enumerate(stream):
             if number % max(lines // 10, 1) == 0:
                 held.append(resident())
+                print(f"{number:,} of {lines:,} lines: {held[-1]} MB", file=sys.stderr, flush=True)
             yield source
 
     with tempfile.TemporaryDirectory() as folder:

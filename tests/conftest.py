@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from c3core.registry import entries
+
+# A busy machine must not fail a test: how long an example takes says nothing about whether it is right.
+settings.register_profile("c3core", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("c3core")
 
 InstallPlugin = Callable[..., Path]
 

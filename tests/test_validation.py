@@ -45,7 +45,8 @@ def message(values: dict[str, object], model: type[BaseModel] = Options) -> str:
     with pytest.raises(C3Error) as caught:
         checked(model, values, what="the recipe")
     assert len(str(caught.value).splitlines()) == 1
-    assert caught.value.__suppress_context__  # pydantic's own long text is not shown
+    assert caught.value.__cause__ is None  # pydantic's own long text is not shown
+    assert caught.value.__suppress_context__
     return str(caught.value)
 
 

@@ -65,7 +65,15 @@ class C3Bridge(Bridge):
     @property
     def needs(self) -> frozenset[str]:  # type: ignore[override]
         """What one pass over each modality's embeddings must gather."""
-        return self.collapse.needs | self.corrupt.needs | self.rescale.needs
+        return self._of_each | self._of_target
+
+    @property
+    def _of_each(self) -> frozenset[str]:
+        return self.collapse.of_each | self.corrupt.of_each | self.rescale.of_each
+
+    @property
+    def _of_target(self) -> frozenset[str]:
+        return self.collapse.of_target | self.corrupt.of_target | self.rescale.of_target
 
     @property
     def target(self) -> str | None:  # type: ignore[override]
@@ -88,10 +96,9 @@ class C3Bridge(Bridge):
         """
         if target is None and len(embeddings) == 1:
             (target,) = embeddings
-        read = self.collapse.of_target | self.corrupt.of_target | self.rescale.of_target
-        if read and (target is None or target not in embeddings):
+        if self._of_target and (target is None or target not in embeddings):
             which = f"embeddings of {target!r}, its target" if target else "target=…, what the decoder learns from"
-            raise C3Error(f"bridge {self.name!r} needs {which}: it reads the target's {', '.join(sorted(read))}.")
+            raise C3Error(f"bridge {self.name!r} needs {which}: it reads the target's {', '.join(sorted(self._of_target))}.")
         fitted = Statistics(target)
         fingerprints = self._gather(embeddings, fitted)
         self._statistics, self.fingerprints = fitted, fingerprints
@@ -111,14 +118,15 @@ class C3Bridge(Bridge):
         """Add each modality to `statistics`; returns the fingerprints that came along."""
         gathered: dict[str, Moments | None] = {}
         size = self.collapse.size if isinstance(self.collapse, Memory) else SAMPLE_SIZE
+        wanted = {m: self.needs if m == statistics.target else self._of_each for m in embeddings}
         for modality, given in embeddings.items():
-            wanted = statistics.wanted(modality, self.needs)
             try:
-                gathered[modality] = Moments.of(given, wanted, sample_size=size) if wanted else None
+                moments = Moments.of(given, wanted[modality], sample_size=size) if wanted[modality] else None
             except C3Error as error:
                 raise C3Error(f"{modality}: {error}") from None
-        for modality, moments in gathered.items():
-            statistics.add(modality, moments, self.needs, sample_size=size)
+            gathered[modality] = moments
+        for modality, known in gathered.items():
+            statistics.add(modality, known, wanted[modality], sample_size=size)
         sources = {modality: gathered[modality] or given for modality, given in embeddings.items()}
         prints = {modality: getattr(source, "fingerprint", None) for modality, source in sources.items()}
         return {modality: mark for modality, mark in prints.items() if mark is not None}

@@ -45,7 +45,7 @@ class Mean(Collapse):
     """e − ē_m: Algorithm 1 of the C3 paper (Zhang et al. 2024). Every modality's mean goes to zero."""
 
     kind: ClassVar[str] = "mean"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean"})
+    of_each: ClassVar[frozenset[str]] = frozenset({"mean"})
 
     def __call__(self, e: Tensor, modality: str, statistics: Statistics) -> Tensor:
         return e - statistics.like(e, modality, "mean")
@@ -64,7 +64,7 @@ class Shift(Collapse):
     """
 
     kind: ClassVar[str] = "shift"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean"})
+    of_each: ClassVar[frozenset[str]] = frozenset({"mean"})
     of_target: ClassVar[frozenset[str]] = frozenset({"mean"})
 
     def __call__(self, e: Tensor, modality: str, statistics: Statistics) -> Tensor:
@@ -82,7 +82,7 @@ class MeanStd(Collapse):
     shift: bool = False
 
     kind: ClassVar[str] = "mean_std"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean", "variance"})
+    of_each: ClassVar[frozenset[str]] = frozenset({"mean", "variance"})
     of_target: ClassVar[frozenset[str]] = frozenset({"mean", "variance"})
 
     def __call__(self, e: Tensor, modality: str, statistics: Statistics) -> Tensor:
@@ -115,7 +115,6 @@ class Memory(Collapse):
     temperature: float = 0.01
 
     kind: ClassVar[str] = "memory"
-    needs: ClassVar[frozenset[str]] = frozenset({"sample"})
     of_target: ClassVar[frozenset[str]] = frozenset({"sample"})
 
     def __post_init__(self) -> None:

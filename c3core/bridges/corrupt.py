@@ -69,7 +69,7 @@ class Span(_Noise):
     paper, Appendix H and Table 7). With several other modalities the span of all their gaps is removed."""
 
     kind: ClassVar[str] = "span"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean"})
+    of_each: ClassVar[frozenset[str]] = frozenset({"mean"})
 
     def __call__(self, f: Tensor, modality: str, statistics: Statistics, generator: torch.Generator | None) -> Tensor:
         gaps = statistics.derived(f, (modality, "gap directions"), lambda: self._gaps(modality, statistics))  # (g, d)
@@ -100,7 +100,6 @@ class Covariance(_Noise):
     """
 
     kind: ClassVar[str] = "covariance"
-    needs: ClassVar[frozenset[str]] = frozenset({"covariance"})
     of_target: ClassVar[frozenset[str]] = frozenset({"covariance"})
 
     def __call__(self, f: Tensor, modality: str, statistics: Statistics, generator: torch.Generator | None) -> Tensor:

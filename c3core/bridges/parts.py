@@ -15,8 +15,8 @@ class Part:
     """One step of a bridge. Its dataclass fields are its options, as JSON values."""
 
     kind: ClassVar[str]
-    needs: ClassVar[frozenset[str]] = frozenset()  # of each modality's moments
-    of_target: ClassVar[frozenset[str]] = frozenset()  # those of them that it reads of the target modality
+    of_each: ClassVar[frozenset[str]] = frozenset()  # what it reads of each modality's moments
+    of_target: ClassVar[frozenset[str]] = frozenset()  # what it reads of the target's moments
 
     def config(self) -> dict[str, Any]:
         """What `made` builds it from again."""

@@ -50,8 +50,7 @@ class Native(Rescale):
     """
 
     kind: ClassVar[str] = "native"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean"})  # the mean norm comes along with the mean
-    of_target: ClassVar[frozenset[str]] = frozenset({"mean"})
+    of_target: ClassVar[frozenset[str]] = frozenset({"mean"})  # the mean norm comes along with the mean
 
     def __call__(self, f: Tensor, statistics: Statistics) -> Tensor:
         return normalize(f, dim=-1) * statistics.target_like(f, "norm")

@@ -11,8 +11,6 @@ from torch import Tensor
 from c3core.errors import C3Error
 from c3core.moments import Moments
 
-_TARGET_ONLY = frozenset({"covariance", "sample"})  # large, and no part reads those of another modality
-
 
 class Statistics:
     """Mean, variance, covariance, sample and mean raw norm by modality: kept in float64 (the sample in float32), handed
@@ -33,11 +31,7 @@ class Statistics:
         held = (value for values in self._known.values() for value in values.values() if value.ndim)
         return next((value.shape[-1] for value in held), None)
 
-    def wanted(self, modality: str, needs: frozenset[str]) -> frozenset[str]:
-        """Those of `needs` that must be gathered of this modality."""
-        return needs if modality == self.target else needs - _TARGET_ONLY
-
-    def add(self, modality: str, moments: Moments | None, needs: frozenset[str], *, sample_size: int) -> None:
+    def add(self, modality: str, moments: Moments | None, wanted: frozenset[str], *, sample_size: int) -> None:
         """Note a modality with what is wanted of its moments; None notes the name alone."""
         values: dict[str, Tensor] = {}
         if moments is not None:
@@ -45,8 +39,7 @@ class Statistics:
                 raise C3Error(
                     f"the {modality} embeddings have {moments.dim} dimensions, the others {self.dim}. Use encoders of one space."
                 )
-            names = {"mean"} | self.wanted(modality, needs)
-            values = {name: getattr(moments, name).clone() for name in sorted(names)}
+            values = {name: getattr(moments, name).clone() for name in sorted({"mean"} | wanted)}
             if "sample" in values:
                 values["sample"] = values["sample"][:sample_size].clone()  # in random order: any part is a sample too
             values["norm"] = torch.tensor(moments.mean_norm, dtype=torch.float64)

@@ -27,9 +27,9 @@ def _either(words: str) -> str:
 
 # The full stop is a part of these; a sentence may end with the first kind, hardly with the second. (`s?`: a plural.)
 _CLOSING = _either("""
-    ala? apr ariz assn aug bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est etc ext feb fla fri ga
-    inc ind intl jan jr jul jun kans? ky ltd mar md mich minn mo mon mont neb nev nov oct okla penn plc pptes?
-    pptys? ptes? ptys? rd rt sept? seq sq sr sys tel tenn thurs? tues? univ va vt wed wisc? wyo
+    ala? apr ariz assn aug bhd bldg blvd bros calif co colo conn corp cos ct dak dec ed[.]d esq est etc ext feb fla
+    fri ga inc ind intl jan jr jul jun kans? ky ltd mar md mich minn mo mon mont neb nev nov oct okla penn ph[.]d
+    plc pptes? pptys? ptes? ptys? rd rt sept? seq sq sr sys tel tenn thurs? tues? univ va vt wed wisc? wyo
 """)
 _CAPITAL = "Ark Az Del Ill La Mass Miss Ore Pa Tex Wash"  # of the first kind; in lower case they are words
 _LEADING = _either("""
@@ -113,10 +113,10 @@ _RULES = [
     # contractions
     rf"([A-Za-z]*[A-MO-Za-mo-z]){_NOT}",
     _NOT,
-    rf"({_L}{_A}*){_AUXILIARY}(?![A-Za-z])",
+    rf"({_L}{_A}*){_AUXILIARY}",
     rf"({_AUXILIARY})[^A-Za-z]",
     rf"(?i:(can)not|(gon)na|(got)ta|(wan)na|(gim)me|(lem)me|(more){_APOSTROPHE}n)(?!{_L})",
-    rf"({_APOSTROPHE}[tT])(?i:is|was)",
+    r"('[tT])(?i:is|was)",
     # words
     _DOTTED,
     rf"((?:(?i:{_CLOSING})|{_CAPITALS})\.)[^ ].",
@@ -154,7 +154,7 @@ _RULES = [
     rf"({_A}+(?:\.{_A}+)*\.(?i:{_ENDINGS}))[ .!?,]",
     r'(?i:https?://)[^ "<>|(){}]+[^ "<>|(){}.!?,-]',
     rf'(?i:www\.)(?:[^ "<>|(){{}}.!?,]+\.)+[A-Za-z]{{2,4}}{_PATH}',
-    rf"(?:[A-Za-z&#]+\.)+(?:com|net|org|edu){_PATH}",
+    rf"(?:[A-Za-z&#\u0080-\uffff]+\.)+(?:com|net|org|edu){_PATH}",
     r'<?[A-Za-z0-9][^ "<>|(){}]*@(?:[^ "<>|().{}]+\.)*[^ "<>|().{}]+>?',
     _TAG.pattern,
     r"[<>]?[:;=][-o*']?[][()DPdpO{@|\\](?![A-Za-z0-9])",
@@ -166,7 +166,7 @@ _RULES = [
     r"[^ ]",
 ]
 _LEXER = [re.compile(rule) for rule in _RULES]
-_CONTRACTED = re.compile(rf"{_AUXILIARY}|{_NOT}|{_APOSTROPHE}[tT]")
+_CONTRACTED = re.compile(rf"{_AUXILIARY}|{_NOT}")
 # The short way for what captions are made of: a word before a space, a comma, or the last full stop.
 _WORD = re.compile(r"[A-Za-z]{2,}(?=,? |\. *$)")
 _STOPPED = re.findall("[a-z]+", (_CLOSING + _LEADING + _CAPITAL).lower())  # plurals as plurals

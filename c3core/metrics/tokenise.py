@@ -51,9 +51,9 @@ def tokenise(sentences: Sequence[str], *, tokeniser: Tokeniser = "auto", timeout
     """
     if isinstance(sentences, str):
         raise C3Error("sentences must be a list, not one string. Write [sentence].")
-    wrong = next((sentence for sentence in sentences if not isinstance(sentence, str)), None)
-    if wrong is not None:
-        raise C3Error(f"a sentence must be a string, got {type(wrong).__name__}. Leave such rows out.")
+    for sentence in sentences:
+        if not isinstance(sentence, str):
+            raise C3Error(f"a sentence must be a string, got {type(sentence).__name__}. Leave such rows out.")
     if tokeniser not in ("auto", "ptb", "python"):
         raise C3Error(f"no tokeniser is called {tokeniser!r}. Use auto, ptb or python.")
     lines = [_BREAKS.sub(" ", sentence) for sentence in sentences]

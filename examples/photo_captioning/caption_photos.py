@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--root", help="where the photos are, when not beside the tables")
     parser.add_argument("--bridges", default="c1,c2_1,c2_2,c3")
     parser.add_argument("--seeds", default="0")
+    parser.add_argument("--steps", type=int, help="of the decoder's training, instead of the recipe's")
     parser.add_argument("--out", type=Path, required=True)
     words = parser.parse_args()
     recipe = read_recipe(HERE / "connect.yaml", ConnectRecipe)
@@ -38,6 +39,7 @@ def main() -> None:
         print(connect(recipe, words.out / "space"))
 
     fit = read_recipe(HERE / "fit.yaml", FitRecipe)
+    fit.training.steps = words.steps or fit.training.steps
     fit.space, fit.root = str(words.out / "space"), words.root
     photos = list(dict.fromkeys(read_table(words.train, root=words.root).columns["image"]))[:MEAN_OF]
     fit.items = {"text": [f"{words.train}:caption", *words.sentences], "image": photos}

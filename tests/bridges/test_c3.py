@@ -222,6 +222,21 @@ def test_the_target_is_needed_only_where_a_part_reads_it() -> None:
             preset(name).fit({**image, "text": torch.eye(DIM)})
 
 
+def test_only_what_is_read_is_gathered() -> None:
+    def unread() -> Any:
+        pytest.fail("the images were read")
+        yield
+
+    rows = torch.eye(DIM)
+    for bridge in (preset("c1"), preset("decap"), preset("decap").native(), preset("c1").native()):
+        bridge.fit({"text": rows, "image": unread()}, target="text")
+        assert bridge.condition(rows, "image").shape == rows.shape
+    close = preset("close").fit({"text": rows, "image": rows}, target="text")
+    assert "image.covariance" not in close.state()
+    later = preset("c3").native().fit({"text": rows}).extend({"image": rows})
+    assert {"image.mean", "text.norm"} <= later.state().keys()
+
+
 def test_errors_at_use_say_what_to_do() -> None:
     with pytest.raises(C3Error, match=r"not fitted\. Call bridge\.fit"):
         preset("c3").condition(torch.eye(DIM), "text")

@@ -107,8 +107,9 @@ def write_video(
     rotate: tuple[int, bool, bool] | None = None,
     muxer: dict[str, str] | None = None,
     coder: dict[str, str] | None = None,
+    hold: int = 0,
 ) -> None:
-    """`count` frames at `RATE` a second, or at `times` in ms, a keyframe every 12 frames."""
+    """`count` frames at `RATE` a second, or at `times` in ms, a keyframe every 12; frame `hold` stands for those before."""
     import av
 
     with av.open(str(path), "w", options=muxer or {}) as out:
@@ -122,7 +123,7 @@ def write_video(
         if times:
             stream.codec_context.time_base = tick
         for i in range(count):
-            made = av.VideoFrame.from_ndarray(frame(i, *sides), format="rgb24")
+            made = av.VideoFrame.from_ndarray(frame(max(i, hold), *sides), format="rgb24")
             made.pts, made.time_base = (times[i] if times else i), tick
             out.mux(stream.encode(made))
         out.mux(stream.encode(None))

@@ -196,6 +196,15 @@ def test_an_mp3_that_does_not_say_how_long_it_is_is_read_to_its_end(tmp_path: Pa
     assert "limit of 3 s" in refused(tmp_path / "a.mp3", AudioReader(max_seconds=3))
 
 
+def test_an_mp3_that_is_cut_between_two_frames_is_refused_by_its_head(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.mp3", sound(5.0), 16_000)
+    data = (tmp_path / "a.mp3").read_bytes()
+    starts = [at for at in range(len(data) - 1) if data[at : at + 2] == data[:2]]
+    for at in starts[len(starts) // 2 :][:8]:
+        (tmp_path / "cut.mp3").write_bytes(data[:at])
+        assert "promises 80000 samples" in refused(tmp_path / "cut.mp3")
+
+
 def test_a_format_without_a_telling_head_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.voc", sound(0.1), 16_000)
     assert "VOC" in refused(tmp_path / "a.voc")

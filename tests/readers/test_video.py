@@ -164,6 +164,13 @@ def test_a_trimmed_file_starts_where_it_was_trimmed(wholes: dict[str, Path], dec
     assert frames[0] in (15, 16)
 
 
+def test_a_trimmed_file_is_seen_even_where_its_start_stands_still(tmp_path: Path, decoder: list[str]) -> None:
+    broken.write_video(tmp_path / "whole.mp4", "libx264", hold=20)
+    copy(tmp_path / "whole.mp4", str(tmp_path / "a.mp4"), shift=-0.4, options={"avoid_negative_ts": "disabled"})
+    with VideoReader().open(tmp_path / "a.mp4") as video:
+        assert shown(video.at([0.0, 1.55, 2.05, 3.05])) == [20, 20, 24, 34]
+
+
 @pytest.mark.parametrize("name", ["one.mp4", "one.gif"])
 def test_one_frame_is_given_as_often_as_asked_for(wholes: dict[str, Path], decoder: list[str], name: str) -> None:
     assert shown(VideoReader(4).read(wholes[name])) == [0] * 4

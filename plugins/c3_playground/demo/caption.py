@@ -27,7 +27,7 @@ from c3core.stores import Store
 
 METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 MODALITIES = ("image", "video", "audio")
-NOISE = 0.05  # a dimension: near this space's own alignment noise, which the demo measures and prints
+NOISE = 0.03  # a dimension: near this space's own alignment noise, which the demo measures and prints
 SENTENCES = 6_000  # to learn from, about each modality
 UNLABELLED = 1_000  # items of each modality, for its mean alone
 TESTED = 300  # unseen items of each modality
@@ -35,7 +35,7 @@ SHOWN = 6  # of them on the page
 TRAINING = {
     "steps": 140,
     "batch_size": 128,
-    "lr": 2e-3,
+    "lr": 5e-3,
     "warmup": 20,
     "precision": "bfloat16",
     "validate_every": 140,

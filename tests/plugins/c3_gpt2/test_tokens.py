@@ -22,7 +22,7 @@ def test_training_twice_gives_the_same_tokenizer() -> None:
     assert one == other
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=5))
 def test_any_text_comes_back(sentences: list[str]) -> None:
     tokens, cut = encode(TOKENIZER, sentences, END, 1000)

@@ -1,0 +1,123 @@
+"""Captioning in batches with a key-value cache against the reference way: one item at a time, without a cache.
+
+GPT-2's architecture (124 million weights, drawn at random: speed does not depend on what they say), ten prefix tokens,
+captions of a fixed length. The loop runs in float32, as the reference code does, and both ratios are against it. The three
+take turns, so that whatever else the machine does falls on all of them; each figure is the median of the rounds.
+
+    python benchmarks/captioning.py
+    python benchmarks/captioning.py --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any, TypeVar
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from c3_gpt2.decoder import CaptionDecoder
+from c3_gpt2.language import Language
+
+CONDITION_DIM = 512
+BATCHED = ("float32", "bfloat16")
+Result = TypeVar("Result")
+
+
+def gpt2() -> Language:
+    """GPT-2 of its original size, with a tokenizer of as many made-up words."""
+    config = GPT2Config()
+    words = {f"w{i} ": i for i in range(config.vocab_size - 1)} | {"<|endoftext|>": config.vocab_size - 1}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="w0 "))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.decoder = decoders.Fuse()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>")
+    return Language(GPT2LMHeadModel(config), fast)
+
+
+@torch.inference_mode()
+def one_at_a_time(decoder: CaptionDecoder, conditions: Tensor, tokens: int) -> list[str]:
+    """Greedy decoding as in the reference code: for each token the whole sequence goes through the model again."""
+    language, captions = decoder.language, []
+    for condition in conditions:
+        embeddings, ids = decoder.mapping(condition[None]), []
+        for _ in range(tokens):
+            logits = decoder.model(inputs_embeds=embeddings, use_cache=False).logits[:, -1]
+            logits[:, language.end] = -torch.inf  # as many tokens for everyone
+            ids.append(logits.argmax(-1))
+            embeddings = torch.cat([embeddings, decoder.model.get_input_embeddings()(ids[-1])[:, None]], dim=1)
+        captions.append(language.tokenizer.decode(torch.cat(ids)).strip())
+    return captions
+
+
+def timed(run: Callable[[], Result]) -> tuple[float, Result]:
+    started = time.perf_counter()
+    result = run()
+    return time.perf_counter() - started, result
+
+
+def measure(captions: int, tokens: int, looped: int, rounds: int) -> dict[str, Any]:
+    """Times a caption: the loop over `looped` of the captions in each round, batches over all of them."""
+    torch.manual_seed(0)
+    decoder = CaptionDecoder(CONDITION_DIM, language=gpt2(), device="cpu")
+    decoder.prepare([])
+    decoder.eval()
+    conditions = torch.nn.functional.normalize(torch.randn(captions, CONDITION_DIM), dim=-1)
+    options = {"max_new_tokens": tokens, "min_new_tokens": tokens, "batch_size": captions}
+
+    def batch(precision: str) -> list[str]:
+        return list(decoder.generate(conditions, {**options, "precision": precision}))
+
+    expected = batch("float32")  # the first call of each pays for memory, and for the copy in bfloat16
+    batch("bfloat16")
+    seconds: dict[str, list[float]] = {name: [] for name in ("loop", *BATCHED)}
+    for number in range(rounds):
+        some = torch.arange(number * looped, (number + 1) * looped) % captions
+        spent, found = timed(lambda some=some: one_at_a_time(decoder, conditions[some], tokens))
+        if found != [expected[i] for i in some.tolist()]:
+            raise SystemExit("the loop's captions are not those of the batch: nothing was measured")
+        seconds["loop"].append(spent / looped)
+        for precision in BATCHED:
+            spent, _ = timed(lambda precision=precision: batch(precision))
+            seconds[precision].append(spent / captions)
+    figures = {name: median(values) for name, values in seconds.items()}
+    return {
+        "captions": captions,
+        "tokens": tokens,
+        "looped": looped * rounds,
+        "rounds": rounds,
+        "threads": torch.get_num_threads(),
+        "milliseconds_per_caption": {name: round(1000 * value, 2) for name, value in figures.items()},
+        "times_faster": {name: round(figures["loop"] / figures[name], 1) for name in BATCHED},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--captions", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=20)
+    parser.add_argument("--looped", type=int, default=8, help="captions that the loop makes in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    result = measure(arguments.captions, arguments.tokens, arguments.looped, arguments.rounds)
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    milliseconds = result["milliseconds_per_caption"]
+    print(f"captions of {arguments.tokens} tokens, GPT-2 (124M), {result['threads']} threads")
+    print(f"{'':36}{'ms a caption':>14}{'times faster':>14}")
+    print(f"{'one at a time, no cache, float32':36}{milliseconds['loop']:14.1f}{1.0:14.1f}")
+    for precision in BATCHED:
+        name = f"batch of {arguments.captions}, cache, {precision}"
+        print(f"{name:36}{milliseconds[precision]:14.1f}{result['times_faster'][precision]:14.1f}")
+
+
+if __name__ == "__main__":
+    main()

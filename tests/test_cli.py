@@ -122,7 +122,7 @@ def test_fit_by_a_recipe_then_info(space: Path, photos: Path, tmp_path: Path) ->
     done = c3("fit", tmp_path / "fit.yaml", "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     described = json.loads(c3("info", tmp_path / "out", "--json").stdout)
-    assert described["trained_on"][0]["statistics_of"] == {"text": 20, "image": 20}
+    assert described["trained_on"][0]["statistics_of"] == {"text": 20, "image": 4}
     assert described["licences"] == {"encoder:text": "own", "encoder:image": "own", "decoder": "own"}
     done = c3("ablate", tmp_path / "fit.yaml", photos / "table.csv", "--bridges", "c1,c3", "--out", tmp_path / "runs", "--json")
     assert done.returncode == 0, done.stderr
@@ -149,7 +149,7 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
     fails("info", tmp_path, says="neither a pipeline")
     fails("connect", tmp_path / "no.yaml", "--out", tmp_path / "y", says="no recipe at")
     fails("demo", "--task", "captoin", says="did you mean caption")
-    fails("run", captioner, status=2, says="INPUTS")
+    fails("run", captioner, status=2, says="Missing argument 'inputs'")
 
 
 def test_a_file_that_is_not_utf8_and_a_pickle(captioner: Path, tmp_path: Path) -> None:

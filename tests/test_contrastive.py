@@ -32,16 +32,16 @@ def test_info_nce_is_the_formula(n: int, dim: int, scale: float, seed: int) -> N
     assert float(info_nce(x, y, scale)) == pytest.approx(by_hand(x.numpy(), y.numpy(), scale), rel=1e-9)
 
 
-def test_the_gradient_lies_in_the_other_modality_s_span() -> None:
-    """Lemma 1: ∇ of an image embedding is a sum of differences of text embeddings, so a constant coordinate gets none."""
+def test_no_gradient_crosses_the_gap() -> None:
+    """Lemma 1: where all texts share a coordinate, the images' mean gets no gradient along it, so the gap there stays."""
     torch.manual_seed(0)
     x = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
     y = torch.randn(6, 5, dtype=torch.float64)
     y[:, 4] = 0.7
     info_nce(x, y, 1 / 0.07).backward()
     assert x.grad is not None
-    assert float(x.grad[:, 4].abs().max()) < 1e-12
-    assert float(x.grad[:, 0].abs().max()) > 1e-3
+    assert abs(float(x.grad[:, 4].mean())) < 1e-12
+    assert abs(float(x.grad[:, 0].mean())) > 1e-3
 
 
 def test_the_temperature_is_fixed_or_learned_and_capped() -> None:

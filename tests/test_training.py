@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def test_the_run_folder_says_recipe_versions_seed_and_metrics(tmp_path: Path) ->
     described = json.loads((tmp_path / "run.json").read_text())
     assert described["recipe"]["what"] == "a test"
     assert described["recipe"]["training"]["lr"] == 0.05
-    assert described["versions"]["torch"] == torch.__version__
+    assert described["versions"]["torch"] == version("torch")
     assert described["seed"] == 0
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [4, 8, 12, 16, 20, 24]

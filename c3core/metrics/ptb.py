@@ -177,7 +177,7 @@ def split(sentence: str) -> list[str]:
     """The tokens of a sentence in lower case, punctuation and all.
 
     >>> split("It's a dog's (old) ball.")
-    ['it', "'s", 'a', 'dog', "'s", '-lrb-', 'old', '-rrb-', 'ball', '.']
+    ['it', "'s", 'a', 'dog', "'s", '-lrb-', 'old', '-rrb-', 'ball', '...']
     """
     sentence = sentence.replace("\u00ad", "").replace("&apos;", "'") + " "
     shape = _BEYOND_ASCII.sub(lambda found: _kind(found[0]), sentence)

@@ -164,9 +164,7 @@ def _train(
         return 1 - sum(figures) / len(figures)
 
     objective = Objective("contrastive", [p for p in model.parameters() if p.requires_grad], loss)
-    job = Job(
-        model, [objective], rows, batch, sum(per_table), validate if held_out else None, label=f"connecting {recipe.name}"
-    )
+    job = Job(model, [objective], rows, batch, sum(per_table), validate if held_out else None, label=f"connecting {recipe.name}")
     return train(job, options, run, recipe=recipe.model_dump(mode="json"), quiet=quiet)
 
 

@@ -168,7 +168,5 @@ def save_connected(
         encoders[modality] = EncoderSpec(
             tower=spec, head=head_spec, frozen=tower.frozen, licence=tower.licence, sha256=sha256(path)
         )
-    manifest = SpaceManifest(
-        name=name, dim=dim, encoders=encoders, trained_on=list(trained_on), measured=dict(measured or {})
-    )
+    manifest = SpaceManifest(name=name, dim=dim, encoders=encoders, trained_on=list(trained_on), measured=dict(measured or {}))
     write_json(folder / "space.json", manifest.model_dump(mode="json"))

@@ -43,9 +43,7 @@ class Head(nn.Module):
         if hidden is None:
             self.project: nn.Module = nn.Linear(width, dim)
         else:
-            self.project = nn.Sequential(
-                nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim)
-            )
+            self.project = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim))
 
     def forward(self, features: Tensor) -> Tensor:
         projected: Tensor = self.project(self.norm(features))

@@ -169,9 +169,7 @@ class Fit:
                 if not isinstance(item, BadItem):
                     yield item
 
-    def _batch(
-        self, modality: str, batch: tuple[Tensor, list[Any]], reader: Any, generator: torch.Generator
-    ) -> tuple[Tensor, Any]:
+    def _batch(self, modality: str, batch: tuple[Tensor, list[Any]], reader: Any, generator: torch.Generator) -> tuple[Tensor, Any]:
         """Conditions and collated targets; a target that cannot be read is left out of its batch."""
         embeddings, sources = batch
         read = [reader(source) for source in sources]

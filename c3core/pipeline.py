@@ -196,9 +196,7 @@ class Pipeline:
         )
 
     @classmethod
-    def load(
-        cls, folder: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
-    ) -> Self:
+    def load(cls, folder: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None) -> Self:
         """The pipeline that `save` wrote, after its files' checksums were checked. Encoders load when first used."""
         folder = Path(folder)
         manifest = read_manifest(folder)

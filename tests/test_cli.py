@@ -56,7 +56,20 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_and_version() -> None:
     done = c3("--help")
     assert done.returncode == 0
-    for command in ("demo", "plugins", "bridges", "connect", "embed", "geometry", "fit", "run", "evaluate", "ablate", "info", "convert"):
+    for command in (
+        "demo",
+        "plugins",
+        "bridges",
+        "connect",
+        "embed",
+        "geometry",
+        "fit",
+        "run",
+        "evaluate",
+        "ablate",
+        "info",
+        "convert",
+    ):
         assert command in done.stdout
     assert c3("--version").stdout.startswith("c3core ")
     assert c3("no-such-command").returncode == 2
@@ -64,7 +77,9 @@ def test_help_and_version() -> None:
 
 def test_bridges_and_plugins_as_json() -> None:
     rows = json.loads(c3("bridges", "--json").stdout)
-    assert {"c1", "c2_1", "c2_2", "c2_2_span", "c3", "c3_imagebind", "capdec", "lafite_g", "decap", "close"} <= {r["name"] for r in rows}
+    assert {"c1", "c2_1", "c2_2", "c2_2_span", "c3", "c3_imagebind", "capdec", "lafite_g", "decap", "close"} <= {
+        r["name"] for r in rows
+    }
     assert all(set(row) == {"name", "formula", "paper"} for row in rows)
     found = json.loads(c3("plugins", "--json").stdout)
     assert {"kind", "name", "modalities", "extra", "ready", "missing"} <= set(found[0])

@@ -23,7 +23,11 @@ RUN = [(page, code) for page, mark, code in BLOCKS if mark == "test"]
 
 
 def test_every_block_says_whether_it_is_run() -> None:
-    unmarked = [f"{page.name}: {code.splitlines()[0]}" for page, mark, code in BLOCKS if mark.split("=")[0] not in ("test", "no-test", "title")]
+    unmarked = [
+        f"{page.name}: {code.splitlines()[0]}"
+        for page, mark, code in BLOCKS
+        if mark.split("=")[0] not in ("test", "no-test", "title")
+    ]
     assert not unmarked
 
 

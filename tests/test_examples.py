@@ -18,9 +18,7 @@ from c3_playground.world import World
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-@pytest.mark.skipif(
-    find_spec("efficientnet_lite_pytorch") is None, reason='needs the extra "photos"'
-)
+@pytest.mark.skipif(find_spec("efficientnet_lite_pytorch") is None, reason='needs the extra "photos"')
 def test_photo_captioning(tmp_path: Path) -> None:
     """With the real pretrained towers, on a few made pictures and a short training."""
     for split, n in (("train", 12), ("validation", 6)):

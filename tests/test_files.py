@@ -86,6 +86,18 @@ def test_an_error_in_the_block_leaves_the_old_file_and_no_temporary(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_who_reads_the_old_file_meanwhile_reads_it_whole(tmp_path):
+    target = tmp_path / "a.txt"
+    write_text(target, "old and long")
+    with open(target, encoding="utf-8") as reading:
+        with replacing(target) as temporary:
+            temporary.write_text("new")
+            written = temporary.stat().st_ino
+        assert reading.read() == "old and long"
+    assert target.stat().st_ino == written  # renamed, not copied
+    assert target.read_text() == "new"
+
+
 KILLED = """
 import os, signal, sys
 from c3core.files import replacing

@@ -29,9 +29,7 @@ for module in (run, experiments, data, inspect):
 
 
 @app.callback(invoke_without_command=True)
-def _version(
-    context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and exit.")
-) -> None:
+def _version(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     if version:
         from c3core.version import __version__
 

@@ -77,9 +77,7 @@ def caption_metrics(
             scores["meteor"] = 100 * _meteor(truth, result, timeout)
         except C3Error as error:  # the other figures stand without it
             left_out["meteor"] = str(error)
-    return CaptionScores(
-        len(candidates), name, {metric: scores[metric] for metric in wanted if metric in scores}, left_out
-    )
+    return CaptionScores(len(candidates), name, {metric: scores[metric] for metric in wanted if metric in scores}, left_out)
 
 
 def _wanted(metrics: Sequence[str]) -> list[str]:
@@ -95,9 +93,7 @@ def _check(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> No
     if isinstance(candidates, str) or isinstance(references, str):
         raise C3Error("candidates must be a list of captions, references a list of lists of them; got one string.")
     if len(candidates) != len(references):
-        raise C3Error(
-            f"{len(candidates)} candidates but references of {len(references)} items: give a list of them for each."
-        )
+        raise C3Error(f"{len(candidates)} candidates but references of {len(references)} items: give a list of them for each.")
     if not candidates:
         raise C3Error("there are no captions to measure. Give at least one.")
     for i, several in enumerate(references):

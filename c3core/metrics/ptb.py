@@ -16,9 +16,7 @@ import unicodedata
 from functools import cache
 
 # COCO's list, which "!!" is not on.
-PUNCTUATION = frozenset(
-    [".", "?", "!", ",", ":", ";", "-", "--", "...", "'", "''", "`", "``", "-lrb-", "-rrb-", "-lcb-", "-rcb-"]
-)
+PUNCTUATION = frozenset([".", "?", "!", ",", ":", ";", "-", "--", "...", "'", "''", "`", "``", "-lrb-", "-rrb-", "-lcb-", "-rcb-"])
 
 
 def _either(words: str) -> str:

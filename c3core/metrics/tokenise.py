@@ -92,6 +92,4 @@ def _java_tokens(lines: Sequence[str], timeout: float) -> list[str]:
         complaint = answer.stderr.decode("utf-8", "replace").strip().splitlines()
         why = complaint[-1] if complaint else f"exit status {answer.returncode}"
         raise C3Error(f"the Java tokeniser failed ({why}). Use the python tokeniser.")
-    return [
-        " ".join(token for token in line.rstrip().split(" ") if token not in ptb.PUNCTUATION) for line in tokenised[::2]
-    ]
+    return [" ".join(token for token in line.rstrip().split(" ") if token not in ptb.PUNCTUATION) for line in tokenised[::2]]

@@ -90,9 +90,7 @@ class VideoReader(Reader):
     (4, 2, 6, 3)
     """
 
-    def __init__(
-        self, frames: int = 8, *, clips: int | None = None, seconds: float = 2.0, max_pixels: int = 89_478_485
-    ) -> None:
+    def __init__(self, frames: int = 8, *, clips: int | None = None, seconds: float = 2.0, max_pixels: int = 89_478_485) -> None:
         if frames < 1 or (clips is not None and clips < 1) or not seconds > 0:
             raise C3Error(f"frames and clips must be 1 or more and seconds above 0, got {frames}, {clips}, {seconds}")
         self.frames, self.clips, self.seconds, self.max_pixels = frames, clips, seconds, max_pixels

@@ -39,7 +39,9 @@ def test_bleu_of_papineni_2002() -> None:
         "It is the guiding principle which guarantees the military forces always being under the command of the Party",
         "It is the practical guide for the army always to heed the directions of the party",
     ]
-    first = measure(["It is a guide to action which ensures that the military always obeys the commands of the party"], [references])
+    first = measure(
+        ["It is a guide to action which ensures that the military always obeys the commands of the party"], [references]
+    )
     assert first["bleu1"] == pytest.approx(100 * 17 / 18, abs=1e-4)
     assert first["bleu2"] == pytest.approx(100 * math.sqrt(17 / 18 * 10 / 17), abs=1e-4)
     second = measure(["It is to insure the troops forever hearing the activity guidebook that party direct"], [references])
@@ -60,7 +62,9 @@ def test_rouge_l_of_lin_2004() -> None:
 def test_saying_the_reference_is_the_best_there_is() -> None:
     truth = [["a red dog runs fast"], ["two cats sleep on sofas"], ["one bird sings by day"]]
     scores = measure([reference for (reference,) in truth], truth)
-    assert scores == pytest.approx({"cider": 1000, "bleu1": 100, "bleu2": 100, "bleu3": 100, "bleu4": 100, "rouge_l": 100}, abs=1e-4)
+    assert scores == pytest.approx(
+        {"cider": 1000, "bleu1": 100, "bleu2": 100, "bleu3": 100, "bleu4": 100, "rouge_l": 100}, abs=1e-4
+    )
 
 
 def test_cider_by_hand() -> None:
@@ -168,7 +172,9 @@ def test_against_a_second_writing() -> None:
 
 
 def test_the_document_that_comes_out(capfd: pytest.CaptureFixture[str]) -> None:
-    found = caption_metrics(["A dog.", "Cats!"], [["a dog"], ["cats", "two cats"]], metrics=["bleu1", "spice", "cider"], tokeniser="python")
+    found = caption_metrics(
+        ["A dog.", "Cats!"], [["a dog"], ["cats", "two cats"]], metrics=["bleu1", "spice", "cider"], tokeniser="python"
+    )
     assert list(found.to_dict()) == ["bleu1", "cider", "n", "tokeniser", "left_out"]
     assert found.to_dict()["n"] == 2
     assert found.to_dict()["tokeniser"] == "ptb-like (python)"
@@ -228,7 +234,9 @@ def test_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert set(found.scores) == set(NO_JAVA)
 
 
-@pytest.mark.parametrize(("script", "why"), [("exec sleep 60", "longer than 0.5 s"), ("exit 1", "failed"), ("echo 1; read a; echo b", "failed")])
+@pytest.mark.parametrize(
+    ("script", "why"), [("exec sleep 60", "longer than 0.5 s"), ("exit 1", "failed"), ("echo 1; read a; echo b", "failed")]
+)
 def test_a_meteor_that_fails_leaves_the_rest_and_no_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, why: str
 ) -> None:

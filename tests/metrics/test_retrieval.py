@@ -50,7 +50,9 @@ def test_against_every_cosine_in_float64(monkeypatch: pytest.MonkeyPatch, block:
         assert 0.1 < found["x_to_y"]["r1"] < found["x_to_y"]["r10"]
 
 
-@given(n=st.integers(1, 12), each=st.integers(1, 3), seed=st.integers(0, 10_000), block=st.integers(1, 60), levels=st.integers(1, 3))
+@given(
+    n=st.integers(1, 12), each=st.integers(1, 3), seed=st.integers(0, 10_000), block=st.integers(1, 60), levels=st.integers(1, 3)
+)
 @settings(max_examples=80, deadline=None)
 def test_against_every_cosine_where_many_are_equal(n: int, each: int, seed: int, block: int, levels: int) -> None:
     x, y, pairs = sample(n, each, dim=3, noise=1.0, seed=seed)

@@ -50,8 +50,29 @@ def test_the_java_one_gives_the_same_by_hand() -> None:
 
 def sentences() -> list[str]:
     """Captions, each with something that is not a plain word, and with signs at random."""
-    people = ["A man", "Two boys", "The dog's owner", "A woman (in red)", '"Bob"', "O'Neill", "She", "A 5-year-old", "Mr. Lee", "’Twas he who"]
-    do = ["isn't running", "can't sit", "they'd jump", "cannot see", "is gonna eat", "rides a T-shirt/hat", "holds 2 1/2 cups of", "won't", "wasn’t"]
+    people = [
+        "A man",
+        "Two boys",
+        "The dog's owner",
+        "A woman (in red)",
+        '"Bob"',
+        "O'Neill",
+        "She",
+        "A 5-year-old",
+        "Mr. Lee",
+        "’Twas he who",
+    ]
+    do = [
+        "isn't running",
+        "can't sit",
+        "they'd jump",
+        "cannot see",
+        "is gonna eat",
+        "rides a T-shirt/hat",
+        "holds 2 1/2 cups of",
+        "won't",
+        "wasn’t",
+    ]
     what = [
         "the '90s car.", "a sign: \"No Parking!\"", "#23 & A&M", "$5.00, 10%", "at 3:45pm", "rock 'n' roll", "in the U.S.", "the letter B.", "co-op -- now",
         "café au lait…", "a cat;the dog", "his dogs' toys", "x-ray no. 5", "St. Mary's", "etc.", "a.m. or p.m.", "Ph.D. students", "ma'am?!", "a “star”",
@@ -60,7 +81,33 @@ def sentences() -> list[str]:
     ]  # fmt: skip
     plain = [" ".join(parts) for parts in itertools.product(people, do, what)]
     draw = random.Random(0)
-    signs = ["'", '"', "-", ".", ",", "!", "?", "/", "(", ")", "’", "“", "–", "…", "'s", "n't", "&", ":", ";", " ", "1", "20", "é", "A", "s"]
+    signs = [
+        "'",
+        '"',
+        "-",
+        ".",
+        ",",
+        "!",
+        "?",
+        "/",
+        "(",
+        ")",
+        "’",
+        "“",
+        "–",
+        "…",
+        "'s",
+        "n't",
+        "&",
+        ":",
+        ";",
+        " ",
+        "1",
+        "20",
+        "é",
+        "A",
+        "s",
+    ]
     for _ in range(4000):
         words = draw.choice(plain).split()
         for _ in range(draw.randint(1, 3)):
@@ -131,7 +178,11 @@ def test_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")
 @pytest.mark.parametrize(
     ("script", "why"),
-    [("echo no memory >&2; exit 3", "no memory"), ("cat > /dev/null; echo one line", "failed"), ("exec sleep 30", "longer than 0.5 s")],
+    [
+        ("echo no memory >&2; exit 3", "no memory"),
+        ("cat > /dev/null; echo one line", "failed"),
+        ("exec sleep 30", "longer than 0.5 s"),
+    ],
 )
 def test_a_java_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, why: str) -> None:
     program(tmp_path, script)

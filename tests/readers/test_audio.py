@@ -51,9 +51,7 @@ def correlation(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
         ("a.caf", {}, 2**-15),
     ],
 )
-def test_lossless_formats_give_what_was_written(
-    tmp_path: Path, name: str, options: dict[str, Any], step: float
-) -> None:
+def test_lossless_formats_give_what_was_written(tmp_path: Path, name: str, options: dict[str, Any], step: float) -> None:
     wrote = sound(1.0)
     soundfile.write(tmp_path / name, wrote, 16_000, **options)
     for source in (tmp_path / name, str(tmp_path / name)):
@@ -62,9 +60,7 @@ def test_lossless_formats_give_what_was_written(
         assert np.abs(read - wrote).max() <= step
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("a.ogg", {}), ("b.ogg", {"format": "OGG", "subtype": "OPUS"}), ("a.mp3", {})]
-)
+@pytest.mark.parametrize(("name", "options"), [("a.ogg", {}), ("b.ogg", {"format": "OGG", "subtype": "OPUS"}), ("a.mp3", {})])
 def test_lossy_formats_give_what_was_written_nearly(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
     wrote = sound(2.0)
     soundfile.write(tmp_path / name, wrote, 16_000, **options)

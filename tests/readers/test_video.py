@@ -179,9 +179,7 @@ def test_one_frame_is_given_as_often_as_asked_for(wholes: dict[str, Path], decod
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, -90])
 @pytest.mark.parametrize("mirror", [(False, False), (True, False), (False, True)])
-def test_the_rotation_flag_is_applied(
-    tmp_path: Path, decoder: list[str], degrees: int, mirror: tuple[bool, bool]
-) -> None:
+def test_the_rotation_flag_is_applied(tmp_path: Path, decoder: list[str], degrees: int, mirror: tuple[bool, bool]) -> None:
     broken.write_video(tmp_path / "a.mp4", "libx264", count=3, rotate=(degrees, *mirror))
     upright = np.rot90(broken.frame(1), degrees // 90)
     upright = upright[:, ::-1] if mirror[0] else upright
@@ -249,9 +247,7 @@ def with_sound(path: Path, video: float, audio: float) -> None:
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize("audio", [1.0, 3.0, 9.0])
-def test_a_sound_track_of_any_length_changes_nothing(
-    tmp_path: Path, decoder: list[str], suffix: str, audio: float
-) -> None:
+def test_a_sound_track_of_any_length_changes_nothing(tmp_path: Path, decoder: list[str], suffix: str, audio: float) -> None:
     path = tmp_path / f"a.{suffix}"
     with_sound(path, 3.0, audio)
     with VideoReader().open(path) as video:

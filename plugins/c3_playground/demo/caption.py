@@ -92,9 +92,7 @@ def _stores(space: Space, world: World, tested: dict[str, list[Item]], folder: P
     return stores
 
 
-def _measure_geometry(
-    space: Space, stores: dict[str, Store], tested: dict[str, list[Item]], out: Path, shown: Shown
-) -> None:
+def _measure_geometry(space: Space, stores: dict[str, Store], tested: dict[str, list[Item]], out: Path, shown: Shown) -> None:
     """Gap and alignment noise of each modality against its sentences, as the paper's Table 1 has them."""
     for modality in MODALITIES:
         sentences = space.encode([item.sentences[0] for item in tested[modality]], "text", batch_size=256)

@@ -33,9 +33,7 @@ p.lead,dd small{color:#aaa}th,td,.item{border-color:#444}dd.truth{color:#5fd08f}
 """
 
 
-def write_page(
-    out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int, methods: Mapping[str, str], shown: Shown
-) -> None:
+def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int, methods: Mapping[str, str], shown: Shown) -> None:
     """Write `index.html`: the table, the gallery with players, the geometry plots."""
     modalities = list(tested)
     parts = [

@@ -54,9 +54,7 @@ def _triangle(x: Floats, y: Floats) -> Floats:
     return _polygon(x, y, [(0.0, -1.12), (1.04, 0.58), (-1.04, 0.58)])
 
 
-_STAR_CORNERS = [
-    (radius * sin(turn * pi / 5), -radius * cos(turn * pi / 5)) for turn, radius in enumerate([1.15, 0.45] * 5)
-]
+_STAR_CORNERS = [(radius * sin(turn * pi / 5), -radius * cos(turn * pi / 5)) for turn, radius in enumerate([1.15, 0.45] * 5)]
 
 
 def _star(x: Floats, y: Floats) -> Floats:

@@ -125,9 +125,7 @@ def render_one(scene: SoundScene, rng: np.random.Generator) -> NDArray[np.float3
     return clipped
 
 
-def render(
-    scenes: Sequence[SoundScene], rng: np.random.Generator | Sequence[np.random.Generator]
-) -> NDArray[np.float32]:
+def render(scenes: Sequence[SoundScene], rng: np.random.Generator | Sequence[np.random.Generator]) -> NDArray[np.float32]:
     """Render `scenes` as float32 waves in [-1, 1], (n, 32000). `rng` is one generator for all, or one an item.
 
     >>> scene = SoundScene((SoundEvent("beep", "high", 2, "steady", "loud"),), "quiet")

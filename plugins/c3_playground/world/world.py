@@ -137,9 +137,7 @@ class World:
         _check_not_negative(n=n)
         return [streams[number % len(streams)].draw(number // len(streams), 1)[1][0] for number in range(n)]
 
-    def export(
-        self, folder: str | os.PathLike[str], modality: str, split: str, n: int, *, video_suffix: str = ".gif"
-    ) -> Path:
+    def export(self, folder: str | os.PathLike[str], modality: str, split: str, n: int, *, video_suffix: str = ".gif") -> Path:
         """Write the first `n` items of `split` as files and return the path of the `table.csv` beside them.
 
         The table has the columns `<modality>` (file names, relative to the table) and `caption`, five rows an item.

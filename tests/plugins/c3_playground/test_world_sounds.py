@@ -63,9 +63,7 @@ def test_repeats_can_be_counted(timbre, count):
 
 @pytest.mark.parametrize("timbre", GLIDING)
 @pytest.mark.parametrize("pitch", list(lexicon.PITCHES))
-@pytest.mark.parametrize(
-    ("contour", "low", "high"), [("steady", 0.8, 1.25), ("rising", 1.35, 3), ("falling", 0.3, 0.75)]
-)
+@pytest.mark.parametrize(("contour", "low", "high"), [("steady", 0.8, 1.25), ("rising", 1.35, 3), ("falling", 0.3, 0.75)])
 def test_the_spectral_centroid_follows_the_contour(timbre, pitch, contour, low, high):
     for wave in waves(timbre, pitch, contour=contour, n=4):
         part = sounding(wave)

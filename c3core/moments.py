@@ -30,24 +30,19 @@ class _Scatter:
         self.mean = torch.zeros(dim, dtype=torch.float64)
         self.scatter = torch.zeros([dim] * order if order else 0, dtype=torch.float64)
 
-    def add_rows(self, rows: Tensor, buffer: Tensor) -> None:
-        """Take in rows (n, d) through `buffer` (m, d) float64, m rows at a time."""
-        ones = torch.ones(len(buffer), dtype=torch.float64)
-        for start in range(0, len(rows), len(buffer)):
-            piece = rows[start : start + len(buffer)]
-            chunk, weights = buffer[: len(piece)].copy_(piece), ones[: len(piece)]
+    def add_rows(self, rows: Tensor) -> None:
+        ones = torch.ones(_CHUNK, dtype=torch.float64)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK].to(torch.float64, copy=True)
+            weights = ones[: len(chunk)]
             mean = weights @ chunk / len(chunk)  # a BLAS product: column sums by torch.sum are several times slower
-            scatter: Tensor | float = 0.0
+            scatter = self.scatter
             if self.order:
                 chunk -= mean
-            if self.order == 1:
-                scatter = weights @ chunk.square_()
-            elif self.order == 2:
-                self.scatter.addmm_(chunk.T, chunk)
+                scatter = chunk.T @ chunk if self.order == 2 else weights @ chunk.square_()
             self.add(len(chunk), mean, scatter)
 
-    def add(self, count: int, mean: Tensor, scatter: Tensor | float) -> None:
-        """Take in what was gathered of `count` other rows."""
+    def add(self, count: int, mean: Tensor, scatter: Tensor) -> None:
         if not count:
             return
         total = self.count + count
@@ -55,10 +50,7 @@ class _Scatter:
         weight = self.count * count / total
         if self.order:
             self.scatter += scatter
-        if self.order == 1:
-            self.scatter.addcmul_(delta, delta, value=weight)
-        elif self.order == 2:
-            self.scatter.addr_(delta, delta, alpha=weight)
+            self.scatter += weight * (torch.outer(delta, delta) if self.order == 2 else delta.square())
         self.mean += delta * (count / total)
         self.count = total
 
@@ -91,7 +83,6 @@ class Moments:
             raise C3Error("moments need a dimension and a sample size of at least 1, and a seed from 0 to 2**63 - 1.")
         self._scatter = _Scatter(dim, 2 if "covariance" in self.needs else 1 if "variance" in self.needs else 0)
         self._norms = _Scatter(1, 0)
-        self._buffer = torch.empty(_CHUNK, dim, dtype=torch.float64)  # kept: a fresh one each time costs as much as the sums
         self._reservoir = Reservoir(dim, sample_size, seed) if "sample" in self.needs else None
 
     @classmethod
@@ -144,11 +135,11 @@ class Moments:
         if not len(rows):
             return self
         batch, lengths = _Scatter(self.dim, self._scatter.order), _Scatter(1, 0)
-        batch.add_rows(rows, self._buffer)
+        batch.add_rows(rows)
         self._refuse_not_finite(batch.mean, rows, "embedding")
         if norms is not None:
             column = norms.detach().cpu().unsqueeze(1)
-            lengths.add_rows(column, self._buffer[:, :1].contiguous())
+            lengths.add_rows(column)
             self._refuse_not_finite(lengths.mean, column, "norm")
         self._scatter.add(batch.count, batch.mean, batch.scatter)
         self._norms.add(lengths.count, lengths.mean, lengths.scatter)

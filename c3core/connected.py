@@ -90,8 +90,14 @@ class ConnectedEncoder(Encoder):
         return self.tower.reader()
 
     def embed(self, items: Sequence[Any]) -> Tensor:
+        return self._embed(self.tower.collate(items))
+
+    def embed_raw(self, batch: Tensor) -> Tensor:
+        return self._embed(self.tower.from_raw(batch))
+
+    def _embed(self, batch: Any) -> Tensor:
         device = next(self.head.parameters()).device
-        batch = to_device(self.tower.collate(items), device)
+        batch = to_device(batch, device)
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
             embeddings: Tensor = self.head(self.tower(batch))
         return embeddings

@@ -93,6 +93,15 @@ class Encoder(ABC):
     def embed(self, items: Sequence[Any]) -> Tensor:
         """(n, dim) embeddings in the model's own scale, on the model's device, differentiable."""
 
+    def embed_raw(self, batch: Tensor) -> Tensor:
+        """(n, dim) embeddings of what a decoder made, with gradient, in the model's own scale.
+
+        Pictures are (n, 3, h, w), RGB in 0 .. 1. A loss on a decoder's outputs needs this; few others do, so that the base refuses.
+        """
+        raise C3Error(
+            f"the {self.modality} encoder of {self.space!r} gives no gradient to its input. Leave out the losses that ask for it."
+        )
+
     def embed_items(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Unit embeddings (n, dim) and norms (n,), float32 on the CPU, without gradient; (0, dim) of an empty batch."""
         if not len(items):
@@ -198,6 +207,10 @@ class Bridge(ABC):
     def condition(self, e: Tensor, modality: str) -> Tensor:
         """(n, dim) embeddings to conditions for use; no randomness."""
 
+    def native(self) -> Bridge:
+        """This bridge for a decoder of frame "native": conditions like the target's own embeddings. The base cannot."""
+        raise C3Error(f"bridge {self.name!r} has no native form, which this decoder needs. Use a preset of `c3 bridges`.")
+
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """What rebuilds the bridge, as JSON values; its statistics are in `state`."""
@@ -240,6 +253,7 @@ class Decoder(nn.Module, ABC):
     modality: ClassVar[str]
     frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: takes the target's own embeddings, not bridged ones
     Options: ClassVar[type[GenerateOptions]] = GenerateOptions
+    validates: ClassVar[bool] = True  # whether a lower `loss` on held-out items means a better decoder; a GAN's does not
     suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: outputs are printed as lines
     training: bool
     condition_dim: int
@@ -252,6 +266,11 @@ class Decoder(nn.Module, ABC):
     def prepare(self, targets: Iterable[Any]) -> None:
         """Called once before training with a stream of read targets: learn a vocabulary, say. By default nothing."""
 
+    def watch(self, conditions_of: Callable[[Tensor], Tensor]) -> None:
+        """Called once before training with a way to look at the decoder's own outputs: `conditions_of(outputs)` gives their
+        conditions (n, condition_dim), with gradient (`Encoder.embed_raw`, unit norm, the bridge). By default nothing.
+        """
+
     @abstractmethod
     def collate(self, targets: Sequence[Any]) -> Any:
         """Read targets as one batch for `loss`, on the decoder's device."""
@@ -261,7 +280,10 @@ class Decoder(nn.Module, ABC):
         """The scalar training loss of (n, condition_dim) conditions and their n targets."""
 
     def objectives(self) -> list[Objective]:
-        """What training steps: by default one objective over `loss` and every parameter that wants a gradient."""
+        """What training steps: by default one objective over `loss` and every parameter that wants a gradient.
+
+        A pretrained decoder with nothing to train gives []: then `Pipeline.fit` fits the bridge alone.
+        """
         return [Objective("loss", [p for p in self.parameters() if p.requires_grad], self.loss)]
 
     def after_step(self, step: int) -> None:

@@ -9,6 +9,7 @@ from zlib import crc32
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem
 from c3core.embedding import embed
@@ -114,11 +115,18 @@ class Fit:
     ) -> dict[str, Any]:
         """Train the decoder; returns what it was trained on, for the manifest."""
         decoder, options = self.pipeline.decoder, self.options
+        if not decoder.objectives():  # pretrained: its conditions are all that was fitted
+            return {"modality": None, "rows": 0, "supervised": False, "statistics_of": self._counts(items), "seed": options.seed}
+        if not decoder.validates:
+            if validation is not None:
+                raise C3Error(f"decoder {decoder.name!r} has no loss to validate by. Leave validation out.")
+            options = options.model_copy(update={"validation_share": 0.0})
         rows = self._rows(items, pairs, options.validation_share if validation is None else 0.0)
         held_out = rows if validation is None else self._validation_rows(validation)
         torch.manual_seed(options.seed)  # the decoder's initial weights, where it makes them in `prepare`
         reader = decoder.reader()
         decoder.prepare(self._read(rows, reader))
+        decoder.watch(self._conditions_of)
         count = rows.count()
         if not count:
             raise C3Error("no item is left to train on. Give more items, or a smaller validation_share.")
@@ -129,6 +137,7 @@ class Fit:
             rows=lambda epoch: rows.training(size, seed=options.seed, epoch=epoch),
             batch=lambda batch, generator: self._batch(rows.modality, batch, reader, generator),
             batches_per_epoch=max(1, count // size),
+            batch_size=size,
             validate=self._validator(held_out, reader),
             after_step=decoder.after_step,
             label=f"training {decoder.name}",
@@ -141,8 +150,16 @@ class Fit:
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
         figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}
-        means = {modality: len(self._stores[modality]) for modality in items if modality in self._stores}
-        return {**recipe["trained_on"], **figures, "statistics_of": means, "seed": options.seed}  # type: ignore[dict-item]
+        return {**recipe["trained_on"], **figures, "statistics_of": self._counts(items), "seed": options.seed}  # type: ignore[dict-item]
+
+    def _counts(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, int]:
+        return {modality: len(self._stores[modality]) for modality in items if modality in self._stores}
+
+    def _conditions_of(self, outputs: Tensor) -> Tensor:
+        """Conditions of the decoder's own outputs, with gradient: for `Decoder.watch`."""
+        modality = self.pipeline.decoder.modality
+        embeddings = normalize(self.pipeline.encoder(modality).embed_raw(outputs).float(), dim=-1)
+        return self.pipeline.bridge.condition(embeddings, modality)
 
     def _rows(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, share: float) -> Rows:
         target = self.pipeline.decoder.modality

@@ -39,7 +39,8 @@ class Pipeline:
                 f"decoder {decoder.name!r} takes conditions of size {decoder.condition_dim}, but space {space.spec!r} has"
                 f" {space.dim} dimensions. Load the decoder with space=space."
             )
-        self.space, self.bridge, self.decoder = space, bridge, decoder
+        self.space, self.decoder = space, decoder
+        self.bridge = bridge.native() if decoder.frame == "native" else bridge
         self.trained_on: list[dict[str, Any]] = []
         self._fingerprints: dict[str, str] = {}  # of the encoders that the bridge was fitted with
 

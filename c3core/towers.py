@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from c3core.contracts import Reader
+from c3core.errors import C3Error
 
 
 class Tower(nn.Module, ABC):
@@ -36,6 +37,10 @@ class Tower(nn.Module, ABC):
     @abstractmethod
     def collate(self, items: Sequence[Any]) -> Any:
         """Items as one batch for `forward`, on the CPU."""
+
+    def from_raw(self, batch: Tensor) -> Any:
+        """A batch for `forward` of plain tensors, with gradient: pictures (n, 3, h, w), RGB in 0 .. 1. The base refuses."""
+        raise C3Error(f"the {self.modality} tower gives no gradient to its input. Leave out the losses that ask for it.")
 
     def augment(self, batch: Any, generator: torch.Generator) -> Any:
         """A training batch, changed at random where that helps; drawn from `generator` alone."""

@@ -90,6 +90,7 @@ class Job:
     validate: Callable[[], float] | None = None
     after_step: Callable[[int], None] | None = None
     label: str = "training"
+    batch_size: int = 0  # rows a batch, for the rate in items that is shown
 
 
 @dataclass
@@ -133,6 +134,7 @@ class _Run:
         self.optimizers = [self._optimizer(objective) for objective in job.objectives]
         self.recipe = {**recipe, "training": options.model_dump(mode="json"), "total_steps": self.total}
         self.log: list[dict[str, Any]] = []
+        self.losses: dict[str, float] = {}  # of each objective, as last stepped; the first one's is `loss`
 
     def _optimizer(self, objective: Objective) -> torch.optim.Optimizer:
         if not objective.parameters:
@@ -148,7 +150,7 @@ class _Run:
 
     def loop(self, bar: Any) -> None:
         job, options = self.job, self.options
-        per_epoch = job.batches_per_epoch
+        per_epoch, started, first = job.batches_per_epoch, time.monotonic(), self.step
         if self.stopped():
             return
         while self.step < self.total:
@@ -156,10 +158,10 @@ class _Run:
                 if position < self.step % per_epoch:
                     continue  # a resumed epoch: these batches were trained on already
                 self._one_step(rows)
-                bar.advance(1, loss=self.loss)
+                bar.advance(1, loss=self.loss, **self._pace(started, first))
                 last = self.step == self.total
                 if self.step % options.log_every == 0 or last:
-                    self._note({"step": self.step, "loss": self.loss, "lr": self._rate() * options.lr})
+                    self._note({"step": self.step, "loss": self.loss, **self._parts(), "lr": self._rate() * options.lr})
                 if job.validate and (self.step % options.validate_every == 0 or last):
                     self._validate()
                 if self.step % options.checkpoint_every == 0 or last or self.stopped():
@@ -173,6 +175,15 @@ class _Run:
 
     def stopped(self) -> bool:
         return self.job.validate is not None and self.without_better >= self.options.patience
+
+    def _parts(self) -> dict[str, Any]:
+        """The loss of each objective, where there are several."""
+        return {"losses": dict(self.losses)} if len(self.losses) > 1 else {}
+
+    def _pace(self, started: float, first: int) -> dict[str, str]:
+        """Items a second since this run started, for the display."""
+        seconds = max(time.monotonic() - started, 1e-9)
+        return {"items": f"{(self.step - first) * self.job.batch_size / seconds:.1f}/s"} if self.job.batch_size else {}
 
     def _rate(self) -> float:
         return self.options.rate(max(0, self.step - 1), self.total)
@@ -198,8 +209,8 @@ class _Run:
             self._average(objective.parameters)
             nn.utils.clip_grad_norm_(objective.parameters, options.clip)
             optimizer.step()
-            if objective is job.objectives[0]:
-                self.loss = loss.item()
+            self.losses[objective.name] = loss.item()
+        self.loss = self.losses[job.objectives[0].name]
         self.step += 1
         if job.after_step:
             job.after_step(self.step)
@@ -246,7 +257,7 @@ class _Run:
             for index, values in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{objective.name}.{index}.{key}": value for key, value in values.items()}
         state: dict[str, Any] = {"step": self.step, "loss": self.loss, "best": self.best, "best_step": self.best_step}
-        state |= {"without_better": self.without_better, "log": self.log}
+        state |= {"without_better": self.without_better, "losses": self.losses, "log": self.log}
         self._save("checkpoint", tensors, state)
 
     def resume(self) -> None:

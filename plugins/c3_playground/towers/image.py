@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from c3_playground.towers.grid import GridNet
 from c3core.contracts import Reader
@@ -41,6 +42,12 @@ class ImageTower(Tower):
     def collate(self, items: Sequence[Any]) -> Tensor:
         """uint8 (n, 3, 32, 32)."""
         return torch.stack(list(items))
+
+    def from_raw(self, batch: Tensor) -> Tensor:
+        """(n, 3, h, w) in 0 .. 1 as float (n, 3, 32, 32) in 0 .. 255, with gradient."""
+        if batch.shape[-2:] != (SIDE, SIDE):
+            batch = interpolate(batch, size=(SIDE, SIDE), mode="bilinear", antialias=True)
+        return batch * 255
 
     def forward(self, batch: Tensor) -> Tensor:
         features: Tensor = self.net(batch.float() / 127.5 - 1)

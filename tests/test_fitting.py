@@ -1,0 +1,152 @@
+"""Fitting decoders of other kinds than a captioner: of pictures, pretrained, of frame "native", without a loss to validate by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from spaces import DIM, TRAINING, pictures, write_space
+from torch import Tensor, nn
+
+from c3_playground.world import World
+from c3core import C3Error, Pipeline, Space, load_bridge, load_space
+from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.readers.image import ImageReader
+
+
+class LinearPainter(Decoder):
+    """One linear layer from conditions to 32 × 32 pictures."""
+
+    name = "linear"
+    modality = "image"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.condition_dim = DIM
+        self.layer = nn.Linear(DIM, 3 * 32 * 32)
+        self.look: Any = None
+
+    def watch(self, conditions_of: Any) -> None:
+        self.look = conditions_of
+
+    def reader(self) -> Reader:
+        return ImageReader(transform=lambda picture: torch.tensor(list(picture.tobytes())).view(32, 32, 3).permute(2, 0, 1) / 255)
+
+    def collate(self, targets: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(targets))
+
+    def paint(self, conditions: Tensor) -> Tensor:
+        painted: Tensor = self.layer(conditions).view(-1, 3, 32, 32).sigmoid()
+        return painted
+
+    def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        return (self.paint(conditions) - batch).square().mean()
+
+    def generate(
+        self, conditions: Tensor, options: GenerateOptions | None = None, *, generator: torch.Generator | None = None
+    ) -> list[Any]:
+        with torch.no_grad():
+            return list(self.paint(self.check(conditions)))
+
+    def save(self, folder: Path) -> None:
+        save_file(self.state_dict(), folder / "layer.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto") -> Self:
+        painter = cls()
+        painter.load_state_dict(load_file(folder / "layer.safetensors"))
+        return painter
+
+
+class Adversary(LinearPainter):
+    """A loss that says nothing of quality, and one on the embeddings of what it paints."""
+
+    name = "adversary"
+    validates: ClassVar[bool] = False
+
+    def objectives(self) -> list[Objective]:
+        own = [*self.layer.parameters()]
+        return [Objective("pixels", own, self.loss), Objective("meaning", own, self.meaning, every=2)]
+
+    def meaning(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        wanted: Tensor = (self.look(self.paint(conditions)) - conditions).square().mean()
+        return wanted
+
+
+class Pretrained(LinearPainter):
+    """Nothing to train; takes embeddings as the picture encoder gives them."""
+
+    name = "pretrained"
+    frame: ClassVar[Literal["bridge", "native"]] = "native"
+
+    def objectives(self) -> list[Objective]:
+        return []
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Space:
+    return load_space(str(write_space(tmp_path_factory.mktemp("space"))))
+
+
+def items() -> dict[str, list[Any]]:
+    return {"text": World().sentences(40, modality="image"), "image": pictures(40)}
+
+
+def test_a_painter_learns_from_pictures_and_draws_from_text(space: Space) -> None:
+    pipeline = Pipeline(space, load_bridge("c3"), LinearPainter())
+    pipeline.fit(items(), options={**TRAINING, "steps": 60, "lr": 0.05}, quiet=True)
+    assert pipeline.trained_on[0]["modality"] == "image"
+    painted = torch.stack(pipeline.run(pictures(20), modality="image"))
+    truth = torch.stack([pipeline.decoder.reader()(picture) for picture in pictures(20)])
+    assert (painted - truth).square().mean() < (0.5 - truth).square().mean()
+    assert pipeline.run(["a red circle"], modality="text")[0].shape == (3, 32, 32)
+
+
+def test_a_decoder_may_look_at_its_own_outputs_with_gradient(space: Space) -> None:
+    pipeline = Pipeline(space, load_bridge("c3"), LinearPainter())
+    pipeline.fit(items(), options=TRAINING, quiet=True)
+    raw = torch.stack([pipeline.decoder.reader()(picture) for picture in pictures(5)]).requires_grad_()
+    seen = pipeline.decoder.look(raw)  # type: ignore[union-attr]
+    encoded = pipeline.condition(space.encode(pictures(5), "image"), "image")
+    torch.testing.assert_close(seen, encoded, atol=1e-5, rtol=1e-4)
+    seen[:, 0].sum().backward()
+    assert raw.grad is not None
+    assert raw.grad.abs().sum() > 0
+
+
+def test_an_encoder_without_gradient_refuses_to_be_looked_through(space: Space) -> None:
+    with pytest.raises(C3Error, match="gives no gradient"):
+        space.encoder("text").embed_raw(torch.zeros(1, 3, 32, 32))
+
+
+def test_losses_of_several_objectives_are_written_down_and_nothing_is_held_out(space: Space, tmp_path: Path) -> None:
+    pipeline = Pipeline(space, load_bridge("c3"), Adversary())
+    pipeline.fit(items(), options=TRAINING, folder=tmp_path, quiet=True)
+    assert pipeline.trained_on[0]["rows"] == 40
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [sorted(line["losses"]) for line in lines] == [["meaning", "pixels"]] * 3
+    assert all(line["loss"] == line["losses"]["pixels"] for line in lines)
+    assert not (tmp_path / "best.safetensors").exists()
+    with pytest.raises(C3Error, match="no loss to validate by"):
+        pipeline.fit(items(), validation=pictures(3), options=TRAINING, quiet=True)
+
+
+def test_a_pretrained_decoder_of_frame_native_gets_embeddings_as_the_encoder_gives_them(space: Space) -> None:
+    pipeline = Pipeline(space, load_bridge("c3"), Pretrained())
+    pipeline.fit(items(), quiet=True)
+    assert pipeline.trained_on[0]["rows"] == 0
+    encoder = space.encoder("image")
+    with torch.no_grad():
+        raw = encoder.embed([encoder.reader()(picture) for picture in items()["image"]])
+    sentences = space.encode(items()["text"], "text")
+    conditions = pipeline.condition(sentences, "text")
+    assert torch.allclose(conditions.norm(dim=-1), raw.norm(dim=-1).mean().expand(40), rtol=1e-4)
+    images = space.encode(items()["image"], "image")
+    by_hand = sentences - sentences.mean(0) + images.mean(0)
+    by_hand = by_hand / by_hand.norm(dim=-1, keepdim=True) * raw.norm(dim=-1).mean()
+    torch.testing.assert_close(conditions, by_hand, atol=1e-4, rtol=1e-4)

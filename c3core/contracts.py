@@ -308,6 +308,10 @@ class Decoder(nn.Module, ABC):
         """Write one output to a file of `suffix`; decoders with a suffix implement it."""
         raise C3Error(f"decoder {self.name!r} prints its outputs; it writes no files (asked for {path}).")
 
+    def write_overview(self, rows: Sequence[Sequence[Any]], path: Path) -> bool:
+        """Write one file that shows several outputs of each input (a row an input), where the decoder can: whether it did."""
+        return False
+
     def options(self, options: GenerateOptions | Mapping[str, Any] | None) -> Any:
         """Options as this decoder's `Options`; a `C3Error` names a field that is wrong."""
         if isinstance(options, self.Options):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from c3core.contracts import BadItem, Encoder
 from c3core.errors import C3Error
 from c3core.progress import progress
 from c3core.reading import PATIENCE, Read, read_batches
-from c3core.shards import Bad
+from c3core.shards import Bad, Encoding
 from c3core.sources import Source, Sources
 from c3core.store_writer import ERRORS, SHARD_ROWS, StoreWriter
 from c3core.stores import Store
@@ -48,14 +49,47 @@ def embed(
     Raises `C3Error` if no source gave an embedding, if the folder holds other sources or another encoder's store, or if
     it cannot be written.
     """
-    writer = StoreWriter(
-        out,
-        space=encoder.space,
-        modality=encoder.modality,
-        dim=encoder.dim,
-        fingerprint=encoder.fingerprint,
-        shard_rows=shard_rows,
-    )
+    encoding = Encoding(encoder.space, encoder.modality, encoder.dim, encoder.fingerprint)
+
+    def work(stream: Iterator[Source], _: int) -> Generator[Embedded, None, None]:
+        embedding = Embedding(encoder)
+        reading = read_batches(encoder.reader(), stream, batch_size=batch_size, workers=workers, patience=patience)
+        with closing(reading) as batches:
+            for read in batches:
+                yield embedding(read)
+
+    return fill(out, encoding, sources, work, shard_rows=shard_rows, total=total, quiet=quiet)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What a batch of sources gave: `embeddings` (m, dim) of unit norm and `norms` (m,) of the good ones, in order, and why
+    the others gave none, by position in `sources`."""
+
+    sources: list[Source]
+    embeddings: Tensor
+    norms: Tensor
+    why: dict[int, str]
+
+
+Work = Callable[[Iterator[Source], int], Generator[Embedded, None, None]]
+
+
+def fill(
+    out: str | Path,
+    encoding: Encoding,
+    sources: Iterable[Source | str],
+    work: Work,
+    *,
+    shard_rows: int = SHARD_ROWS,
+    total: int | None = None,
+    quiet: bool = False,
+) -> Store:
+    """Write into the store `out` what `work` makes of the sources that are not in it yet.
+
+    `work` gets the stream of these and the number of those before it; it gives a batch after the other, in order.
+    """
+    writer = StoreWriter(out, **asdict(encoding), shard_rows=shard_rows)
     if total is None and not quiet:
         total = _total(sources)
     stream = (source if isinstance(source, Source) else Source(source, source) for source in sources)
@@ -64,18 +98,16 @@ def embed(
         if next(stream, None) is not None:
             raise C3Error(f"{out} is a complete store of fewer inputs than these. Choose another folder, or delete it.")
         return Store.open(out)
-    embedding = _Embedding(encoder, writer)
-    reading = read_batches(encoder.reader(), stream, batch_size=batch_size, workers=workers, patience=patience)
     try:
         with (
-            progress(f"embedding {encoder.modality}", total=total, done=writer.resume_at, quiet=quiet) as bar,
-            closing(reading) as batches,
+            progress(f"embedding {encoding.modality}", total=total, done=writer.resume_at, quiet=quiet) as bar,
+            closing(work(stream, writer.resume_at)) as batches,
         ):
-            for read in batches:
-                for source, _ in read:
+            for batch in batches:
+                for source in batch.sources:
                     mark = _checksum(source, mark)
-                embedding.append(read, mark)
-                bar.advance(len(read), **({"bad": writer.bad} if writer.bad else {}))
+                _append(writer, batch, mark)
+                bar.advance(len(batch.sources), **({"bad": writer.bad} if writer.bad else {}))
     except BaseException as error:
         writer.flush()  # what is whole is kept, whatever it was that went wrong
         if isinstance(error, KeyboardInterrupt):
@@ -86,6 +118,19 @@ def embed(
         raise _nothing(writer)
     writer.finish()
     return Store.open(out)
+
+
+def _append(writer: StoreWriter, batch: Embedded, mark: int) -> None:
+    kept = [source for at, source in enumerate(batch.sources) if at not in batch.why]
+    writer.append(
+        [source.id for source in kept],
+        [_text(source) for source in kept],
+        batch.embeddings,
+        batch.norms,
+        bad=[Bad(batch.sources[at].id, _text(batch.sources[at]), batch.why[at]) for at in sorted(batch.why)],
+        consumed=len(batch.sources),
+        mark=str(mark),
+    )
 
 
 def _total(sources: Iterable[Source | str]) -> int | None:
@@ -113,29 +158,20 @@ def _checksum(source: Source, before: int) -> int:
     return crc32(value.tobytes(), mark) if hasattr(value, "tobytes") else mark
 
 
-class _Embedding:
+class Embedding:
     """Embeds what was read. An item that the encoder refuses is bad; an encoder that refuses many is broken."""
 
-    def __init__(self, encoder: Encoder, writer: StoreWriter) -> None:
-        self.encoder, self.writer = encoder, writer
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
         self.refused_in_a_row = 0
 
-    def append(self, read: Read, mark: int) -> None:
-        """Embed a batch and hand it to the writer."""
+    def __call__(self, read: Read) -> Embedded:
+        """Embed a batch of sources with their items."""
         why = {at: item.why for at, (_, item) in enumerate(read) if isinstance(item, BadItem)}
         good = [at for at in range(len(read)) if at not in why]
         embeddings, norms, refused = self._embed([read[at][1] for at in good])
         why |= {good[at]: reason for at, reason in refused.items()}
-        kept = [at for at in range(len(read)) if at not in why]
-        self.writer.append(
-            [read[at][0].id for at in kept],
-            [_text(read[at][0]) for at in kept],
-            embeddings,
-            norms,
-            bad=[Bad(read[at][0].id, _text(read[at][0]), why[at]) for at in sorted(why)],
-            consumed=len(read),
-            mark=str(mark),
-        )
+        return Embedded([source for source, _ in read], embeddings, norms, why)
 
     def _embed(self, items: Sequence[Any]) -> tuple[Tensor, Tensor, dict[int, str]]:
         """Embeddings and norms of the items that the encoder takes, and why it does not take the others."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from c3core.contracts import BadItem
 from c3core.errors import C3Error
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
+from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
 from c3core.sources import Table
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Evaluation:
-    """Outputs with their references, and the figures in the paper's units (CIDEr 93.3)."""
+    """Outputs with their references, and the figures: of captions in the paper's units (CIDEr 93.3), of others FID, KID and R@1."""
 
-    scores: CaptionScores
+    scores: CaptionScores | EmbeddedScores
     inputs: list[Any]
-    outputs: list[str]
-    references: list[list[str]]
+    outputs: list[Any]
+    references: list[list[Any]]
     bad: list[BadItem] = field(default_factory=list)
 
     @property
@@ -30,17 +31,18 @@ class Evaluation:
         return len(self.outputs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Figures by name, the tokenisation, what was left out and why, and how many items."""
+        """Figures by name, what they were taken with, what was left out and why, and how many items."""
         return {**self.scores.to_dict(), "items": self.items, "bad": len(self.bad)}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a metric, for a table."""
-        return [{"metric": name, "value": value} for name, value in self.scores.to_dict().items() if isinstance(value, float)]
+        return [{"metric": name, "value": value} for name, value in self.scores.scores.items()]
 
     def remarks(self) -> list[str]:
-        """The tokenisation, and each metric that was left out with the reason."""
-        figures = self.scores.to_dict()
-        return [f"tokeniser: {figures['tokeniser']}", *(f"{name}: {why}" for name, why in figures["left_out"].items())]
+        """The tokenisation or the encoder behind the figures, and each metric that was left out with the reason."""
+        scores = self.scores
+        how = f"features: {scores.features}" if isinstance(scores, EmbeddedScores) else f"tokeniser: {scores.tokeniser}"
+        return [how, *(f"{name}: {why}" for name, why in scores.left_out.items())]
 
 
 def evaluate(
@@ -57,7 +59,8 @@ def evaluate(
     """Run the pipeline on the inputs of a table and score its outputs against the references.
 
     Columns are named after modalities: the output's is the decoder's, the input's the other one that the space has, unless said
-    otherwise. Rows of the same input are its references. Inputs that cannot be read are left out and listed in `bad`.
+    otherwise. Rows of the same input are its references. Inputs that cannot be read are left out and listed in `bad`. Outputs that
+    are text are scored by caption metrics, any other by the embeddings that the space gives them.
     """
     target = pipeline.decoder.modality
     output_column = output_column or target
@@ -78,6 +81,25 @@ def evaluate(
     bad = [output for output in outputs if isinstance(output, BadItem)]
     if not good:
         raise C3Error(f"no input of the table could be read: {bad[0]}")
-    texts, references = [str(outputs[k]) for k in good], [groups[k][1] for k in good]
-    scores = caption_metrics(texts, references, metrics=METRICS if metrics is None else metrics)
-    return Evaluation(scores, [groups[k][0] for k in good], texts, references, bad)
+    inputs, made, references = [groups[k][0] for k in good], [outputs[k] for k in good], [groups[k][1] for k in good]
+    scores: CaptionScores | EmbeddedScores
+    if pipeline.decoder.suffix is None:
+        scores = caption_metrics([str(output) for output in made], references, metrics=METRICS if metrics is None else metrics)
+    elif metrics is None:
+        scores = _embedded(pipeline, modality, inputs, made, references, seed)
+    else:
+        raise C3Error(f"metrics can be chosen for captions alone, not for {target}. Leave them out.")
+    return Evaluation(scores, inputs, made, references, bad)
+
+
+def _embedded(
+    pipeline: Pipeline, modality: str, inputs: list[Any], outputs: list[Any], references: list[list[Any]], seed: int
+) -> EmbeddedScores:
+    target = pipeline.decoder.modality
+    distinct = {
+        reference if isinstance(reference, Hashable) else id(reference): reference for row in references for reference in row
+    }
+    encoder = pipeline.encoder(target)
+    made, truth = encoder.encode(outputs), encoder.encode(distinct.values())
+    features = f"the {target} encoder of {pipeline.space.spec}"
+    return embedded_metrics(made, truth, pipeline.encoder(modality).encode(inputs), features=features, seed=seed)

@@ -44,10 +44,10 @@ def read_batches(
         for chunk in chunks:
             yield [(source, reader(source.source)) for source in chunk]
         return
-    pool: list[_Worker] = []
+    pool: list[Worker] = []
     try:
-        pool += [_Worker(reader, patience) for _ in range(workers)]
-        busy: deque[_Worker] = deque()
+        pool += [Worker(reader, patience) for _ in range(workers)]
+        busy: deque[Worker] = deque()
         for worker, chunk in zip(pool, chunks, strict=False):
             worker.give(chunk)
             busy.append(worker)
@@ -63,7 +63,7 @@ def read_batches(
             worker.stop()
 
 
-class _Worker:
+class Worker:
     """One process that reads, and the chunk it is at. A thread empties its pipe, so that it never waits to send."""
 
     def __init__(self, reader: Reader, patience: float) -> None:
@@ -94,7 +94,7 @@ class _Worker:
             self._await_ready()
         self.waiting = deque(chunk)
         try:
-            task = _dumps([source.source for source in chunk])
+            task = dumps([source.source for source in chunk])
         except Exception as error:  # whatever a foreign object raises when it is pickled
             raise C3Error(f"{chunk[0].id} cannot be sent to a process ({error}). Use workers=0.") from error
         try:
@@ -169,9 +169,9 @@ def _work(pipe: Connection, reader: Reader) -> None:
             for source in pickle.loads(pipe.recv_bytes()):
                 item = reader(source)
                 try:
-                    message = _dumps(item)
+                    message = dumps(item)
                 except Exception as error:  # whatever a foreign object raises when it is pickled
-                    message = _dumps(BadItem(_name(source), f"its item cannot be sent between processes ({error})"))
+                    message = dumps(BadItem(_name(source), f"its item cannot be sent between processes ({error})"))
                 pipe.send_bytes(message)
     except (EOFError, OSError):
         return
@@ -186,7 +186,7 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def _dumps(value: Any) -> bytes:
+def dumps(value: Any) -> bytes:
     """Bytes for a pipe between our own processes; nothing of it is ever written to a file."""
     buffer = io.BytesIO()
     _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(value)

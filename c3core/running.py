@@ -32,7 +32,7 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
 
 
 def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
-    """The modality of inputs: by the media type of the first file, else the only one that the pipeline leaves.
+    """The modality of inputs: by the media type of the first file, text where it names none, else the only one that is left.
 
     Media types and modalities share their names where both are common ones ("image/png"); nothing else is known by name here.
     """
@@ -40,9 +40,12 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     first = Path(inputs[0])
     if first.is_dir():
         first = next((path for path in sorted(first.rglob("*")) if path.is_file()), first)
-    guessed = mimetypes.guess_type(first.name)[0] if first.exists() and first.suffix != ".txt" else None
-    if guessed and guessed.split("/")[0] in known:
-        return "video" if guessed == "image/gif" and "video" in known else guessed.split("/")[0]
+    words = not first.exists() or first.suffix == ".txt"
+    guessed = (mimetypes.guess_type(first.name)[0] or "").split("/")[0] if first.suffix != ".txt" else ""
+    if guessed in known:
+        return "video" if first.suffix.lower() == ".gif" and "video" in known else guessed
+    if words and "text" in known and pipeline.decoder.modality != "text":
+        return "text"  # a sentence, or a list of them
     others = [modality for modality in known if modality != pipeline.decoder.modality]
     if len(others) == 1:
         return others[0]

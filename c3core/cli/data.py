@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from c3core.cli.inspect import Json
 from c3core.cli.output import print_json, print_table, report_bad
 from c3core.cli.run import Device, Precision
+
+if TYPE_CHECKING:
+    from c3core.contracts import Encoder
 
 
 def embed(
@@ -19,26 +22,47 @@ def embed(
     out: Annotated[Path, typer.Option(help="Folder of the store; the same command again continues a killed run.")],
     root: Annotated[Path | None, typer.Option(help="Where the paths of a list or table start.")] = None,
     batch_size: int = 64,
-    workers: Annotated[int, typer.Option(help="Processes that read; 0 reads in this one.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that read; 0 reads in the one that embeds.")] = 0,
+    engine: Annotated[str, typer.Option(help="local, or ray: on a cluster (RAY_ADDRESS names it) or on this machine.")] = "local",
+    actors: Annotated[int | None, typer.Option(help="With ray: how many models; 1 if not given.")] = None,
     device: Device = "auto",
     precision: Precision = "float32",
     quiet: bool = False,
     json: Json = False,
 ) -> None:
     """Embed inputs of one modality into a store."""
-    from c3core.embedding import embed as work
-    from c3core.loading import load_space
+    from functools import partial
+
+    from c3core.errors import C3Error, near
     from c3core.sources import expand
 
-    encoder = load_space(space, device=device, precision=precision).encoder(modality)
-    sources = expand(inputs, root=root, text=modality == "text")
-    store = work(encoder, sources, out, batch_size=batch_size, workers=workers, quiet=quiet)
+    if engine not in ("local", "ray"):
+        raise C3Error(f"no engine is called {engine!r}: {near(engine, ('local', 'ray'))}")
+    if engine == "local" and actors is not None:
+        raise C3Error("--actors is for --engine ray. Leave it out, or name the engine.")
+    load = partial(_encoder, space, modality, device=device, precision=precision)
+    sources = partial(expand, inputs, root=root, text=modality == "text")
+    if engine == "ray":
+        from c3core.ray_engine import embed as spread
+
+        gpus = 0.0 if device == "cpu" else None
+        store = spread(load, sources, out, batch_size=batch_size, actors=actors or 1, workers=workers, gpus=gpus, quiet=quiet)
+    else:
+        from c3core.embedding import embed as work
+
+        store = work(load(), sources(), out, batch_size=batch_size, workers=workers, quiet=quiet)
     bad = [f"{entry['source']}: {entry['why']}" for entry in store.errors()]
     if json:
         print_json({"store": str(out), "rows": len(store), "bad": len(bad), "dim": store.dim, "fingerprint": store.fingerprint})
     else:
         print(f"{len(store)} embeddings in {out}")
     report_bad(bad, len(store) + len(bad))
+
+
+def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encoder:
+    from c3core.loading import load_space
+
+    return load_space(space, device=device, precision=precision).encoder(modality)
 
 
 def geometry(

@@ -17,6 +17,8 @@ Option = Annotated[
     list[str], typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable.")
 ]
 
+OVERVIEW = 32  # inputs on an overview: more would be too small to look at
+
 
 def demo(
     task: Annotated[str, typer.Option(help="caption, or another task that a plugin brings.")] = "caption",
@@ -37,6 +39,7 @@ def run(
     root: Annotated[Path | None, typer.Option(help="Where the paths of a table start.")] = None,
     option: Option = [],  # noqa: B006  typer copies it
     seed: int = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many outputs of each input, with seeds from --seed on.")] = 1,
     batch_size: int = 64,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -54,23 +57,30 @@ def run(
     modality = modality or guess_modality(loaded, inputs)
     ids, stream = sources_of(inputs, modality, root=root)
     rows: list[dict[str, Any]] = []
+    made: dict[int, list[Any]] = {}
     bad: list[BadItem] = []
-    for position, output in loaded.stream(stream, modality=modality, options=chosen, seed=seed, batch_size=batch_size):
-        name = ids[position]
-        if isinstance(output, BadItem):
-            bad.append(output)
-            continue
-        row: dict[str, Any] = {"input": name, "output": str(output)}
-        if loaded.decoder.suffix and out is not None:
-            path = out / f"{position:06d}{loaded.decoder.suffix}"
-            loaded.decoder.write(output, path)
-            row["output"] = str(path)
-        if getattr(output, "score", None) is not None:
-            row["score"] = output.score
-        if json:
-            rows.append(row)
-        else:
-            print(row["output"] if len(ids) == 1 else f"{name}\t{row['output']}", flush=True)
+    for number in range(seed, seed + seeds):
+        for position, output in loaded.stream(stream, modality=modality, options=chosen, seed=number, batch_size=batch_size):
+            if isinstance(output, BadItem):
+                bad += [output] if number == seed else []
+                continue
+            row: dict[str, Any] = {"input": ids[position], "output": str(output)} | ({"seed": number} if seeds > 1 else {})
+            if loaded.decoder.suffix and out is not None:
+                path = out / f"{position:06d}{f'-{number}' if seeds > 1 else ''}{loaded.decoder.suffix}"
+                loaded.decoder.write(output, path)
+                row["output"] = str(path)
+                if len(made) < OVERVIEW or position in made:
+                    made.setdefault(position, []).append(output)
+            if getattr(output, "score", None) is not None:
+                row["score"] = output.score
+            if json:
+                rows.append(row)
+            else:
+                print(row["output"] if len(ids) == 1 else f"{ids[position]}\t{row['output']}", flush=True)
+    if out is not None and made and (seeds > 1 or len(made) > 1):
+        sheet = out / f"overview{loaded.decoder.suffix}"
+        if loaded.decoder.write_overview([made[position] for position in sorted(made)], sheet) and not json:
+            print(sheet)
     if json:
         print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
     report_bad(bad, len(ids))

@@ -75,7 +75,7 @@ class DecoderContract(ABC):
         return normalize(torch.randn(n or len(self.targets()), decoder.condition_dim, generator=generator), dim=-1)
 
     def losses(self, decoder: Decoder, steps: int) -> list[float]:
-        """Train every objective on one batch; the first objective's loss at each step."""
+        """Train every objective on one batch; the first objective's loss at each step, or none if there is nothing to train."""
         objectives = decoder.objectives()
         optimizers = [torch.optim.AdamW(objective.parameters, lr=self.lr) for objective in objectives]
         conditions, batch = self.conditions(decoder), decoder.collate(self.read(decoder))
@@ -150,6 +150,8 @@ class DecoderContract(ABC):
 
     def test_loss_falls_on_one_batch(self) -> None:
         losses = self.losses(self.prepared(), self.steps)
+        if not losses:
+            pytest.skip("this decoder has nothing to train")
         assert min(losses[-3:]) < 0.9 * losses[0]
 
     # ---- generating
@@ -188,7 +190,8 @@ class DecoderContract(ABC):
         conditions = self.conditions(trained)
         copy = conditions.clone()
         self.generate(trained, conditions)
-        trained.loss(conditions, trained.collate(self.read(trained)))
+        if trained.objectives():
+            trained.loss(conditions, trained.collate(self.read(trained)))
         assert torch.equal(conditions, copy)
 
     def test_generating_in_training_mode_is_the_same_and_leaves_it(self, trained: Decoder) -> None:
@@ -237,6 +240,9 @@ class DecoderContract(ABC):
         conditions = self.conditions(trained)
         self.assert_same(self.generate(trained, conditions), self.generate(loaded, conditions))
         items = self.read(trained)
+        assert bool(loaded.objectives()) == bool(trained.objectives())
+        if not trained.objectives():
+            return
         with torch.no_grad():
             torch.manual_seed(0)
             loss = trained.loss(conditions, trained.collate(items))

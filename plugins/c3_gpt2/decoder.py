@@ -21,13 +21,13 @@ from c3_gpt2.lowered import Lowered
 from c3_gpt2.mapping import build_mapping
 from c3_gpt2.settings import FRESH, Settings
 from c3_gpt2.tokens import Tokens, decode, encode, kept
-from c3_gpt2.weights import read_tensors, refuse_pickles, write_tensors
 from c3core.contracts import Decoder, GenerateOptions, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error
 from c3core.files import read_json, write_json
 from c3core.readers.text import TextReader
 from c3core.validation import checked
+from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
 
 class CaptionDecoder(Decoder):

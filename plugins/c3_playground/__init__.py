@@ -42,3 +42,25 @@ def c3_demos(register: Register) -> None:
         extra="all",
         summary="captions pictures, sounds and videos after training on sentences alone",
     )
+    register(
+        "draw",
+        "c3_playground.demo.draw:demo",
+        modalities=("text", "image"),
+        requires=("diffusers", "torch_fidelity"),
+        extra="all",
+        summary="draws pictures from sentences, with painters that learned from pictures alone",
+    )
+
+
+@hookimpl
+def c3_pipelines(register: Register) -> None:
+    for name, decoder in {"painter": "diffusion", "painter-stylegan": "stylegan", "painter-diffusion": "diffusion"}.items():
+        needs = ("diffusers",) if decoder == "diffusion" else ()
+        register(
+            f"playground/{name}",
+            f"c3_playground.painters.shipped:{decoder}",
+            modalities=MODALITIES,
+            requires=needs,
+            extra="diffusion" if needs else None,
+            summary=f"draws the world's pictures ({decoder})",
+        )

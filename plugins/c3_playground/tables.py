@@ -1,27 +1,35 @@
-"""Pairs of the world as a table for recipes: `playground:<modality>/<split>/<number>`."""
+"""Pairs of the world as a table for recipes: `playground:<modality>/<split>/<number>[/<sentences>]`."""
 
 from __future__ import annotations
 
 from c3_playground.world import World
+from c3_playground.world.world import SENTENCES_AN_ITEM
 from c3core.errors import C3Error
 from c3core.sources import Table
 
 
 def table(argument: str) -> Table:
-    """Columns `<modality>` (arrays) and `text`, five rows an item, as in a table of captions.
+    """Columns `<modality>` (arrays) and `text`, five rows an item as in a table of captions, or as many as `<sentences>` says.
+
+    With one sentence an item, each of its columns is a list of items without repeats, to train on.
 
     >>> sorted(table("image/test/2").columns)
     ['image', 'text']
+    >>> table("image/test/2").rows, table("image/test/2/1").rows
+    (10, 2)
     """
     try:
-        modality, split, number = argument.split("/")
+        modality, split, number, *more = argument.split("/")
+        (each,) = map(int, more or [SENTENCES_AN_ITEM])
         items = World().items(modality, split, int(number))
     except ValueError as error:
         raise C3Error(f"a playground table is written playground:image/train/1000, not {argument!r} ({error}).") from None
+    if not 1 <= each <= SENTENCES_AN_ITEM:
+        raise C3Error(f"a playground table has 1 to {SENTENCES_AN_ITEM} sentences an item, not {each}.")
     data = [item.data for item in items]  # one array an item, so that its five rows share it
     return Table(
         {
-            modality: [array for array, item in zip(data, items, strict=True) for _ in item.sentences],
-            "text": [sentence for item in items for sentence in item.sentences],
+            modality: [array for array, item in zip(data, items, strict=True) for _ in range(each)],
+            "text": [sentence for item in items for sentence in item.sentences[:each]],
         }
     )

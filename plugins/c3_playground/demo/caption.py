@@ -7,9 +7,13 @@ the same kind of things; otherwise what is special to sounds would be subtracted
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,20 +32,23 @@ from c3core.stores import Store
 METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 MODALITIES = ("image", "video", "audio")
 NOISE = 0.03  # a dimension: near this space's own alignment noise, which the demo measures and prints
-SENTENCES = 6_000  # to learn from, about each modality
-UNLABELLED = 1_000  # items of each modality, for its mean alone
-TESTED = 300  # unseen items of each modality
-SHOWN = 6  # of them on the page
-TRAINING = {
-    "steps": 140,
-    "batch_size": 128,
-    "lr": 5e-3,
-    "warmup": 20,
-    "precision": "bfloat16",
-    "validate_every": 140,
-    "checkpoint_every": 1000,
-}
 DECODER = {"model": "fresh", "layers": 2, "heads": 4, "width": 128, "vocabulary": 1500, "mapping": "mlp", "prefix_length": 4}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much the demo does."""
+
+    sentences: int = 6_000  # to learn from, about each modality
+    unlabelled: int = 1_000  # items of each modality, for its mean alone
+    tested: int = 300  # unseen items of each modality
+    shown: int = 6  # of them on the page
+    steps: int = 140
+    batch_size: int = 128
+
+    def training(self, seed: int) -> dict[str, Any]:
+        options = {"steps": self.steps, "batch_size": self.batch_size, "lr": 5e-3, "warmup": 20, "precision": "bfloat16"}
+        return {**options, "validate_every": self.steps, "checkpoint_every": self.steps, "seed": seed}
 
 
 @dataclass
@@ -53,42 +60,46 @@ class Shown:
     geometry: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def demo(*, out: Path, seed: int = 0) -> None:
+def demo(*, out: Path, seed: int = 0, plan: Plan = Plan()) -> None:
     """Train four captioners on sentences, caption unseen items, print the table, write `results.json` and `index.html`."""
     started, world, space = time.monotonic(), World(), load_space("playground")
-    tested = {modality: world.items(modality, "test", TESTED) for modality in MODALITIES}
+    tested = {modality: world.items(modality, "test", plan.tested) for modality in MODALITIES}
     shown = Shown()
     say("Connect", "a space of text, image, video and audio comes with the package")
     with TemporaryDirectory() as temporary:
-        stores = _stores(space, world, tested, Path(temporary))
+        folder = Path(temporary)
+        stores = _stores(space, world, tested, folder, plan)
         _measure_geometry(space, stores, tested, out, shown)
-        for method, symbol in METHODS.items():
-            say(symbol, f"train on {SENTENCES:,} sentences about each modality: no picture, video or sound takes part")
-            for modality in MODALITIES:
-                _one_captioner(method, modality, space, stores, tested[modality], seed, shown)
+        say("Train", f"on {plan.sentences:,} sentences about each modality: no picture, video or sound takes part")
+        for number, (row, captions) in enumerate(_captioners(folder, seed, plan), 1):
+            shown.rows.append(row)
+            shown.captions.setdefault(row["modality"], {})[row["method"]] = captions[: plan.shown]
+            figures = f"CIDEr {row['cider']:5.1f}   {captions[0]}"
+            say(METHODS[row["method"]], f"{number:2}/{len(METHODS) * len(MODALITIES)} {row['modality']:5} {figures}")
+    shown.rows.sort(key=lambda row: (list(METHODS).index(row["method"]), MODALITIES.index(row["modality"])))
     seconds = time.monotonic() - started
     _print(tested, shown)
     write_json(
         out / "results.json",
         {"rows": shown.rows, "geometry": shown.geometry, "seed": seed, "seconds": round(seconds, 1), "noise_std": NOISE}
-        | {"sentences": SENTENCES, "tested": TESTED, "training": TRAINING, "decoder": DECODER},
+        | {"sentences": plan.sentences, "tested": plan.tested, "training": plan.training(seed), "decoder": DECODER},
     )
-    write_page(out, tested, SHOWN, METHODS, shown)
+    write_page(out, tested, plan.shown, METHODS, shown)
     say("Done", f"in {seconds / 60:.1f} minutes. Open {out / 'index.html'}; the figures are in {out / 'results.json'}")
 
 
-def _stores(space: Space, world: World, tested: dict[str, list[Item]], folder: Path) -> dict[str, Store]:
+def _stores(space: Space, world: World, tested: dict[str, list[Item]], folder: Path, plan: Plan) -> dict[str, Store]:
     """Embeddings, made once: sentences to learn from, unlabelled items for the means, and the items to caption."""
     sources: dict[str, list[Any]] = {}
     for modality in MODALITIES:
-        sources[f"{modality} text"] = world.sentences(SENTENCES, modality=modality)
-        sources[modality] = [item.data for item in world.items(modality, "train", UNLABELLED)]
-        sources[f"test {modality}"] = [item.data for item in tested[modality]]
+        sources[f"{modality}_text"] = world.sentences(plan.sentences, modality=modality)
+        sources[modality] = [item.data for item in world.items(modality, "train", plan.unlabelled)]
+        sources[f"test_{modality}"] = [item.data for item in tested[modality]]
     stores = {}
     for name, items in sources.items():
-        encoder = space.encoder(name.split()[-1])
+        encoder = space.encoder(name.split("_")[-1])
         stream = (Source(str(k), item) for k, item in enumerate(items))
-        stores[name] = embed(encoder, stream, folder / name.replace(" ", "_"), batch_size=256, quiet=True)
+        stores[name] = embed(encoder, stream, folder / name, batch_size=256, quiet=True)
     return stores
 
 
@@ -98,27 +109,45 @@ def _measure_geometry(space: Space, stores: dict[str, Store], tested: dict[str, 
         sentences = space.encode([item.sentences[0] for item in tested[modality]], "text", batch_size=256)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = geometry(stores[f"test {modality}"].embeddings(), sentences, group_size=100)
+            found = geometry(stores[f"test_{modality}"].embeddings(), sentences, group_size=100)
         shown.geometry[modality] = found.to_dict()
         plot_geometry(found, out / "geometry" / modality)
         gap, noise = shown.geometry[modality]["gap_length"]["mean"], shown.geometry[modality]["noise_std"]
         say("", f"{modality:5} ↔ text: gap {gap:.2f}, alignment noise {noise:.3f} a dimension")
 
 
+def _captioners(folder: Path, seed: int, plan: Plan) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """The row and the captions of each method and modality, as they get done. A small model keeps one core busy."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, 4)
+    context = get_context("forkserver" if os.name == "posix" else "spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        jobs = [
+            pool.submit(_one_captioner, method, modality, folder, seed, plan, threads=cores // workers)
+            for method in METHODS
+            for modality in MODALITIES
+        ]
+        for job in as_completed(jobs):
+            yield job.result()
+
+
 def _one_captioner(
-    method: str, modality: str, space: Space, stores: dict[str, Store], items: list[Item], seed: int, shown: Shown
-) -> None:
-    """Train on sentences about one modality, caption its unseen items, and score the captions."""
+    method: str, modality: str, folder: Path, seed: int, plan: Plan, *, threads: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Train on sentences about one modality, caption its unseen items, and score the captions. Runs in a process of its own."""
+    import torch
+
+    torch.set_num_threads(threads)
+    space, items = load_space("playground"), World().items(modality, "test", plan.tested)
     bridge = load_bridge(method, **({"noise_std": NOISE} if method in ("c2_2", "c3") else {}))
     pipeline = Pipeline(space, bridge, load_decoder("gpt2", space=space, **DECODER))
-    uni_modal = {"text": stores[f"{modality} text"], modality: stores[modality]}
-    pipeline.fit(uni_modal, options={**TRAINING, "seed": seed})
-    captions = pipeline.run(stores[f"test {modality}"], modality=modality, options={"max_new_tokens": 40})
+    uni_modal = {"text": Store.open(folder / f"{modality}_text"), modality: Store.open(folder / modality)}
+    pipeline.fit(uni_modal, options=plan.training(seed), quiet=True)
+    captions = pipeline.run(Store.open(folder / f"test_{modality}"), modality=modality, options={"max_new_tokens": 40})
     scores = caption_metrics(captions, [item.sentences for item in items], metrics=("bleu4", "cider")).to_dict()
     right = sum(accuracy(caption, item.scene) for caption, item in zip(captions, items, strict=True)) / len(items)
     row = {"method": method, "modality": modality, "cider": scores["cider"], "bleu4": scores["bleu4"]}
-    shown.rows.append({**row, "factor_accuracy": 100 * right})
-    shown.captions.setdefault(modality, {})[method] = captions[:SHOWN]
+    return {**row, "factor_accuracy": 100 * right}, captions
 
 
 def say(what: str, line: str) -> None:
@@ -134,7 +163,9 @@ def _print(tested: dict[str, list[Item]], shown: Shown) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, markup=False)
-    table = Table(title=f"Captions of {TESTED} unseen items a modality, after training on sentences alone", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=f"Captions of {len(tested['image'])} unseen items a modality, after training on sentences alone", box=box.SIMPLE_HEAD
+    )
     for column in ("modality", "method", "CIDEr", "BLEU-4", "factors %"):
         table.add_column(column, justify="left" if column in ("modality", "method") else "right")
     for modality in MODALITIES:

@@ -52,7 +52,7 @@ def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int
     parts.append("<h2>Geometry</h2><p>The gap between each modality's embeddings and those of its sentences, as measured.</p>")
     for modality in modalities:
         for plot in sorted((out / "geometry" / modality).glob("*.png")):
-            image = f"<img alt='{modality} {plot.stem}' src='{_uri(plot, 'image/png')}'>"
+            image = f"<img alt='{modality} {plot.stem}' src='{data_uri(plot, 'image/png')}'>"
             parts.append(f"<h3>{modality}</h3><div class=plots>{image}</div>")
     write_text(out / "index.html", "\n".join(parts))
 
@@ -80,16 +80,16 @@ def _player(item: Item) -> str:
         path = Path(temporary) / "item"
         if item.modality == "image":
             write_png(path.with_suffix(".png"), item.data)
-            return f"<img alt='{item.id}' src='{_uri(path.with_suffix('.png'), 'image/png')}'>"
+            return f"<img alt='{item.id}' src='{data_uri(path.with_suffix('.png'), 'image/png')}'>"
         if item.modality == "audio":
             write_wav(path.with_suffix(".wav"), item.data)
-            return f"<audio controls src='{_uri(path.with_suffix('.wav'), 'audio/wav')}'></audio>"
+            return f"<audio controls src='{data_uri(path.with_suffix('.wav'), 'audio/wav')}'></audio>"
         if find_spec("av") is None:  # no player without PyAV: a GIF plays by itself
             write_gif(path.with_suffix(".gif"), item.data)
-            return f"<img alt='{item.id}' src='{_uri(path.with_suffix('.gif'), 'image/gif')}'>"
+            return f"<img alt='{item.id}' src='{data_uri(path.with_suffix('.gif'), 'image/gif')}'>"
         write_mp4(path.with_suffix(".mp4"), item.data)
-        return f"<video controls loop muted autoplay playsinline src='{_uri(path.with_suffix('.mp4'), 'video/mp4')}'></video>"
+        return f"<video controls loop muted autoplay playsinline src='{data_uri(path.with_suffix('.mp4'), 'video/mp4')}'></video>"
 
 
-def _uri(path: Path, media: str) -> str:
+def data_uri(path: Path, media: str) -> str:
     return f"data:{media};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -22,16 +22,11 @@ class Page(HTMLParser):
         self.sources += [value or "" for name, value in attrs if name == "src"]
 
 
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"SENTENCES": 80, "UNLABELLED": 30, "TESTED": 200, "SHOWN": 2}.items():
-        monkeypatch.setattr(caption, name, value)
-    monkeypatch.setattr(caption, "TRAINING", {**caption.TRAINING, "steps": 4, "batch_size": 32})
+SHORT = caption.Plan(sentences=80, unlabelled=30, tested=200, shown=2, steps=4, batch_size=32)
 
 
-@pytest.mark.usefixtures("short")
 def test_it_writes_the_results_and_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    caption.demo(out=tmp_path, seed=0)
+    caption.demo(out=tmp_path, seed=0, plan=SHORT)
     result = json.loads((tmp_path / "results.json").read_text())
     assert {(row["method"], row["modality"]) for row in result["rows"]} == {
         (method, modality) for method in ("c1", "c2_1", "c2_2", "c3") for modality in ("image", "video", "audio")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from c3core.errors import C3Error
 from c3core.files import replacing
@@ -21,22 +22,24 @@ def refuse_pickles(folder: Path) -> None:
             raise C3Error(f"{path} looks like pickled weights, which are never read. Take it away, or use safetensors.")
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors by name, whole or not at all."""
+def write_module(path: Path, module: nn.Module, dtype: torch.dtype) -> None:
+    """Write a module's parameters and buffers in `dtype`, whole or not at all."""
+    state = {name: value.detach().cpu().to(dtype).contiguous() for name, value in module.state_dict().items()}
     with replacing(path) as temporary:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
+        save_file(state, temporary)
 
 
-def read_tensors(path: Path, module: nn.Module, expected: dict[str, Tensor]) -> None:
-    """Copy a file's tensors into a module. A `C3Error` unless their names and shapes are those of `expected`."""
+def read_module(path: Path, module: nn.Module) -> None:
+    """Read what `write_module` wrote. A `C3Error` unless names and shapes are the module's."""
     if not path.is_file():
         raise C3Error(f"{path} is missing. Check the folder's name, or save the decoder again.")
     try:
-        tensors = load_file(path)
+        found = load_file(path)
     except (SafetensorError, OSError) as error:
         raise C3Error(f"{path} cannot be read ({error}). It may be truncated: save the decoder again.") from error
-    for name in sorted(expected.keys() | tensors.keys()):
-        wanted, found = (tuple(part[name].shape) if name in part else None for part in (expected, tensors))
-        if wanted != found:
-            raise C3Error(f"{path} does not fit its decoder.json: {name} has shape {found}, expected {wanted}.")
-    module.load_state_dict(tensors, strict=False)
+    expected = module.state_dict()
+    for name in sorted(expected.keys() | found.keys()):
+        wanted, shape = (tuple(part[name].shape) if name in part else None for part in (expected, found))
+        if wanted != shape:
+            raise C3Error(f"{path} does not fit its decoder.json: {name} has shape {shape}, expected {wanted}.")
+    module.load_state_dict(found)

@@ -1,0 +1,52 @@
+"""A decoder's weights in its folder: safetensors, written whole or not at all, checked when they are read, never pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from c3core.errors import C3Error
+from c3core.files import replacing
+
+PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
+
+
+def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
+    """A `C3Error` for a folder that holds pickled weights: reading them could run anybody's code.
+
+    With `lone`, pickles beside safetensors are passed over: the hub's folders often hold both, and only the latter are read.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in PICKLES and not (lone and list(path.parent.glob("*.safetensors"))):
+            raise C3Error(f"{path} looks like pickled weights, which are never read. Take it away, or use safetensors.")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
+    """Write tensors by name, in `dtype` if given; a finite number that it cannot hold is a `C3Error`."""
+    cast = {name: value.detach().cpu().to(dtype or value.dtype).contiguous() for name, value in tensors.items()}
+    for name, value in cast.items():
+        if dtype is not None and not torch.isfinite(value).all():
+            raise C3Error(f"{name} has numbers that {str(dtype).removeprefix('torch.')} cannot hold. Save with weights=float32.")
+    with replacing(path) as temporary:
+        save_file(cast, temporary)
+
+
+def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] | None = None) -> None:
+    """Copy a file's tensors into a module. A `C3Error` unless names and shapes are `expected`'s, by default the module's."""
+    if not path.is_file():
+        raise C3Error(f"{path} is missing. Check the folder's name, or save the decoder again.")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise C3Error(f"{path} cannot be read ({error}). It may be truncated: save the decoder again.") from error
+    wanted = module.state_dict() if expected is None else expected
+    for name in sorted(wanted.keys() | tensors.keys()):
+        asked, found = (tuple(part[name].shape) if name in part else None for part in (wanted, tensors))
+        if asked != found:
+            raise C3Error(f"{path} does not fit its decoder.json: {name} has shape {found}, expected {asked}.")
+    module.load_state_dict(tensors, strict=False)

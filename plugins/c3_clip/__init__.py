@@ -1,0 +1,18 @@
+"""CLIP models of open_clip as spaces: text, image and video in one space."""
+
+from __future__ import annotations
+
+from c3core import hookimpl
+from c3core.hooks import Register
+
+
+@hookimpl
+def c3_spaces(register: Register) -> None:
+    register(
+        "clip",
+        "c3_clip.space:load",
+        modalities=("text", "image", "video"),
+        requires=("open_clip",),
+        extra="clip",
+        summary="any CLIP of open_clip: clip:ViT-B-32/openai",
+    )

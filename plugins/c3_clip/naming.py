@@ -1,0 +1,99 @@
+"""What stands behind `clip:` in a space's name: an architecture, its weights, options."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import open_clip
+
+from c3core.errors import C3Error, near
+from c3core.readers import regular_file
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+RANDOM = "random"
+FORMS = "clip:ViT-B-32/openai, clip:ViT-B-32//path/to/weights.safetensors, clip:ViT-B-32/random or clip:hf-hub:org/name"
+
+_WHOLE = ("hf-hub:", "local-dir:")  # names of open_clip that hold architecture and weights
+_OPTIONS = re.compile(r"\?((?:seed|frames)=\d+(?:&(?:seed|frames)=\d+)*)$")
+
+
+@dataclass(frozen=True)
+class Name:
+    """`model` is a name of open_clip, hub and local folder included, or the path of a config of one's own (.json).
+
+    `weights` is a tag of open_clip, "random", the absolute path of a file, or "" where the model's name says it all.
+    """
+
+    model: str
+    weights: str
+
+    @property
+    def is_config(self) -> bool:
+        return self.model.endswith(".json")
+
+    @property
+    def is_file(self) -> bool:
+        return self.weights.endswith(SUFFIXES)
+
+    def __str__(self) -> str:
+        return f"clip:{self.model}/{self.weights}" if self.weights else f"clip:{self.model}"
+
+
+def parse(argument: str) -> tuple[Name, dict[str, int]]:
+    """The name and the options (`?seed=1&frames=16`) in what the user wrote behind `clip:`.
+
+    A `C3Error` says that a model or tag is unknown, with near ones, or what is wrong with a file.
+
+    >>> parse("ViT-B-32/random?seed=1")
+    (Name(model='ViT-B-32', weights='random'), {'seed': 1})
+    """
+    options: dict[str, int] = {}
+    if found := _OPTIONS.search(argument):
+        argument = argument[: found.start()]
+        options = {name: int(value) for name, value in parse_qsl(found[1])}
+    if argument.startswith("local-dir:"):
+        return Name(f"local-dir:{_folder(argument.removeprefix('local-dir:'))}", ""), options
+    if argument.startswith("hf-hub:"):
+        if not re.fullmatch(r"hf-hub:[\w.-]+/[\w.-]+", argument):
+            raise C3Error(f"{argument!r} names no model of a hub. Write clip:hf-hub:org/name.")
+        return Name(argument, ""), options
+    model, _, weights = argument.partition("/")
+    known = open_clip.list_models()
+    if model in known:
+        return Name(model, _weights(model, weights, open_clip.list_pretrained_tags_by_model(model))), options
+    if found := re.fullmatch(r"(.*?\.json)(?:/(.*))?", argument):
+        return Name(_file(found[1]), _weights(found[1], found[2] or "", [])), options
+    raise C3Error(f"open_clip has no model {model!r}: {near(model, known) if model else f'write {FORMS}'}")
+
+
+def _weights(model: str, weights: str, tags: list[str]) -> str:
+    if not weights:
+        some = f"a tag ({', '.join([*tags[:4], '…'] if len(tags) > 4 else tags)}), " if tags else ""
+        raise C3Error(f"{model} needs weights: {some}a file or random. Write {FORMS}.")
+    if weights == RANDOM:
+        return weights
+    if weights.lower().replace("-", "_") in tags:  # as open_clip reads tags
+        return weights
+    if os.sep not in weights and not weights.endswith(SUFFIXES) and not Path(weights).exists():
+        raise C3Error(f"{model} has no weights {weights!r}: {near(weights, [*tags, RANDOM])}")
+    path = _file(weights)
+    if not path.endswith(SUFFIXES):
+        raise C3Error(f"{weights} is no file of weights: one of {', '.join(SUFFIXES)} can be read.")
+    return path
+
+
+def _file(path: str) -> str:
+    try:
+        return regular_file(path)
+    except C3Error as error:
+        raise C3Error(f"{path}: {error}. Check the path.") from None
+
+
+def _folder(path: str) -> str:
+    if not (Path(path) / "open_clip_config.json").is_file():
+        raise C3Error(f"{path} is no folder of an open_clip model: it has no open_clip_config.json. Check the path.")
+    return os.path.abspath(path)

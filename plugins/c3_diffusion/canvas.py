@@ -1,0 +1,89 @@
+"""Where the decoder draws: in pixels, or in the latents of a pretrained autoencoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from c3_diffusion.folders import diffusers_folder, from_folder
+from c3core.errors import C3Error
+
+PROBE = 64  # side of a picture that shows the shape of the latents
+KINDS = ("AutoencoderKL", "AutoencoderTiny")
+
+
+class Canvas(nn.Module, ABC):
+    """`channels` at each place, `shrinks` pixels a place along each side."""
+
+    channels: int
+    shrinks: int
+
+    @abstractmethod
+    def enter(self, pictures: Tensor) -> Tensor:
+        """Pictures (n, 3, h, w) in −1 … 1 as what the network learns, about of unit spread."""
+
+    @abstractmethod
+    def leave(self, drawn: Tensor) -> Tensor:
+        """The way back."""
+
+    def save(self, folder: Path) -> None:
+        """Write what `load` needs into a new folder; plain pixels need nothing."""
+
+
+class Plain(Canvas):
+    """Pixels as they are."""
+
+    channels, shrinks = 3, 1
+
+    def enter(self, pictures: Tensor) -> Tensor:
+        return pictures
+
+    def leave(self, drawn: Tensor) -> Tensor:
+        return drawn
+
+
+class Latents(Canvas):
+    """The latents of an autoencoder, which is not trained: the middle of what it gives, shifted and scaled as it says."""
+
+    def __init__(self, autoencoder: Any) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder.eval().requires_grad_(False)
+        config = autoencoder.config
+        self.factor = float(config.scaling_factor or 1.0)
+        self.shift = float(getattr(config, "shift_factor", None) or 0.0)
+        latent = self.enter(torch.zeros(1, 3, PROBE, PROBE))
+        self.channels, self.shrinks = latent.shape[1], PROBE // latent.shape[2]
+
+    def train(self, mode: bool = True) -> Latents:
+        return super().train(False)
+
+    @torch.no_grad()
+    def enter(self, pictures: Tensor) -> Tensor:
+        found = self.autoencoder.encode(pictures)
+        latent: Tensor = found.latent_dist.mode() if hasattr(found, "latent_dist") else found.latents
+        return (latent - self.shift) * self.factor
+
+    @torch.no_grad()
+    def leave(self, drawn: Tensor) -> Tensor:
+        pictures: Tensor = self.autoencoder.decode(drawn / self.factor + self.shift).sample
+        return pictures
+
+    def save(self, folder: Path) -> None:
+        self.autoencoder.save_pretrained(folder, safe_serialization=True)
+
+
+def latents(name: str) -> Latents:
+    """The canvas of an autoencoder by hub name or folder (or its subfolder `vae`, as a pipeline's folder has it)."""
+    return read_latents(diffusers_folder(name, part="vae"))
+
+
+def read_latents(folder: Path) -> Latents:
+    """The canvas of an autoencoder in a folder. A `C3Error` if it is none, is broken or holds pickled weights."""
+    model = from_folder(folder, KINDS)
+    if type(model).__name__ not in KINDS:
+        raise C3Error(f"{folder} is no autoencoder of diffusers ({' or '.join(KINDS)}).")
+    return Latents(model)

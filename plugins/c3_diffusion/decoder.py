@@ -1,0 +1,197 @@
+"""The diffusion decoder: a small flow-matching model, trained by C3 on pictures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
+
+from c3_diffusion import flow
+from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
+from c3_diffusion.network import Painter
+from c3_diffusion.pictures import Pixels, Square, to_arrays, write_png
+from c3_diffusion.settings import PictureOptions, Settings
+from c3_diffusion.weights import read_tensors, refuse_pickles, write_tensors
+from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.devices import device_of
+from c3core.errors import C3Error
+from c3core.files import read_json, write_json
+from c3core.readers.image import ImageReader
+from c3core.validation import checked
+
+
+class DiffusionDecoder(Decoder):
+    """Pictures from conditions: uint8 arrays (size, size, 3).
+
+    Trained by flow matching; a share of the conditions is hidden, so that sampling can be guided. What draws is the moving
+    average of the trained weights, and `save` writes that alone.
+
+    `options` are the fields of `Settings`. `prepare` makes the network; before it (or `load`) the decoder has no use.
+
+    >>> decoder = DiffusionDecoder(8, size=8, widths=(8, 8), patch=1)
+    >>> decoder.prepare([])
+    >>> decoder.generate(torch.zeros(2, 8), {"steps": 1})[0].shape
+    (8, 8, 3)
+    """
+
+    name: ClassVar[str] = "diffusion"
+    modality: ClassVar[str] = "image"
+    suffix: ClassVar[str | None] = ".png"
+    Options: ClassVar[type[GenerateOptions]] = PictureOptions
+    licence = "own"
+
+    def __init__(self, condition_dim: int, *, canvas: Canvas | None = None, device: str = "auto", **options: Any) -> None:
+        super().__init__()
+        self.condition_dim = condition_dim
+        self.settings = settings = checked(Settings, options, what=f"options of decoder {self.name!r}")
+        self._device = device_of(device)
+        if canvas is None:
+            canvas = Plain() if settings.autoencoder is None else latents(settings.autoencoder)
+        self.canvas = canvas
+        self.side = settings.size // canvas.shrinks
+        smallest = settings.patch * 2 ** len(settings.widths)
+        if settings.size % canvas.shrinks or self.side % smallest or not self.side:
+            raise C3Error(
+                f"size {settings.size} does not fit: it must be a multiple of {smallest * canvas.shrinks}"
+                f" (patch {settings.patch}, {len(settings.widths)} widths, autoencoder {canvas.shrinks}:1)."
+            )
+        self.painter: Painter | None = None
+        self.averaged: AveragedModel | None = None
+
+    def _build(self) -> Painter:
+        self.painter = painter = Painter(self.condition_dim, self.canvas.channels, self.side, self.settings)
+        self.averaged = AveragedModel(painter, multi_avg_fn=self._average)
+        self.to(self._device)
+        return painter
+
+    def _ready(self) -> tuple[Painter, AveragedModel]:
+        if self.painter is None or self.averaged is None:
+            raise C3Error(f"decoder {self.name!r} is not prepared: call `prepare`, or fit its pipeline.")
+        return self.painter, self.averaged
+
+    # ---- training
+
+    def reader(self) -> Reader:
+        """Any picture as uint8 (3, size, size): its middle square, scaled."""
+        return ImageReader(Square(self.settings.size))
+
+    def prepare(self, targets: Iterable[Any]) -> None:
+        """Make the network, with weights drawn from torch's global generator. A loaded one stays."""
+        if self.painter is None:
+            self._build()
+
+    def collate(self, targets: Sequence[Tensor]) -> Tensor:
+        """Read pictures as one batch: uint8 (n, 3, size, size) on the decoder's device."""
+        painter, _ = self._ready()
+        if not len(targets):
+            raise C3Error("an empty batch has no loss: give at least one picture.")
+        wanted = (3, self.settings.size, self.settings.size)
+        for target in targets:
+            if not isinstance(target, Tensor) or tuple(target.shape) != wanted or target.dtype != torch.uint8:
+                raise C3Error(f"pictures must be uint8 tensors of shape {wanted}. Use the decoder's reader.")
+        return torch.stack(list(targets)).to(next(painter.parameters()).device)
+
+    def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        """The mean squared error of the velocity, over pixels or latents.
+
+        In training, noise comes from torch's global generator. In eval mode the averaged weights are measured, every condition is
+        seen and the noise is the same at every call, so that validations compare.
+        """
+        painter, averaged = self._ready()
+        generator = None if self.training else torch.Generator().manual_seed(0)
+        settings, count, device = self.settings, len(batch), batch.device
+        pictures = self.canvas.enter(batch.float() / 127.5 - 1)
+        noise = torch.randn(pictures.shape, generator=generator).to(device)
+        time = flow.noise_levels(count, settings.time_mean, settings.time_std, generator, device)
+        seen = flow.noisy(pictures, noise, time)
+        hidden = torch.rand(count).to(device) < settings.drop if self.training else None
+        found = (painter if self.training else averaged)(seen, time, conditions, hidden).float()
+        return F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time))
+
+    def objectives(self) -> list[Objective]:
+        """One objective over the network (which `prepare` makes); the average is not trained."""
+        return [Objective("loss", [] if self.painter is None else list(self.painter.parameters()), self.loss)]
+
+    def after_step(self, step: int) -> None:
+        """Move the average."""
+        painter, averaged = self._ready()
+        averaged.update_parameters(painter)
+
+    def _average(self, averages: Any, currents: Any, count: Any) -> None:
+        # The first steps count more, or a short run would keep its random start.
+        decay = min(self.settings.average, (1 + float(count)) / (10 + float(count)))
+        torch._foreach_lerp_(averages, currents, 1 - decay)
+
+    # ---- use
+
+    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Pixels]:
+        """One picture a condition, uint8 (size, size, 3). `options` are `PictureOptions` or a mapping of its fields."""
+        self._ready()
+        chosen: PictureOptions = self.options(options)
+        conditions = self.check(conditions)
+        training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                shape = (self.canvas.channels, self.side, self.side)
+                noise = flow.own_noise(len(conditions), shape, generator, shared=chosen.noise == "shared")
+                parts = zip(conditions.split(chosen.batch_size), noise.split(chosen.batch_size), strict=True)
+                return [picture for rows, start in parts if len(rows) for picture in self._pictures(rows, start, chosen)]
+        finally:
+            self.train(training)
+
+    def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Pixels]:
+        _, averaged = self._ready()
+        guidance, count = options.guidance, len(conditions)
+        hidden = torch.ones(count, dtype=torch.bool, device=conditions.device)
+
+        def field(x: Tensor, t: Tensor) -> Tensor:
+            if guidance in (0, 1):
+                picture: Tensor = averaged(x, t, conditions, None if guidance else hidden)
+            else:
+                doubled = (x.repeat(2, 1, 1, 1), t.repeat(2), conditions.repeat(2, 1), torch.cat([~hidden, hidden]))
+                with_condition, without = averaged(*doubled).chunk(2)
+                picture = without + guidance * (with_condition - without)
+            return flow.velocity(picture, x, t)
+
+        drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
+        return to_arrays(self.canvas.leave(drawn))
+
+    def write(self, output: Pixels, path: Path) -> None:
+        """Write one picture as PNG."""
+        write_png(output, path)
+
+    # ---- files
+
+    def save(self, folder: Path) -> None:
+        """Write the averaged weights, `decoder.json` and, where there is one, the autoencoder."""
+        _, averaged = self._ready()
+        folder = Path(folder)
+        write_tensors(folder / "painter.safetensors", averaged.module.state_dict(), getattr(torch, self.settings.weights))
+        self.canvas.save(folder / "autoencoder")
+        settings = self.settings.model_dump(mode="json")
+        write_json(folder / "decoder.json", {"condition_dim": self.condition_dim, "licence": self.licence, "settings": settings})
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto") -> Self:
+        """The decoder that `save` wrote. Raises `C3Error` if a file is missing, broken, of another size or pickled."""
+        folder = Path(folder)
+        config = read_json(folder / "decoder.json")
+        try:
+            dim, settings, licence = int(config["condition_dim"]), dict(config["settings"]), str(config["licence"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
+        refuse_pickles(folder)
+        canvas = None if settings.get("autoencoder") is None else read_latents(folder / "autoencoder")
+        decoder = cls(dim, canvas=canvas, device=device, **settings)
+        decoder.licence = licence
+        painter = decoder._build()
+        read_tensors(folder / "painter.safetensors", painter)
+        assert decoder.averaged is not None
+        decoder.averaged.module.load_state_dict(painter.state_dict())
+        return decoder.eval()

@@ -1,0 +1,50 @@
+"""Flow matching: noisy pictures to learn from, and pictures out of noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from torch import Tensor
+
+LEAST_TIME = 0.05
+Field = Callable[[Tensor, Tensor], Tensor]  # (x_t, t) to the velocity there
+
+
+def noise_levels(count: int, mean: float, std: float, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    """(count,) times in 0 … 1 whose logit is normal: most where the picture is half hidden, where there is most to learn."""
+    return torch.sigmoid(mean + std * torch.randn(count, generator=generator).to(device))
+
+
+def noisy(pictures: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+    """x_t = (1 − t) picture + t noise, as `pictures` (n, c, h, w); `time` is (n,)."""
+    t = time[:, None, None, None]
+    return (1 - t) * pictures + t * noise
+
+
+def velocity(picture: Tensor, x: Tensor, time: Tensor) -> Tensor:
+    """The velocity noise − picture of x_t, given its picture: (x_t − picture) / t.
+
+    The network guesses the picture, which is simple, and not the velocity, which holds all of the noise: a small network cannot
+    carry that (Li & He 2025, "Back to basics"). Near t = 0, where the quotient would blow up, t counts as `LEAST_TIME`.
+    """
+    return (x - picture) / time.clamp_min(LEAST_TIME)[:, None, None, None]
+
+
+def denoise(noise: Tensor, field: Field, steps: int) -> Tensor:
+    """Follow the velocity from noise (time 1) to pictures (time 0) in Euler steps."""
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    scheduler.set_timesteps(sigmas=[1 - k / steps for k in range(steps)], device=noise.device)
+    picture = noise
+    for timestep, time in zip(scheduler.timesteps, scheduler.sigmas, strict=False):
+        v = field(picture, time.expand(len(picture)))
+        picture = scheduler.step(v, timestep, picture, return_dict=False)[0]
+    return picture
+
+
+def own_noise(count: int, shape: tuple[int, ...], generator: torch.Generator | None, *, shared: bool) -> Tensor:
+    """(count, *shape) of N(0, 1), drawn row by row: a row does not depend on how many follow. `shared`: the first row for all."""
+    device = "cpu" if generator is None else generator.device
+    rows = [torch.randn(shape, generator=generator, device=device) for _ in range(1 if shared else count)]
+    return torch.stack(rows).expand(count, *shape)

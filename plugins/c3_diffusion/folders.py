@@ -1,0 +1,144 @@
+"""Folders in diffusers' format, from the hub or the disk: models and pipelines of safetensors weights alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers.utils import logging
+
+from c3_diffusion.weights import refuse_pickles
+from c3core.errors import C3Error
+from c3core.files import read_json
+
+UNKNOWN = "see the model's card"
+
+
+def diffusers_folder(name: str, *, part: str | None = None) -> Path:
+    """The folder of a local path, or of a hub name, which is fetched into the hub's cache.
+
+    `part` names the subfolder that is wanted, where there is one; without it a whole pipeline is fetched.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        with _hub(name):
+            folder = _part(name, part) if part else _pipeline(name)
+    return folder / part if part and (folder / part / "config.json").is_file() else folder
+
+
+def _pipeline(name: str) -> Path:
+    """Only what the pipeline needs: hub folders often hold the same weights in several forms."""
+    return Path(diffusers.DiffusionPipeline.download(name, use_safetensors=True))
+
+
+def _part(name: str, part: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    patterns = [f"{folder}{file}" for folder in ("", f"{part}/") for file in ("config.json", "*model.safetensors")]
+    return Path(snapshot_download(name, allow_patterns=patterns))
+
+
+@contextmanager
+def _hub(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # no network, no such name, no permission: the hub's client has an error for each
+        raise C3Error(
+            f"there is no folder {name!r}, and the hub has no such model or cannot be reached ({first_line(error)}).\n"
+            "Give a folder in diffusers' format with safetensors weights, or a hub name."
+        ) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """A mark of a folder's models: of each file's name and length, and of 16 pieces of its bytes.
+
+    Weights that were trained on differ nearly everywhere, so that pieces suffice; reading gigabytes would take minutes.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in (".json", ".txt", ".safetensors"):
+            continue
+        length = path.stat().st_size
+        digest.update(f"{path.relative_to(folder).as_posix()}:{length};".encode())
+        with open(path, "rb") as file:
+            for place in range(16):
+                file.seek(place * length // 16)
+                digest.update(file.read(4096))
+    return digest.hexdigest()
+
+
+def licence_of(folder: Path, name: str) -> str:
+    """The licence that the model's card names, in its folder or on the hub; `UNKNOWN` where neither can be read."""
+    from huggingface_hub import HfApi, ModelCard
+
+    card = folder / "README.md"
+    try:
+        data = (
+            ModelCard.load(card).data
+            if card.is_file()
+            else None
+            if Path(name).is_dir()
+            else HfApi().model_info(name, timeout=10).card_data
+        )
+        return str(getattr(data, "license", None) or UNKNOWN)
+    except Exception:  # a card is prose by anybody, and the hub may be out of reach: neither hinders drawing
+        return UNKNOWN
+
+
+def class_name(folder: Path, file: str) -> str:
+    """The class that a folder in diffusers' format says it holds. A `C3Error` if it says none."""
+    if not (folder / file).is_file():
+        raise C3Error(f"{folder} is no folder of diffusers: it lacks {file}. Check its name, or save it again.")
+    config = read_json(folder / file)
+    found = config.get("_class_name") if isinstance(config, dict) else None
+    if not isinstance(found, str):
+        raise C3Error(f"{folder / file} names no class of diffusers. Save the folder with save_pretrained.")
+    return found
+
+
+def from_folder(folder: Path, kinds: Sequence[str]) -> Any:
+    """The model in a folder, float32, of one of these classes. A `C3Error` if it is another, broken, or pickled."""
+    found = class_name(folder, "config.json")
+    if found not in kinds:
+        raise C3Error(f"{folder} holds a {found}, not one of {', '.join(kinds)}.")
+    refuse_pickles(folder)
+    with quiet(), naming(folder):
+        return getattr(diffusers, found).from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+
+
+@contextmanager
+def naming(folder: Path) -> Iterator[None]:
+    """An error of the libraries while loading becomes a `C3Error` that names the folder."""
+    try:
+        yield
+    except C3Error:
+        raise
+    except Exception as error:  # diffusers raises whatever its parts raise on a broken or foreign folder
+        raise C3Error(
+            f"{folder} cannot be loaded by diffusers ({first_line(error)}). It may be truncated: save or fetch it again."
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its kind where it has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the progress bars of diffusers and transformers, which would mix with the project's own display."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = [log for log in (logging, transformers_logging) if log.is_progress_bar_enabled()]
+    for log in shown:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log in shown:
+            log.enable_progress_bar()

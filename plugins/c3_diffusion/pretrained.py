@@ -1,0 +1,179 @@
+"""Pretrained pipelines of diffusers that take a picture's CLIP embedding, as decoders with nothing to train."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import diffusers
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, naming, quiet
+from c3_diffusion.pictures import Pixels, to_arrays, write_png
+from c3_diffusion.weights import refuse_pickles
+from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.devices import device_of, precision_of
+from c3core.errors import C3Error
+from c3core.files import read_json, write_json
+from c3core.readers.image import ImageReader
+from c3core.validation import checked
+
+
+class PretrainedSettings(BaseModel):
+    """Options of a pretrained decoder; unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(min_length=1, description="a pipeline in diffusers' format: a hub name or a folder")
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+class PretrainedOptions(GenerateOptions):
+    """How pictures are drawn. `noise` and `batch_size` are as in `PictureOptions`; guidance of 1 or less is none."""
+
+    steps: int = Field(25, ge=1)
+    guidance: float = Field(4.0, ge=0, allow_inf_nan=False)
+    size: int | None = Field(None, ge=8, multiple_of=8, description="side in pixels; None: the pipeline's own")
+    noise: Literal["own", "shared"] = "own"
+    batch_size: int = Field(4, ge=1, description="pictures drawn at once")
+
+
+class PretrainedDecoder(Decoder):
+    """The base of `unclip` and `kandinsky`: uint8 pictures (h, w, 3) from conditions that are a CLIP's picture embeddings.
+
+    Its frame is "native": the pipeline's bridge gives embeddings with the mean and the norm of the picture encoder's own, so
+    that the space must be that of the CLIP which the model was made for. `save` writes a reference (name or folder, and a
+    fingerprint) rather than gigabytes: `load` refuses weights that have changed since.
+    """
+
+    modality: ClassVar[str] = "image"
+    frame: ClassVar[Literal["bridge", "native"]] = "native"
+    suffix: ClassVar[str | None] = ".png"
+    Options: ClassVar[type[GenerateOptions]] = PretrainedOptions
+    Settings: ClassVar[type[PretrainedSettings]] = PretrainedSettings
+    pipelines: ClassVar[tuple[str, ...]]  # the classes of diffusers that it takes; the first one runs
+    unused: ClassVar[tuple[str, ...]] = ()  # parts of the pipeline that are not loaded
+
+    def __init__(self, condition_dim: int, *, device: str = "auto", **options: Any) -> None:
+        super().__init__()
+        self.condition_dim = condition_dim
+        self.settings: Any = checked(self.Settings, options, what=f"options of decoder {self.name!r}")
+        self._device, model = device_of(device), self.settings.model
+        folder = diffusers_folder(model)
+        self.pipeline = self._load(folder)
+        self.fingerprint = fingerprint(folder)
+        self.licence = licence_of(folder, model)
+        if self.embedding_dim != condition_dim:
+            raise C3Error(
+                f"{model!r} takes embeddings of size {self.embedding_dim}, not {condition_dim}."
+                " Use the space of the CLIP that it was made for."
+            )
+        parts = {name: part for name, part in self.pipeline.components.items() if isinstance(part, nn.Module)}
+        self.parts = nn.ModuleDict(parts).requires_grad_(False).eval()
+        self.to(self._device)
+
+    def _load(self, folder: Path) -> Any:
+        found = class_name(folder, "model_index.json")
+        if found not in self.pipelines:
+            raise C3Error(f"{folder} holds a {found}; decoder {self.name!r} takes {' or '.join(self.pipelines)}.")
+        refuse_pickles(folder)
+        with quiet(), naming(folder):
+            pipeline: Any = getattr(diffusers, self.pipelines[0]).from_pretrained(
+                folder,
+                use_safetensors=True,
+                dtype=precision_of(self.settings.precision),
+                **dict.fromkeys(self.unused),
+            )
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    @property
+    @abstractmethod
+    def embedding_dim(self) -> int:
+        """The size of the embeddings that the pipeline takes."""
+
+    @abstractmethod
+    def draw(self, embeddings: Tensor, options: Any, generators: list[torch.Generator]) -> Tensor:
+        """Pictures (n, 3, h, w) in −1 … 1 of (n, dim) embeddings, with a generator each."""
+
+    # ---- nothing to train
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module; the pretrained parts stay in eval mode."""
+        super().train(mode)
+        if "parts" in self._modules:
+            self.parts.eval()
+        return self
+
+    def objectives(self) -> list[Objective]:
+        """None: the bridge is all that is fitted."""
+        return []
+
+    def reader(self) -> Reader:
+        """Pictures as they are; nothing is learned from them but their embeddings' mean."""
+        return ImageReader()
+
+    def collate(self, targets: Sequence[Any]) -> Any:
+        return list(targets)
+
+    def loss(self, conditions: Tensor, batch: Any) -> Tensor:
+        """A `C3Error`: there is nothing to train."""
+        raise C3Error(f"decoder {self.name!r} is pretrained and has no loss. Fit its pipeline without training options.")
+
+    # ---- use
+
+    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Pixels]:
+        """One picture a condition, in order. Each row has a generator of its own, seeded from `generator`."""
+        chosen: Any = self.options(options)
+        conditions = self.check(conditions)
+        seeds = self._seeds(len(conditions), generator, shared=chosen.noise == "shared")
+        pictures: list[Pixels] = []
+        with torch.no_grad():
+            for rows, some in zip(conditions.split(chosen.batch_size), seeds.split(chosen.batch_size), strict=True):
+                if len(rows):
+                    own = [torch.Generator().manual_seed(int(seed)) for seed in some]
+                    drawn = self.draw(rows.to(precision_of(self.settings.precision)), chosen, own)
+                    pictures += to_arrays(drawn)
+        return pictures
+
+    @staticmethod
+    def _seeds(count: int, generator: torch.Generator | None, *, shared: bool) -> Tensor:
+        device = "cpu" if generator is None else generator.device
+        seeds = [torch.randint(2**62, (1,), generator=generator, device=device).cpu() for _ in range(1 if shared else count)]
+        return torch.cat(seeds).expand(count) if seeds else torch.zeros(0, dtype=torch.long)
+
+    def write(self, output: Pixels, path: Path) -> None:
+        """Write one picture as PNG."""
+        write_png(output, path)
+
+    # ---- files
+
+    def save(self, folder: Path) -> None:
+        """Write `decoder.json`: the model's name, or its folder as an absolute path, and its fingerprint."""
+        settings = self.settings.model_dump(mode="json")
+        if Path(self.settings.model).is_dir():
+            settings["model"] = str(Path(self.settings.model).resolve())
+        config = {"condition_dim": self.condition_dim, "fingerprint": self.fingerprint, "settings": settings}
+        write_json(Path(folder) / "decoder.json", config)
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto") -> Self:
+        """The decoder that `save` wrote. A `C3Error` if the model is gone or is not what it was."""
+        path = Path(folder) / "decoder.json"
+        config = read_json(path)
+        try:
+            dim, mark, settings = int(config["condition_dim"]), str(config["fingerprint"]), dict(config["settings"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise C3Error(f"{path} is not one of a {cls.name!r} decoder ({error}).") from error
+        decoder = cls(dim, device=device, **{**settings, **cls._extra(Path(folder))})
+        if decoder.fingerprint != mark:
+            raise C3Error(f"{settings['model']!r} holds other weights than when the pipeline was saved. Fit and save it again.")
+        return decoder.eval()
+
+    @classmethod
+    def _extra(cls, folder: Path) -> Mapping[str, Any]:
+        return {}

@@ -1,0 +1,58 @@
+"""What a diffusion decoder is made of, and the options of its sampling."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from c3core.contracts import GenerateOptions
+
+GROUPS = 8  # of channels that are normalised together
+
+
+class Settings(BaseModel):
+    """Options of `DiffusionDecoder`; unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: int = Field(32, ge=8, description="side of the pictures in pixels")
+    autoencoder: str | None = Field(
+        None,
+        min_length=1,
+        description="draw in the latents of this AutoencoderKL or AutoencoderTiny (hub name or folder); None: in pixels",
+    )
+    patch: int = Field(2, ge=1, description="side of the squares of pixels (or latents) that the network sees as one place")
+    widths: tuple[int, ...] = Field(
+        (32, 64, 64), min_length=2, description="channels of each level of the UNet; each halves the side"
+    )
+    layers: int = Field(1, ge=1, description="residual blocks a level")
+    hidden: int = Field(512, ge=1, description="units of the layers that read the condition")
+    layout: int = Field(16, ge=1, description="channels of the coarse map that the condition is laid out as")
+    drop: float = Field(0.1, ge=0, lt=1, description="share of the training rows whose condition is hidden, for guidance")
+    time_mean: float = Field(0.8, description="of the noise level's logit while training; higher: more noise")
+    time_std: float = Field(0.8, gt=0)
+    average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights")
+    weights: Literal["float32", "float16"] = Field("float32", description="of the file that `save` writes")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for width in self.widths:
+            if width < GROUPS or width % GROUPS:
+                raise ValueError(f"widths must be multiples of {GROUPS}, got {width}")
+        return self
+
+
+class PictureOptions(GenerateOptions):
+    """How pictures are drawn.
+
+    `guidance` g mixes what is seen with and without the condition: x₀ + g (x − x₀). 1 is plain sampling, 0 looks away from
+    the condition, more than 1 follows it closer. With `noise="own"` each row starts from noise of its own, drawn in order, so
+    that a row's picture does not depend on the batch size; "shared" starts all rows from the same noise, so that their
+    pictures differ by their conditions alone.
+    """
+
+    steps: int = Field(16, ge=1)
+    guidance: float = Field(2.0, ge=0, allow_inf_nan=False)
+    noise: Literal["own", "shared"] = "own"
+    batch_size: int = Field(64, ge=1, description="pictures drawn at once")

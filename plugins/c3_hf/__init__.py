@@ -1,0 +1,18 @@
+"""Contrastive models of transformers as spaces: text with image or audio, by what the model has."""
+
+from __future__ import annotations
+
+from c3core import hookimpl
+from c3core.hooks import Register
+
+
+@hookimpl
+def c3_spaces(register: Register) -> None:
+    register(
+        "hf",
+        "c3_hf.space:load",
+        modalities=("text", "image", "audio"),
+        requires=("transformers", "torchvision"),
+        extra="hf",
+        summary="contrastive models of transformers (CLIP, SigLIP, CLAP, …): hf:org/name or hf:FOLDER",
+    )

@@ -1,0 +1,107 @@
+"""One modality of an ImageBind model as an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from c3_imagebind.sizes import Size
+from c3_imagebind.upstream import tokens_of
+from c3_imagebind.weights import PARTS, fingerprint
+from c3core import Encoder, Reader
+from c3core.devices import device_of, precision_of
+from c3core.readers import TextReader
+
+PREPROCESSING = 1  # counted up when the same source would give other items
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a modality goes through the model: its trunk, its reader, and how many items at a time."""
+
+    trunk: str
+    reader: Callable[[], Reader]
+    at_once: int
+
+
+def _photos() -> Reader:
+    from c3_imagebind.pictures import PhotoReader
+
+    return PhotoReader()
+
+
+def _clips() -> Reader:
+    from c3_imagebind.pictures import ClipReader
+
+    return ClipReader()
+
+
+def _sounds() -> Reader:
+    from c3_imagebind.sounds import SoundReader
+
+    return SoundReader()
+
+
+def _planes() -> Reader:
+    from c3_imagebind.planes import PlaneReader
+
+    return PlaneReader()
+
+
+def _motion() -> Reader:
+    from c3_imagebind.motion import MotionReader
+
+    return MotionReader()
+
+
+WAYS = {
+    "text": Way("text", TextReader, 64),
+    "image": Way("vision", _photos, 64),
+    "audio": Way("audio", _sounds, 20),  # of 3 clips each
+    "video": Way("vision", _clips, 4),  # of 15 clips each
+    "depth": Way("depth", _planes, 64),
+    "thermal": Way("thermal", _planes, 64),
+    "imu": Way("imu", _motion, 64),
+}
+
+
+class ImageBindEncoder(Encoder):
+    """(n, dim) of upstream's `forward`, averaged over clips: not of unit norm, which `encode` sees to.
+
+    Each modality's vectors have their own length, up to 100 of text and 20 of audio, before they are averaged.
+    """
+
+    def __init__(self, model: Any, modality: str, *, size: Size, licence: str, device: str, precision: str) -> None:
+        self.space, self.modality, self.dim, self.licence = "imagebind", modality, size.out_embed_dim, licence
+        self.way, self.model = WAYS[modality], model
+        self.device, self.dtype = device_of(device), precision_of(precision)
+        settings = {"modality": modality, "preprocessing": PREPROCESSING, "size": size.model_dump()}
+        self.fingerprint = fingerprint(model, self.way.trunk, settings)
+        for part in PARTS:  # the other modalities' weights stay where they are
+            getattr(model, part)[self.way.trunk].to(self.device)
+
+    def reader(self) -> Reader:
+        return self.way.reader()
+
+    def embed(self, items: Sequence[Any]) -> Tensor:
+        step = self.way.at_once
+        return torch.cat([self._embed(self._batch(items[at : at + step])) for at in range(0, len(items), step)])
+
+    def embed_raw(self, batch: Tensor) -> Tensor:
+        if self.modality != "image":
+            return super().embed_raw(batch)
+        from c3_imagebind.pictures import photos_of
+
+        return self._embed(photos_of(batch))
+
+    def _batch(self, items: Sequence[Any]) -> Tensor:
+        return tokens_of(list(items)) if self.modality == "text" else torch.stack(list(items))
+
+    def _embed(self, batch: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+            embeddings: Tensor = self.model({self.way.trunk: batch.to(self.device)})[self.way.trunk]
+        return embeddings

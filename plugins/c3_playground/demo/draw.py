@@ -1,0 +1,92 @@
+"""The other direction, shown: decoders trained on pictures alone draw from sentences.
+
+The painters come trained with the package; the demo draws with each of C¹ (connect), C²₁ (+ collapse), C²₂ (+ corrupt) and
+C³ (both), prints the table and writes the grid.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from c3_playground.demo.caption import say
+from c3_playground.demo.page import STYLE, data_uri
+from c3_playground.painters.factor_reader import load_reader
+from c3_playground.painters.measure import COLUMNS, draw, score
+from c3_playground.painters.shipped import DECODERS, METHODS, painter
+from c3_playground.world import Item, World
+from c3core.cli.output import print_table
+from c3core.files import write_json, write_text
+from c3core.pictures import Picture, write_png, write_sheet
+
+MEASURED = 200  # unseen sentences
+SHOWN = 8  # of them in the grid
+SAMPLES = 16  # pictures of one sentence
+
+
+def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
+    """Draw from unseen sentences, print the table, write `results.json`, `grid.png`, `samples-*.png` and `index.html`."""
+    started, reader = time.monotonic(), load_reader()
+    items = World().items("image", "test", measured)
+    rows: list[dict[str, Any]] = []
+    drawn: dict[tuple[str, str], list[Picture]] = {}
+    say("Draw", f"from {measured} unseen sentences; the painters learned from pictures alone")
+    for decoder in DECODERS:
+        for method, symbol in METHODS.items():
+            pipeline = painter(decoder, method)
+            pictures = draw(pipeline, items, seed=seed)
+            rows.append({"decoder": decoder, "method": method, **score(pipeline, items, pictures, reader, seed=seed)})
+            drawn[decoder, method] = pictures[:SHOWN]
+            say(symbol, f"{decoder:9} factors {rows[-1]['factors']:5.1f} %   R@1 of 100 {rows[-1]['r1']:5.1f} %")
+        sentence = items[0].sentences[0]
+        samples = [pipeline.run([sentence], modality="text", seed=seed + number)[0] for number in range(SAMPLES)]
+        write_sheet([samples[row : row + 4] for row in range(0, SAMPLES, 4)], out / f"samples-{decoder}.png")
+    print_table([{**row, "method": METHODS[row["method"]]} for row in rows], ["decoder", "method", *COLUMNS])
+    columns = list(drawn)
+    write_sheet([[item.data, *(drawn[c][k] for c in columns)] for k, item in enumerate(items[:SHOWN])], out / "grid.png")
+    seconds = time.monotonic() - started
+    write_json(out / "results.json", {"rows": rows, "measured": measured, "seed": seed, "seconds": round(seconds, 1)})
+    write_page(out, items[:SHOWN], drawn, rows)
+    say("Done", f"in {seconds:.0f} s. Open {out / 'index.html'}; the figures are in {out / 'results.json'}")
+
+
+def write_page(
+    out: Path, items: Sequence[Item], drawn: dict[tuple[str, str], list[Picture]], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Write `index.html`: the table, the grid of sentences × methods × decoders beside the true picture, the samples."""
+    picture_files = out / "pictures"
+    head = "".join(f"<th>{METHODS[method]}<br><small>{decoder}</small></th>" for decoder, method in drawn)
+    grid = []
+    for number, item in enumerate(items):
+        cells = [_picture(item.data, picture_files / f"{number}-true.png")]
+        cells += [_picture(pictures[number], picture_files / f"{number}-{'-'.join(key)}.png") for key, pictures in drawn.items()]
+        grid.append(f"<tr><td>{escape(item.sentences[0])}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    figures = "".join(
+        f"<tr{' class=best' if row['method'] == 'c3' else ''}><td>{row['decoder']} {METHODS[row['method']]}</td>"
+        f"{''.join(f'<td>{row[name]:.1f}</td>' for name in COLUMNS)}</tr>"
+        for row in rows
+    )
+    samples = "".join(
+        f"<h3>{decoder}</h3><img alt='16 pictures by {decoder}' src='{data_uri(out / f'samples-{decoder}.png', 'image/png')}'>"
+        for decoder in DECODERS
+    )
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>c3core demo: draw</title><style>{STYLE}td img{{width:72px;height:72px;image-rendering:pixelated}}</style>",
+        "<h1>Pictures from text, learned from pictures alone</h1>",
+        "<p class=lead>The painters never met a sentence in training: its embedding takes the place of a picture's.</p>",
+        f"<table><tr><th>sentence</th><th>true<br>picture</th>{head}</tr>{''.join(grid)}</table>",
+        f"<table><tr><th>painter</th>{''.join(f'<th>{name}</th>' for name in COLUMNS.values())}</tr>{figures}</table>",
+        "<p>Factors: what the sentence states, as a classifier of true pictures reads it. FID and KID (× 1000) are of the"
+        " playground's own image encoder, the inception score (IS) of that classifier.</p>",
+        f"<h2>Sixteen pictures of one sentence, by C³</h2><p>{escape(items[0].sentences[0])}</p>{samples}",
+    ]
+    write_text(out / "index.html", "\n".join(parts))
+
+
+def _picture(picture: Picture, path: Path) -> str:
+    write_png(picture, path)
+    return f"<img alt='{path.stem}' src='{data_uri(path, 'image/png')}'>"

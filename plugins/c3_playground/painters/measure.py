@@ -1,0 +1,67 @@
+"""Scores of the shipped painters: `python -m c3_playground.painters.measure --sentences 1000` prints the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from c3_playground.painters.factor_reader import FactorReader, factor_accuracy, inception_score, load_reader
+from c3_playground.painters.shipped import DECODERS, METHODS, painter
+from c3_playground.world import Item, World
+from c3core import Pipeline
+from c3core.metrics.embedded import embedded_metrics
+from c3core.pictures import Picture
+
+COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "place": "place %", "r1": "R@1 of 100"}
+COLUMNS |= {"fid": "FID", "kid": "KID", "inception": "IS"}
+
+
+def draw(pipeline: Pipeline, items: Sequence[Item], *, seed: int = 0) -> list[Picture]:
+    """A picture of each item's first sentence."""
+    return pipeline.run([item.sentences[0] for item in items], modality="text", seed=seed)
+
+
+def score(
+    pipeline: Pipeline, items: Sequence[Item], pictures: Sequence[Picture], reader: FactorReader, *, seed: int = 0
+) -> dict[str, Any]:
+    """Figures of pictures drawn of the items' first sentences.
+
+    FID × 1000 and KID × 1000 are of the embeddings that the playground's own image encoder gives, against the items' true pictures:
+    they compare among themselves, not with Inception's. The inception score is of the factor reader's classes, at most 72.
+    """
+    sentences, encoder = [item.sentences[0] for item in items], pipeline.space.encoder("image")
+    made, truth = encoder.encode(pictures), encoder.encode([item.data for item in items])
+    asked = pipeline.space.encode(sentences, "text")
+    found = embedded_metrics(made, truth, asked, features="the playground's image encoder", seed=seed).scores
+    factors = factor_accuracy(reader, sentences, pictures)
+    figures = {"factors": 100 * factors.pop("mean"), **{name: 100 * share for name, share in factors.items()}}
+    figures |= {"r1": found["r1"], "fid": 1000 * found["fid"], "kid": 1000 * found.get("kid_mean", float("nan"))}
+    return {**figures, "inception": inception_score(reader, pictures)}
+
+
+def truth(items: Sequence[Item], reader: FactorReader, pipeline: Pipeline) -> dict[str, Any]:
+    """The same figures of the true pictures: the most that a painter can reach."""
+    return score(pipeline, items, [item.data for item in items], reader)
+
+
+def main(sentences: int = 1000, seed: int = 0, decoder: list[str] = list(DECODERS)) -> None:  # noqa: B006
+    """Print the table for unseen sentences, each method and decoder."""
+    from c3core.cli.output import print_table
+
+    items, reader, rows = World().items("image", "test", sentences), load_reader(), []
+    for name in decoder:
+        for method, symbol in METHODS.items():
+            pipeline, started = painter(name, method), time.monotonic()
+            pictures = draw(pipeline, items, seed=seed)
+            seconds = time.monotonic() - started
+            row = {"decoder": name, "method": symbol, **score(pipeline, items, pictures, reader, seed=seed)}
+            rows.append({**row, "ms a picture": 1000 * seconds / len(items)})
+    rows.append({"decoder": "true pictures", "method": "", **truth(items, reader, pipeline), "ms a picture": ""})
+    print_table(rows, list(rows[0]))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,54 @@
+"""The painters that ship with the package, and the four methods that they stand for.
+
+Each decoder was trained twice, on pictures alone: without noise for C¹ (connect) and C²₁ (+ collapse), with noise for C²₂ (corrupt)
+and C³ (both). With and without collapse the decoder's conditions differ by one translation, so that a method without it is the
+same decoder given e − mean(pictures) for every modality instead of e − mean(its own modality).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from c3core import Pipeline, load_pipeline
+from c3core.bridges import C3Bridge
+from c3core.contracts import Bridge
+from c3core.errors import C3Error, near
+
+FOLDER = Path(__file__).parent / "weights"
+DECODERS = ("stylegan", "diffusion")
+METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
+NOISY, COLLAPSED = ("c2_2", "c3"), ("c2_1", "c3")
+
+
+def stylegan() -> Path:
+    """The folder of the painter `playground/painter-stylegan`."""
+    return FOLDER / "stylegan"
+
+
+def diffusion() -> Path:
+    """The folder of the painter `playground/painter-diffusion`."""
+    return FOLDER / "diffusion"
+
+
+def painter(decoder: str, method: str, *, folder: Path = FOLDER) -> Pipeline:
+    """The painter of a decoder ("stylegan", "diffusion") and a method ("c1", "c2_1", "c2_2", "c3")."""
+    for name, known in ((decoder, DECODERS), (method, METHODS)):
+        if name not in known:
+            raise C3Error(f"no painter is called {name!r}: {near(name, known)}")
+    pipeline = load_pipeline(folder / (decoder if method in NOISY else f"{decoder}_plain"))
+    if method not in COLLAPSED:
+        pipeline.bridge = without_collapse(pipeline.bridge)
+    return pipeline
+
+
+def without_collapse(bridge: Bridge) -> Bridge:
+    """The bridge that takes the target's mean from every modality: its conditions keep the modality gap."""
+    config, state = bridge.config(), bridge.state()
+    target = config["target"]
+    moved = {
+        f"{modality}.{name.removeprefix(f'{target}.')}": value.clone()
+        for modality in config["modalities"]
+        for name, value in state.items()
+        if name.startswith(f"{target}.")
+    }
+    return C3Bridge.restore(config, state | moved)

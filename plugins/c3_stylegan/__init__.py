@@ -1,0 +1,15 @@
+"""Pictures from conditions: a StyleGAN2 whose styles are conditioned, trained as in LAFITE."""
+
+from __future__ import annotations
+
+from c3core.hooks import Register, hookimpl
+
+
+@hookimpl
+def c3_decoders(register: Register) -> None:
+    register(
+        "stylegan",
+        "c3_stylegan.decoder:StyleGANDecoder",
+        modalities=("image",),
+        summary="pictures of 32 to 256 pixels from a StyleGAN2, trained as in LAFITE",
+    )

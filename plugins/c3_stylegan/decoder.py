@@ -1,0 +1,260 @@
+"""The picture decoder: a conditioned StyleGAN2 that is trained as in LAFITE (Zhou et al. 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from c3_stylegan import losses
+from c3_stylegan.augment import augment
+from c3_stylegan.discriminator import Discriminator, judge
+from c3_stylegan.generator import Generator
+from c3_stylegan.pictures import Picture, Square, stack, to_pictures, write_png
+from c3_stylegan.settings import DrawOptions, Settings
+from c3_stylegan.weights import read_module, refuse_pickles, write_module
+from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.devices import device_of
+from c3core.errors import C3Error
+from c3core.files import read_json, write_json
+from c3core.readers.image import ImageReader
+from c3core.validation import checked
+
+BETAS = (0.0, 0.99)  # StyleGAN2's, for both players
+LENGTH_RATE = 0.01  # of the mean path length, a step
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """No gradient for a module's parameters inside: that of the pictures is all the generator wants."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
+
+
+class StyleGANDecoder(Decoder):
+    """Pictures from conditions: uint8 arrays (side, side, 3).
+
+    Two players: the discriminator tells real pictures from drawn ones and matches pictures to conditions, the generator draws.
+    What is used and saved is the moving average of the generator. `options` are the fields of `Settings`.
+
+    >>> decoder = StyleGANDecoder(8, max_channels=8, style_dim=16)
+    >>> decoder.generate(torch.zeros(2, 8), generator=torch.Generator().manual_seed(0))[1].shape
+    (32, 32, 3)
+    """
+
+    name: ClassVar[str] = "stylegan"
+    modality: ClassVar[str] = "image"
+    Options: ClassVar[type[GenerateOptions]] = DrawOptions
+    validates: ClassVar[bool] = False
+    suffix: ClassVar[str | None] = ".png"
+    licence = "own"
+    steps: Tensor
+    mean_length: Tensor
+
+    def __init__(self, condition_dim: int, *, device: str = "auto", **options: Any) -> None:
+        super().__init__()
+        self.condition_dim = condition_dim
+        self.settings = checked(Settings, options, what=f"options of decoder {self.name!r}")
+        self._device = device_of(device)
+        self._conditions_of: Callable[[Tensor], Tensor] | None = None
+        self._build()
+
+    def _build(self) -> None:
+        """Both players, with weights drawn from torch's global generator."""
+        self.generator = Generator(self.condition_dim, self.settings)
+        self.discriminator = Discriminator(self.condition_dim, self.settings)
+        self.register_buffer("mean_length", torch.zeros(()))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # taken so far: what is not done in each counts by them
+        self._start_average()
+
+    def _start_average(self) -> None:
+        self.average = AveragedModel(self.generator, multi_avg_fn=self._average_into)
+        self.to(self._device)
+
+    def _average_into(self, average: Any, current: Any, number: Tensor) -> None:
+        """One step of the moving average, which is short at first: the random start is not to linger in it."""
+        decay = min(self.settings.average, (1 + int(number)) / (10 + int(number)))
+        get_ema_multi_avg_fn(decay)(average, current, number)
+
+    # ---- training
+
+    def reader(self) -> Reader:
+        """Pictures of any size: their middle square, made as large as the decoder's."""
+        return ImageReader(transform=Square(self.settings.resolution))
+
+    def prepare(self, targets: Iterable[Any]) -> None:
+        """Draw new weights from torch's global generator, unless the decoder was trained or loaded: fine-tuning keeps them."""
+        if self.steps == 0:
+            self._build()
+
+    def watch(self, conditions_of: Callable[[Tensor], Tensor]) -> None:
+        self._conditions_of = conditions_of
+
+    def collate(self, targets: Sequence[Tensor]) -> Tensor:
+        """uint8 pictures (3, side, side) as float32 (n, 3, side, side) in −1 .. 1."""
+        return stack(targets, self.settings.resolution).to(self._device)
+
+    def objectives(self) -> list[Objective]:
+        """The discriminator's loss, then the generator's."""
+        own: dict[str, Any] = {"betas": BETAS, "weight_decay": 0.0}
+        judging = own if self.settings.discriminator_lr is None else own | {"lr": self.settings.discriminator_lr}
+        return [
+            Objective("discriminator", list(self.discriminator.parameters()), self.discriminator_loss, optimizer=judging),
+            Objective("generator", list(self.generator.parameters()), self.loss, optimizer=own),
+        ]
+
+    def discriminator_loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        """Real or drawn; which condition; and, at every `r1_every`-th step, R1.
+
+        R1 is a part of this loss because an optimizer of its own would, like every Adam, make its size without effect.
+        """
+        settings = self.settings
+        with torch.no_grad():
+            drawn = self._draw(conditions)
+        real, features = self._judged(batch)
+        fake, fake_features = self._judged(drawn)
+        loss = losses.discriminator_loss(judge(real, features, conditions), judge(fake, fake_features, conditions))
+        loss = loss + settings.match_weight * losses.info_nce(features, conditions, settings.temperature)
+        if settings.r1 and self.steps % settings.r1_every == 0:
+            loss = loss + settings.r1_every * settings.r1 / 2 * self._r1(conditions, batch)
+        return loss
+
+    def _judged(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """f_d and f_s of pictures, seen through the augmentation."""
+        judged: tuple[Tensor, Tensor] = self.discriminator(augment(pictures, self.settings.augment))
+        return judged
+
+    def _r1(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        """R1 in float32 whatever the rest is in."""
+        with torch.autocast(batch.device.type, enabled=False), torch.enable_grad():
+            pictures = batch.detach().requires_grad_()
+            real, features = self._judged(pictures)
+            return losses.r1_penalty(pictures, judge(real, features, conditions))
+
+    def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        """The generator's loss on conditions (n, condition_dim) and the n pictures that they are of.
+
+        Real to the discriminator; matching there (`match_weight`) and in the space (`watch_weight`, in training by `Pipeline.fit`).
+        """
+        settings = self.settings
+        drawn = self._draw(conditions)
+        with _frozen(self.discriminator):
+            fake, features = self._judged(drawn)
+        loss = losses.generator_loss(judge(fake, features, conditions))
+        loss = loss + settings.match_weight * losses.info_nce(features, conditions, settings.temperature)
+        if settings.watch_weight and self._conditions_of is not None:
+            seen = self._conditions_of(self._noisy((drawn + 1) / 2))
+            loss = loss + settings.watch_weight * losses.info_nce(seen, conditions, settings.temperature)
+        if settings.reconstruction:
+            loss = loss + settings.reconstruction * losses.reconstruction_loss(drawn, batch)
+        if settings.path_length and self.steps % settings.path_length_every == 0:
+            loss = loss + settings.path_length_every * settings.path_length * self._path_length(conditions)
+        return loss
+
+    def _noisy(self, pictures: Tensor) -> Tensor:
+        return pictures + torch.randn_like(pictures) * self.settings.watch_noise if self.settings.watch_noise else pictures
+
+    def _draw(self, conditions: Tensor) -> Tensor:
+        """Pictures with gradient, z and noise from torch's global generator, which training seeds at each step."""
+        n, device = len(conditions), conditions.device
+        z = torch.randn(n, self.settings.style_dim, device=device)
+        noise = [torch.randn(n, 1, side, side, device=device) for side in self.generator.noise_sides()]
+        pictures: Tensor = self.generator(conditions, z, noise=noise)
+        return pictures
+
+    def _path_length(self, conditions: Tensor) -> Tensor:
+        """(‖Jᵀ y‖ − a)² on half of the batch, a the running mean of the lengths (StyleGAN2, section 3.2)."""
+        some = conditions[: max(1, len(conditions) // 2)]
+        with torch.autocast(some.device.type, enabled=False), torch.enable_grad():
+            z = torch.randn(len(some), self.settings.style_dim, device=some.device)
+            w = self.generator.mapping(z).requires_grad_()
+            pictures = self.generator.draw(some, w)
+            lengths = losses.path_lengths(pictures, w, torch.randn_like(pictures))
+        if self.training:
+            self.mean_length.lerp_(lengths.detach().mean(), LENGTH_RATE)
+        return (lengths - self.mean_length).square().mean()
+
+    def after_step(self, step: int) -> None:
+        """Move the averaged generator."""
+        self.average.update_parameters(self.generator)
+        self.steps += 1
+
+    # ---- use
+
+    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Picture]:
+        """One picture a condition, in order: uint8 (side, side, 3). `options` are `DrawOptions` or a mapping of its fields.
+
+        The rows draw from `generator` one after another, so that a stream's pictures do not depend on its batches.
+        """
+        chosen: DrawOptions = self.options(options)
+        conditions = self.check(conditions)
+        if not len(conditions):
+            return []
+        training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                parts = torch.split(conditions.float(), chosen.batch_size)
+                return [picture for part in parts for picture in to_pictures(self._pictures(part, chosen, generator))]
+        finally:
+            self.train(training)
+
+    def _pictures(self, conditions: Tensor, options: DrawOptions, generator: torch.Generator | None) -> Tensor:
+        shapes = [(self.settings.style_dim,)]
+        if options.noise == "random":
+            shapes += [(1, side, side) for side in self.average.module.noise_sides()]
+        rows = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in conditions]
+        z, *noise = (torch.stack(column).to(conditions.device) for column in zip(*rows, strict=True))
+        pictures: Tensor = self.average.module(conditions, z, noise=noise or None, truncation=options.truncation)
+        return pictures
+
+    def write(self, output: Picture, path: Path) -> None:
+        """Write one picture as PNG."""
+        write_png(output, path)
+
+    # ---- files
+
+    def save(self, folder: Path) -> None:
+        """Write `decoder.json` and the averaged generator; with `keep="all"` also both players, for fine-tuning."""
+        folder, dtype = Path(folder), getattr(torch, self.settings.weights)
+        write_module(folder / "generator.safetensors", self.average.module, dtype)
+        if self.settings.keep == "all":
+            write_module(folder / "players.safetensors", self._players(), dtype)
+        config = {"condition_dim": self.condition_dim, "licence": self.licence, "settings": self.settings.model_dump(mode="json")}
+        write_json(folder / "decoder.json", config | {"steps": int(self.steps), "mean_length": float(self.mean_length)})
+
+    def _players(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"generator": self.generator, "discriminator": self.discriminator})
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto") -> Self:
+        """The decoder that `save` wrote. Raises `C3Error` if a file is missing, broken, of another size or pickled.
+
+        Of `keep="generator"` both generators are the averaged one, and the discriminator is new.
+        """
+        folder = Path(folder)
+        config = read_json(folder / "decoder.json")
+        refuse_pickles(folder)
+        try:
+            dim, settings = int(config["condition_dim"]), dict(config["settings"])
+            licence, steps, mean_length = str(config["licence"]), int(config["steps"]), float(config["mean_length"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
+        decoder = cls(dim, device=device, **settings)
+        decoder.licence = licence
+        read_module(folder / "generator.safetensors", decoder.generator)
+        decoder._start_average()
+        if decoder.settings.keep == "all":
+            read_module(folder / "players.safetensors", decoder._players())
+        decoder.steps.fill_(steps)
+        decoder.mean_length.fill_(mean_length)
+        decoder.average.n_averaged.fill_(steps)
+        return decoder.eval()

@@ -1,0 +1,39 @@
+"""Up- and downsampling by two with StyleGAN2's filter [1, 3, 3, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+TAPS = (1.0, 3.0, 3.0, 1.0)
+
+
+def blur(x: Tensor, padding: int, *, gain: float = 1.0) -> Tensor:
+    """(n, c, h, w) convolved, channel by channel, with the 4 × 4 filter of sum `gain`, in a frame of `padding` zeros.
+
+    The sides become h + 2 padding − 3.
+    """
+    taps = torch.tensor(TAPS, dtype=x.dtype, device=x.device)
+    kernel = torch.outer(taps, taps) * (gain / sum(TAPS) ** 2)
+    return F.conv2d(x, kernel.expand(x.shape[1], 1, 4, 4), padding=padding, groups=x.shape[1])
+
+
+def upsample(x: Tensor) -> Tensor:
+    """(n, c, h, w) to (n, c, 2h, 2w): zeros between the pixels, then the filter with gain 4, which is bilinear interpolation.
+
+    Beyond the edge its own value goes on, where zeros would darken it.
+
+    >>> upsample(torch.ones(1, 1, 2, 2)).shape
+    torch.Size([1, 1, 4, 4])
+    """
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def downsample(x: Tensor) -> Tensor:
+    """(n, c, 2h, 2w) to (n, c, h, w): the filter, then every second pixel.
+
+    >>> downsample(torch.ones(1, 1, 4, 4)).shape
+    torch.Size([1, 1, 2, 2])
+    """
+    return blur(x, 1)[:, :, ::2, ::2]  # a stride would be slow in the backward pass of a processor

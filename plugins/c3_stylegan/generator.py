@@ -1,0 +1,110 @@
+"""StyleGAN2's generator with the condition in its style space, as in LAFITE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+from c3_stylegan.filters import upsample
+from c3_stylegan.layers import Linear, ModulatedConvolution, ToRGB, activate, normalise
+from c3_stylegan.settings import Settings
+
+START = 4  # the first grid's side
+MAPPING_RATE = 0.01  # of the learning rate
+MEAN_RATE = 0.005  # of the mean of w, a step
+
+
+class Mapping(nn.Module):
+    """z (n, style) to w (n, style)."""
+
+    def __init__(self, style: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Linear(style, style, rate=MAPPING_RATE) for _ in range(layers))
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(style))
+
+    def forward(self, z: Tensor) -> Tensor:
+        with torch.autocast(z.device.type, enabled=False):
+            w = normalise(z)
+            for layer in self.layers:
+                w = activate(layer(w))
+        if self.training:
+            self.mean.lerp_(w.detach().mean(dim=0), MEAN_RATE)
+        return w
+
+
+class Code(nn.Module):
+    """Conditions (n, condition_dim) to the code (n, style) that every style is joined with."""
+
+    def __init__(self, condition_dim: int, style: int) -> None:
+        super().__init__()
+        self.scale = sqrt(condition_dim)  # a condition has a norm near one: its entries are brought there
+        self.first, self.second = Linear(condition_dim, 2 * style), Linear(2 * style, style)
+
+    def forward(self, conditions: Tensor) -> Tensor:
+        with torch.autocast(conditions.device.type, enabled=False):
+            code: Tensor = activate(self.second(activate(self.first(conditions * self.scale))))
+        return code
+
+
+class Block(nn.Module):
+    """One resolution: twice the sides of the one before, two layers and a picture."""
+
+    def __init__(self, inputs: int, outputs: int, style: int) -> None:
+        super().__init__()
+        self.up = ModulatedConvolution(inputs, outputs, style, style, up=True)
+        self.same = ModulatedConvolution(outputs, outputs, style, style)
+        self.rgb = ToRGB(outputs, style, style)
+
+
+class Generator(nn.Module):
+    """Conditions and z to pictures (n, 3, side, side), RGB in about −1 .. 1.
+
+    >>> generator = Generator(8, Settings(resolution=32, max_channels=8, style_dim=16))
+    >>> generator(torch.zeros(2, 8), torch.randn(2, 16)).shape
+    torch.Size([2, 3, 32, 32])
+    """
+
+    def __init__(self, condition_dim: int, settings: Settings) -> None:
+        super().__init__()
+        self.sides, widths, style = settings.sides(), settings.widths(), settings.style_dim
+        self.mapping, self.code = Mapping(style, settings.mapping_layers), Code(condition_dim, style)
+        self.width = widths[0]
+        if settings.start == "condition":
+            self.start: nn.Module | nn.Parameter = Linear(style, widths[0] * START * START)
+        else:
+            self.start = nn.Parameter(torch.randn(1, widths[0], START, START))
+        self.first, self.rgb = ModulatedConvolution(widths[0], widths[0], style, style), ToRGB(widths[0], style, style)
+        self.blocks = nn.ModuleList(Block(a, b, style) for a, b in pairwise(widths))
+
+    def noise_sides(self) -> list[int]:
+        """The side of each noise map: one for 4 × 4, two for each larger resolution."""
+        return [START, *(side for side in self.sides[1:] for _ in range(2))]
+
+    def forward(self, conditions: Tensor, z: Tensor, *, noise: Sequence[Tensor] | None = None, truncation: float = 1.0) -> Tensor:
+        """`noise` holds a map (n, 1, side, side) for each of `noise_sides`. `truncation` ψ moves w to its mean."""
+        w = self.mapping(z)
+        if truncation != 1:
+            w = self.mapping.mean + truncation * (w - self.mapping.mean)
+        return self.draw(conditions, w, noise=noise)
+
+    def draw(self, conditions: Tensor, w: Tensor, *, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Pictures of conditions (n, condition_dim) and w (n, style)."""
+        code = self.code(conditions)
+        maps = iter(noise if noise is not None else [None] * len(self.noise_sides()))
+        if isinstance(self.start, nn.Parameter):
+            x = self.start.expand(len(w), -1, -1, -1)
+        else:
+            x = normalise(self.start(code).to(code.dtype)).view(len(w), self.width, START, START)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.first(x, w, code, next(maps))
+        picture = self.rgb(x, w, code)
+        for block in self.blocks:
+            x = block.up(x, w, code, next(maps))
+            x = block.same(x, w, code, next(maps))
+            picture = upsample(picture) + block.rgb(x, w, code)
+        return picture

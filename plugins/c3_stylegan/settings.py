@@ -1,0 +1,74 @@
+"""What a StyleGAN decoder is made of, how it is trained, and the options of its drawing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from c3core.contracts import GenerateOptions
+
+SMALLEST, LARGEST = 32, 256
+Augmentation = Literal["colour", "translation", "cutout"]
+
+
+class Settings(BaseModel):
+    """Options of `StyleGANDecoder`; unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    resolution: int = Field(32, description="of the square pictures: a power of two from 32 to 256")
+    channels: int = Field(1024, ge=32, description="a layer of r × r has channels // r of them, and at least 8")
+    max_channels: int = Field(128, ge=8, description="but no layer has more")
+    style_dim: int = Field(128, ge=1, description="of z, w and the condition's code")
+    mapping_layers: int = Field(4, ge=1, description="from z to w")
+    start: Literal["constant", "condition"] = Field(
+        "constant", description="what the 4 × 4 start is: learned, as in StyleGAN2, or made of the condition"
+    )
+
+    match_weight: float = Field(10.0, ge=0, description="InfoNCE between the discriminator's features and conditions")
+    watch_weight: float = Field(10.0, ge=0, description="InfoNCE between drawn pictures' own conditions and conditions")
+    temperature: float = Field(0.5, gt=0, description="of both")
+    watch_noise: float = Field(0.0, ge=0, description="std of noise on drawn pictures (0 to 1) before they are embedded")
+    reconstruction: float = Field(0.0, ge=0, description="weight of the distance to the condition's own picture; not in LAFITE")
+    r1: float = Field(10.0, ge=0, description="γ of the R1 penalty")
+    r1_every: int = Field(16, ge=1, description="steps from one R1 penalty to the next")
+    path_length: float = Field(0.0, ge=0, description="weight of the path length penalty; StyleGAN2's is 2")
+    path_length_every: int = Field(4, ge=1, description="steps from one path length penalty to the next")
+    augment: tuple[Augmentation, ...] = Field((), description="what the discriminator sees pictures through")
+    discriminator_lr: float | None = Field(None, gt=0, description="learning rate of the discriminator; None: that of the training")
+    average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the generator")
+
+    weights: Literal["float32", "float16"] = Field("float32", description="of the saved files")
+    keep: Literal["all", "generator"] = Field("all", description="what is saved: all, or the averaged generator alone")
+
+    @field_validator("resolution")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if not SMALLEST <= value <= LARGEST or value & (value - 1):
+            raise ValueError(f"must be 32, 64, 128 or 256, got {value}")
+        return value
+
+    def sides(self) -> list[int]:
+        """The sides of the grids from 4 × 4 up.
+
+        >>> Settings(resolution=32).sides()
+        [4, 8, 16, 32]
+        """
+        return [1 << power for power in range(2, self.resolution.bit_length())]
+
+    def widths(self) -> list[int]:
+        """The channels at each of `sides`.
+
+        >>> Settings(resolution=32, channels=1024, max_channels=96).widths()
+        [96, 96, 64, 32]
+        """
+        return [min(self.max_channels, max(8, self.channels // side)) for side in self.sides()]
+
+
+class DrawOptions(GenerateOptions):
+    """Options of drawing."""
+
+    truncation: float = Field(0.7, ge=0, le=1, description="ψ: how far styles go from the mean; 0 draws the same for every seed")
+    noise: Literal["none", "random"] = Field("none", description="the noise maps: none, or drawn")
+    batch_size: int = Field(64, ge=1)

@@ -1,0 +1,85 @@
+"""Latents against the autoencoder itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DModel
+
+from c3_diffusion.canvas import latents
+from c3_diffusion.decoder import DiffusionDecoder
+from c3core.errors import C3Error
+
+
+def test_latents_are_the_autoencoders(autoencoder_folder: Path) -> None:
+    canvas = latents(str(autoencoder_folder))
+    assert (canvas.channels, canvas.shrinks) == (4, 2)
+    pictures = torch.rand(2, 3, 16, 16) * 2 - 1
+    entered = canvas.enter(pictures)
+    assert entered.shape == (2, 4, 8, 8)
+    assert not canvas.train().autoencoder.training
+    assert not any(parameter.requires_grad for parameter in canvas.parameters())
+    if isinstance(canvas.autoencoder, AutoencoderKL):
+        model = AutoencoderKL.from_pretrained(autoencoder_folder)
+        with torch.no_grad():
+            wanted = model.encode(pictures).latent_dist.mean * model.config.scaling_factor
+            back = model.decode(wanted / model.config.scaling_factor).sample
+        torch.testing.assert_close(entered, wanted)
+        torch.testing.assert_close(canvas.leave(entered), back)
+
+
+def test_the_shift_of_an_autoencoder_is_applied(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sizes = {"block_out_channels": (8, 8), "norm_num_groups": 8, "latent_channels": 2}
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
+    AutoencoderKL(**sizes, **blocks, scaling_factor=2.0, shift_factor=0.5).save_pretrained(tmp_path / "vae")
+    canvas = latents(str(tmp_path))  # a pipeline's folder: its part `vae` is meant
+    pictures = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        plain = canvas.autoencoder.encode(pictures).latent_dist.mean
+        torch.testing.assert_close(canvas.enter(pictures), (plain - 0.5) * 2)
+        torch.testing.assert_close(canvas.leave(canvas.enter(pictures)), canvas.autoencoder.decode(plain).sample)
+
+
+def test_sizes_that_do_not_fit_the_latents_are_refused(autoencoder_folder: Path) -> None:
+    with pytest.raises(C3Error, match="multiple of 16"):
+        DiffusionDecoder(4, size=24, widths=(8, 8), patch=2, autoencoder=str(autoencoder_folder))
+
+
+def test_a_saved_decoder_carries_its_autoencoder(autoencoder_folder: Path, tmp_path: Path) -> None:
+    decoder = DiffusionDecoder(4, size=16, widths=(8, 8), patch=1, autoencoder=str(autoencoder_folder), device="cpu")
+    decoder.prepare([])
+    assert not any(name.startswith("canvas") for objective in decoder.objectives() for name in [objective.name])
+    trained = {id(parameter) for objective in decoder.objectives() for parameter in objective.parameters}
+    assert trained.isdisjoint(id(parameter) for parameter in decoder.canvas.parameters())
+    decoder.save(tmp_path)
+    described = json.loads((tmp_path / "decoder.json").read_text())
+    described["settings"]["autoencoder"] = "gone"
+    (tmp_path / "decoder.json").write_text(json.dumps(described))
+    loaded = DiffusionDecoder.load(tmp_path, device="cpu")
+    wanted = decoder.canvas.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in loaded.canvas.state_dict().items())
+
+
+def test_what_is_no_autoencoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match=r"lacks config\.json"):
+        latents(str(tmp_path))
+    UNet2DModel(
+        block_out_channels=(8, 8), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, norm_num_groups=8
+    ).save_pretrained(tmp_path)
+    with pytest.raises(C3Error, match="UNet2DModel"):
+        latents(str(tmp_path))
+
+
+def test_pickled_and_broken_autoencoders_are_refused(autoencoder_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text((autoencoder_folder / "config.json").read_text())
+    torch.save({}, tmp_path / "diffusion_pytorch_model.bin")
+    with pytest.raises(C3Error, match="pickled"):
+        latents(str(tmp_path))
+    weights = (autoencoder_folder / "diffusion_pytorch_model.safetensors").read_bytes()
+    (tmp_path / "diffusion_pytorch_model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(C3Error, match="cannot be loaded"):
+        latents(str(tmp_path))

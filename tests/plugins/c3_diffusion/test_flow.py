@@ -1,0 +1,81 @@
+"""Flow matching against cases whose answer is known."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from c3_diffusion import flow
+
+SHAPE = (3, 4, 4)
+
+
+def test_noisy_ends_are_the_picture_and_the_noise() -> None:
+    pictures, noise = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
+    seen = flow.noisy(pictures, noise, torch.tensor([0.0, 1.0]))
+    assert torch.equal(seen[0], pictures[0])
+    assert torch.equal(seen[1], noise[1])
+
+
+@given(time=st.floats(flow.LEAST_TIME, 1), seed=st.integers(0, 99))
+def test_velocity_of_the_true_picture_is_noise_minus_picture(time: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    pictures, noise = (torch.randn(2, *SHAPE, generator=generator, dtype=torch.float64) for _ in range(2))
+    t = torch.full((2,), time, dtype=torch.float64)
+    found = flow.velocity(pictures, flow.noisy(pictures, noise, t), t)
+    torch.testing.assert_close(found, noise - pictures, rtol=1e-9, atol=1e-9)
+
+
+def test_near_the_picture_the_velocity_stays_bounded() -> None:
+    x, guess = torch.ones(1, *SHAPE), torch.zeros(1, *SHAPE)
+    assert flow.velocity(guess, x, torch.tensor([0.0])).max() == 1 / flow.LEAST_TIME
+
+
+@given(steps=st.integers(1, 20))
+def test_denoise_ends_at_a_picture_that_is_known(steps: int) -> None:
+    picture = torch.linspace(-1, 1, 48).reshape(1, *SHAPE)
+    calls: list[float] = []
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        calls.append(float(t[0]))
+        return flow.velocity(picture, x, t)
+
+    found = flow.denoise(torch.randn(5, *SHAPE), field, steps)
+    torch.testing.assert_close(found, picture.expand(5, -1, -1, -1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.tensor(calls), torch.tensor([1 - k / steps for k in range(steps)]))
+
+
+def test_denoise_draws_a_gaussian_whose_best_guess_is_known() -> None:
+    """Pictures N(μ, s²): E[x₀ | x_t] = μ + (1−t) s² (x_t − (1−t) μ) / ((1−t)² s² + t²), in closed form."""
+    mean, std = 0.3, 0.5
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        t_ = t[:, None, None, None]
+        guess = mean + (1 - t_) * std**2 * (x - (1 - t_) * mean) / ((1 - t_) ** 2 * std**2 + t_**2)
+        return (x - guess) / t_
+
+    generator = torch.Generator().manual_seed(0)
+    drawn = flow.denoise(torch.randn(400, *SHAPE, generator=generator), field, 200)
+    assert abs(drawn.mean() - mean) < 0.02  # 19,200 draws: a standard error of 0.004
+    assert abs(drawn.std() - std) < 0.02
+
+
+def test_noise_levels_have_a_normal_logit() -> None:
+    levels = flow.noise_levels(20_000, 0.8, 0.7, torch.Generator().manual_seed(0), torch.device("cpu"))
+    logits = torch.logit(levels.double())
+    assert abs(logits.mean() - 0.8) < 0.02
+    assert abs(logits.std() - 0.7) < 0.02
+
+
+def test_a_rows_noise_does_not_depend_on_the_others() -> None:
+    def noise(*counts: int, shared: bool = False) -> Tensor:
+        generator = torch.Generator().manual_seed(5)
+        return torch.cat([flow.own_noise(n, (3, 5, 5), generator, shared=shared) for n in counts])
+
+    assert torch.equal(noise(7), noise(3, 4))
+    assert torch.equal(noise(7)[:2], noise(2))
+    assert not torch.equal(noise(2)[0], noise(2)[1])
+    assert torch.equal(noise(3, shared=True), noise(1).expand(3, -1, -1, -1))
+    assert flow.own_noise(0, (3, 5, 5), None, shared=True).shape == (0, 3, 5, 5)

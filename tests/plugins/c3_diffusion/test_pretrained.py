@@ -1,0 +1,225 @@
+"""Pretrained pipelines as decoders, against the pipelines themselves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import KandinskyV22Pipeline, StableUnCLIPImg2ImgPipeline
+from safetensors.torch import load_file, save_file
+from spaces import DIM, pictures, write_space
+from torch import Tensor
+from transformers import CLIPVisionModelWithProjection
+
+from c3_diffusion.kandinsky import KandinskyDecoder
+from c3_diffusion.unclip import UnclipDecoder
+from c3_playground.world import World
+from c3core import Pipeline, load_bridge, load_decoder, load_pipeline, load_space
+from c3core.errors import C3Error
+
+
+def conditions(n: int) -> Tensor:
+    return torch.randn(n, DIM, generator=torch.Generator().manual_seed(0))
+
+
+def unclip(folder: Path, **options: Any) -> UnclipDecoder:
+    return UnclipDecoder(DIM, model=str(folder), device="cpu", **options)
+
+
+def kandinsky(folder: Path, **options: Any) -> KandinskyDecoder:
+    return KandinskyDecoder(DIM, model=str(folder), device="cpu", **{"blank": torch.ones(1, DIM), **options})
+
+
+def own_generators(n: int) -> list[torch.Generator]:
+    source = torch.Generator().manual_seed(3)
+    return [torch.Generator().manual_seed(int(torch.randint(2**62, (1,), generator=source))) for _ in range(n)]
+
+
+def test_unclip_draws_as_the_pipeline_does(unclip_folder: Path) -> None:
+    found = unclip(unclip_folder).generate(
+        conditions(2), {"steps": 2, "guidance": 5, "noise_level": 10, "prompt": "a cat"}, generator=torch.Generator().manual_seed(3)
+    )
+    pipeline = StableUnCLIPImg2ImgPipeline.from_pretrained(unclip_folder)
+    pipeline.set_progress_bar_config(disable=True)
+    wanted = pipeline(
+        prompt=["a cat"] * 2,
+        image_embeds=conditions(2),
+        noise_level=10,
+        num_inference_steps=2,
+        guidance_scale=5,
+        generator=own_generators(2),
+        output_type="np",
+    ).images
+    assert found[0].shape == (16, 16, 3)
+    assert np.abs(np.stack(found) - wanted * 255).max() <= 1
+
+
+def test_kandinsky_draws_as_the_pipeline_does(kandinsky_folder: Path) -> None:
+    found = kandinsky(kandinsky_folder).generate(
+        conditions(2), {"steps": 2, "guidance": 3, "size": 32}, generator=torch.Generator().manual_seed(3)
+    )
+    pipeline = KandinskyV22Pipeline.from_pretrained(kandinsky_folder)
+    pipeline.set_progress_bar_config(disable=True)
+    wanted = pipeline(
+        image_embeds=conditions(2),
+        negative_image_embeds=torch.ones(2, DIM),
+        num_inference_steps=2,
+        guidance_scale=3,
+        height=32,
+        width=32,
+        generator=own_generators(2),
+        output_type="np",
+    ).images
+    assert found[0].shape == (32, 32, 3)
+    assert np.abs(np.stack(found) - wanted * 255).max() <= 1
+
+
+def test_a_row_does_not_depend_on_the_batch_size(unclip_folder: Path) -> None:
+    decoder, rows = unclip(unclip_folder), conditions(5)
+    pictures = [
+        np.stack(decoder.generate(rows, {"steps": 2, "batch_size": size}, generator=torch.Generator().manual_seed(0))).astype(int)
+        for size in (5, 2)
+    ]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+    assert np.abs(pictures[0][0] - pictures[0][1]).max() > 1
+
+
+def test_the_size_is_as_asked(unclip_folder: Path) -> None:
+    (picture,) = unclip(unclip_folder).generate(conditions(1), {"steps": 1, "size": 24})
+    assert picture.shape == (24, 24, 3)
+
+
+def test_lower_precision_draws_too(unclip_folder: Path) -> None:
+    decoder = unclip(unclip_folder, precision="bfloat16")
+    assert {parameter.dtype for parameter in decoder.parameters()} == {torch.bfloat16}
+    (picture,) = decoder.generate(conditions(1), {"steps": 1})
+    assert picture.std() > 0
+
+
+def test_the_picture_encoder_is_not_loaded(unclip_folder: Path) -> None:
+    names = unclip(unclip_folder).parts.keys()
+    assert "unet" in names
+    assert "image_encoder" not in names
+
+
+def test_the_blank_pictures_embedding_is_the_priors(kandinsky_folder: Path, prior_folder: Path, tmp_path: Path) -> None:
+    decoder = kandinsky(kandinsky_folder, blank=None, prior=str(prior_folder))
+    encoder = CLIPVisionModelWithProjection.from_pretrained(prior_folder / "image_encoder")
+    with torch.no_grad():
+        torch.testing.assert_close(decoder.blank, encoder.eval()(torch.zeros(1, 3, 16, 16)).image_embeds)
+    decoder.save(tmp_path)
+    described = json.loads((tmp_path / "decoder.json").read_text())
+    described["settings"]["prior"] = "gone"  # not needed again
+    (tmp_path / "decoder.json").write_text(json.dumps(described))
+    assert torch.equal(KandinskyDecoder.load(tmp_path, device="cpu").blank, decoder.blank)
+
+
+def test_text_to_picture_through_the_bridge_alone(unclip_folder: Path, tmp_path: Path) -> None:
+    """Nothing is trained, and what the decoder gets has the mean and the norm of the pictures' own embeddings."""
+    space = load_space(str(write_space(tmp_path / "space")))
+    decoder = load_decoder("unclip", space=space, model=str(unclip_folder), device="cpu")
+    before = {name: value.clone() for name, value in decoder.state_dict().items()}
+    pipeline = Pipeline(space, load_bridge("c3"), decoder)
+    sentences = World().sentences(20, modality="image")
+    pipeline.fit({"text": sentences, "image": pictures(20)}, quiet=True)
+    assert all(torch.equal(value, before[name]) for name, value in decoder.state_dict().items())
+    found = pipeline.condition(space.encode(sentences, "text"), "text").double()
+
+    text, image = (space.encode(items, modality).double() for items, modality in ((sentences, "text"), (pictures(20), "image")))
+    encoder = space.encoder("image")
+    reader = encoder.reader()
+    _, norms = encoder.embed_items([reader(picture) for picture in pictures(20)])
+    shifted = text - text.mean(0) + image.mean(0)
+    wanted = shifted / shifted.norm(dim=1, keepdim=True) * norms.double().mean()
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+    drawn = pipeline.run(sentences[:2], modality="text", options={"steps": 1})
+    assert drawn[0].shape == (16, 16, 3)
+    pipeline.save(tmp_path / "pipeline")
+    assert sum(path.stat().st_size for path in (tmp_path / "pipeline" / "decoder").iterdir()) < 2000  # a reference
+    loaded = load_pipeline(tmp_path / "pipeline", device="cpu")
+    again = loaded.run(sentences[:2], modality="text", options={"steps": 1})
+    assert all(np.array_equal(one, other) for one, other in zip(drawn, again, strict=True))
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"guidance": -1}, {"size": 30}, {"noise_level": -1}, {"noise_level": 1000}])
+def test_bad_options_are_refused(unclip_folder: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(C3Error, match=next(iter(options))):
+        unclip(unclip_folder).generate(conditions(1), options)
+
+
+def test_embeddings_of_another_size_are_refused(unclip_folder: Path, kandinsky_folder: Path) -> None:
+    with pytest.raises(C3Error, match="size 16, not 8"):
+        UnclipDecoder(8, model=str(unclip_folder))
+    with pytest.raises(C3Error, match="size 16, not 8"):
+        KandinskyDecoder(8, model=str(kandinsky_folder), blank=torch.zeros(1, 8))
+    with pytest.raises(C3Error, match=r"shape \(1, 16\)"):
+        kandinsky(kandinsky_folder, blank=torch.zeros(16))
+
+
+def test_kandinsky_without_a_blank_picture_is_refused(kandinsky_folder: Path) -> None:
+    with pytest.raises(C3Error, match="blank picture. Give prior="):
+        kandinsky(kandinsky_folder, blank=None)
+
+
+def test_other_folders_are_refused(unclip_folder: Path, kandinsky_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match=r"lacks model_index\.json"):
+        unclip(tmp_path)
+    with pytest.raises(C3Error, match="holds a KandinskyV22Pipeline; decoder 'unclip' takes"):
+        unclip(kandinsky_folder)
+    (tmp_path / "model_index.json").write_text("[]")
+    with pytest.raises(C3Error, match="names no class"):
+        unclip(tmp_path)
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(C3Error, match="JSON"):
+        unclip(tmp_path)
+
+
+def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(C3Error, match="no folder 'nobody/nothing', and the hub"):
+        unclip(Path("nobody/nothing"))
+
+
+def test_pickles_and_broken_weights_are_refused(unclip_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(unclip_folder, folder)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(C3Error, match="cannot be loaded"):
+        unclip(folder)
+    weights.unlink()
+    torch.save({}, folder / "unet" / "diffusion_pytorch_model.bin")
+    with pytest.raises(C3Error, match="pickled"):
+        unclip(folder)
+
+
+def test_weights_that_changed_are_refused(unclip_folder: Path, tmp_path: Path) -> None:
+    folder, saved = tmp_path / "copy", tmp_path / "saved"
+    shutil.copytree(unclip_folder, folder)
+    saved.mkdir()
+    unclip(folder).save(saved)
+    assert UnclipDecoder.load(saved, device="cpu").fingerprint == unclip(unclip_folder).fingerprint
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({name: value + 1 for name, value in load_file(weights).items()}, weights)
+    with pytest.raises(C3Error, match="other weights"):
+        UnclipDecoder.load(saved, device="cpu")
+    shutil.rmtree(folder)
+    with pytest.raises(C3Error, match="no folder"):
+        UnclipDecoder.load(saved, device="cpu")
+
+
+def test_training_one_is_refused(unclip_folder: Path) -> None:
+    decoder = unclip(unclip_folder)
+    assert decoder.objectives() == []
+    with pytest.raises(C3Error, match="no loss"):
+        decoder.loss(conditions(1), [])

@@ -1,0 +1,109 @@
+"""Small models of the real classes with random weights, saved in the real format with real tokenizers and processors."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentencepiece
+import torch
+from tokenizers import ByteLevelBPETokenizer
+from transformers import (
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
+    ClapProcessor,
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPProcessor,
+    CLIPTokenizer,
+    RobertaTokenizer,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
+    SiglipProcessor,
+    SiglipTokenizer,
+)
+
+CORPUS = [
+    f"a photo of {n} {what} in the {where}"
+    for n in ("one", "two", "three")
+    for what in ("dogs", "cats", "red circles")
+    for where in ("sun", "rain", "wide field")
+]
+
+
+def save(folder: Path, model: Any, processor: Any) -> Path:
+    model.eval().save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def make_clip(folder: Path) -> Path:
+    letters = [chr(code) for code in range(33, 127)]
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters), "do", "dog</w>"]
+    vocabulary = {word: at for at, word in enumerate(words)}
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[("d", "o"), ("do", "g</w>")], model_max_length=20)
+    side = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    text = {**side, "vocab_size": len(vocabulary), "max_position_embeddings": 20, **ends}
+    config = CLIPConfig(text_config=text, vision_config={**side, "image_size": 30, "patch_size": 10}, projection_dim=24)
+    torch.manual_seed(0)
+    pictures = CLIPImageProcessor(size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30})
+    return save(folder, CLIPModel(config), CLIPProcessor(pictures, tokenizer))
+
+
+def make_siglip(folder: Path) -> Path:
+    folder.mkdir()
+    pieces = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS * 3), model_writer=pieces, vocab_size=60, hard_vocab_limit=False,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2,
+    )  # fmt: skip
+    (folder / "spiece.model").write_bytes(pieces.getvalue())
+    tokenizer = SiglipTokenizer(str(folder / "spiece.model"), model_max_length=16)
+    side = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = {**side, "vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
+    config = SiglipConfig(text_config=text, vision_config={**side, "image_size": 32, "patch_size": 8})
+    torch.manual_seed(1)
+    return save(folder, SiglipModel(config), SiglipProcessor(SiglipImageProcessor(size={"height": 32, "width": 32}), tokenizer))
+
+
+def make_clap(folder: Path, *, fusion: bool = False) -> Path:
+    folder.mkdir()
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(
+        CORPUS, vocab_size=320, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False
+    )
+    trained.save_model(str(folder))
+    tokenizer = RobertaTokenizer.from_pretrained(folder, model_max_length=512)
+    ends = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    side = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = {**side, "vocab_size": len(tokenizer), "max_position_embeddings": 42, **ends}
+    bins = 64 if fusion else 16  # the extractor knows fusion with 64 alone
+    sound = {
+        "spec_size": 2 * bins if fusion else 64, "num_mel_bins": bins, "patch_embeds_hidden_size": 16, "hidden_size": 64, "depths": [1, 1, 1], "num_hidden_layers": 3,
+        "num_attention_heads": [2, 2, 4], "window_size": 4, "patch_size": 4, "patch_stride": [4, 4], "enable_fusion": fusion,
+    }  # fmt: skip
+    config = ClapConfig(text_config=text, audio_config=sound, projection_dim=24)
+    torch.manual_seed(2)
+    extractor = ClapFeatureExtractor(
+        feature_size=bins, sampling_rate=8000, hop_length=80, max_length_s=1, fft_window_size=256, frequency_max=4000,
+        truncation="fusion" if fusion else "rand_trunc", padding="repeatpad",
+    )  # fmt: skip
+    return save(folder, ClapModel(config), ClapProcessor(extractor, tokenizer))
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folders of a small CLIP, SigLIP and CLAP."""
+    root = tmp_path_factory.mktemp("hf")
+    return {
+        "clip": make_clip(root / "clip"),
+        "siglip": make_siglip(root / "siglip"),
+        "clap": make_clap(root / "clap"),
+        "fused": make_clap(root / "fused", fusion=True),
+    }

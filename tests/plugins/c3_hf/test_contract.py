@@ -1,0 +1,85 @@
+"""The contract of an encoder, for each modality of a small CLIP, SigLIP and CLAP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import c3core
+from c3core.contracts import Encoder
+from c3core.testing import EncoderContract
+
+
+class HF(EncoderContract):
+    model = modality = ""
+
+    @pytest.fixture(autouse=True)
+    def _in(self, models: dict[str, Path]) -> None:
+        self.folder = models[self.model]
+
+    def make(self) -> Encoder:
+        return c3core.load_space(f"hf:{self.folder}").encoder(self.modality)
+
+
+class Text(HF):
+    modality = "text"
+
+    def sources(self) -> Sequence[Any]:
+        return ["a dog", "two cats in", "x"]
+
+    def bad_source(self) -> Any:
+        return " "
+
+
+class Image(HF):
+    modality = "image"
+
+    def sources(self) -> Sequence[Any]:
+        rng = np.random.default_rng(0)
+        return [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((60, 90), (48, 48), (17, 80))]
+
+    def bad_source(self) -> Any:
+        return "nowhere.jpg"
+
+
+class Audio(HF):
+    modality = "audio"
+
+    def sources(self) -> Sequence[Any]:
+        rng, time = np.random.default_rng(0), np.arange(24000) / 8000
+        return [(np.sin(440 * 6.28 * time[:6000]), 8000), (rng.uniform(-1, 1, 4000), 8000), (np.sin(2000 * time) * time / 3, 8000)]
+
+    def bad_source(self) -> Any:
+        return "nowhere.wav"
+
+
+class TestClipText(Text):
+    model = "clip"
+
+
+class TestClipImage(Image):
+    model = "clip"
+
+
+class TestSiglipText(Text):
+    model = "siglip"
+
+
+class TestSiglipImage(Image):
+    model = "siglip"
+
+
+class TestClapText(Text):
+    model = "clap"
+
+
+class TestClapAudio(Audio):
+    model = "clap"
+
+
+class TestFusedClapAudio(Audio):
+    model = "fused"

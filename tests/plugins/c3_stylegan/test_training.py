@@ -1,0 +1,241 @@
+"""The objectives: what each trains and sees, when penalties are taken, and a fit on the playground that a kill interrupts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+import c3core
+from c3_playground.world import World
+from c3_stylegan import losses
+from c3_stylegan.decoder import BETAS, StyleGANDecoder
+from c3_stylegan.discriminator import judge
+from c3core.errors import C3Error
+
+SMALL: dict[str, Any] = {"channels": 256, "max_channels": 12, "style_dim": 16, "mapping_layers": 2, "device": "cpu"}
+
+
+def make(**more: Any) -> StyleGANDecoder:
+    torch.manual_seed(0)
+    decoder = StyleGANDecoder(8, **{**SMALL, **more})
+    decoder.prepare([])
+    return decoder.train()
+
+
+@pytest.fixture(scope="module")
+def batch() -> Tensor:
+    pictures = np.stack([item.data for item in World().items("image", "train", 8)])
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+@pytest.fixture(scope="module")
+def conditions() -> Tensor:
+    return normalize(torch.randn(8, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+
+
+def same_draws(decoder: StyleGANDecoder, conditions: Tensor) -> Tensor:
+    """The pictures that a loss draws under seed 3, which the test then gives to the loss too."""
+    torch.manual_seed(3)
+    drawn = decoder._draw(conditions).detach()
+    torch.manual_seed(3)
+    return drawn
+
+
+def test_each_player_has_its_own_parameters_and_the_papers_optimizer() -> None:
+    decoder = make()
+    objectives = decoder.objectives()
+    assert [objective.name for objective in objectives] == ["discriminator", "generator"]
+    sets = [{id(parameter) for parameter in objective.parameters} for objective in objectives]
+    assert not sets[0] & sets[1]
+    average = {id(parameter) for parameter in decoder.average.parameters()}
+    assert not average & (sets[0] | sets[1])
+    assert all(objective.optimizer == {"betas": BETAS, "weight_decay": 0.0} for objective in objectives)
+
+
+def test_the_discriminators_loss_is_its_terms(batch: Tensor, conditions: Tensor) -> None:
+    decoder = make(match_weight=3.0, temperature=0.2, r1=5.0, r1_every=4)
+    drawn = same_draws(decoder, conditions)
+    real, features = decoder.discriminator(batch)
+    fake, fake_features = decoder.discriminator(drawn)
+    plain = losses.discriminator_loss(judge(real, features, conditions), judge(fake, fake_features, conditions))
+    plain = plain + 3 * losses.info_nce(features, conditions, 0.2)
+    leaf = batch.clone().requires_grad_()
+    again = decoder.discriminator(leaf)
+    penalty = losses.r1_penalty(leaf, judge(*again, conditions))
+    torch.testing.assert_close(decoder.discriminator_loss(conditions, batch), plain + 4 * 5 / 2 * penalty)
+    for step in range(1, 5):
+        decoder.after_step(step)
+        same_draws(decoder, conditions)
+        found = decoder.discriminator_loss(conditions, batch)
+        expected = plain + 4 * 5 / 2 * penalty if step == 4 else plain  # R1 is lazy
+        torch.testing.assert_close(found, expected)
+
+
+def test_the_generators_loss_is_its_terms(batch: Tensor, conditions: Tensor) -> None:
+    decoder = make(match_weight=3.0, watch_weight=2.0, temperature=0.2, reconstruction=7.0)
+    matrix = torch.randn(8, 3 * 32 * 32)
+    drawn = same_draws(decoder, conditions)
+    fake, features = decoder.discriminator(drawn)
+    expected = losses.generator_loss(judge(fake, features, conditions)) + 3 * losses.info_nce(features, conditions, 0.2)
+    expected = expected + 7 * losses.reconstruction_loss(drawn, batch)
+    torch.testing.assert_close(decoder.loss(conditions, batch), expected)
+    seen: list[Tensor] = []
+
+    def conditions_of(pictures: Tensor) -> Tensor:
+        seen.append(pictures)
+        return pictures.flatten(1) @ matrix.t()
+
+    decoder.watch(conditions_of)
+    same_draws(decoder, conditions)
+    found = decoder.loss(conditions, batch)
+    torch.testing.assert_close(seen[0], (drawn + 1) / 2)
+    torch.testing.assert_close(found, expected + 2 * losses.info_nce(seen[0].flatten(1) @ matrix.t(), conditions, 0.2))
+
+
+def test_noise_before_the_space_sees_pictures(batch: Tensor, conditions: Tensor) -> None:
+    decoder = make(watch_noise=0.1)
+    seen: list[Tensor] = []
+    decoder.watch(lambda pictures: (seen.append(pictures), pictures.flatten(1)[:, :8])[1])
+    drawn = same_draws(decoder, conditions)
+    decoder.loss(conditions, batch)
+    assert float((seen[0] - (drawn + 1) / 2).std().detach()) == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_player_does_not_move_the_other(batch: Tensor, conditions: Tensor) -> None:
+    decoder = make(path_length=2.0, augment=["colour", "translation", "cutout"])
+    decoder.loss(conditions, batch).backward()
+    assert all(parameter.grad is None for parameter in decoder.discriminator.parameters())
+    assert all(parameter.requires_grad for parameter in decoder.discriminator.parameters())
+    assert all(parameter.grad is not None for parameter in decoder.generator.parameters())
+    decoder.zero_grad()
+    decoder.discriminator_loss(conditions, batch).backward()
+    assert all(parameter.grad is None for parameter in decoder.generator.parameters())
+    assert all(parameter.grad is not None for parameter in decoder.discriminator.parameters())
+
+
+def test_gradients_go_through_the_spaces_encoder(batch: Tensor) -> None:
+    """With all other terms off, steps on the encoder's term alone bring the pictures' embeddings to the conditions."""
+    space = c3core.load_space("playground", device="cpu")
+    encoder = space.encoder("image")
+    torch.manual_seed(0)
+    decoder = StyleGANDecoder(128, match_weight=0, watch_weight=100, temperature=0.2, start="condition", **SMALL).train()
+    decoder.watch(lambda pictures: normalize(encoder.embed_raw(pictures), dim=1))
+    with torch.no_grad():
+        conditions = normalize(encoder.embed_raw((batch + 1) / 2), dim=1)
+    optimizer = torch.optim.Adam(decoder.generator.parameters(), lr=5e-3)
+    found = []
+    for _ in range(25):
+        optimizer.zero_grad()
+        loss = decoder.loss(conditions, batch)
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    assert found[-1] < 0.7 * found[0]
+
+
+def test_the_average_follows_slowly() -> None:
+    decoder = make(average=0.9)
+    decoder.after_step(1)  # the first takes the weights as they are
+    name, parameter = next(iter(decoder.generator.named_parameters()))
+    before = parameter.detach().clone()
+    with torch.no_grad():
+        parameter += 1
+    decoder.after_step(2)
+    torch.testing.assert_close(decoder.average.module.get_parameter(name), before + 9 / 11)  # decay 2 / 11, short at first
+    decoder.average.n_averaged.fill_(1000)
+    with torch.no_grad():
+        parameter += 1
+    decoder.after_step(3)
+    torch.testing.assert_close(decoder.average.module.get_parameter(name), before + 0.9 * 9 / 11 + 0.1 * 2)
+
+
+def test_path_length_pulls_lengths_together(batch: Tensor, conditions: Tensor) -> None:
+    decoder = make(path_length=1.0)
+    decoder._path_length(conditions)
+    assert decoder.mean_length > 0
+    kept = decoder.mean_length.clone()
+    decoder.eval()._path_length(conditions)
+    assert torch.equal(decoder.mean_length, kept)
+
+
+def test_rows_of_a_stream_do_not_depend_on_its_batches(conditions: Tensor) -> None:
+    decoder = make().eval()
+    for options in ({"truncation": 1.0}, {"truncation": 1.0, "noise": "random"}):
+        found = [
+            np.stack(decoder.generate(conditions, {**options, "batch_size": size}, generator=torch.Generator().manual_seed(1)))
+            for size in (1, 3, 8)
+        ]
+        assert np.abs(found[0].astype(int) - found[1]).max() <= 1  # of 255: rounding
+        assert np.abs(found[0].astype(int) - found[2]).max() <= 1
+
+
+def test_the_initial_weights_follow_the_seed() -> None:
+    decoder, other = make(), make()
+    assert torch.equal(decoder.generator.code.first.weight, other.generator.code.first.weight)
+    trained = decoder.generator.code.first.weight.detach().clone()
+    decoder.after_step(1)
+    decoder.prepare([])
+    assert torch.equal(decoder.generator.code.first.weight, trained)
+
+
+class Killed(Exception):
+    pass
+
+
+def fit(folder: Path, steps_until_killed: int | None = None, seed: int = 0) -> StyleGANDecoder:
+    items = World().items("image", "train", 48)
+    space = c3core.load_space("playground", device="cpu")
+    decoder = c3core.load_decoder("stylegan", space=space, path_length=1.0, augment=["translation"], average=0.9, **SMALL)
+    pipeline = c3core.Pipeline(space, c3core.load_bridge("c3", noise_std=0.03, rescale="none"), decoder)
+    after = decoder.after_step
+
+    def dies(step: int) -> None:
+        after(step)
+        if step == steps_until_killed:
+            raise Killed
+
+    decoder.after_step = dies
+    given = {"image": [item.data for item in items], "text": [item.sentences[0] for item in items]}
+    options = {"steps": 5, "batch_size": 8, "lr": 2e-3, "warmup": 1, "checkpoint_every": 2, "seed": seed}
+    pipeline.fit(given, options=options, folder=folder, quiet=True)
+    return decoder
+
+
+def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    whole = fit(tmp_path / "whole")
+    with pytest.raises(Killed):
+        fit(tmp_path / "killed", steps_until_killed=3)
+    resumed = fit(tmp_path / "killed")
+    wanted, found = whole.state_dict(), resumed.state_dict()
+    assert wanted["steps"] == found["steps"] == 5
+    # Where a gradient is all rounding, Adam steps by the sign of it: a few weights differ.
+    differences = torch.cat([(found[name] - wanted[name]).abs().flatten() for name in wanted])
+    assert (differences > 1e-4).float().mean() < 0.01
+    other = fit(tmp_path / "other", seed=1).state_dict()
+    differences = torch.cat([(other[name] - wanted[name]).abs().flatten() for name in wanted])
+    assert (differences > 1e-4).float().mean() > 0.5
+
+
+def test_a_run_of_another_resolution_is_not_continued(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        fit(tmp_path, steps_until_killed=3)
+    SMALL["resolution"] = 64
+    try:
+        with pytest.raises(C3Error, match=r"checkpoint\.safetensors belongs to (a model of another shape|another model)"):
+            fit(tmp_path)
+    finally:
+        del SMALL["resolution"]
+
+
+def test_validation_data_is_refused() -> None:
+    space = c3core.load_space("playground", device="cpu")
+    pipeline = c3core.Pipeline(space, c3core.load_bridge("c1"), c3core.load_decoder("stylegan", space=space, **SMALL))
+    pictures = [item.data for item in World().items("image", "train", 4)]
+    with pytest.raises(C3Error, match="no loss to validate by"):
+        pipeline.fit({"image": pictures}, validation=pictures, quiet=True)

@@ -1,0 +1,231 @@
+"""The ray engine on a local Ray of two processors: the store is the local engine's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from words import DangerousReader, WordEncoder
+
+from c3core.contracts import BadItem
+from c3core.embedding import BROKEN, embed
+from c3core.errors import C3Error
+from c3core.sources import expand
+from c3core.stores import Store
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Any]:
+    ray = pytest.importorskip("ray", reason='needs pip install "c3core[ray]"')
+    pytest.importorskip("ray.data", reason='needs pip install "c3core[ray]"')
+    ray.init(
+        num_cpus=2,
+        object_store_memory=80_000_000,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": str(HERE)}},  # for words.py
+    )
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield ray
+    ray.shutdown()
+
+
+def same(one: Path, other: Path) -> None:
+    """The same store: embeddings to 1e-6, everything else to the byte."""
+    first, second = Store.open(one), Store.open(other)
+    for name in ("store.json", "errors.jsonl"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in other.iterdir())
+    rows, others = (list(store.batches(100_000)) for store in (first, second))
+    assert [row.ids for row in rows] == [row.ids for row in others]
+    assert [row.sources for row in rows] == [row.sources for row in others]
+    torch.testing.assert_close(first.embeddings(), second.embeddings(), rtol=0, atol=1e-6)
+    for row, twin in zip(rows, others, strict=True):
+        torch.testing.assert_close(row.norms, twin.norms, rtol=1e-6, atol=0)
+
+
+def test_the_command_line_makes_the_same_store(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from c3core.cli import app
+
+    monkeypatch.chdir(tmp_path)  # paths are relative: Ray's processes must find them
+    for number in range(6):
+        Image.new("RGB", (40, 30), (40 * number, 90, 10)).save(f"{number}.png")
+    Path("broken.png").write_bytes(Path("0.png").read_bytes()[:60])
+    Path("pictures.txt").write_text("".join(f"{name}.png\n" for name in [*range(6), "broken", "missing"] * 5))
+    command = ["embed", "playground", "image", "pictures.txt", "3.png", "--batch-size", "3"]
+    for words in (["--out", "local"], ["--out", "spread", "--engine", "ray", "--actors", "2"]):
+        done = CliRunner().invoke(app, [*command, *words], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+    store = Store.open("spread")
+    assert (len(store), len(list(store.errors()))) == (31, 10)
+    same(Path("local"), Path("spread"))
+
+
+class Slow(WordEncoder):
+    """Says in each embedding's norm which process made it."""
+
+    def embed(self, items: Sequence[Any]) -> Tensor:
+        import os
+        import time
+
+        time.sleep(0.2)  # or the first process would be through before the second is there
+        return super().embed(items) * (os.getpid() % 1000 + 1)
+
+
+@pytest.mark.slow
+def test_bad_and_deadly_sources_with_a_process_that_reads(ray: Any, tmp_path: Path) -> None:
+    listed = tmp_path / "texts.txt"
+    special = {3: "bad item", 11: "please die", 39: "bad again"}
+    listed.write_text("\n".join(special.get(number, f"word{number} of some") for number in range(40)))
+    open_sources = partial(expand, [str(listed)], text=True)
+    load = partial(WordEncoder, reader=DangerousReader())
+    options: dict[str, Any] = {"batch_size": 6, "workers": 1, "shard_rows": 12, "quiet": True}
+    local = embed(load(), open_sources(), tmp_path / "local", **options)
+    assert len(list(local.errors())) == 3
+
+    from c3core.ray_engine import embed as spread
+
+    spread(load, open_sources, tmp_path / "spread", actors=1, **options)
+    same(tmp_path / "local", tmp_path / "spread")
+
+
+def test_both_models_work_and_an_unfinished_store_goes_on(ray: Any, tmp_path: Path) -> None:
+    from c3core.ray_engine import embed as spread
+
+    texts = [f"word{number} and more" if number % 13 else "bad" for number in range(200)]
+    options: dict[str, Any] = {"batch_size": 5, "shard_rows": 30, "quiet": True}
+    embed(WordEncoder(), texts, tmp_path / "whole", **options)
+
+    def broken_off() -> Iterator[str]:
+        yield from texts[:70]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(WordEncoder(), broken_off(), tmp_path / "store", **options)
+    assert len(list((tmp_path / "store").glob("*.parquet"))) == 3
+
+    spread(Slow, lambda: texts, tmp_path / "store", actors=2, **options)
+    store, whole = Store.open(tmp_path / "store"), Store.open(tmp_path / "whole")
+    assert list(store.sources()) == list(whole.sources())
+    assert list(store.errors()) == list(whole.errors())
+    torch.testing.assert_close(store.embeddings(), whole.embeddings(), rtol=0, atol=1e-6)
+    factor = torch.cat([row.norms for row in store.batches(1000)]) / torch.cat([row.norms for row in whole.batches(1000)])
+    assert len(factor[:64].round().unique()) == 1  # what was there already
+    assert len(factor[64:].round().unique()) == 2  # two processes
+
+    # Complete: nothing is read; other inputs are refused.
+    spread(Slow, lambda: texts, tmp_path / "store", **options)
+    with pytest.raises(C3Error, match="other inputs"):
+        spread(Slow, lambda: ["other", *texts[1:]], tmp_path / "store", **options)
+
+
+class Broken(WordEncoder):
+    def embed(self, items: Sequence[Any]) -> Tensor:
+        raise RuntimeError("no such kernel")
+
+
+def unreachable() -> WordEncoder:
+    raise C3Error("the weights are gone. Get them again.")
+
+
+def crash() -> WordEncoder:
+    raise RuntimeError("out of paper")
+
+
+class Late(WordEncoder):
+    """Another one every time that it is loaded."""
+
+    def __init__(self) -> None:
+        import os
+
+        super().__init__()
+        self.fingerprint = f"process {os.getpid()} {os.urandom(4).hex()}"
+
+
+def endless_errors() -> Iterator[str]:
+    yield from (f"word{number}" for number in range(30))
+    raise C3Error("line 31 is no UTF-8. Save the list as UTF-8.")
+
+
+@pytest.mark.parametrize(
+    ("load", "sources", "message"),
+    [
+        (unreachable, lambda: ["a"], "the weights are gone"),
+        (crash, lambda: ["a"], "Ray gave up.*out of paper"),
+        (Late, lambda: ["a"], "another encoder was loaded here"),
+        (Broken, lambda: [f"word{number}" for number in range(BROKEN + 5)], f"failed on {BROKEN} items in a row"),
+    ],
+)
+def test_what_goes_wrong_elsewhere_is_said_here(load: Any, sources: Any, message: str, ray: Any, tmp_path: Path) -> None:
+    from c3core.ray_engine import embed as spread
+
+    with pytest.raises(C3Error, match=message):
+        spread(load, sources, tmp_path / "store", quiet=True)
+
+
+def test_a_list_that_breaks_off_keeps_what_came_before(ray: Any, tmp_path: Path) -> None:
+    from c3core.ray_engine import embed as spread
+
+    with pytest.raises(C3Error, match="line 31"):
+        spread(WordEncoder, endless_errors, tmp_path / "store", batch_size=10, shard_rows=10, quiet=True)
+    assert len(list((tmp_path / "store").glob("*.parquet"))) == 3
+
+
+@pytest.mark.parametrize("options", [{"actors": 3}, {"actors": 1, "workers": 2}])
+def test_more_than_there_are_processors_is_refused(options: dict[str, int], ray: Any, tmp_path: Path) -> None:
+    from c3core.ray_engine import embed as spread
+
+    with pytest.raises(C3Error, match="2 processor"):
+        spread(WordEncoder, lambda: ["a"], tmp_path / "store", **options)
+
+
+def test_rays_settings_are_left_as_they_were(ray: Any, tmp_path: Path) -> None:
+    from c3core.ray_engine import _cluster
+
+    context = ray.data.DataContext.get_current()
+    before = context.target_max_block_size, context.execution_options.preserve_order
+    with _cluster():
+        assert context.execution_options.preserve_order
+    assert (context.target_max_block_size, context.execution_options.preserve_order) == before
+    assert ray.is_initialized()
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from c3core.ray_engine import embed as spread
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(C3Error, match=r'pip install "c3core\[ray\]"'):
+        spread(WordEncoder, lambda: ["a"], tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [(["--engine", "raj"], "did you mean ray"), (["--actors", "2"], "--actors is for --engine ray")]
+)
+def test_wrong_words_on_the_command_line(words: list[str], message: str, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from c3core.cli import app
+
+    done = CliRunner().invoke(app, ["embed", "playground", "text", "a", "--out", str(tmp_path / "s"), *words])
+    assert isinstance(done.exception, C3Error)
+    assert message in str(done.exception)
+
+
+def test_a_bad_item_is_what_it_was(tmp_path: Path) -> None:
+    """What goes between processes keeps errors and bad items apart."""
+    from c3core.ray_engine import _packed, _unpacked
+
+    assert _unpacked(_packed(lambda: BadItem("a", "b"))) == BadItem("a", "b")
+    with pytest.raises(C3Error, match="wrong"):
+        _unpacked(_packed(lambda: (_ for _ in ()).throw(C3Error("wrong"))))

@@ -74,9 +74,9 @@ def embed(
             if workers:
                 reading = {"reader": reader, "patience": patience, "folder": folder}
                 pool = ray.data.ActorPoolStrategy(size=workers)
-                data = data.map_batches(_Reading, fn_constructor_kwargs=reading, compute=pool, num_cpus=1, **ONE_CHUNK)
+                data = data.map_batches(_Reading, fn_constructor_kwargs=reading, compute=pool, **ACTOR)
             pool = ray.data.ActorPoolStrategy(size=actors)
-            data = data.map_batches(_Model, fn_constructor_kwargs=model, compute=pool, num_cpus=1, num_gpus=gpus, **ONE_CHUNK)
+            data = data.map_batches(_Model, fn_constructor_kwargs=model, compute=pool, num_gpus=gpus, **ACTOR)
             for row in data.iter_batches(batch_size=1, batch_format="pyarrow"):
                 yield _unpacked(_blob(row))
 
@@ -84,6 +84,7 @@ def embed(
 
 
 ONE_CHUNK: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
+ACTOR = ONE_CHUNK | {"num_cpus": 1, "max_task_retries": 2}  # Ray would try a chunk that kills its actor for ever
 
 
 @contextmanager
@@ -97,16 +98,19 @@ def _cluster() -> Iterator[Any]:
     started = not ray.is_initialized()
     if started:
         ray.init(include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised; it would log their tracebacks too
     context = ray.data.DataContext.get_current()
     before = context.target_max_block_size, context.execution_options.preserve_order, context.enable_progress_bars
     context.target_max_block_size = 1  # byte: each chunk goes on as soon as it is done
     context.execution_options.preserve_order, context.enable_progress_bars = True, False
     try:
         yield ray
+    except ray.exceptions.RayActorError as error:
+        died = "an actor died again and again over the same inputs, short of memory or over a source that kills what reads it"
+        raise C3Error(f"{died}. Run the same again with workers: such a source is then a bad item.") from error
     except ray.exceptions.RayError as error:
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise C3Error(f"Ray gave up: {said[-1] if said else type(error).__name__}. Mend it, then run the same again.") from error
+        said = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise C3Error(f"Ray gave up: {said[-1].rstrip('.')}. Mend it, then run the same again.") from error
     finally:
         context.target_max_block_size, context.execution_options.preserve_order, context.enable_progress_bars = before
         if started:

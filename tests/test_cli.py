@@ -16,8 +16,9 @@ from spaces import DECODER, TRAINING, fitted, write_space
 from c3_playground.world import World
 
 
-def c3(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from c3core.cli import main; main()", *map(str, words)]
+def c3(*words: object, cwd: Path | None = None, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file})); " if largest_file else ""
+    command = [sys.executable, "-c", f"{limit}from c3core.cli import main; main()", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
 
 
@@ -172,3 +173,19 @@ def test_a_file_that_is_not_utf8_and_a_pickle(captioner: Path, tmp_path: Path) -
     fails("run", captioner, tmp_path / "latin.txt", "-m", "text", says="not UTF-8")
     (tmp_path / "evil.pth").write_bytes(b"\x80\x04cos\nsystem\n(S'echo'\ntR.")
     fails("convert", tmp_path / "evil.pth", tmp_path / "out.safetensors", says="holds no plain weights")
+
+
+def test_no_room_and_a_read_only_place_are_one_error_and_what_was_done_is_kept(space: Path, photos: Path, tmp_path: Path) -> None:
+    recipe = {"space": str(space), "decoder": {"name": "gpt2", **DECODER}, "training": TRAINING}
+    recipe["items"] = {"text": f"{photos}/table.csv:caption", "image": f"{photos}/table.csv:image"}
+    (tmp_path / "fit.yaml").write_text(json.dumps(recipe))
+    for limit in (3_000, 60_000):  # the embeddings do not fit, then the checkpoint
+        done = c3("fit", tmp_path / "fit.yaml", "--out", tmp_path / "out", largest_file=limit)
+        assert done.returncode == 1, done.stderr
+        assert "cannot write" in done.stderr
+        assert "Free some room" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "run" / "embeddings" / "text" / "store.json").is_file()
+    done = c3("fit", tmp_path / "fit.yaml", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    fails("fit", tmp_path / "fit.yaml", "--out", "/proc/captioner", says="cannot write")

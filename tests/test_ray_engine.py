@@ -90,13 +90,15 @@ def test_bad_and_deadly_sources_with_a_process_that_reads(ray: Any, tmp_path: Pa
     listed.write_text("\n".join(special.get(number, f"word{number} of some") for number in range(40)))
     open_sources = partial(expand, [str(listed)], text=True)
     load = partial(WordEncoder, reader=DangerousReader())
-    options: dict[str, Any] = {"batch_size": 6, "workers": 1, "shard_rows": 12, "quiet": True}
+    options: dict[str, Any] = {"batch_size": 6, "workers": 1, "shard_rows": 6, "quiet": True}
     local = embed(load(), open_sources(), tmp_path / "local", **options)
     assert len(list(local.errors())) == 3
 
     from c3core.ray_engine import embed as spread
 
-    spread(load, open_sources, tmp_path / "spread", actors=1, **options)
+    with pytest.raises(C3Error, match="with workers"):  # without, each attempt kills the model's own process
+        spread(load, open_sources, tmp_path / "spread", **options | {"workers": 0})
+    spread(load, open_sources, tmp_path / "spread", **options)
     same(tmp_path / "local", tmp_path / "spread")
 
 

@@ -11,6 +11,8 @@ $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	# Without its dependencies: it asks for torchaudio and pytorchvideo, which would move torch and are not used.
+	$(BIN)/python -m pip install --quiet --no-deps imagebind-unofficial
 	touch $(READY)
 
 demo: $(READY) ## train captioners on sentences alone, caption pictures, videos and sounds

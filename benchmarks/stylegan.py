@@ -1,7 +1,7 @@
 """How long a StyleGAN decoder takes for a picture, alone and in a batch, and whether it keeps memory.
 
-The playground's painter (32 × 32), with weights drawn at random: speed does not depend on what they are. Single pictures and batches
-take turns, so that whatever else the machine does falls on both; each figure is the median of the rounds.
+The playground's painter (32 × 32), with weights drawn at random: speed does not depend on what they are. Single pictures and
+batches take turns, so that whatever else the machine does falls on both; each figure is the median of the rounds.
 
     python benchmarks/stylegan.py
     python benchmarks/stylegan.py --resolution 128 --channels 4096 --json

@@ -22,7 +22,7 @@ import pyarrow as pa
 from c3core.contracts import Encoder, Reader
 from c3core.embedding import Embedded, Embedding, fill
 from c3core.errors import C3Error
-from c3core.reading import PATIENCE, Worker, dumps
+from c3core.reading import PATIENCE, Read, Worker, dumps
 from c3core.shards import Encoding
 from c3core.sources import Source
 from c3core.store_writer import SHARD_ROWS
@@ -50,7 +50,7 @@ def embed(
 
     `load()` makes the encoder and `sources()` a fresh stream; both are called on Ray's machines, which must see the same
     files under the same paths. `actors` hold a model each, with `gpus` (by default one if the cluster has any). With
-    `workers`, that many more read; otherwise each model reads its own batches.
+    `workers`, that many more read; otherwise each model waits for its own batches to be read.
 
     A cluster is the one that Ray is connected to, or that `RAY_ADDRESS` names; otherwise Ray is started here and stopped again.
     """
@@ -65,7 +65,7 @@ def embed(
         folder = os.getcwd()
         looked = ray.remote(num_cpus=0, num_gpus=gpus)(_look).remote(load, folder)
         encoding, reader = _unpacked(ray.get(looked))
-        model = {"load": load, "encoding": encoding, "reads": not workers, "folder": folder}
+        model = {"load": load, "encoding": encoding, "patience": None if workers else patience, "folder": folder}
 
         def work(_: Iterator[Source], start: int) -> Generator[Embedded, None, None]:
             names = partial(_chunks, sources=sources, start=start, size=batch_size, folder=folder)
@@ -74,9 +74,9 @@ def embed(
             if workers:
                 reading = {"reader": reader, "patience": patience, "folder": folder}
                 pool = ray.data.ActorPoolStrategy(size=workers)
-                data = data.map_batches(_Reading, fn_constructor_kwargs=reading, compute=pool, **ACTOR)
+                data = data.map_batches(_Reading, fn_constructor_kwargs=reading, compute=pool, num_cpus=1, **ONE_CHUNK)
             pool = ray.data.ActorPoolStrategy(size=actors)
-            data = data.map_batches(_Model, fn_constructor_kwargs=model, compute=pool, num_gpus=gpus, **ACTOR)
+            data = data.map_batches(_Model, fn_constructor_kwargs=model, compute=pool, num_cpus=1, num_gpus=gpus, **ONE_CHUNK)
             for row in data.iter_batches(batch_size=1, batch_format="pyarrow"):
                 yield _unpacked(_blob(row))
 
@@ -84,7 +84,6 @@ def embed(
 
 
 ONE_CHUNK: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
-ACTOR = ONE_CHUNK | {"num_cpus": 1, "max_task_retries": 2}  # Ray would try a chunk that kills its actor for ever
 
 
 @contextmanager
@@ -105,9 +104,6 @@ def _cluster() -> Iterator[Any]:
     context.execution_options.preserve_order, context.enable_progress_bars = True, False
     try:
         yield ray
-    except ray.exceptions.RayActorError as error:
-        died = "an actor died again and again over the same inputs, short of memory or over a source that kills what reads it"
-        raise C3Error(f"{died}. Run the same again with workers: such a source is then a bad item.") from error
     except ray.exceptions.RayError as error:
         said = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise C3Error(f"Ray gave up: {said[-1].rstrip('.')}. Mend it, then run the same again.") from error
@@ -145,18 +141,18 @@ def _chunks(_: pa.Table, *, sources: Open, start: int, size: int, folder: str) -
 
 
 class _Reading:
-    """An actor that reads, in a process of its own which it replaces when a source kills or hangs it."""
+    """An actor that reads, in a process of its own: Ray would try a source that kills its actor again and again."""
 
     def __init__(self, reader: Reader, patience: float, folder: str) -> None:
         _enter(folder)
         self.worker = Worker(reader, patience)
 
-    def __call__(self, row: pa.Table) -> pa.Table:
-        def read() -> Any:
-            self.worker.give(_unpacked(_blob(row)))
-            return self.worker.collect()
+    def read(self, chunk: list[Source]) -> Read:
+        self.worker.give(chunk)
+        return self.worker.collect()
 
-        return _row(_packed(read))
+    def __call__(self, row: pa.Table) -> pa.Table:
+        return _row(_packed(lambda: self.read(_unpacked(_blob(row)))))
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # it failed while it was made
@@ -164,20 +160,20 @@ class _Reading:
 
 
 class _Model:
-    """An actor that embeds, and reads where nobody did."""
+    """An actor that embeds, and with `patience` also reads because nobody else does."""
 
-    def __init__(self, load: Load, encoding: Encoding, reads: bool, folder: str) -> None:
+    def __init__(self, load: Load, encoding: Encoding, patience: float | None, folder: str) -> None:
         _enter(folder)
         encoder = load()
         if _encoding(encoder) != encoding:
             raise C3Error(f"another encoder was loaded here than elsewhere (fingerprint {encoder.fingerprint[:8]}…)")
-        self.embedding, self.reader = Embedding(encoder), encoder.reader() if reads else None
+        self.embedding = Embedding(encoder)
+        self.reading = None if patience is None else _Reading(encoder.reader(), patience, folder)
 
     def __call__(self, row: pa.Table) -> pa.Table:
         def embed() -> Embedded:
             chunk = _unpacked(_blob(row))
-            reader = self.reader
-            return self.embedding([(source, reader(source.source)) for source in chunk] if reader else chunk)
+            return self.embedding(self.reading.read(chunk) if self.reading else chunk)
 
         return _row(_packed(embed))
 

@@ -113,8 +113,6 @@ def entries() -> tuple[Entry, ...]:
     for kind, hook in KINDS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin = implementation.plugin_name
-            if plugin not in packages:  # its module was refused, after some of its hooks were noted
-                continue
             brought = dict[tuple[str, str], Entry]()
             try:
                 implementation.function(register=_register(kind, plugin, packages[plugin], brought))

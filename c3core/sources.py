@@ -68,7 +68,9 @@ def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool 
     # The first item of each is looked at now, so that a wrong third input does not end a run hours later.
     for name in inputs:
         if next(_named(name, root, text), None) is None:
-            raise C3Error(f"{name} holds no items. Leave it out, or fill it.")
+            raise C3Error(
+                f"{name} holds no items. Leave it out, or fill it." if name.strip() else "an input is empty. Leave it out."
+            )
     return Sources(lambda: chain.from_iterable(_named(name, root, text) for name in inputs))
 
 

@@ -17,7 +17,9 @@ from c3_playground.world import World
 
 
 def c3(*words: object, cwd: Path | None = None, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:
-    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file})); " if largest_file else ""
+    limit = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file})); " if largest_file else ""
+    )
     command = [sys.executable, "-c", f"{limit}from c3core.cli import main; main()", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
 

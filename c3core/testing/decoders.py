@@ -3,8 +3,6 @@
     from c3core.testing.decoders import DecoderContract
 
     class TestMine(DecoderContract):
-        plugin = "my_package"
-
         def make(self):
             return MyDecoder(8)
 
@@ -40,7 +38,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 class DecoderContract(ABC):
     """What every decoder must do. Class attributes declare what the suite cannot know."""
 
-    plugin: ClassVar[str]  # the module that registers the decoder
+    plugin: ClassVar[str | None] = None  # what the entry point names; by default the decoder's top package
     heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers", "torchvision")
     options: ClassVar[Mapping[str, Any]] = {}  # of `generate`, for an output that is quick
     sampling: ClassVar[Mapping[str, Any]] = {}  # more options, under which outputs depend on the generator
@@ -292,7 +290,11 @@ class DecoderContract(ABC):
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         done = subprocess.run(
-            [sys.executable, "-c", script, self.plugin], env=environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", script, self.plugin or type(self.make()).__module__.split(".")[0]],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout)

@@ -50,7 +50,7 @@ class EncoderContract(ABC):
 
     tolerance: ClassVar[float] = 1e-5  # on a unit embedding: batches may sum in another order than single items
     differentiable: ClassVar[bool] = False  # whether `embed` lets gradients through to items that are float tensors
-    registration_module: ClassVar[str | None] = None  # what the entry point names; by default the encoder's top package
+    plugin: ClassVar[str | None] = None  # what the entry point names; by default the encoder's top package
     heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "pyarrow", "pydantic", "librosa", "torchvision")
 
     @abstractmethod
@@ -195,7 +195,7 @@ class EncoderContract(ABC):
             assert gradient.abs().sum() > 0
 
     def test_registration_imports_no_heavy_library(self, encoder: Encoder) -> None:
-        module = self.registration_module or type(encoder).__module__.split(".")[0]
+        module = self.plugin or type(encoder).__module__.split(".")[0]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-c", REGISTER, module, *self.heavy]
         run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

@@ -53,6 +53,8 @@ def _table(source: str | os.PathLike[str]) -> npt.NDArray[Any]:
     try:
         with open(path, encoding="utf-8-sig") as handle:
             lines = [line for line in handle if line.strip()]
+        if not lines:
+            raise C3Error("holds nothing but blank lines")
         return np.loadtxt(lines[len(lines) == STEPS + 1 :], delimiter=",", ndmin=2, comments=None).T
     except ValueError as error:  # no UTF-8, no numbers, or lines of different lengths
         raise C3Error(f"is neither a .npy file nor a table of numbers: {error}") from error

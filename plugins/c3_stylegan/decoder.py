@@ -117,6 +117,8 @@ class StyleGANDecoder(Decoder):
         R1 is a part of this loss because an optimizer of its own would, like every Adam, make its size without effect.
         """
         settings = self.settings
+        if self._rehearses():
+            return 0 * self.discriminator.real.bias.sum()  # it waits
         with torch.no_grad():
             drawn = self._draw(conditions)
         real, features = self._judged(batch)
@@ -126,6 +128,10 @@ class StyleGANDecoder(Decoder):
         if settings.r1 and self.steps % settings.r1_every == 0:
             loss = loss + settings.r1_every * settings.r1 / 2 * self._r1(conditions, batch)
         return loss
+
+    def _rehearses(self) -> bool:
+        """Whether the generator still learns from reconstruction alone."""
+        return bool(self.steps < self.settings.reconstruct_first)
 
     def _judged(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """f_d and f_s of pictures, seen through the augmentation."""
@@ -146,6 +152,8 @@ class StyleGANDecoder(Decoder):
         """
         settings = self.settings
         drawn = self._draw(conditions)
+        if self._rehearses():
+            return settings.reconstruction * losses.reconstruction_loss(drawn, batch)
         with _frozen(self.discriminator):
             fake, features = self._judged(drawn)
         loss = losses.generator_loss(judge(fake, features, conditions))

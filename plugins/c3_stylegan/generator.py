@@ -15,6 +15,7 @@ from c3_stylegan.settings import Settings
 
 START = 4  # the first grid's side
 MAPPING_RATE = 0.01  # of the learning rate
+CODE_WIDTH = 4  # of the layers between condition and code, times the code's own
 MEAN_RATE = 0.005  # of the mean of w, a step
 
 
@@ -43,11 +44,14 @@ class Code(nn.Module):
     def __init__(self, condition_dim: int, style: int) -> None:
         super().__init__()
         self.scale = sqrt(condition_dim)  # a condition has a norm near one: its entries are brought there
-        self.first, self.second = Linear(condition_dim, 2 * style), Linear(2 * style, style)
+        widths = [condition_dim, CODE_WIDTH * style, CODE_WIDTH * style, style]
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, conditions: Tensor) -> Tensor:
+        code = conditions * self.scale
         with torch.autocast(conditions.device.type, enabled=False):
-            code: Tensor = activate(self.second(activate(self.first(conditions * self.scale))))
+            for layer in self.layers:
+                code = activate(layer(code))
         return code
 
 

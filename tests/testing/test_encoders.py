@@ -39,7 +39,7 @@ class Good(Encoder):
 
 class TestGood(EncoderContract):
     differentiable = True
-    registration_module = "c3core.builtin"
+    plugin = "c3core.builtin"
     encoder_class: type[Encoder] = Good
 
     def make(self) -> Encoder:
@@ -259,7 +259,7 @@ def test_every_test_of_the_suite_is_broken_by_one():
 def test_a_heavy_registration_fails(tmp_path, monkeypatch, source):
     (tmp_path / "heavy_plugin.py").write_text(source)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    suite = type("Suite", (TestGood,), {"registration_module": "heavy_plugin"})()
+    suite = type("Suite", (TestGood,), {"plugin": "heavy_plugin"})()
     with pytest.raises(AssertionError, match=r"torch|no_such_library"):
         suite.test_registration_imports_no_heavy_library(Good())
 

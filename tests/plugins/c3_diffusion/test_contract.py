@@ -16,7 +16,6 @@ from c3core.testing.decoders import DecoderContract
 
 
 class PictureContract(DecoderContract):
-    plugin = "c3_diffusion"
     # Rows start from the same noise: then a picture depends on its condition alone, not on its place in the batch.
     options: ClassVar = {"steps": 3, "noise": "shared"}
     sampling: ClassVar = {"noise": "own"}

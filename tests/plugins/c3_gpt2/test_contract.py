@@ -12,7 +12,6 @@ from c3core.testing.decoders import DecoderContract
 
 
 class CaptionContract(DecoderContract):
-    plugin = "c3_gpt2"
     options: ClassVar = {"max_new_tokens": 12}
     sampling: ClassVar = {"do_sample": True, "temperature": 1.5}
     folder: ClassVar[Path]

@@ -32,7 +32,6 @@ def pixels(*shape: int, seed: int) -> np.ndarray:
 class Contract(EncoderContract):
     modality: ClassVar[str]
     differentiable = True
-    registration_module = "c3_imagebind"
     heavy = (*EncoderContract.heavy, "imagebind", "timm")
 
     def make(self) -> Encoder:

@@ -230,7 +230,7 @@ def test_weights_of_another_size_are_refused(official, tmp_path):
         load(f"{tmp_path}/a.json/{official}").encoder("text")
 
 
-def test_files_that_are_no_weights_are_refused(official, tmp_path):
+def test_files_that_are_no_weights_are_refused(official, tmp_path, capsys):
     class Code:
         def __reduce__(self):
             return (print, ("this must not run",))
@@ -242,6 +242,7 @@ def test_files_that_are_no_weights_are_refused(official, tmp_path):
     for name in ("code.pth", "list.pth", "half.pth", "text.safetensors"):
         with pytest.raises(C3Error, match=name):
             load(f"tiny/{tmp_path / name}").encoder("text")
+    assert capsys.readouterr().out == ""
 
 
 def test_the_licence_is_said_when_official_weights_load(official, monkeypatch):

@@ -13,7 +13,6 @@ SMALL: dict[str, Any] = {"channels": 256, "max_channels": 12, "style_dim": 16, "
 
 
 class PictureContract(DecoderContract):
-    plugin = "c3_stylegan"
     options: ClassVar = {"truncation": 0}  # else each row has a z of its own
     sampling: ClassVar = {"truncation": 1, "noise": "random"}
     steps = 12

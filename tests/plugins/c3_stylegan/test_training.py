@@ -98,6 +98,23 @@ def test_the_generators_loss_is_its_terms(batch: Tensor, conditions: Tensor) -> 
     torch.testing.assert_close(found, expected + 2 * losses.info_nce(seen[0].flatten(1) @ matrix.t(), conditions, 0.2))
 
 
+def test_reconstruction_comes_first(batch: Tensor, conditions: Tensor) -> None:
+    decoder = make(reconstruction=7.0, reconstruct_first=2, discriminator_lr=0.1)
+    for step in (1, 2):
+        drawn = same_draws(decoder, conditions)
+        torch.testing.assert_close(decoder.loss(conditions, batch), 7 * losses.reconstruction_loss(drawn, batch))
+        decoder.zero_grad()
+        decoder.discriminator_loss(conditions, batch).backward()
+        assert not any(parameter.grad.any() for parameter in decoder.discriminator.parameters() if parameter.grad is not None)
+        decoder.after_step(step)
+    assert decoder.loss(conditions, batch) > 10  # with the match of ln 8 times ten
+    decoder.discriminator_loss(conditions, batch).backward()
+    assert all(parameter.grad is not None for parameter in decoder.discriminator.parameters())
+    judging, drawing = decoder.objectives()
+    assert judging.optimizer["lr"] == 0.1
+    assert "lr" not in drawing.optimizer
+
+
 def test_noise_before_the_space_sees_pictures(batch: Tensor, conditions: Tensor) -> None:
     decoder = make(watch_noise=0.1)
     seen: list[Tensor] = []
@@ -128,9 +145,9 @@ def test_gradients_go_through_the_spaces_encoder(batch: Tensor) -> None:
     decoder.watch(lambda pictures: normalize(encoder.embed_raw(pictures), dim=1))
     with torch.no_grad():
         conditions = normalize(encoder.embed_raw((batch + 1) / 2), dim=1)
-    optimizer = torch.optim.Adam(decoder.generator.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(decoder.generator.parameters(), lr=1e-2)
     found = []
-    for _ in range(25):
+    for _ in range(40):
         optimizer.zero_grad()
         loss = decoder.loss(conditions, batch)
         loss.backward()
@@ -177,11 +194,11 @@ def test_rows_of_a_stream_do_not_depend_on_its_batches(conditions: Tensor) -> No
 
 def test_the_initial_weights_follow_the_seed() -> None:
     decoder, other = make(), make()
-    assert torch.equal(decoder.generator.code.first.weight, other.generator.code.first.weight)
-    trained = decoder.generator.code.first.weight.detach().clone()
+    assert torch.equal(decoder.generator.code.layers[0].weight, other.generator.code.layers[0].weight)
+    trained = decoder.generator.code.layers[0].weight.detach().clone()
     decoder.after_step(1)
     decoder.prepare([])
-    assert torch.equal(decoder.generator.code.first.weight, trained)
+    assert torch.equal(decoder.generator.code.layers[0].weight, trained)
 
 
 class Killed(Exception):

@@ -1,0 +1,38 @@
+"""Pictures for sentences from a decoder that was trained on a folder of pictures alone.
+
+    python paint_own_pictures.py PICTURES SENTENCES.txt --space SPACE --out painter
+    c3 run painter "a red circle above a blue star" -m text --out drawn
+
+PICTURES is a folder, a list or table.csv:column. SENTENCES.txt holds a few hundred sentences like those that will be asked for, one a
+line; of them the mean is used and nothing else. SPACE knows both text and pictures: a name of `c3 plugins`, or a folder that
+`c3 connect` wrote. The same command again goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from c3core.experiments import fit
+from c3core.recipes import FitRecipe, read_recipe
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures")
+    parser.add_argument("sentences")
+    parser.add_argument("--space", default="playground")
+    parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument("--out", type=Path, required=True)
+    words = parser.parse_args()
+    recipe = read_recipe(HERE / "stylegan.yaml", FitRecipe)
+    recipe.space, recipe.items = words.space, {"image": words.pictures, "text": words.sentences}
+    recipe.training.steps = words.steps or recipe.training.steps
+    fit(recipe, words.out, folder=Path())
+    print(f'a picture for any sentence: c3 run {words.out} "a red circle above a blue star" -m text --out drawn')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Text to picture with a pretrained unCLIP through a C3 bridge: no prior is trained, nothing is trained.
+
+    python unclip_through_bridge.py "a red circle" "a blue star on white"
+    python unclip_through_bridge.py "a fox in the snow" --space clip:ViT-H-14/laion2b_s32b_b79k \\
+        --model stabilityai/stable-diffusion-2-1-unclip --sentences captions.txt --pictures photos/ --steps 25
+
+The first runs offline in seconds, with a tiny unCLIP of random weights that it builds itself: it shows that the parts fit together,
+and its pictures mean nothing. The second needs the hub (some gigabytes, and better a GPU). The steps are the same: of the
+sentences and the pictures only the means and the pictures' norm are used, and no pairing. A sentence's embedding, shifted to
+the pictures' mean and rescaled to their norm, takes the place of the picture embedding that the unCLIP expects.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import c3core
+from c3core.sources import expand
+
+SENTENCES = [f"a {colour} {shape}" for colour in ("red", "green", "blue") for shape in ("circle", "square", "star")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("prompts", nargs="*", default=SENTENCES[:2])
+    parser.add_argument("--space", default="playground", help="of the CLIP that the model was made for")
+    parser.add_argument("--model", help="Stable unCLIP: a hub name or a folder; a tiny random one is built if not given")
+    parser.add_argument("--sentences", nargs="*", default=[], help=".txt of one sentence a line, or table.csv:column")
+    parser.add_argument("--pictures", nargs="*", default=[], help="for their mean and norm; the more the better")
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("drawn"))
+    words = parser.parse_args()
+
+    space = c3core.load_space(words.space)  # "clip:…" needs the hub
+    model = words.model or str(tiny_unclip(words.out / "tiny_unclip", space.dim))
+    sentences = sources(words.sentences, text=True) or SENTENCES
+    pictures = sources(words.pictures) or made(40)
+
+    decoder = c3core.load_decoder("unclip", space=space, model=model)  # a hub name needs the hub
+    pipeline = c3core.Pipeline(space, c3core.load_bridge("c3"), decoder)
+    pipeline.fit({"text": sentences, "image": pictures})  # fits the bridge alone
+
+    drawn = pipeline.run(words.prompts, modality="text", options={"steps": words.steps}, seed=words.seed)
+    for number, (prompt, picture) in enumerate(zip(words.prompts, drawn, strict=True)):
+        path = words.out / f"{number:03d}.png"
+        decoder.write(picture, path)
+        print(f"{path}: {prompt}")
+    if not words.model:
+        print("The model is random: these pictures mean nothing. Name real weights with --model and their --space.")
+    pipeline.save(words.out / "pipeline")
+    print(f"more pictures: c3 run {words.out / 'pipeline'} SENTENCE --modality text --out FOLDER")
+
+
+def sources(names: Sequence[str], *, text: bool = False) -> list[Any]:
+    """What files, folders, lists and columns hold."""
+    return [source.source for source in expand(names, text=text)] if names else []
+
+
+def made(count: int) -> list[Any]:
+    """Pictures of the playground."""
+    from c3_playground.world import World
+
+    return [item.data for item in World().items("image", "train", count)]
+
+
+def tiny_unclip(folder: Path, dim: int) -> Path:
+    """A Stable unCLIP of random weights for embeddings of size `dim`, saved in diffusers' format: 16 × 16 pixels."""
+    import diffusers
+    import torch
+    from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    torch.manual_seed(0)
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    text = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=8,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=8,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(16, 16),
+        layers_per_block=1,
+        attention_head_dim=8,
+        cross_attention_dim=16,
+        norm_num_groups=8,
+        class_embed_type="projection",
+        projection_class_embeddings_input_dim=2 * dim,
+    )
+    vae = diffusers.AutoencoderKL(
+        block_out_channels=(16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=16,
+    )
+    pipeline = diffusers.StableUnCLIPImg2ImgPipeline(
+        feature_extractor=None,
+        image_encoder=None,
+        image_normalizer=StableUnCLIPImageNormalizer(dim),
+        image_noising_scheduler=diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
+        tokenizer=CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[], model_max_length=8),
+        text_encoder=CLIPTextModel(text),
+        unet=unet,
+        scheduler=diffusers.DDIMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False),
+        vae=vae,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Pictures from the command line: fit a small painter, draw with several seeds, evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from spaces import TRAINING, write_space
+from test_cli import c3, fails
+
+PAINTER = {"name": "stylegan", "channels": 64, "max_channels": 8, "style_dim": 8, "mapping_layers": 1}
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("painter")
+    write_space(folder / "space")
+    recipe = {"space": "space", "bridge": {"name": "c3", "rescale": "none"}, "decoder": PAINTER}
+    pairs = "playground:image/train/40/1"
+    recipe |= {"items": {"image": pairs, "text": pairs}, "training": {**TRAINING, "steps": 2}}
+    (folder / "fit.yaml").write_text(json.dumps(recipe))
+    done = c3("fit", folder / "fit.yaml", "--out", folder / "painter")
+    assert done.returncode == 0, done.stderr
+    return folder / "painter"
+
+
+def test_several_seeds_give_files_and_an_overview(painter: Path, tmp_path: Path) -> None:
+    said = c3("run", painter, "a small red ring left of a blue square", "a star", "--out", tmp_path, "--seeds", 3)
+    assert said.returncode == 0, said.stderr
+    names = {f"{position:06d}-{seed}.png" for position in range(2) for seed in range(3)}
+    assert {path.name for path in tmp_path.iterdir()} == names | {"overview.png"}
+    assert all(Image.open(tmp_path / name).size == (32, 32) for name in names)
+    wide, high = Image.open(tmp_path / "overview.png").size
+    assert wide > high  # three seeds side by side, two sentences below each other
+    assert str(tmp_path / "overview.png") in said.stdout
+
+
+def test_the_same_seed_draws_the_same(painter: Path, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        assert c3("run", painter, "a star", "--out", tmp_path / name, "--seed", 5).returncode == 0
+    c3("run", painter, "a star", "--out", tmp_path / "third", "--seed", 6)
+    one, other, third = ((tmp_path / name / "000000.png").read_bytes() for name in ("one", "other", "third"))
+    assert one == other != third
+
+
+def test_a_picture_in_gives_a_picture_out(painter: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "photo.png")
+    said = c3("run", painter, tmp_path / "photo.png", "--out", tmp_path / "drawn", "--json")
+    assert [Path(row["output"]).name for row in json.loads(said.stdout)["outputs"]] == ["000000.png"]
+
+
+def test_evaluate_scores_pictures_by_their_embeddings(painter: Path) -> None:
+    said = c3("evaluate", painter, "playground:image/test/120/1", "--json")
+    assert said.returncode == 0, said.stderr
+    scores = json.loads(said.stdout)
+    assert {"fid", "kid_mean", "kid_std", "r1"} <= set(scores)
+    assert scores["items"] == 120
+    assert "image encoder" in scores["features"]
+
+
+def test_wrong_calls_are_one_clear_error(painter: Path, tmp_path: Path) -> None:
+    fails("run", painter, "a star", says="Say where they go: --out DIR.")
+    fails("run", painter, "", "--out", tmp_path, says="empty")
+    fails("run", painter, "a star", "--out", tmp_path, "-o", "truncation=-1", says="truncation")
+    fails("run", painter, "a star", "--out", tmp_path, "--seeds", "0", status=2, says="--seeds")
+    fails("run", tmp_path, "a star", "--out", tmp_path / "x", says="no pipeline at")

@@ -43,14 +43,14 @@ class Square:
 
 
 def stack(squares: Sequence[Any], side: int) -> Tensor:
-    """Squares as float32 (n, 3, side, side) in −1 … 1; a `C3Error` for anything else than what `Square(side)` gives."""
+    """Squares as uint8 (n, 3, side, side); a `C3Error` for anything else than what `Square(side)` gives."""
     for square in squares:
         if not isinstance(square, Tensor) or square.dtype != torch.uint8 or square.shape != (3, side, side):
             what = f"{square.dtype} {tuple(square.shape)}" if isinstance(square, Tensor) else type(square).__name__
             raise C3Error(f"training pictures must be uint8 (3, {side}, {side}), got {what}. Use the decoder's reader.")
     if not len(squares):
         raise C3Error("an empty batch has no loss: give at least one picture.")
-    return torch.stack(list(squares)).float() / 127.5 - 1
+    return torch.stack(list(squares))
 
 
 def to_pictures(batch: Tensor) -> list[Picture]:
@@ -60,7 +60,7 @@ def to_pictures(batch: Tensor) -> list[Picture]:
 
 
 def write_png(picture: Picture, path: Path) -> None:
-    """Write uint8 RGB (h, w, 3) as a PNG file, whole or not at all.
+    """Write uint8 RGB (h, w, 3) as a PNG file, whole or not at all; a `C3Error` for another suffix.
 
     >>> from tempfile import mkdtemp
     >>> path = Path(mkdtemp()) / "grey.png"
@@ -68,8 +68,11 @@ def write_png(picture: Picture, path: Path) -> None:
     >>> Image.open(path).size
     (6, 4)
     """
+    array = _checked(picture)
+    if path.suffix.lower() != ".png":
+        raise C3Error(f"pictures are written as .png, not as {path.name!r}. Change the file's name.")
     with replacing(path) as temporary:
-        Image.fromarray(_checked(picture)).save(temporary, format="PNG")
+        Image.fromarray(array).save(temporary, format="PNG")
 
 
 def write_sheet(rows: Sequence[Sequence[Picture]], path: Path) -> None:

@@ -48,5 +48,6 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
     for name in sorted(wanted.keys() | tensors.keys()):
         asked, found = (tuple(part[name].shape) if name in part else None for part in (wanted, tensors))
         if asked != found:
-            raise C3Error(f"{path} does not fit its decoder.json: {name} has shape {found}, expected {asked}.")
+            other = "Weights of another resolution or size cannot be used."
+            raise C3Error(f"{path} does not fit its decoder.json: {name} has shape {found}, expected {asked}. {other}")
     module.load_state_dict(tensors, strict=False)

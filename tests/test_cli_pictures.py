@@ -65,4 +65,4 @@ def test_wrong_calls_are_one_clear_error(painter: Path, tmp_path: Path) -> None:
     fails("run", painter, "", "--out", tmp_path, says="empty")
     fails("run", painter, "a star", "--out", tmp_path, "-o", "truncation=-1", says="truncation")
     fails("run", painter, "a star", "--out", tmp_path, "--seeds", "0", status=2, says="--seeds")
-    fails("run", tmp_path, "a star", "--out", tmp_path / "x", says="no pipeline at")
+    fails("run", tmp_path, "a star", "--out", tmp_path / "x", says="is not a pipeline")

@@ -3,8 +3,8 @@
     python paint_own_pictures.py PICTURES SENTENCES.txt --space SPACE --out painter
     c3 run painter "a red circle above a blue star" -m text --out drawn
 
-PICTURES is a folder, a list or table.csv:column. SENTENCES.txt holds a few hundred sentences like those that will be asked for, one a
-line; of them the mean is used and nothing else. SPACE knows both text and pictures: a name of `c3 plugins`, or a folder that
+PICTURES is a folder, a list or table.csv:column. SENTENCES.txt holds a few hundred sentences like those that will be asked for, one
+a line; of them the mean is used and nothing else. SPACE knows both text and pictures: a name of `c3 plugins`, or a folder that
 `c3 connect` wrote. The same command again goes on where it was stopped.
 """
 

@@ -14,15 +14,15 @@ from torch.optim.swa_utils import AveragedModel
 from c3_diffusion import flow
 from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
 from c3_diffusion.network import Painter
-from c3_diffusion.pictures import Pixels, Square, to_arrays, write_png
 from c3_diffusion.settings import PictureOptions, Settings
-from c3_diffusion.weights import read_tensors, refuse_pickles, write_tensors
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error
 from c3core.files import read_json, write_json
+from c3core.pictures import Picture, Square, stack, to_pictures, write_png, write_sheet
 from c3core.readers.image import ImageReader
 from c3core.validation import checked
+from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
 
 class DiffusionDecoder(Decoder):
@@ -88,30 +88,29 @@ class DiffusionDecoder(Decoder):
     def collate(self, targets: Sequence[Tensor]) -> Tensor:
         """Read pictures as one batch: uint8 (n, 3, size, size) on the decoder's device."""
         painter, _ = self._ready()
-        if not len(targets):
-            raise C3Error("an empty batch has no loss: give at least one picture.")
-        wanted = (3, self.settings.size, self.settings.size)
-        for target in targets:
-            if not isinstance(target, Tensor) or tuple(target.shape) != wanted or target.dtype != torch.uint8:
-                raise C3Error(f"pictures must be uint8 tensors of shape {wanted}. Use the decoder's reader.")
-        return torch.stack(list(targets)).to(next(painter.parameters()).device)
+        return stack(targets, self.settings.size).to(next(painter.parameters()).device)
 
     def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
-        """The mean squared error of the velocity, over pixels or latents.
+        """The mean squared error of the velocity, over pixels or latents; in training with `rows`, also that of the sketch.
 
         In training, noise comes from torch's global generator. In eval mode the averaged weights are measured, every condition is
         seen and the noise is the same at every call, so that validations compare.
         """
         painter, averaged = self._ready()
         generator = None if self.training else torch.Generator().manual_seed(0)
-        settings, count, device = self.settings, len(batch), batch.device
+        settings, device = self.settings, batch.device
         pictures = self.canvas.enter(batch.float() / 127.5 - 1)
+        sketched = torch.zeros((), device=device)
+        if self.training and settings.rows is not None:
+            sketched = F.mse_loss(painter.sketch(conditions).float(), pictures)
+            conditions, pictures = conditions[: settings.rows], pictures[: settings.rows]
+        count = len(pictures)
         noise = torch.randn(pictures.shape, generator=generator).to(device)
         time = flow.noise_levels(count, settings.time_mean, settings.time_std, generator, device)
         seen = flow.noisy(pictures, noise, time)
         hidden = torch.rand(count).to(device) < settings.drop if self.training else None
         found = (painter if self.training else averaged)(seen, time, conditions, hidden).float()
-        return F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time))
+        return F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time)) + sketched
 
     def objectives(self) -> list[Objective]:
         """One objective over the network (which `prepare` makes); the average is not trained."""
@@ -129,7 +128,7 @@ class DiffusionDecoder(Decoder):
 
     # ---- use
 
-    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Pixels]:
+    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Picture]:
         """One picture a condition, uint8 (size, size, 3). `options` are `PictureOptions` or a mapping of its fields."""
         self._ready()
         chosen: PictureOptions = self.options(options)
@@ -145,7 +144,7 @@ class DiffusionDecoder(Decoder):
         finally:
             self.train(training)
 
-    def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Pixels]:
+    def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Picture]:
         _, averaged = self._ready()
         guidance, count = options.guidance, len(conditions)
         hidden = torch.ones(count, dtype=torch.bool, device=conditions.device)
@@ -160,11 +159,16 @@ class DiffusionDecoder(Decoder):
             return flow.velocity(picture, x, t)
 
         drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
-        return to_arrays(self.canvas.leave(drawn))
+        return to_pictures(self.canvas.leave(drawn))
 
-    def write(self, output: Pixels, path: Path) -> None:
+    def write(self, output: Picture, path: Path) -> None:
         """Write one picture as PNG."""
         write_png(output, path)
+
+    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
+        """Write a contact sheet."""
+        write_sheet(rows, path)
+        return True
 
     # ---- files
 

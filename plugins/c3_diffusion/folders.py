@@ -12,9 +12,9 @@ import diffusers
 import torch
 from diffusers.utils import logging
 
-from c3_diffusion.weights import refuse_pickles
 from c3core.errors import C3Error
 from c3core.files import read_json
+from c3core.weights import refuse_pickles
 
 UNKNOWN = "see the model's card"
 
@@ -106,7 +106,7 @@ def from_folder(folder: Path, kinds: Sequence[str]) -> Any:
     found = class_name(folder, "config.json")
     if found not in kinds:
         raise C3Error(f"{folder} holds a {found}, not one of {', '.join(kinds)}.")
-    refuse_pickles(folder)
+    refuse_pickles(folder, lone=True)
     with quiet(), naming(folder):
         return getattr(diffusers, found).from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
 

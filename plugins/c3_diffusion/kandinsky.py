@@ -14,9 +14,9 @@ from torch import Tensor
 
 from c3_diffusion.folders import diffusers_folder, naming
 from c3_diffusion.pretrained import PretrainedDecoder, PretrainedOptions, PretrainedSettings
-from c3_diffusion.weights import refuse_pickles, write_tensors
 from c3core.contracts import GenerateOptions
 from c3core.errors import C3Error
+from c3core.weights import refuse_pickles, write_tensors
 
 BLANK = "blank.safetensors"
 
@@ -103,7 +103,7 @@ def blank_embedding(prior: str) -> Tensor:
     from transformers import CLIPVisionModelWithProjection
 
     folder = diffusers_folder(prior, part="image_encoder")
-    refuse_pickles(folder)
+    refuse_pickles(folder, lone=True)
     with naming(folder), torch.no_grad():
         encoder: Any = CLIPVisionModelWithProjection.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         side = encoder.config.image_size

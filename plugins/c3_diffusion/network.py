@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from c3_diffusion.settings import GROUPS, Settings
 
+SKETCH = 32  # channels of the sketch's convolutions
 TIMES = 1000  # diffusers counts time from 0 (picture) to this (noise)
 
 
@@ -34,11 +35,16 @@ class Painter(nn.Module):
         coarse = self.places // 2
         shape = (settings.layout, coarse, coarse)
         self.layout = nn.Sequential(nn.Linear(hidden, prod(shape)), nn.Unflatten(1, shape))
+        squares = channels * patch**2
+        self.pencil: nn.Module | None = None
+        if settings.rows is not None:
+            convolutions = (nn.Conv2d(settings.layout, SKETCH, 3, padding=1), nn.SiLU(), nn.Conv2d(SKETCH, squares, 3, padding=1))
+            self.pencil = nn.Sequential(nn.SiLU(), *convolutions)
         plain, attentive = ("DownBlock2D",) * (levels - 1), "AttnDownBlock2D"
         self.unet = UNet2DModel(
             sample_size=self.places,
-            in_channels=channels * patch**2 + settings.layout,
-            out_channels=channels * patch**2,
+            in_channels=squares + settings.layout + (squares if self.pencil else 0),
+            out_channels=squares,
             down_block_types=(*plain, attentive),
             up_block_types=("AttnUpBlock2D", *("UpBlock2D",) * (levels - 1)),
             block_out_channels=settings.widths,
@@ -55,7 +61,16 @@ class Painter(nn.Module):
         if hidden is not None:
             known = torch.where(hidden[:, None], self.nothing, known)
         known = self.trunk(known)
-        places = F.interpolate(self.layout(known), size=(self.places, self.places), mode="bilinear")
-        squares = F.pixel_unshuffle(noisy, self.patch)
-        out: Any = self.unet(torch.cat([squares, places.to(squares.dtype)], dim=1), time * TIMES, self.vector(known))
+        seen = [F.pixel_unshuffle(noisy, self.patch), *self._laid_out(known)]
+        out: Any = self.unet(torch.cat([part.to(noisy.dtype) for part in seen], dim=1), time * TIMES, self.vector(known))
         return F.pixel_shuffle(out.sample, self.patch)
+
+    def sketch(self, conditions: Tensor) -> Tensor:
+        """Pictures (n, channels, side, side) from the conditions alone, without the UNet: blurred, as a mean is."""
+        *_, drawn = self._laid_out(self.trunk(conditions.float() * self.scale))
+        return F.pixel_shuffle(drawn, self.patch)
+
+    def _laid_out(self, known: Tensor) -> list[Tensor]:
+        """The map (n, layout, places, places) and, where there is one, the sketch drawn from it."""
+        places = F.interpolate(self.layout(known), size=(self.places, self.places), mode="bilinear")
+        return [places] if self.pencil is None else [places, self.pencil(places)]

@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, naming, quiet
-from c3_diffusion.pictures import Pixels, to_arrays, write_png
-from c3_diffusion.weights import refuse_pickles
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error
 from c3core.files import read_json, write_json
+from c3core.pictures import Picture, to_pictures, write_png, write_sheet
 from c3core.readers.image import ImageReader
 from c3core.validation import checked
+from c3core.weights import refuse_pickles
 
 
 class PretrainedSettings(BaseModel):
@@ -80,7 +80,7 @@ class PretrainedDecoder(Decoder):
         found = class_name(folder, "model_index.json")
         if found not in self.pipelines:
             raise C3Error(f"{folder} holds a {found}; decoder {self.name!r} takes {' or '.join(self.pipelines)}.")
-        refuse_pickles(folder)
+        refuse_pickles(folder, lone=True)
         with quiet(), naming(folder):
             pipeline: Any = getattr(diffusers, self.pipelines[0]).from_pretrained(
                 folder,
@@ -126,18 +126,18 @@ class PretrainedDecoder(Decoder):
 
     # ---- use
 
-    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Pixels]:
+    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Picture]:
         """One picture a condition, in order. Each row has a generator of its own, seeded from `generator`."""
         chosen: Any = self.options(options)
         conditions = self.check(conditions)
         seeds = self._seeds(len(conditions), generator, shared=chosen.noise == "shared")
-        pictures: list[Pixels] = []
+        pictures: list[Picture] = []
         with torch.no_grad():
             for rows, some in zip(conditions.split(chosen.batch_size), seeds.split(chosen.batch_size), strict=True):
                 if len(rows):
                     own = [torch.Generator().manual_seed(int(seed)) for seed in some]
                     drawn = self.draw(rows.to(precision_of(self.settings.precision)), chosen, own)
-                    pictures += to_arrays(drawn)
+                    pictures += to_pictures(drawn)
         return pictures
 
     @staticmethod
@@ -146,9 +146,14 @@ class PretrainedDecoder(Decoder):
         seeds = [torch.randint(2**62, (1,), generator=generator, device=device).cpu() for _ in range(1 if shared else count)]
         return torch.cat(seeds).expand(count) if seeds else torch.zeros(0, dtype=torch.long)
 
-    def write(self, output: Pixels, path: Path) -> None:
+    def write(self, output: Picture, path: Path) -> None:
         """Write one picture as PNG."""
         write_png(output, path)
+
+    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
+        """Write a contact sheet."""
+        write_sheet(rows, path)
+        return True
 
     # ---- files
 

@@ -29,6 +29,12 @@ class Settings(BaseModel):
     layers: int = Field(1, ge=1, description="residual blocks a level")
     hidden: int = Field(512, ge=1, description="units of the layers that read the condition")
     layout: int = Field(16, ge=1, description="channels of the coarse map that the condition is laid out as")
+    rows: int | None = Field(
+        None,
+        ge=1,
+        description="rows of a training batch that go through the UNet; the rest teach a sketch of the picture, which costs little."
+        " None: all, and no sketch",
+    )
     drop: float = Field(0.1, ge=0, lt=1, description="share of the training rows whose condition is hidden, for guidance")
     time_mean: float = Field(0.8, description="of the noise level's logit while training; higher: more noise")
     time_std: float = Field(0.8, gt=0)

@@ -54,13 +54,11 @@ def c3_demos(register: Register) -> None:
 
 @hookimpl
 def c3_pipelines(register: Register) -> None:
-    for name, decoder in {"painter": "diffusion", "painter-stylegan": "stylegan", "painter-diffusion": "diffusion"}.items():
-        needs = ("diffusers",) if decoder == "diffusion" else ()
-        register(
-            f"playground/{name}",
-            f"c3_playground.painters.shipped:{decoder}",
-            modalities=MODALITIES,
-            requires=needs,
-            extra="diffusion" if needs else None,
-            summary=f"draws the world's pictures ({decoder})",
-        )
+    register(
+        "playground/painter",
+        "c3_playground.painters.shipped:best",
+        modalities=MODALITIES,
+        requires=("diffusers",),
+        extra="diffusion",
+        summary="draws the world's pictures from sentences, pictures, videos or sounds",
+    )

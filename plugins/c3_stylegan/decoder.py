@@ -15,15 +15,15 @@ from c3_stylegan import losses
 from c3_stylegan.augment import augment
 from c3_stylegan.discriminator import Discriminator, judge
 from c3_stylegan.generator import Generator
-from c3_stylegan.pictures import Picture, Square, stack, to_pictures, write_png
 from c3_stylegan.settings import DrawOptions, Settings
-from c3_stylegan.weights import read_module, refuse_pickles, write_module
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error
 from c3core.files import read_json, write_json
+from c3core.pictures import Picture, Square, stack, to_pictures, write_png, write_sheet
 from c3core.readers.image import ImageReader
 from c3core.validation import checked
+from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
 BETAS = (0.0, 0.99)  # StyleGAN2's, for both players
 LENGTH_RATE = 0.01  # of the mean path length, a step
@@ -79,10 +79,10 @@ class StyleGANDecoder(Decoder):
         self.average = AveragedModel(self.generator, multi_avg_fn=self._average_into)
         self.to(self._device)
 
-    def _average_into(self, average: Any, current: Any, number: Tensor) -> None:
+    def _average_into(self, average: Any, current: Any, number: Tensor | int) -> None:
         """One step of the moving average, which is short at first: the random start is not to linger in it."""
         decay = min(self.settings.average, (1 + int(number)) / (10 + int(number)))
-        get_ema_multi_avg_fn(decay)(average, current, number)
+        get_ema_multi_avg_fn(decay)(average, current, number)  # type: ignore[no-untyped-call]
 
     # ---- training
 
@@ -100,7 +100,7 @@ class StyleGANDecoder(Decoder):
 
     def collate(self, targets: Sequence[Tensor]) -> Tensor:
         """uint8 pictures (3, side, side) as float32 (n, 3, side, side) in −1 .. 1."""
-        return stack(targets, self.settings.resolution).to(self._device)
+        return stack(targets, self.settings.resolution).to(self._device).float() / 127.5 - 1
 
     def objectives(self) -> list[Objective]:
         """The discriminator's loss, then the generator's."""
@@ -117,8 +117,6 @@ class StyleGANDecoder(Decoder):
         R1 is a part of this loss because an optimizer of its own would, like every Adam, make its size without effect.
         """
         settings = self.settings
-        if self._rehearses():
-            return 0 * self.discriminator.real.bias.sum()  # it waits
         with torch.no_grad():
             drawn = self._draw(conditions)
         real, features = self._judged(batch)
@@ -128,10 +126,6 @@ class StyleGANDecoder(Decoder):
         if settings.r1 and self.steps % settings.r1_every == 0:
             loss = loss + settings.r1_every * settings.r1 / 2 * self._r1(conditions, batch)
         return loss
-
-    def _rehearses(self) -> bool:
-        """Whether the generator still learns from reconstruction alone."""
-        return bool(self.steps < self.settings.reconstruct_first)
 
     def _judged(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """f_d and f_s of pictures, seen through the augmentation."""
@@ -152,8 +146,6 @@ class StyleGANDecoder(Decoder):
         """
         settings = self.settings
         drawn = self._draw(conditions)
-        if self._rehearses():
-            return settings.reconstruction * losses.reconstruction_loss(drawn, batch)
         with _frozen(self.discriminator):
             fake, features = self._judged(drawn)
         loss = losses.generator_loss(judge(fake, features, conditions))
@@ -216,26 +208,33 @@ class StyleGANDecoder(Decoder):
             self.train(training)
 
     def _pictures(self, conditions: Tensor, options: DrawOptions, generator: torch.Generator | None) -> Tensor:
-        shapes = [(self.settings.style_dim,)]
+        average = self.average.module
+        assert isinstance(average, Generator)
+        shapes: list[tuple[int, ...]] = [(self.settings.style_dim,)]
         if options.noise == "random":
-            shapes += [(1, side, side) for side in self.average.module.noise_sides()]
+            shapes += [(1, side, side) for side in average.noise_sides()]
         rows = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in conditions]
         z, *noise = (torch.stack(column).to(conditions.device) for column in zip(*rows, strict=True))
-        pictures: Tensor = self.average.module(conditions, z, noise=noise or None, truncation=options.truncation)
+        pictures: Tensor = average(conditions, z, noise=noise or None, truncation=options.truncation)
         return pictures
 
     def write(self, output: Picture, path: Path) -> None:
         """Write one picture as PNG."""
         write_png(output, path)
 
+    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
+        """Write a contact sheet."""
+        write_sheet(rows, path)
+        return True
+
     # ---- files
 
     def save(self, folder: Path) -> None:
         """Write `decoder.json` and the averaged generator; with `keep="all"` also both players, for fine-tuning."""
         folder, dtype = Path(folder), getattr(torch, self.settings.weights)
-        write_module(folder / "generator.safetensors", self.average.module, dtype)
+        write_tensors(folder / "generator.safetensors", self.average.module.state_dict(), dtype)
         if self.settings.keep == "all":
-            write_module(folder / "players.safetensors", self._players(), dtype)
+            write_tensors(folder / "players.safetensors", self._players().state_dict(), dtype)
         config = {"condition_dim": self.condition_dim, "licence": self.licence, "settings": self.settings.model_dump(mode="json")}
         write_json(folder / "decoder.json", config | {"steps": int(self.steps), "mean_length": float(self.mean_length)})
 
@@ -258,10 +257,10 @@ class StyleGANDecoder(Decoder):
             raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
         decoder = cls(dim, device=device, **settings)
         decoder.licence = licence
-        read_module(folder / "generator.safetensors", decoder.generator)
+        read_tensors(folder / "generator.safetensors", decoder.generator)
         decoder._start_average()
         if decoder.settings.keep == "all":
-            read_module(folder / "players.safetensors", decoder._players())
+            read_tensors(folder / "players.safetensors", decoder._players())
         decoder.steps.fill_(steps)
         decoder.mean_length.fill_(mean_length)
         decoder.average.n_averaged.fill_(steps)

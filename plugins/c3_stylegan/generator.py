@@ -78,8 +78,9 @@ class Generator(nn.Module):
         self.sides, widths, style = settings.sides(), settings.widths(), settings.style_dim
         self.mapping, self.code = Mapping(style, settings.mapping_layers), Code(condition_dim, style)
         self.width = widths[0]
+        self.start: Linear | nn.Parameter
         if settings.start == "condition":
-            self.start: nn.Module | nn.Parameter = Linear(style, widths[0] * START * START)
+            self.start = Linear(style, widths[0] * START * START)
         else:
             self.start = nn.Parameter(torch.randn(1, widths[0], START, START))
         self.first, self.rgb = ModulatedConvolution(widths[0], widths[0], style, style), ToRGB(widths[0], style, style)
@@ -106,8 +107,9 @@ class Generator(nn.Module):
             x = normalise(self.start(code).to(code.dtype)).view(len(w), self.width, START, START)
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.first(x, w, code, next(maps))
-        picture = self.rgb(x, w, code)
+        picture: Tensor = self.rgb(x, w, code)
         for block in self.blocks:
+            assert isinstance(block, Block)
             x = block.up(x, w, code, next(maps))
             x = block.same(x, w, code, next(maps))
             picture = upsample(picture) + block.rgb(x, w, code)

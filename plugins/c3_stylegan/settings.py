@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from c3core.contracts import GenerateOptions
 
@@ -31,9 +31,6 @@ class Settings(BaseModel):
     temperature: float = Field(0.5, gt=0, description="of both")
     watch_noise: float = Field(0.0, ge=0, description="std of noise on drawn pictures (0 to 1) before they are embedded")
     reconstruction: float = Field(0.0, ge=0, description="weight of the distance to the condition's own picture; not in LAFITE")
-    reconstruct_first: int = Field(
-        0, ge=0, description="steps of reconstruction alone, before the discriminator joins; not in LAFITE"
-    )
     r1: float = Field(10.0, ge=0, description="γ of the R1 penalty")
     r1_every: int = Field(16, ge=1, description="steps from one R1 penalty to the next")
     path_length: float = Field(0.0, ge=0, description="weight of the path length penalty; StyleGAN2's is 2")
@@ -51,12 +48,6 @@ class Settings(BaseModel):
         if not SMALLEST <= value <= LARGEST or value & (value - 1):
             raise ValueError(f"must be 32, 64, 128 or 256, got {value}")
         return value
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.reconstruct_first and not self.reconstruction:
-            raise ValueError("reconstruct_first needs a weight: give reconstruction")
-        return self
 
     def sides(self) -> list[int]:
         """The sides of the grids from 4 × 4 up.

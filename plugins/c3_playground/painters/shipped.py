@@ -1,6 +1,6 @@
 """The painters that ship with the package, and the four methods that they stand for.
 
-Each decoder was trained twice, on pictures alone: without noise for C¹ (connect) and C²₁ (+ collapse), with noise for C²₂ (corrupt)
+The decoder was trained twice, on pictures alone: without noise for C¹ (connect) and C²₁ (+ collapse), with noise for C²₂ (corrupt)
 and C³ (both). With and without collapse the decoder's conditions differ by one translation, so that a method without it is the
 same decoder given e − mean(pictures) for every modality instead of e − mean(its own modality).
 """
@@ -15,23 +15,18 @@ from c3core.contracts import Bridge
 from c3core.errors import C3Error, near
 
 FOLDER = Path(__file__).parent / "weights"
-DECODERS = ("stylegan", "diffusion")
+DECODERS = ("diffusion",)
 METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 NOISY, COLLAPSED = ("c2_2", "c3"), ("c2_1", "c3")
 
 
-def stylegan() -> Path:
-    """The folder of the painter `playground/painter-stylegan`."""
-    return FOLDER / "stylegan"
-
-
-def diffusion() -> Path:
-    """The folder of the painter `playground/painter-diffusion`."""
+def best() -> Path:
+    """The folder of `playground/painter`: C³ with the better decoder."""
     return FOLDER / "diffusion"
 
 
 def painter(decoder: str, method: str, *, folder: Path = FOLDER) -> Pipeline:
-    """The painter of a decoder ("stylegan", "diffusion") and a method ("c1", "c2_1", "c2_2", "c3")."""
+    """The painter of a decoder ("diffusion") and a method ("c1", "c2_1", "c2_2", "c3")."""
     for name, known in ((decoder, DECODERS), (method, METHODS)):
         if name not in known:
             raise C3Error(f"no painter is called {name!r}: {near(name, known)}")

@@ -33,6 +33,13 @@ class TestPixels(PictureContract):
         return DiffusionDecoder(8, size=16, widths=(16, 16), layout=4, device="cpu")
 
 
+class TestPixelsWithASketch(PictureContract):
+    steps = 60
+
+    def make(self) -> DiffusionDecoder:
+        return DiffusionDecoder(8, size=16, widths=(16, 16), layout=4, rows=2, device="cpu")
+
+
 class TestLatents(PictureContract):
     steps = 60
 

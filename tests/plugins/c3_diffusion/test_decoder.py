@@ -155,6 +155,37 @@ def test_a_hidden_condition_is_not_seen() -> None:
         torch.testing.assert_close(seen, painter(x, t, rows))
 
 
+def test_rows_beyond_the_unets_teach_the_sketch_alone() -> None:
+    decoder = made(rows=2).train()
+    assert decoder.painter is not None
+    rows, batch = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    torch.manual_seed(0)
+    both = decoder.loss(rows, batch)
+    torch.manual_seed(0)
+    velocity = decoder.loss(rows[:2], batch[:2]) - sketch_error(decoder, rows[:2], batch[:2])
+    torch.testing.assert_close(both, velocity + sketch_error(decoder, rows, batch))
+    decoder.zero_grad()
+    sketch_error(decoder, rows, batch).backward()
+    taught = {name.split(".")[0] for name, parameter in decoder.painter.named_parameters() if parameter.grad is not None}
+    assert taught == {"trunk", "layout", "pencil"}
+
+
+def sketch_error(decoder: DiffusionDecoder, rows: Tensor, batch: Tensor) -> Tensor:
+    assert decoder.painter is not None
+    return (decoder.painter.sketch(rows) - (batch.float() / 127.5 - 1)).square().mean()
+
+
+def test_the_unet_sees_the_sketch() -> None:
+    painter = made(rows=2).painter
+    assert painter is not None
+    assert isinstance(painter.pencil, torch.nn.Sequential)
+    x, t, rows = torch.randn(1, 3, 8, 8), torch.full((1,), 0.5), conditions(1)
+    with torch.no_grad():
+        before = painter(x, t, rows)
+        painter.pencil[-1].bias += 1
+        assert not torch.allclose(painter(x, t, rows), before, atol=1e-4)
+
+
 # ---- drawing
 
 
@@ -215,6 +246,7 @@ def test_bad_options_are_refused(learned: DiffusionDecoder, options: dict[str, A
         ({"widths": (8,)}, "widths"),
         ({"widths": (12, 16)}, "multiples of 8"),
         ({"drop": 1.0}, "drop"),
+        ({"rows": 0}, "rows"),
         ({"layer": 2}, "did you mean .*layers"),
         ({"autoencoder": "no/such-folder-or-model"}, "hub"),
     ],

@@ -114,7 +114,6 @@ def test_a_foreign_decoder_json_is_refused(tmp_path: Path, text: str) -> None:
         ({"chanels": 512}, "chanels: no such field, did you mean .*channels"),
         ({"augment": ["zoom"]}, "augment"),
         ({"temperature": 0}, "temperature"),
-        ({"reconstruct_first": 5}, "reconstruct_first needs a weight"),
     ],
 )
 def test_wrong_options_are_refused_by_name(options: dict[str, Any], message: str) -> None:

@@ -1,0 +1,71 @@
+"""The painters that ship with the package, and the demo that shows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from c3_playground.demo import draw
+from c3_playground.painters.factor_reader import factor_accuracy, load_reader
+from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter, without_collapse
+from c3_playground.world import World
+from c3core import C3Error, load_bridge, load_pipeline
+
+pytest.importorskip("diffusers", reason="needs the extra diffusion")
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_c3_draws_what_sentences_say_better_than_c1(decoder: str) -> None:
+    items = World().items("image", "test", 40, start=3000)
+    sentences, reader = [item.sentences[0] for item in items], load_reader()
+    found = {
+        method: factor_accuracy(reader, sentences, painter(decoder, method).run(sentences, modality="text"))["mean"]
+        for method in ("c1", "c3")
+    }
+    assert found["c3"] > found["c1"] + 0.1
+    assert found["c3"] >= 0.35
+
+
+def test_any_modality_may_come_in() -> None:
+    pipeline = load_pipeline("playground/painter")
+    for modality in ("image", "video", "audio"):
+        (picture,) = pipeline.run([World().items(modality, "test", 1)[0].data], modality=modality, options={"steps": 2})
+        assert picture.shape == (32, 32, 3)
+        assert picture.dtype == np.uint8
+
+
+def test_without_collapse_every_modality_is_moved_by_the_targets_mean() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images, sentences = torch.randn(50, 8, generator=generator) + 1, torch.randn(50, 8, generator=generator) - 1
+    bridge = load_bridge("c2_1", rescale="none").fit({"image": images, "text": sentences}, target="image")
+    moved = without_collapse(bridge)
+    torch.testing.assert_close(moved.condition(sentences, "text"), sentences - images.mean(0))
+    torch.testing.assert_close(moved.condition(images, "image"), bridge.condition(images, "image"))
+    torch.testing.assert_close(bridge.condition(sentences, "text"), sentences - sentences.mean(0))
+
+
+def test_an_unknown_painter_is_refused_with_near_names() -> None:
+    with pytest.raises(C3Error, match="c2_1"):
+        painter("diffusion", "c2_3")
+    with pytest.raises(C3Error, match="diffusion"):
+        painter("difusion", "c3")
+
+
+def test_the_shipped_files_are_small() -> None:
+    sizes = {path: path.stat().st_size for path in FOLDER.rglob("*.safetensors")}
+    assert len(sizes) == 4 * len(DECODERS)  # a bridge and a decoder, with noise and without
+    assert max(sizes.values()) <= 5e6
+
+
+def test_the_demo_writes_table_grid_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw.demo(out=tmp_path, measured=12)
+    result = json.loads((tmp_path / "results.json").read_text())
+    assert [(row["decoder"], row["method"]) for row in result["rows"]] == [(d, m) for d in DECODERS for m in METHODS]
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<img") == draw.SHOWN * (1 + len(METHODS) * len(DECODERS)) + len(DECODERS)
+    assert (tmp_path / "grid.png").is_file()
+    assert "C³" in capsys.readouterr().out

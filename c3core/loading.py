@@ -83,9 +83,15 @@ def load_pipeline(name: str | Path, *, device: str = "auto", precision: str = "f
     """
     from c3core.pipeline import Pipeline
 
+    return Pipeline.load(pipeline_folder(name), device=device, precision=precision, space=space)
+
+
+def pipeline_folder(name: str | Path) -> Path:
+    """The folder of a pipeline: `name` itself, or that of one that a plugin ships under this name."""
     if not Path(name).exists() and any(found.kind == "pipeline" and found.name == str(name) for found in entries()):
-        name = entry("pipeline", str(name)).load()()
-    return Pipeline.load(Path(name), device=device, precision=precision, space=space)
+        shipped: Path = entry("pipeline", str(name)).load()()
+        return shipped
+    return Path(name)
 
 
 def _call(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,11 +44,16 @@ def bridges(json: Json = False) -> None:
         print_table(rows, ["name", "formula", "paper"])
 
 
-def info(folder: Path, json: Json = False) -> None:
+def info(
+    name: Annotated[str, typer.Argument(help="A folder, or the name of a pipeline that a plugin ships.")], json: Json = False
+) -> None:
     """Say what a pipeline, a space or a store is, was trained on, and under which licences."""
     from c3core.errors import C3Error
     from c3core.files import read_json
+    from c3core.loading import pipeline_folder
     from c3core.manifest import read_manifest, verify
+
+    folder = pipeline_folder(name)
 
     if (folder / "pipeline.json").is_file():
         manifest = read_manifest(folder)

@@ -213,6 +213,7 @@ def test_guidance_mixes_as_its_formula_says(learned: DiffusionDecoder) -> None:
         assert np.abs(drawn(learned, rows, steps=1, guidance=guidance) - expected).max() <= 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow(learned: DiffusionDecoder) -> None:
     process, row = psutil.Process(), conditions(1)
     sizes = []

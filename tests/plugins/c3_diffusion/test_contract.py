@@ -27,21 +27,21 @@ class PictureContract(DecoderContract):
 
 
 class TestPixels(PictureContract):
-    steps, lr = 30, 1e-2
+    steps = 60
 
     def make(self) -> DiffusionDecoder:
         return DiffusionDecoder(8, size=16, widths=(16, 16), layout=4, device="cpu")
 
 
 class TestPixelsWithASketch(PictureContract):
-    steps, lr = 30, 1e-2
+    steps = 60
 
     def make(self) -> DiffusionDecoder:
         return DiffusionDecoder(8, size=16, widths=(16, 16), layout=4, rows=2, device="cpu")
 
 
 class TestLatents(PictureContract):
-    steps, lr = 30, 1e-2
+    steps = 60
 
     @pytest.fixture(autouse=True, scope="class")
     @classmethod

@@ -155,7 +155,7 @@ class DiffusionDecoder(Decoder):
             else:
                 doubled = (x.repeat(2, 1, 1, 1), t.repeat(2), conditions.repeat(2, 1), torch.cat([~hidden, hidden]))
                 with_condition, without = averaged(*doubled).chunk(2)
-                picture = without + 1.0 * (with_condition - without)
+                picture = without + guidance * (with_condition - without)
             return flow.velocity(picture, x, t)
 
         drawn = flow.denoise(noise.to(conditions.device), field, options.steps)

@@ -118,7 +118,7 @@ def _write(name: str, data: bytes) -> Callable[[], None]:
         (None, "photos/table.csv:imag", False, "no column 'imag': did you mean image?"),
         (None, "photos/table.csv", False, "say which column, photos/table.csv:COLUMN (image, caption)"),
         (None, "photos/a.jpg", True, "photos/a.jpg is no list of texts"),
-        (None, " ", True, "  holds no items"),
+        (None, " ", True, "an input is empty"),
         (lambda: Path("hollow").mkdir(), "hollow", False, "hollow holds no items"),
         (lambda: Path("hollow").mkdir(), "hollow", True, "hollow holds no items"),
         (_write("e.jpg", b""), "e.jpg", False, "e.jpg is empty"),

@@ -1,7 +1,8 @@
-"""A decoder's weights in its folder: safetensors, written whole or not at all, checked when they are read, never pickled."""
+"""Weights as safetensors, written whole or not at all, checked when they are read, never pickled; and the hash of any."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,3 +52,16 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
             other = "Weights of another resolution or size cannot be used."
             raise C3Error(f"{path} does not fit its decoder.json: {name} has shape {found}, expected {asked}. {other}")
     module.load_state_dict(tensors, strict=False)
+
+
+def tensor_hash(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors by name. The same weights have the same hash, whatever the file that they came in.
+
+    It reads memory that was written a moment ago, at 1 to 2 GB/s: a fraction of the time that loading takes.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -17,6 +17,7 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
 from c3core.errors import C3Error
+from c3core.weights import tensor_hash
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
 
@@ -47,12 +48,8 @@ class Loaded:
     def identity(self) -> str:
         """A hash of architecture and weights."""
         config = {key: value for key, value in self.described.config.to_dict().items() if key not in _ASIDE}
-        digest = hashlib.sha256(json.dumps(_bare(config), sort_keys=True, default=str).encode())
-        for name, value in sorted(self.model.state_dict().items()):
-            value = value.detach().cpu().contiguous()
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        settings = json.dumps(_bare(config), sort_keys=True, default=str)
+        return hashlib.sha256(f"{settings}\0{tensor_hash(self.model.state_dict())}".encode()).hexdigest()
 
 
 def describe(name: str) -> Described:

@@ -42,12 +42,13 @@ class TowerSpec(BaseModel):
 
 
 class HeadSpec(BaseModel):
-    """The projection head: linear when `hidden` is not given, else one hidden layer."""
+    """The projection head: linear when `hidden` is not given, else one hidden layer; how it evens out features (see `Head`)."""
 
     model_config = ConfigDict(extra="forbid")
 
     hidden: int | None = None
     dropout: float = 0.0
+    norm: Literal["layer", "batch"] = "layer"
 
 
 class EncoderSpec(BaseModel):
@@ -145,7 +146,8 @@ def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, devic
 
 
 def _fingerprint(spec: EncoderSpec, tower: Tower) -> str:
-    parts = [spec.sha256, tower.identity(), spec.head.model_dump()]
+    # Without `norm`: it stands in the weights, and so in their hash.
+    parts = [spec.sha256, tower.identity(), spec.head.model_dump(exclude={"norm"})]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -58,3 +58,16 @@ def test_a_head_maps_features_to_the_space() -> None:
     hidden = Head(10, 4, hidden=7).eval()(features)
     assert hidden.shape == (3, 4)
     assert float(hidden.detach().abs().max()) < 100  # scales of features are evened out
+
+
+def test_a_head_with_batch_norm_evens_out_each_feature_by_what_it_saw() -> None:
+    torch.manual_seed(0)
+    scales = torch.logspace(-1, 3, 10)
+    head = Head(10, 4, norm="batch").train()
+    for _ in range(200):
+        head(torch.randn(1024, 10) * scales + 5)
+    even = head.eval().norm(torch.randn(4096, 10) * scales + 5).detach()
+    torch.testing.assert_close(even.std(dim=0), torch.ones(10), atol=0.1, rtol=0)
+    torch.testing.assert_close(even.mean(dim=0), torch.zeros(10), atol=0.1, rtol=0)
+    rows = torch.randn(5, 10)
+    torch.testing.assert_close(head(rows), torch.cat([head(row[None]) for row in rows]))

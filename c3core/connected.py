@@ -48,6 +48,7 @@ class HeadSpec(BaseModel):
 
     hidden: int | None = None
     dropout: float = 0.0
+    feature_dropout: float = 0.0
     norm: Literal["layer", "batch"] = "layer"
 
 
@@ -146,8 +147,8 @@ def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, devic
 
 
 def _fingerprint(spec: EncoderSpec, tower: Tower) -> str:
-    # Without `norm`: it stands in the weights, and so in their hash.
-    parts = [spec.sha256, tower.identity(), spec.head.model_dump(exclude={"norm"})]
+    # `norm` stands in the weights, and so in their hash.
+    parts = [spec.sha256, tower.identity(), spec.head.model_dump(include={"hidden", "dropout"})]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -40,21 +40,30 @@ class Head(nn.Module):
 
     With `norm` "layer" each row is brought to mean 0 and variance 1, as the features of a tower in training need; with "batch" each
     feature over the rows, by statistics kept from training: features of a frozen tower whose scales differ align better so.
+    `feature_dropout` is of the tower's features, `dropout` of the hidden layer.
 
     >>> Head(10, 4, hidden=7, norm="batch").eval()(torch.zeros(3, 10)).shape
     torch.Size([3, 4])
     """
 
     def __init__(
-        self, width: int, dim: int, *, hidden: int | None = None, dropout: float = 0.0, norm: Literal["layer", "batch"] = "layer"
+        self,
+        width: int,
+        dim: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        feature_dropout: float = 0.0,
+        norm: Literal["layer", "batch"] = "layer",
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width) if norm == "layer" else nn.BatchNorm1d(width)
+        self.drop = nn.Dropout(feature_dropout)
         if hidden is None:
             self.project: nn.Module = nn.Linear(width, dim)
         else:
             self.project = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim))
 
     def forward(self, features: Tensor) -> Tensor:
-        projected: Tensor = self.project(self.norm(features))
+        projected: Tensor = self.project(self.drop(self.norm(features)))
         return projected

@@ -44,7 +44,10 @@ def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
         sentence = items[0].sentences[0]
         samples = pipeline.run([sentence] * SAMPLES, modality="text", seed=seed)  # each starts from noise of its own
         write_sheet([samples[row : row + 4] for row in range(0, SAMPLES, 4)], out / f"samples-{decoder}.png")
-    print_table([{**row, "method": METHODS[row["method"]]} for row in rows], ["decoder", "method", *COLUMNS])
+    table = [
+        {"painter": f"{row['decoder']} {METHODS[row['method']]}"} | {COLUMNS[name]: row[name] for name in COLUMNS} for row in rows
+    ]
+    print_table(table, list(table[0]))
     columns = list(drawn)
     write_sheet([[item.data, *(drawn[c][k] for c in columns)] for k, item in enumerate(items[:SHOWN])], out / "grid.png")
     seconds = time.monotonic() - started

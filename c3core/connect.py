@@ -77,10 +77,11 @@ def connect(
     paths start. A source that cannot be read is left out with its reason; rows of it are not used.
     """
     out = Path(out)
-    tables = [load_table(spec.train, folder=folder, root=recipe.root) for spec in recipe.pairs]
-    held_out = [load_table(spec.validation, folder=folder, root=recipe.root) for spec in recipe.pairs if spec.validation]
+    root = None if recipe.root is None else str(Path(folder) / recipe.root)
+    tables = [load_table(spec.train, folder=folder, root=root) for spec in recipe.pairs]
+    held_out = [load_table(spec.validation, folder=folder, root=root) for spec in recipe.pairs if spec.validation]
     torch.manual_seed(recipe.training.seed)  # the towers' initial weights
-    towers = {modality: load_tower(spec.tower, **spec.options) for modality, spec in recipe.towers.items()}
+    towers = {modality: _build(spec) for modality, spec in recipe.towers.items()}
     for modality, tower in towers.items():
         if tower.modality != modality:
             raise C3Error(f"tower {recipe.towers[modality].tower!r} is one of {tower.modality}, not of {modality}.")
@@ -102,6 +103,13 @@ def connect(
         measured={"steps": result.steps, "seconds": round(result.seconds, 1), "validation": measured},
     )
     return measured
+
+
+def _build(spec: TowerSpec) -> Tower:
+    try:
+        return load_tower(spec.tower, **spec.options)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # of torch, from deep inside
+        raise C3Error(f"tower {spec.tower!r} cannot be built: {error}. Check its options.") from error
 
 
 def _prepare(towers: Mapping[str, Tower], tables: Sequence[Table]) -> None:
@@ -172,7 +180,7 @@ def _measure(model: _Model, tables: Sequence[PairTable]) -> dict[str, dict[str, 
     """R@1 in both directions (one partner an item), the gap between the means and the mean cosine of pairs, for each table."""
     model.eval()
     measured = {}
-    for table in tables:
+    for number, table in enumerate(tables, start=1):
         x_rows, y_rows = table.draw(range(len(table)), torch.Generator().manual_seed(0))
         sides = []
         with torch.no_grad():
@@ -181,7 +189,8 @@ def _measure(model: _Model, tables: Sequence[PairTable]) -> dict[str, dict[str, 
                 sides.append(torch.cat(pieces).float().cpu())
         x, y = sides
         figures = retrieval(x, y)
-        measured[f"{table.x[0]}-{table.y[0]}"] = {
+        pair = f"{table.x[0]}-{table.y[0]}"
+        measured[f"{pair} ({number})" if pair in measured else pair] = {
             "x_to_y": figures["x_to_y"]["r1"],
             "y_to_x": figures["y_to_x"]["r1"],
             "gap": float((x.mean(0) - y.mean(0)).norm()),

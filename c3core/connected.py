@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -46,9 +46,9 @@ class HeadSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    hidden: int | None = None
-    dropout: float = 0.0
-    feature_dropout: float = 0.0
+    hidden: int | None = Field(None, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    feature_dropout: float = Field(0.0, ge=0, lt=1)
     norm: Literal["layer", "batch"] = "layer"
 
 

@@ -32,7 +32,8 @@ class Temperature(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
 
     def forward(self) -> Tensor:
-        return self.log_scale.clamp(max=math.log(100.0)).exp()
+        scale = self.log_scale.clamp(max=math.log(100.0)) if self.log_scale.requires_grad else self.log_scale
+        return scale.exp()
 
 
 class Head(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def convert(weights: Path, out: Path) -> int:
         raise C3Error(f"no file {weights}. Check its name.")
     try:
         loaded = torch.load(weights, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # whatever torch's reader raises over a file of something else
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise C3Error(f"{weights} holds no plain weights, or is truncated ({reason[:120]}). It was not run.") from None
     tensors = dict(_tensors(loaded, ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -16,25 +18,37 @@ from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space,
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe
 from c3core.registry import entries
-from c3core.sources import Source, expand
+from c3core.sources import LIST, TABLES, Source, expand
 from c3core.stores import Store
 
-METRICS = ("cider", "bleu4", "bleu1", "rouge_l")
+METRICS = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
 
 
 def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], folder: Path) -> list[Any] | Store:
     """What a recipe's `items` name: a store, a plugin's table, or inputs as `c3 embed` takes them; paths from `folder`."""
     names = [named] if isinstance(named, str) else list(named)
+    if not names:
+        raise C3Error(f"the items of {modality} name no input. Name files, or leave {modality} out.")
     prefix = names[0].partition(":")[0]
-    if len(names) == 1 and (folder / names[0] / "store.json").is_file():
+    if len(names) == 1 and os.path.isfile(folder / names[0] / "store.json"):
         return Store.open(folder / names[0])
     if any(found.kind == "table" and found.name == prefix for found in entries()):
         return [source for name in names for source in load_table(name).column(modality)]
-    inputs = [str(folder / name) for name in names]
     text = modality == "text"
-    sources = [source.source for source in expand(inputs, root=recipe.root, text=text)]
+    inputs = [_input(folder, name, text=text) for name in names]
+    sources = [source.source for source in expand(inputs, root=recipe.root_from(folder), text=text)]
     # A table of captions names a file once a caption, but it is one item.
     return sources if text else list(dict.fromkeys(sources))
+
+
+def _input(folder: Path, name: str, *, text: bool) -> str:
+    """What a recipe names, from its folder; a sentence stays as it is written."""
+    path = str(folder / name)
+    if not text or os.path.exists(path) or os.path.exists(path.rpartition(":")[0]) or glob.glob(path, recursive=True):
+        return path
+    if any(letter.isspace() for letter in name) and not name.lower().endswith((LIST, *TABLES)):
+        return name
+    raise C3Error(f"{path} does not exist. Check the spelling; a sentence of one word needs a list of its own.")
 
 
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:
@@ -42,7 +56,7 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     if recipe.start is not None:
         return load_pipeline(folder / recipe.start, device=recipe.device, precision=recipe.precision)
     assert recipe.space is not None
-    name = str(folder / recipe.space) if (folder / recipe.space / "space.json").is_file() else recipe.space
+    name = str(folder / recipe.space) if os.path.isfile(folder / recipe.space / "space.json") else recipe.space
     space = load_space(name, device=recipe.device, precision=recipe.precision)
     decoder = load_decoder(recipe.decoder.name, space=space, **recipe.decoder.options)
     return Pipeline(space, load_bridge(recipe.bridge.name, **recipe.bridge.options), decoder)
@@ -60,7 +74,7 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
         validation = found
     pipeline.fit(
         given,
-        pairs=recipe.pairs.load(folder, recipe.root) if recipe.pairs else None,
+        pairs=recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None,
         validation=validation,
         bridge="keep" if recipe.start is not None else "fit",
         options=recipe.training,
@@ -89,7 +103,13 @@ def ablate(
     """
     if recipe.start is not None:
         raise C3Error("an ablation trains from scratch: give `space` in the recipe, not `start`.")
-    items = _shared_stores(recipe, out / "embeddings", folder, quiet=quiet)
+    # What is wrong is said before hours of training, not after.
+    scored = load_table(table, root=recipe.root_from(folder))
+    for bridge in bridges:
+        load_bridge(bridge, **_options_for(bridge, recipe.bridge.options))
+    first = build(recipe, folder)
+    first.decoder.options(options)
+    items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
     runs = []
     for bridge in bridges:
         for seed in seeds:
@@ -99,7 +119,7 @@ def ablate(
                 one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
                 one.training.seed = seed
                 pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)
-                scores = evaluate(pipeline, load_table(table, root=recipe.root), options=options)
+                scores = evaluate(pipeline, scored, options=options)
                 write_json(one_out / "scores.json", {"bridge": bridge, "seed": seed, **scores.to_dict()})
             runs.append(read_json(one_out / "scores.json"))
     result = {"rows": [_summary(bridge, [run for run in runs if run["bridge"] == bridge]) for bridge in bridges], "runs": runs}
@@ -107,9 +127,9 @@ def ablate(
     return result
 
 
-def _shared_stores(recipe: FitRecipe, out: Path, folder: Path, *, quiet: bool) -> dict[str, Any]:
+def _shared_stores(recipe: FitRecipe, pipeline: Pipeline, out: Path, folder: Path, *, quiet: bool) -> dict[str, Any]:
     """The recipe's items, embedded once into `out`; stores stay what they are."""
-    space = build(recipe, folder).space
+    space = pipeline.space
     stores: dict[str, Any] = {}
     for modality, named in recipe.items.items():
         sources = sources_of(recipe, modality, named, folder)

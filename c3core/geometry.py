@@ -90,7 +90,7 @@ def geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, max_pairs:
     n, dim = moments["x"].count, moments["x"].dim
     groups = len(pairs) // group_size
     if groups < 2:
-        raise C3Error(f"{n} pairs make no two groups of {group_size}. Give more pairs, or a smaller group_size.")
+        raise C3Error(f"{n} pairs make no two groups of {group_size}. Give more pairs, or a smaller group size.")
     grouped = pairs[: groups * group_size].reshape(groups, group_size, 2, dim)
     values, left_out, squares = _measure(grouped)
     spectrum = {name: singular_values(moments[name].covariance) for name in ("x", "y")}

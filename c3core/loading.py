@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def load_space(name: str, *, device: str = "auto", precision: str = "float32", *
     >>> load_space("playground").modalities
     ('text', 'image', 'video', 'audio')
     """
-    if (Path(name) / "space.json").is_file():
+    if os.path.isfile(Path(name) / "space.json"):
         from c3core.connected import load_connected
 
         return load_connected(name, device=device, precision=precision, **options)
@@ -88,7 +89,7 @@ def load_pipeline(name: str | Path, *, device: str = "auto", precision: str = "f
 
 def pipeline_folder(name: str | Path) -> Path:
     """The folder of a pipeline: `name` itself, or that of one that a plugin ships under this name."""
-    if not Path(name).exists() and any(found.kind == "pipeline" and found.name == str(name) for found in entries()):
+    if not os.path.exists(name) and any(found.kind == "pipeline" and found.name == str(name) for found in entries()):
         shipped: Path = entry("pipeline", str(name)).load()()
         return shipped
     return Path(name)

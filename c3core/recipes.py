@@ -65,6 +65,8 @@ class PairsRecipe(BaseModel):
         return Pairs([a for a, _ in couples], self.source, [b for _, b in couples])
 
     def _share(self, groups: list[Any]) -> list[Any]:
+        if not groups:
+            raise C3Error(f"{self.table} has no rows to take pairs from.")
         chosen = sorted(random.Random(self.seed).sample(range(len(groups)), max(1, round(self.fraction * len(groups)))))
         return [groups[k] for k in chosen]
 
@@ -93,11 +95,18 @@ class FitRecipe(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> FitRecipe:
+        for name in ("space", "condition_dim"):
+            if name in self.decoder.options:
+                raise ValueError(f"decoder.{name} is the pipeline's own: leave it out")
         if (self.space is None) == (self.start is None):
             raise ValueError("give either space (a fresh pipeline) or start (one to fine-tune)")
         if not self.items and self.pairs is None:
             raise ValueError("give items, or pairs, to train on")
         return self
+
+    def root_from(self, folder: Path) -> str | None:
+        """`root` from the recipe's folder."""
+        return None if self.root is None else str(folder / self.root)
 
 
 def read_recipe(path: str | Path, model: type[Model]) -> Model:

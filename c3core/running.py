@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,10 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if not equals:
             raise C3Error(f"an option is written name=value, not {word!r}.")
-        options[name] = yaml.safe_load(value)
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise C3Error(f"the value of option {name!r} cannot be read: {value!r}. Put it in quotes.") from None
     return options
 
 
@@ -38,9 +42,9 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     """
     known = pipeline.space.modalities
     first = Path(inputs[0])
-    if first.is_dir():
+    if os.path.isdir(first):  # not `first.is_dir()`: a long sentence is too long for a file's name, which that raises
         first = next((path for path in sorted(first.rglob("*")) if path.is_file()), first)
-    words = not first.exists() or first.suffix == ".txt"
+    words = not os.path.exists(first) or first.suffix == ".txt"
     guessed = (mimetypes.guess_type(first.name)[0] or "").split("/")[0] if first.suffix != ".txt" else ""
     if guessed in known:
         return "video" if first.suffix.lower() == ".gif" and "video" in known else guessed

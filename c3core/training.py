@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from math import cos, inf, isfinite, pi
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -31,6 +31,8 @@ from c3core.files import read_json, replacing, write_json, write_text
 from c3core.progress import progress
 from c3core.validation import checked
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
 
 class TrainingOptions(BaseModel):
     """How to train. The same options for every decoder and for `c3 connect`.
@@ -40,7 +42,7 @@ class TrainingOptions(BaseModel):
     kept, and training ends after `patience` validations without a better one.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     steps: int | None = Field(None, ge=1)
     epochs: float = Field(10.0, gt=0)
@@ -48,11 +50,11 @@ class TrainingOptions(BaseModel):
     lr: float = Field(5e-4, gt=0)
     warmup: int = Field(100, ge=0)
     schedule: Literal["linear", "cosine", "constant"] = "cosine"
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     validation_share: float = Field(0.02, ge=0, lt=1, description="held out of the targets when no validation set is given")
     validate_every: int = Field(500, ge=1)
     patience: int = Field(4, ge=1)
@@ -111,7 +113,10 @@ def train(
 
     A folder with a checkpoint of the same recipe is continued. The module ends with its best weights where there is validation.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
     run = _Run(job, options, folder, dict(recipe or {}))
     run.resume()
     started = time.monotonic()

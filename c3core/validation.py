@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -32,7 +32,17 @@ def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Mode
 
 def _line(model: type[BaseModel], problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
-        return f"{place}: no such field, {near(place, model.model_fields)}"
+    if problem["type"] == "extra_forbidden":
+        *outer, field = problem["loc"]
+        owner = _nested(model, outer)
+        return f"{place}: no such field" + (f", {near(str(field), owner.model_fields)}" if owner else "")
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
+
+
+def _nested(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel] | None:
+    """The model of a field within a model, where its type is one."""
+    inner: Any = model
+    for name in place:
+        inner = inner.model_fields[name].annotation if name in getattr(inner, "model_fields", {}) else None
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None

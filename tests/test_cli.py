@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -156,9 +158,29 @@ def test_convert(tmp_path: Path) -> None:
     torch.save({"model": {"a": torch.ones(2)}, "step": 3}, tmp_path / "weights.pth")
     assert c3("convert", tmp_path / "weights.pth", tmp_path / "out.safetensors").returncode == 0
     assert load_file(tmp_path / "out.safetensors")["model.a"].tolist() == [1, 1]
+    for number, content in enumerate((b"hello", b"a note", b"")):  # the first letters are words of the unpickler
+        (tmp_path / f"{number}.pth").write_bytes(content)
+        fails("convert", tmp_path / f"{number}.pth", tmp_path / "no.safetensors", says="holds no plain weights")
+
+
+def test_ctrl_c_says_how_to_go_on(space: Path, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("a red circle\n" * 200_000)
+    words = ["embed", space, "text", tmp_path / "long.txt", "--out", tmp_path / "store"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from c3core.cli import main; main()", *map(str, words)], stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "store" / "store.json").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "The same command again continues" in said
+    assert "Traceback" not in said
 
 
 def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "store.json").write_text("[]")
     fails("run", "nowhere", photos / "0.png", says="no pipeline at nowhere")
     fails("run", captioner, "no.png", "-m", "image", says="does not exist")
     fails("run", captioner, photos / "0.png", "-o", "num_beam=3", says="did you mean num_beams")
@@ -166,6 +188,8 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
     fails("evaluate", captioner, photos / "table.csv", "--input-column", "imag", says="did you mean image")
     fails("info", tmp_path, says="neither a pipeline")
     fails("connect", tmp_path / "no.yaml", "--out", tmp_path / "y", says="no recipe at")
+    fails("info", tmp_path / "list", says="does not hold fields")
+    fails("run", captioner, photos / "0.png", "-o", "num_beams=[3", says="cannot be read")
     fails("demo", "--task", "captoin", says="did you mean caption")
     fails("run", captioner, status=2, says="Missing argument 'inputs'")
 

@@ -128,3 +128,29 @@ def test_wrong_recipes_are_one_clear_error(tmp_path: Path) -> None:
         connect(make_recipe(pairs=[{"train": "playground:audio/train/4"}]), tmp_path, quiet=True)
     with pytest.raises(C3Error, match="is written playground:image/train/1000"):
         connect(make_recipe(pairs=[{"train": "playground:image"}]), tmp_path, quiet=True)
+    for wrong in ({"stages": 5}, {"stages": [8, 8, 15]}):
+        with pytest.raises(C3Error, match="cannot be built"):
+            towers = {"text": {"tower": "playground-text"}, "image": {"tower": "playground-image", **wrong}}
+            connect(make_recipe(towers=towers), tmp_path, quiet=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(C3Error, match="cannot write to"):
+        connect(make_recipe(), tmp_path / "file", quiet=True)
+
+
+def test_two_tables_of_the_same_modalities_are_measured_apart(tmp_path: Path) -> None:
+    pairs = [{"train": "playground:image/train/24", "validation": f"playground:image/validation/{n}"} for n in (10, 12)]
+    measured = connect(make_recipe(pairs=pairs, training={**TRAINING, "steps": 2}), tmp_path, quiet=True)
+    assert list(measured) == ["image-text", "image-text (2)"]
+
+
+def test_a_root_is_relative_to_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with open(tmp_path / "pairs.csv", "w", newline="") as handle:
+        rows = csv.writer(handle)
+        rows.writerow(["image", "caption"])
+        for k, item in enumerate(World().items("image", "train", 16)):
+            Image.fromarray(item.data).save(tmp_path / "photos" / f"{k}.png")
+            rows.writerow([f"{k}.png", item.sentences[0]])
+    recipe = make_recipe(pairs=[{"train": "pairs.csv"}], root="photos", training={**TRAINING, "steps": 1})
+    connect(recipe, tmp_path / "space", folder=tmp_path, quiet=True)
+    assert (tmp_path / "space" / "space.json").is_file()

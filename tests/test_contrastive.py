@@ -50,6 +50,7 @@ def test_the_temperature_is_fixed_or_learned_and_capped() -> None:
     learned = Temperature(0.001, learned=True)
     assert learned.log_scale.requires_grad
     assert float(learned()) == pytest.approx(100.0)
+    assert float(Temperature(0.005, learned=False)()) == pytest.approx(200.0)  # only a learned one is capped
 
 
 def test_a_head_maps_features_to_the_space() -> None:

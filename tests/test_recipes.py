@@ -32,6 +32,10 @@ def test_names_are_short_or_with_options(tmp_path: Path) -> None:
     [
         (GOOD + "trainin: {}\n", "trainin: no such field, did you mean training"),
         (GOOD + "training: {lr: fast}\n", "training.lr"),
+        (GOOD + "training: {stpes: 5}\n", "training.stpes: no such field, did you mean steps"),
+        (GOOD + "training: {epochs: .inf}\n", "training.epochs"),
+        (GOOD + "training: {betas: [0.9, 1.0]}\n", "training.betas"),
+        (GOOD + "decoder: {name: gpt2, space: x}\n", "decoder.space is the pipeline's own"),
         ("items: {text: a.txt}\n", "give either space"),
         ("space: playground\nstart: x\nitems: {text: a.txt}\n", "give either space"),
         ("space: playground\n", "give items, or pairs"),

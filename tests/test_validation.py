@@ -62,7 +62,7 @@ def test_good_values_become_the_model():
         ({"steps": -1}, "the recipe: steps: must not be negative"),
         ({"mode": "quick"}, "the recipe: mode: Input should be 'fast' or 'slow'"),
         ({"inner": {"rate": "x"}}, "the recipe: inner.rate: Input should be a valid number"),
-        ({"inner": {"rat": 1}}, "the recipe: inner.rat: Extra inputs are not permitted"),
+        ({"inner": {"rat": 1}}, "the recipe: inner.rat: no such field, did you mean rate?"),
         ({"layers": [{}, {"rate": None}]}, "the recipe: layers.1.rate: Input should be a valid number"),
         ({"layers": {"rate": 1}}, "the recipe: layers: Input should be a valid list"),
     ],

@@ -37,6 +37,8 @@ def made(what: str, value: Kind | str | Mapping[str, Any], kinds: Mapping[str, t
         if type(value) not in kinds.values():
             raise C3Error(f"{value.kind!r} is no {what}. A {what} is one of {', '.join(kinds)}.")
         return value
+    if not isinstance(value, str | Mapping):
+        raise C3Error(f"a {what} is a name or a mapping with its kind, got {value!r}. It is one of {', '.join(kinds)}.")
     options = {"kind": value} if isinstance(value, str) else dict(value)
     kind = str(options.pop("kind", None))
     if kind not in kinds:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -23,9 +26,28 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _ended_by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, where Ctrl-C and a closed pipe end it cleanly: typer would keep both from `main`."""
+
+    @functools.wraps(command)
+    def called(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt:
+            print("stopped. The same command again continues where checkpoints or shards were written.", file=sys.stderr)
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # `c3 … | head`: the reader has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+    return called
+
+
 for module in (run, experiments, data, inspect):
     for command in module.COMMANDS:
-        app.command()(command)
+        app.command()(_ended_by_hand(command))
 
 
 @app.callback(invoke_without_command=True)
@@ -40,16 +62,10 @@ def _version(context: typer.Context, version: bool = typer.Option(False, "--vers
 
 
 def main() -> None:
-    """Run `c3`. Errors are one or two lines on standard error; exit status 2 for a wrong call, 1 when the work failed."""
+    """Run `c3`. Errors are one or two lines on standard error; exit status 2 where the words cannot be read, 1 else."""
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         app()
     except C3Error as error:
         sys.exit(f"error: {error}")
-    except BrokenPipeError:  # `c3 … | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        print("stopped. The same command again continues where checkpoints or shards were written.", file=sys.stderr)
-        sys.exit(130)

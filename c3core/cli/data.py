@@ -69,6 +69,7 @@ def geometry(
     x: Annotated[str, typer.Argument(help="Embeddings: a store, .npy, .parquet or .safetensors.")],
     y: Annotated[str, typer.Argument(help="Their pairs: row i belongs to row i of the first.")],
     out: Annotated[Path | None, typer.Option(help="Folder for plots.")] = None,
+    group_size: Annotated[int, typer.Option(help="Pairs in a random group; figures are means over groups.")] = 100,
     seed: int = 0,
     json: Json = False,
 ) -> None:
@@ -76,7 +77,7 @@ def geometry(
     from c3core.geometry import geometry as measure
     from c3core.stores import load_embeddings
 
-    found = measure(load_embeddings(x), load_embeddings(y), seed=seed)
+    found = measure(load_embeddings(x), load_embeddings(y), group_size=group_size, seed=seed)
     if out is not None:
         from c3core.plots import plot_geometry
 

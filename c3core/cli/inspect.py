@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +50,6 @@ def info(
 ) -> None:
     """Say what a pipeline, a space or a store is, was trained on, and under which licences."""
     from c3core.errors import C3Error
-    from c3core.files import read_json
     from c3core.loading import pipeline_folder
     from c3core.manifest import read_manifest, verify
 
@@ -60,15 +60,25 @@ def info(
         verify(folder, manifest)
         described = {"kind": "pipeline", **manifest.model_dump(mode="json")}
     elif (folder / "space.json").is_file():
-        described = {"kind": "space", **read_json(folder / "space.json")}
+        described = {"kind": "space", **_fields(folder / "space.json")}
     elif (folder / "store.json").is_file():
-        described = {"kind": "store", **read_json(folder / "store.json")}
+        described = {"kind": "store", **_fields(folder / "store.json")}
     else:
         raise C3Error(f"{folder} is neither a pipeline, a space nor a store: it has no pipeline.json, space.json or store.json.")
     if json:
         print_json(described)
     else:
         _describe(described)
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    from c3core.errors import C3Error
+    from c3core.files import read_json
+
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise C3Error(f"{path} does not hold fields. It was changed by something else: make it again.")
+    return values
 
 
 def _describe(value: object, indent: str = "") -> None:

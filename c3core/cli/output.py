@@ -14,7 +14,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """A table on standard output: figures to one decimal, on the right."""
+    """A table on standard output: figures to one decimal, small ones to two digits, on the right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -33,7 +33,7 @@ def cell(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.1f}"
+        return f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:.2g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)

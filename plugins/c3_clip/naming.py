@@ -17,7 +17,6 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 RANDOM = "random"
 FORMS = "clip:ViT-B-32/openai, clip:ViT-B-32//path/to/weights.safetensors, clip:ViT-B-32/random or clip:hf-hub:org/name"
 
-_WHOLE = ("hf-hub:", "local-dir:")  # names of open_clip that hold architecture and weights
 _OPTIONS = re.compile(r"\?((?:seed|frames)=\d+(?:&(?:seed|frames)=\d+)*)$")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
 import warnings
 import zipfile
@@ -15,7 +14,6 @@ from typing import Any
 from urllib.request import urlopen
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -104,7 +102,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except FileNotFoundError:
         raise C3Error(f"no file {path}. Check its name.") from None
-    except (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # whatever torch's reader raises over a file of something else
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise C3Error(f"{path} holds no plain weights, or is truncated ({reason[:120]}). Get it again.") from None
     if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):

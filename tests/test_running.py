@@ -1,0 +1,32 @@
+"""From the words of a command line to inputs and options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from c3core.errors import C3Error
+from c3core.running import guess_modality, options_of
+
+PAINTER = SimpleNamespace(space=SimpleNamespace(modalities=("text", "image", "audio")), decoder=SimpleNamespace(modality="image"))
+
+
+@pytest.mark.parametrize("word", ["prompt=[red", "prompt=a: b: c", "prompt"])
+def test_an_option_that_cannot_be_read_is_named(word: str) -> None:
+    with pytest.raises(C3Error, match="prompt"):
+        options_of([word])
+
+
+def test_a_sentence_longer_than_any_file_name_is_text() -> None:
+    assert guess_modality(PAINTER, ["a red ring " * 60]) == "text"
+
+
+def test_files_are_known_by_their_media_type(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.wav").touch()
+    assert guess_modality(PAINTER, [str(tmp_path)]) == "audio"
+    with pytest.raises(C3Error, match=r"text\|image\|audio"):
+        (tmp_path / "sub" / "a.wav").rename(tmp_path / "sub" / "a.xyz")
+        guess_modality(PAINTER, [str(tmp_path)])

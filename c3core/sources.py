@@ -182,11 +182,6 @@ class Table:
             groups.setdefault(key, (source, []))[1].append(target)
         return list(groups.values())
 
-    def select(self, rows: Iterable[int]) -> Table:
-        """The table of some rows, by position."""
-        chosen = list(rows)
-        return Table({name: [column[row] for row in chosen] for name, column in self.columns.items()})
-
 
 def read_table(
     path: str | Path, columns: Sequence[str] | Mapping[str, str] | None = None, *, root: str | Path | None = None

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from math import cos, inf, isfinite, pi
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -123,6 +125,7 @@ def train(
     with progress(job.label, total=run.total, quiet=quiet) as bar:
         bar.advance(run.step)
         run.loop(bar)
+    run.accelerator.wait_for_everyone()  # the first process may still be writing
     run.restore_best()
     return Result(run.step, run.loss, run.best if job.validate else None, run.best_step, time.monotonic() - started)
 
@@ -134,7 +137,10 @@ class _Run:
         self.job, self.options, self.folder = job, options, folder
         self.accelerator = Accelerator()
         job.module.to(self.accelerator.device)
-        self.total = options.steps or max(1, round(options.epochs * job.batches_per_epoch))
+        broadcast([*job.module.state_dict().values()])  # in place: all processes start from the first one's weights
+        # Each of n processes takes every n-th batch of an epoch: a step is on n batches.
+        self.per_epoch = max(1, job.batches_per_epoch // self.accelerator.num_processes)
+        self.total = options.steps or max(1, round(options.epochs * self.per_epoch))
         self.step, self.loss, self.best, self.best_step, self.without_better = 0, inf, inf, 0, 0
         self.optimizers = [self._optimizer(objective) for objective in job.objectives]
         self.recipe = {**recipe, "training": options.model_dump(mode="json"), "total_steps": self.total}
@@ -155,11 +161,12 @@ class _Run:
 
     def loop(self, bar: Any) -> None:
         job, options = self.job, self.options
-        per_epoch, started, first = job.batches_per_epoch, time.monotonic(), self.step
+        per_epoch, started, first = self.per_epoch, time.monotonic(), self.step
+        own = self.accelerator.process_index, None, self.accelerator.num_processes
         if self.stopped():
             return
         while self.step < self.total:
-            for position, rows in enumerate(job.rows(self.step // per_epoch)):
+            for position, rows in enumerate(islice(job.rows(self.step // per_epoch), *own)):
                 if position < self.step % per_epoch:
                     continue  # a resumed epoch: these batches were trained on already
                 self._one_step(rows)
@@ -188,7 +195,8 @@ class _Run:
     def _pace(self, started: float, first: int) -> dict[str, str]:
         """Items a second since this run started, for the display."""
         seconds = max(time.monotonic() - started, 1e-9)
-        return {"items": f"{(self.step - first) * self.job.batch_size / seconds:.1f}/s"} if self.job.batch_size else {}
+        items = (self.step - first) * self.job.batch_size * self.accelerator.num_processes
+        return {"items": f"{items / seconds:.1f}/s"} if self.job.batch_size else {}
 
     def _rate(self) -> float:
         return self.options.rate(max(0, self.step - 1), self.total)

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from c3core.errors import C3Error
 from c3core.files import replacing
-
-PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
+from c3core.manifest import PICKLES
 
 
 def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
@@ -23,7 +22,7 @@ def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
     With `lone`, pickles beside safetensors are passed over: the hub's folders often hold both, and only the latter are read.
     """
     for path in sorted(folder.rglob("*")):
-        if path.suffix in PICKLES and not (lone and list(path.parent.glob("*.safetensors"))):
+        if path.suffix.lower() in PICKLES and not (lone and list(path.parent.glob("*.safetensors"))):
             raise C3Error(f"{path} looks like pickled weights, which are never read. Take it away, or use safetensors.")
 
 

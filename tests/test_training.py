@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -159,3 +161,47 @@ def test_wrong_options_name_the_field() -> None:
         TrainingOptions.of({"lr": -1})
     with pytest.raises(C3Error, match="did you mean batch_size"):
         TrainingOptions.of({"batchsize": 3})
+
+
+TWO_PROCESSES = """
+import json, os, sys, torch
+from pathlib import Path
+from torch import nn
+from c3core.contracts import Objective
+from c3core.training import Job, TrainingOptions, train
+
+out, together = Path(sys.argv[1]), int(sys.argv[2])
+data, module, seen = torch.arange(24.0).reshape(12, 2) / 24, nn.Linear(2, 1), []
+rank = os.environ.get("RANK", "0")
+nn.init.constant_(module.weight, 0.5), nn.init.constant_(module.bias, float(rank))  # told apart: the first one's count
+order = list(range(12))
+rows = lambda epoch: iter([order[k : k + together] for k in range(0, 12, together)])
+
+def batch(chosen, generator):
+    seen.extend(chosen)
+    return (data[chosen],)
+
+objective = Objective("main", [*module.parameters()], lambda x: (module(x) - x.sum(1, keepdim=True)).square().mean())
+options = TrainingOptions(epochs=2, batch_size=together, lr=0.1, warmup=0)
+result = train(Job(module, [objective], rows, batch, 12 // together), options, out / "run", quiet=True)
+(out / f"{rank}.json").write_text(json.dumps([result.steps, seen, [*module.weight[0].tolist(), module.bias.item()]]))
+"""
+
+
+def test_two_processes_share_the_batches_and_end_with_the_weights_of_one(tmp_path: Path) -> None:
+    script = tmp_path / "job.py"
+    script.write_text(TWO_PROCESSES)
+    for folder in ("two", "one"):
+        (tmp_path / folder).mkdir()
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    for command in ([*launch, script, tmp_path / "two", "2"], [sys.executable, script, tmp_path / "one", "4"]):
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / "two" / f"{rank}.json").read_text()) for rank in (0, 1))
+    alone = json.loads((tmp_path / "one" / "0.json").read_text())
+    assert first[0] == second[0] == alone[0] == 6
+    assert first[1] == [0, 1, 4, 5, 8, 9] * 2  # every second batch of two rows, over two epochs
+    assert second[1] == [2, 3, 6, 7, 10, 11] * 2
+    torch.testing.assert_close(torch.tensor(first[2]), torch.tensor(second[2]), rtol=0, atol=0)
+    torch.testing.assert_close(torch.tensor(first[2]), torch.tensor(alone[2]), rtol=1e-5, atol=1e-6)

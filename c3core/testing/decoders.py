@@ -31,8 +31,7 @@ from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem, Decoder
 from c3core.errors import C3Error
-
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+from c3core.manifest import PICKLES
 
 
 class DecoderContract(ABC):

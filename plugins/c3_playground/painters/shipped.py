@@ -15,7 +15,7 @@ from c3core.contracts import Bridge
 from c3core.errors import C3Error, near
 
 FOLDER = Path(__file__).parent / "weights"
-DECODERS = ("diffusion",)
+DECODERS = ("stylegan", "diffusion")
 METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 NOISY, COLLAPSED = ("c2_2", "c3"), ("c2_1", "c3")
 

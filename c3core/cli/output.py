@@ -33,7 +33,7 @@ def cell(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:.2g}"
+        return f"{value:.1f}" if abs(value) >= 1 or abs(value) < 1e-9 else f"{value:.2g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)

@@ -87,7 +87,7 @@ class Moments:
 
     @classmethod
     def of(cls, embeddings: Any, needs: Iterable[str] = NEEDS, *, sample_size: int | None = None, seed: int = 0) -> Moments:
-        """The moments of a tensor or array (n, d), an iterable of such, an object with `.moments(needs)`, or `Moments`.
+        """The moments of a tensor or array (n, d), an iterable of such, an object with `.moments(needs, sample_size=…)`, or `Moments`.
 
         `Moments`, and what `.moments` returns, are handed back as they are; a `C3Error` says so if they lack one of
         `needs`, or if their sample is smaller than the `sample_size` asked for.
@@ -97,7 +97,8 @@ class Moments:
         """
         needs = frozenset(needs)
         if not isinstance(embeddings, Moments) and callable(getattr(embeddings, "moments", None)):
-            embeddings = embeddings.moments(needs)
+            larger = {"sample_size": sample_size} if sample_size and "sample" in needs else {}
+            embeddings = embeddings.moments(needs, **larger)
         if isinstance(embeddings, Moments):
             if missing := needs - embeddings.needs - {"mean"} - embeddings._implied:
                 raise C3Error(f"these moments lack {', '.join(sorted(missing))}. Gather with needs={sorted(needs)}.")

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from c3core.embedding_files import read_embeddings
 from c3core.errors import C3Error, near
-from c3core.moments import NEEDS, Moments
+from c3core.moments import NEEDS, SAMPLE_SIZE, Moments
 from c3core.shards import (
     COLUMNS,
     Span,
@@ -177,9 +177,9 @@ class Store:
         for batch in self.batches(columns=("source",)):
             yield from batch.sources
 
-    def moments(self, needs: Iterable[str] = NEEDS) -> Moments:
-        """The statistics of the embeddings, in one pass."""
-        moments = Moments(self.dim, needs, fingerprint=self.fingerprint)
+    def moments(self, needs: Iterable[str] = NEEDS, *, sample_size: int = SAMPLE_SIZE) -> Moments:
+        """The statistics of the embeddings, in one pass; `sample_size` is of the sample, where that is needed."""
+        moments = Moments(self.dim, needs, sample_size=sample_size, fingerprint=self.fingerprint)
         for batch in self.batches(columns=("embedding", "norm")):
             moments.update(batch.embeddings, batch.norms)
         return moments

@@ -168,6 +168,11 @@ def test_moments_are_those_of_all_rows(store: Store) -> None:
     assert moments.fingerprint == "f"
 
 
+def test_a_bridge_asks_a_store_for_as_large_a_sample_as_it_wants(store: Store) -> None:
+    assert len(Moments.of(store, {"sample"}, sample_size=7).sample) == 7
+    assert len(Moments.of(store, {"sample"}, sample_size=60_000).sample) == 95
+
+
 def test_from_embeddings_normalises_and_keeps_norms(tmp_path: Path) -> None:
     raw = torch.tensor([[3.0, 4.0], [0.6, 0.8], [0.0, -2.0]])
     store = Store.from_embeddings(tmp_path / "store", raw, **KIND)

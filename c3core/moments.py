@@ -87,7 +87,8 @@ class Moments:
 
     @classmethod
     def of(cls, embeddings: Any, needs: Iterable[str] = NEEDS, *, sample_size: int | None = None, seed: int = 0) -> Moments:
-        """The moments of a tensor or array (n, d), an iterable of such, an object with `.moments(needs, sample_size=…)`, or `Moments`.
+        """The moments of a tensor or array (n, d), an iterable of such, an object with `.moments(needs, sample_size=…)`,
+        or `Moments`.
 
         `Moments`, and what `.moments` returns, are handed back as they are; a `C3Error` says so if they lack one of
         `needs`, or if their sample is smaller than the `sample_size` asked for.

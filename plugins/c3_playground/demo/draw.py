@@ -18,7 +18,7 @@ from c3_playground.painters.factor_reader import load_reader
 from c3_playground.painters.measure import COLUMNS, draw, score
 from c3_playground.painters.shipped import DECODERS, METHODS, painter
 from c3_playground.world import Item, World
-from c3core.cli.output import print_table
+from c3core.cli.output import cell, print_table
 from c3core.files import write_json, write_text
 from c3core.pictures import Picture, write_png, write_sheet
 
@@ -69,7 +69,7 @@ def write_page(
         grid.append(f"<tr><td>{escape(item.sentences[0])}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     figures = "".join(
         f"<tr{' class=best' if row['method'] == 'c3' else ''}><td>{row['decoder']} {METHODS[row['method']]}</td>"
-        f"{''.join(f'<td>{row[name]:.1f}</td>' for name in COLUMNS)}</tr>"
+        f"{''.join(f'<td>{cell(row[name])}</td>' for name in COLUMNS)}</tr>"
         for row in rows
     )
     samples = "".join(
@@ -78,10 +78,11 @@ def write_page(
     )
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-        f"<title>c3core demo: draw</title><style>{STYLE}td img{{width:72px;height:72px;image-rendering:pixelated}}</style>",
+        f"<title>c3core demo: draw</title><style>{STYLE}td img{{width:72px;height:72px;image-rendering:pixelated}}"
+        ".grid td{padding:.2em .4em}.grid td:first-child{min-width:17em}</style>",
         "<h1>Pictures from text, learned from pictures alone</h1>",
         "<p class=lead>The painters never met a sentence in training: its embedding takes the place of a picture's.</p>",
-        f"<table><tr><th>sentence</th><th>true<br>picture</th>{head}</tr>{''.join(grid)}</table>",
+        f"<table class=grid><tr><th>sentence</th><th>true<br>picture</th>{head}</tr>{''.join(grid)}</table>",
         f"<table><tr><th>painter</th>{''.join(f'<th>{name}</th>' for name in COLUMNS.values())}</tr>{figures}</table>",
         "<p>Factors: what the sentence states, as a classifier of true pictures reads it. FID and KID (× 1000) are of the"
         " playground's own image encoder, the inception score (IS) of that classifier.</p>",

@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from accelerate import Accelerator
+
 from c3core.bridges.presets import PRESETS
 from c3core.embedding import embed
 from c3core.errors import C3Error
@@ -63,7 +65,11 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
 
 
 def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] | None = None, quiet: bool = False) -> Pipeline:
-    """Fit a recipe's pipeline and save it to `out`; `out/run` keeps what a killed run continues from."""
+    """Fit a recipe's pipeline and save it to `out`; `out/run` keeps what a killed run continues from.
+
+    Of several processes the first one speaks and saves.
+    """
+    first = Accelerator().is_main_process
     pipeline = build(recipe, folder)
     given = items or {modality: sources_of(recipe, modality, named, folder) for modality, named in recipe.items.items()}
     validation = None
@@ -79,9 +85,10 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
         bridge="keep" if recipe.start is not None else "fit",
         options=recipe.training,
         folder=out / "run",
-        quiet=quiet,
+        quiet=quiet or not first,
     )
-    pipeline.save(out)
+    if first:
+        pipeline.save(out)
     return pipeline
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -93,7 +93,7 @@ class Fit:
             encoder = self.pipeline.encoder(modality)
             stream = (Source(str(i), source) for i, source in enumerate(sources))
             folder = self.folder / "embeddings" / name
-            with PartialState().main_process_first():  # of several processes one embeds, the others open what it wrote
+            with Accelerator().main_process_first():  # of several processes one embeds, the others open what it wrote
                 self._stores[name] = embed(encoder, stream, folder, total=len(sources), quiet=self.quiet)
         return self._stores[name]
 

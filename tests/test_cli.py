@@ -170,6 +170,7 @@ def test_ctrl_c_says_how_to_go_on(space: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", "from c3core.cli import main; main()", *map(str, words)], stderr=subprocess.PIPE, text=True
     )
     while not (tmp_path / "store" / "store.json").exists():
+        assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from spaces import write_space
 
 from c3core.errors import C3Error
 from c3core.experiments import ablate, sources_of
+from c3core.loading import load_pipeline
 from c3core.recipes import FitRecipe
 
 
@@ -65,3 +69,20 @@ def test_an_ablation_says_what_is_wrong_before_it_trains(tmp_path: Path, change:
     with pytest.raises(C3Error, match=message):
         ablate(given, words.pop("table"), tmp_path / "out", seeds=[0], folder=tmp_path, quiet=True, **words)
     assert not (tmp_path / "out").exists()
+
+
+def test_of_two_processes_one_embeds_and_saves(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra gpt2")
+    (tmp_path / "c3.py").write_text("from c3core.cli import main\nmain()\n")
+    (tmp_path / "s.txt").write_text("a red circle there\na blue star here\na green ring on white\n" * 12)
+    decoder = "{name: gpt2, model: fresh, layers: 1, width: 16, heads: 2}"
+    training = "{steps: 2, batch_size: 4, warmup: 1}"
+    items = "{text: s.txt, image: playground:image/train/8/1}"
+    (tmp_path / "fit.yaml").write_text(f"space: playground\ndecoder: {decoder}\nitems: {items}\ntraining: {training}\n")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", tmp_path / "c3.py"]
+    command = [*launch, "fit", tmp_path / "fit.yaml", "--out", tmp_path / "captioner"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=150, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("embedding text: 36/36") == 1  # the others open what the first one wrote, and say nothing
+    assert load_pipeline(tmp_path / "captioner").trained_on[0]["rows"] > 0

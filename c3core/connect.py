@@ -24,12 +24,17 @@ from c3core.training import Job, Result, TrainingOptions, seed_of, train
 
 
 class PairsSpec(BaseModel):
-    """A table of pairs to train on and one to validate on: CSV files, or `plugin:argument`; columns are modalities."""
+    """A table of pairs to train on and one to validate on: CSV files, or `plugin:argument`; columns are modalities.
+
+    `neighbours` items that follow one another in the table stay together in a batch: where they are much alike, they are the hard
+    negatives from which small differences are learned.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     train: str
     validation: str | None = None
+    neighbours: int = Field(1, ge=1)
 
 
 class ConnectRecipe(BaseModel):
@@ -153,7 +158,7 @@ def _train(
     def rows(epoch: int) -> Iterator[tuple[int, list[int]]]:
         """Batches of all tables, spread evenly over the epoch."""
         generator = torch.Generator().manual_seed(seed_of(options.seed, epoch))
-        orders = [torch.randperm(len(table), generator=generator).tolist() for table in tables]
+        orders = [_shuffled(len(table), spec.neighbours, generator) for table, spec in zip(tables, recipe.pairs, strict=True)]
         batches = [((b + 0.5) / n, t, b) for t, n in enumerate(per_table) for b in range(n)]
         for _, t, b in sorted(batches):
             yield t, orders[t][b * size : (b + 1) * size]
@@ -174,6 +179,14 @@ def _train(
     objective = Objective("contrastive", [p for p in model.parameters() if p.requires_grad], loss)
     job = Job(model, [objective], rows, batch, sum(per_table), validate if held_out else None, label=f"connecting {recipe.name}")
     return train(job, options, run, recipe=recipe.model_dump(mode="json"), quiet=quiet)
+
+
+def _shuffled(count: int, neighbours: int, generator: torch.Generator) -> list[int]:
+    """0 … count − 1 in random order, but for runs of `neighbours`, which stay together."""
+    first = torch.randperm(-(-count // neighbours), generator=generator) * neighbours
+    rows = (first.unsqueeze(1) + torch.arange(neighbours)).flatten()
+    shuffled: list[int] = rows[rows < count].tolist()
+    return shuffled
 
 
 def _measure(model: _Model, tables: Sequence[PairTable]) -> dict[str, dict[str, float]]:

@@ -258,6 +258,7 @@ class Decoder(nn.Module, ABC):
     training: bool
     condition_dim: int
     licence: str = "unknown"  # of pretrained weights; "own" when trained from scratch
+    settings: BaseModel | None = None  # what it is made of and trained with: a run is continued with the same alone
 
     @abstractmethod
     def reader(self) -> Reader:

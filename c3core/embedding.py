@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -46,9 +45,11 @@ def embed(
     progress alone. Bad sources stand in the store's `errors()`.
 
     The same call after a kill goes on with the first source that is not on disk; on a complete store it reads nothing.
-    Raises `C3Error` if no source gave an embedding, if the folder holds other sources or another encoder's store, or if
-    it cannot be written.
+    A `KeyboardInterrupt` says what is in the store. Raises `C3Error` if no source gave an embedding, if the folder holds
+    other sources or another encoder's store, or if it cannot be written.
     """
+    if batch_size < 1 or workers < 0:
+        raise C3Error(f"batch_size must be at least 1 and workers 0 or more, got {batch_size} and {workers}.")
     encoding = Encoding(encoder.space, encoder.modality, encoder.dim, encoder.fingerprint)
 
     def work(stream: Iterator[Source], _: int) -> Generator[Embedded, None, None]:
@@ -112,7 +113,7 @@ def fill(
         writer.flush()  # what is whole is kept, whatever it was that went wrong
         if isinstance(error, KeyboardInterrupt):
             kept = f"{writer.rows + writer.bad:,} inputs are in {out}"
-            print(f"interrupted: {kept}. The same command again goes on from there.", file=sys.stderr)
+            error.args = (f"interrupted: {kept}. The same command again goes on from there.",)
         raise
     if not writer.rows:
         raise _nothing(writer)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from c3core.contracts import BadItem
+import torch
+from torch import Tensor
+
+from c3core.contracts import BadItem, Encoder
 from c3core.errors import C3Error
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
@@ -41,7 +44,11 @@ class Evaluation:
     def remarks(self) -> list[str]:
         """The tokenisation or the encoder behind the figures, and each metric that was left out with the reason."""
         scores = self.scores
-        how = f"features: {scores.features}" if isinstance(scores, EmbeddedScores) else f"tokeniser: {scores.tokeniser}"
+        how = (
+            f"features: {scores.features}; r1: among {scores.group}"
+            if isinstance(scores, EmbeddedScores)
+            else f"tokeniser: {scores.tokeniser}"
+        )
         return [how, *(f"{name}: {why}" for name, why in scores.left_out.items())]
 
 
@@ -76,9 +83,12 @@ def evaluate(
     if not groups:
         raise C3Error("the table has no rows to score.")
     modality = modality or input_column
+    unreadable: list[BadItem] = []
+    if pipeline.decoder.suffix is not None:  # before the outputs are made, which takes long
+        truth, unreadable = _readable(pipeline.encoder(target), [reference for _, references in groups for reference in references])
     outputs = pipeline.run([source for source, _ in groups], modality=modality, options=options, seed=seed)
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
-    bad = [output for output in outputs if isinstance(output, BadItem)]
+    bad = [output for output in outputs if isinstance(output, BadItem)] + unreadable
     if not good:
         raise C3Error(f"no input of the table could be read: {bad[0]}")
     inputs, made, references = [groups[k][0] for k in good], [outputs[k] for k in good], [groups[k][1] for k in good]
@@ -86,20 +96,20 @@ def evaluate(
     if pipeline.decoder.suffix is None:
         scores = caption_metrics([str(output) for output in made], references, metrics=METRICS if metrics is None else metrics)
     elif metrics is None:
-        scores = _embedded(pipeline, modality, inputs, made, references, seed)
+        encoder = pipeline.encoder(target)
+        features = f"the {target} encoder of {pipeline.space.spec}"
+        asked = pipeline.encoder(modality).encode(inputs)
+        scores = embedded_metrics(encoder.encode(made), truth, asked, features=features, seed=seed)
     else:
         raise C3Error(f"metrics can be chosen for captions alone, not for {target}. Leave them out.")
     return Evaluation(scores, inputs, made, references, bad)
 
 
-def _embedded(
-    pipeline: Pipeline, modality: str, inputs: list[Any], outputs: list[Any], references: list[list[Any]], seed: int
-) -> EmbeddedScores:
-    target = pipeline.decoder.modality
-    distinct = {
-        reference if isinstance(reference, Hashable) else id(reference): reference for row in references for reference in row
-    }
-    encoder = pipeline.encoder(target)
-    made, truth = encoder.encode(outputs), encoder.encode(distinct.values())
-    features = f"the {target} encoder of {pipeline.space.spec}"
-    return embedded_metrics(made, truth, pipeline.encoder(modality).encode(inputs), features=features, seed=seed)
+def _readable(encoder: Encoder, sources: Iterable[Any]) -> tuple[Tensor, list[BadItem]]:
+    """Embeddings of the distinct sources that can be read, and the others."""
+    distinct = {source if isinstance(source, Hashable) else id(source): source for source in sources}
+    batches = list(encoder.encode_batches(distinct.values()))
+    bad = [item for batch in batches for _, item in batch.bad]
+    if len(bad) == len(distinct):
+        raise C3Error(f"no reference of the table could be read: {bad[0]}")
+    return torch.cat([batch.embeddings for batch in batches]), bad

@@ -147,7 +147,7 @@ class Fit:
         recipe = {
             "space": self.pipeline.space.spec,
             "bridge": self.pipeline.bridge.config(),
-            "decoder": decoder.name,
+            "decoder": {"name": decoder.name, **(decoder.settings.model_dump(mode="json") if decoder.settings else {})},
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)

@@ -135,6 +135,9 @@ def _gather(x: Any, y: Any, seed: int, max_pairs: int) -> tuple[dict[str, Moment
 
 def _paired(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of x and y of the same rows, whatever the batches that they come in."""
+    if hasattr(x, "paired_with") and hasattr(y, "paired_with") and (pairs := x.paired_with(y)):  # stores of one table
+        yield from pairs
+        return
     streams = {"x": _batches(x), "y": _batches(y)}
     held: dict[str, Tensor] = {}
     while True:

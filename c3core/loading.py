@@ -89,10 +89,13 @@ def load_pipeline(name: str | Path, *, device: str = "auto", precision: str = "f
 
 def pipeline_folder(name: str | Path) -> Path:
     """The folder of a pipeline: `name` itself, or that of one that a plugin ships under this name."""
-    if not os.path.exists(name) and any(found.kind == "pipeline" and found.name == str(name) for found in entries()):
-        shipped: Path = entry("pipeline", str(name)).load()()
-        return shipped
-    return Path(name)
+    if os.path.exists(name):
+        return Path(name)
+    shipped = [found.name for found in entries() if found.kind == "pipeline"]
+    if str(name) not in shipped:
+        raise C3Error(f"no pipeline at {name}, and none is called so: {near(str(name), shipped)}. `c3 fit` writes one.")
+    folder: Path = entry("pipeline", str(name)).load()()
+    return folder
 
 
 def _call(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:

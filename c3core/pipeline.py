@@ -118,7 +118,7 @@ class Pipeline:
         self.decoder.eval()
         for positions, embeddings, bad in self._embeddings(sources, modality, batch_size):
             condition = self.condition(embeddings, self._modality(sources, modality))
-            outputs = self.decoder.generate(condition, chosen, generator=generator)
+            outputs = self.decoder.generate(condition, chosen, generator=generator) if positions else []
             yield from sorted([*zip(positions, outputs, strict=True), *bad], key=lambda entry: entry[0])
 
     def _modality(self, sources: Iterable[Any] | Store, modality: str | None) -> str:

@@ -41,6 +41,8 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     Media types and modalities share their names where both are common ones ("image/png"); nothing else is known by name here.
     """
     known = pipeline.space.modalities
+    if not inputs[0].strip():
+        raise C3Error("an input is empty. Leave it out.")
     first = Path(inputs[0])
     if os.path.isdir(first):  # not `first.is_dir()`: a long sentence is too long for a file's name, which that raises
         first = next((path for path in sorted(first.rglob("*")) if path.is_file()), first)
@@ -49,6 +51,8 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     if guessed in known:
         return "video" if first.suffix.lower() == ".gif" and "video" in known else guessed
     if words and "text" in known and pipeline.decoder.modality != "text":
+        if not os.path.exists(first) and not any(letter.isspace() for letter in inputs[0]) and ("/" in inputs[0] or first.suffix):
+            raise C3Error(f"{inputs[0]} does not exist. Check the spelling; if it is a sentence, say --modality text.")
         return "text"  # a sentence, or a list of them
     others = [modality for modality in known if modality != pipeline.decoder.modality]
     if len(others) == 1:

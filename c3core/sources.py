@@ -16,6 +16,7 @@ from typing import Any
 
 from c3core.errors import C3Error, near
 
+STORE = "store.json"
 LIST, TABLES = ".txt", (".csv", ".tsv")
 LONGEST_LINE = 1 << 24  # bytes: beyond this a "line" is a binary file without line ends, not a sentence
 COLUMN = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE)
@@ -78,7 +79,7 @@ def _named(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     """The sources of one input."""
     if os.path.isdir(name):
         return _files(_walk(name, frozenset()), root, text, lists=text)
-    if os.path.exists(name):
+    if os.path.exists(name) or (os.path.islink(name) and not text):  # a broken link is for the reader to refuse, as in a folder
         return _file(name, root, text)
     column = COLUMN.fullmatch(name)
     if column and (not text or os.path.exists(column[1]) or not _has_space(name)):
@@ -98,7 +99,7 @@ def _file(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
         raise C3Error(f"{name} is a table: say which column, {name}:COLUMN ({', '.join(_header(name))}).")
     if text and suffix != LIST:
         raise C3Error(f"{name} is no list of texts. Give a .txt of one item a line, or table.csv:column.")
-    if not os.path.getsize(name):
+    if suffix == LIST and not os.path.getsize(name):
         raise C3Error(f"{name} is empty. Leave it out, or fill it.")
     return _files([name], root, text, lists=True)
 
@@ -116,6 +117,8 @@ def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
     """Files below a folder in the order of their paths' parts. Links to folders are followed, but never in a circle."""
     here = os.path.realpath(folder)
     if here in above:
+        return
+    if os.path.isfile(os.path.join(folder, STORE)):  # embeddings of such files, and often of these
         return
     try:
         with os.scandir(folder) as scan:

@@ -15,10 +15,11 @@ from torch import Tensor
 from c3core.errors import C3Error
 from c3core.files import read_json, replacing, write_json
 from c3core.shards import Bad, Encoding, Span, StoreBatch, read_footer, read_span, shard_name, write_shard
+from c3core.sources import STORE
 from c3core.validation import checked
 from c3core.version import __version__
 
-MANIFEST, ERRORS = "store.json", "errors.jsonl"
+MANIFEST, ERRORS = STORE, "errors.jsonl"
 LEFT_BEHIND = (".shard-*.tmp.parquet", ".store.*.tmp.json", ".errors.*.tmp.jsonl")  # by a run that was killed
 SHARD_ROWS = 16384  # inputs a shard: 34 MB at 512 dimensions, and what a kill can lose
 UNIT = 1e-3  # how far from one the norm of a unit embedding may be

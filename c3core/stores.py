@@ -190,6 +190,16 @@ class Store:
             for bad in read_span(path, footer, self._manifest.encoding).bad:
                 yield asdict(bad)
 
+    def paired_with(self, other: Store) -> Iterator[tuple[Tensor, Tensor]] | None:
+        """Batches of both stores' embeddings of the same rows, where both were made of one table (their ids say so); else None.
+
+        Rows that one of them lacks are left out, which a warning counts.
+        """
+        from c3core.paired_stores import common_table, paired_by_row
+
+        table = common_table(self, other) if self.dim == other.dim else None
+        return paired_by_row(self, other, table) if table else None
+
     def check(self) -> None:
         """Read everything and raise a `C3Error` that names the first file with something wrong in it.
 

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from c3core.contracts import Objective
 from c3core.devices import precision_of
@@ -214,7 +215,7 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = rate * objective.optimizer.get("lr", options.lr)
             optimizer.zero_grad(set_to_none=True)
-            with self._autocast():
+            with self._autocast(), self._attention():
                 loss = objective.loss(*arguments)
             if not torch.isfinite(loss):
                 raise C3Error(f"the loss became {loss.item()} at step {self.step}. Lower lr, or use precision float32.")
@@ -241,6 +242,11 @@ class _Run:
             name = "bfloat16" if self.accelerator.device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
         dtype = precision_of(name)
         return nullcontext() if dtype is torch.float32 else torch.autocast(self.accelerator.device.type, dtype)
+
+    def _attention(self) -> Any:
+        # In bfloat16, over rows as short as sentences, the backward pass of the processor's fused attention takes longer than all
+        # the rest of a small network's step (benchmarks/training.py).
+        return sdpa_kernel(SDPBackend.MATH) if self.accelerator.device.type == "cpu" else nullcontext()
 
     def _validate(self) -> None:
         assert self.job.validate is not None
@@ -334,6 +340,8 @@ def trained_state(module: nn.Module) -> dict[str, Tensor]:
 
 def load_trained(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     """Put what `trained_state` gave back; a `C3Error` names a file of another shape."""
+    if missing := trained_state(module).keys() - state.keys():
+        raise C3Error(f"{path} belongs to another model (it lacks {min(missing)!r}). Choose another folder.")
     try:
         unexpected = module.load_state_dict(state, strict=False).unexpected_keys
     except RuntimeError as error:

@@ -9,8 +9,10 @@ against clip:ViT-B-32/openai: what training changes, and what was there from the
 from __future__ import annotations
 
 import argparse
+import sys
 
 import c3core
+from c3core import C3Error
 from c3core.cli.output import print_table
 from c3core.geometry import Geometry, Spread, geometry
 from c3core.loading import load_table
@@ -58,4 +60,7 @@ def shown(measured: Geometry, name: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except C3Error as error:
+        sys.exit(f"error: {error}")

@@ -9,11 +9,13 @@ a store that is complete.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
 
 import c3core
+from c3core import C3Error
 from c3core.embedding import embed
 from c3core.sources import expand
 
@@ -46,4 +48,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except C3Error as error:
+        sys.exit(f"error: {error}")

@@ -58,6 +58,27 @@ def test_evaluate_scores_pictures_by_their_embeddings(painter: Path) -> None:
     assert {"fid", "kid_mean", "kid_std", "r1"} <= set(scores)
     assert scores["items"] == 120
     assert "image encoder" in scores["features"]
+    assert scores["group"] == 100
+
+
+def test_a_reference_that_cannot_be_read_is_left_out(painter: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "red.png")
+    Image.new("RGB", (32, 32), "blue").save(tmp_path / "blue.png")
+    (tmp_path / "pairs.csv").write_text("text,image\na star,red.png\na ring,blue.png\na heart,missing.png\n")
+    said = c3("evaluate", painter, tmp_path / "pairs.csv", "--json")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["items"] == 3
+    assert "missing.png" in said.stderr
+
+
+def test_a_batch_of_bad_inputs_ends_nothing(painter: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    fails("run", painter, tmp_path / "broken.png", "--out", tmp_path / "x", status=1, says="no input could be read")
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "red.png")
+    inputs = [tmp_path / "broken.png", tmp_path / "red.png"]
+    said = c3("run", painter, *inputs, "--out", tmp_path / "y", "--batch-size", 1)
+    assert said.returncode == 0, said.stderr
+    assert (tmp_path / "y" / "000001.png").is_file()
 
 
 def test_wrong_calls_are_one_clear_error(painter: Path, tmp_path: Path) -> None:
@@ -66,3 +87,5 @@ def test_wrong_calls_are_one_clear_error(painter: Path, tmp_path: Path) -> None:
     fails("run", painter, "a star", "--out", tmp_path, "-o", "truncation=-1", says="truncation")
     fails("run", painter, "a star", "--out", tmp_path, "--seeds", "0", status=2, says="--seeds")
     fails("run", tmp_path, "a star", "--out", tmp_path / "x", says="is not a pipeline")
+    fails("run", "playground/paintr", "a star", "--out", tmp_path, says="did you mean playground/painter")
+    fails("run", painter, "./photos/", "--out", tmp_path, says="does not exist")

@@ -13,7 +13,7 @@ from PIL import Image
 from c3_playground.world import World
 from c3core import C3Error, load_space
 from c3core.columns import Column, PairTable
-from c3core.connect import ConnectRecipe, connect
+from c3core.connect import ConnectRecipe, _shuffled, connect
 from c3core.loading import load_tower
 
 TRAINING = {"steps": 4, "batch_size": 8, "warmup": 1, "validate_every": 2, "checkpoint_every": 2}
@@ -154,3 +154,13 @@ def test_a_root_is_relative_to_the_recipe(tmp_path: Path) -> None:
     recipe = make_recipe(pairs=[{"train": "pairs.csv"}], root="photos", training={**TRAINING, "steps": 1})
     connect(recipe, tmp_path / "space", folder=tmp_path, quiet=True)
     assert (tmp_path / "space" / "space.json").is_file()
+
+
+@pytest.mark.parametrize(("count", "neighbours"), [(12, 1), (12, 3), (13, 4), (2, 5)])
+def test_neighbours_stay_together_and_every_row_comes_once(count: int, neighbours: int) -> None:
+    rows = _shuffled(count, neighbours, torch.Generator().manual_seed(3))
+    assert sorted(rows) == list(range(count))
+    starts = [row for row in rows if row % neighbours == 0]
+    assert rows == [row for start in starts for row in range(start, min(start + neighbours, count))]
+    if count // neighbours > 2:
+        assert rows != sorted(rows)

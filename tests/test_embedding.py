@@ -143,7 +143,7 @@ def test_another_encoder_is_refused(tmp_path: Path) -> None:
         embed(WordEncoder(seed=1), sentences(10), tmp_path / "store", quiet=True)
 
 
-def test_control_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> None:
     class Interrupted(WordEncoder):
         def embed(self, items: Sequence[Any]) -> Tensor:
             if self.batches == 3:
@@ -153,10 +153,10 @@ def test_control_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path, cap
 
     inputs, out = sentences(200), tmp_path / "store"
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore the signal
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         embed(Interrupted(), inputs, out, batch_size=16, quiet=True)
     signal.signal(signal.SIGINT, before)
-    assert "48 inputs" in (said := capsys.readouterr().err)
+    assert "48 inputs" in (said := str(caught.value))
     assert "same command again" in said
     encoder = WordEncoder()
     store = embed(encoder, inputs, out, batch_size=16, quiet=True)

@@ -30,3 +30,22 @@ def test_files_are_known_by_their_media_type(tmp_path: Path) -> None:
     with pytest.raises(C3Error, match=r"text\|image\|audio"):
         (tmp_path / "sub" / "a.wav").rename(tmp_path / "sub" / "a.xyz")
         guess_modality(PAINTER, [str(tmp_path)])
+
+
+def test_an_empty_input_is_refused_whatever_the_folder_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.wav").touch()
+    monkeypatch.chdir(tmp_path)
+    for empty in ("", "  "):
+        with pytest.raises(C3Error, match="an input is empty"):
+            guess_modality(PAINTER, [empty])
+
+
+@pytest.mark.parametrize("word", ["./no_such_folder/", "photo.jpeg2", "photo.jpg.part"])
+def test_a_mistyped_path_is_no_sentence(word: str) -> None:
+    with pytest.raises(C3Error, match="does not exist"):
+        guess_modality(PAINTER, [word])
+
+
+@pytest.mark.parametrize("sentence", ["circle", "a ring and/or a star", "a ring. and a star.txt"])
+def test_words_are_sentences(sentence: str) -> None:
+    assert guess_modality(PAINTER, [sentence]) == "text"

@@ -65,6 +65,22 @@ def test_links_are_followed_but_not_in_a_circle_and_pipes_are_left_alone(here: P
     assert paths("links") == ["links/broken.jpg", "links/photos/c.jpg"]
 
 
+def test_a_file_that_cannot_be_read_is_for_its_reader_to_refuse_however_it_is_named(here: Path) -> None:
+    Path("photos/empty.jpg").touch()
+    Path("photos/broken.jpg").symlink_to("nowhere")
+    os.mkfifo("photos/pipe.jpg")
+    named = ["photos/empty.jpg", "photos/broken.jpg", "photos/pipe.jpg"]
+    assert paths(*named) == named
+
+
+def test_a_store_inside_a_folder_of_inputs_is_passed_over(here: Path) -> None:
+    before = paths("photos")
+    Path("photos/store").mkdir()
+    Path("photos/store/store.json").write_text("{}")
+    Path("photos/store/shard-00000.parquet").touch()
+    assert paths("photos") == before
+
+
 def test_a_list_gives_paths_beside_it_or_in_root_or_the_lines_themselves(here: Path) -> None:
     assert pairs("photos/list.txt") == [
         ("photos/list.txt:1", "photos/a.jpg"),
@@ -121,7 +137,6 @@ def _write(name: str, data: bytes) -> Callable[[], None]:
         (None, " ", True, "an input is empty"),
         (lambda: Path("hollow").mkdir(), "hollow", False, "hollow holds no items"),
         (lambda: Path("hollow").mkdir(), "hollow", True, "hollow holds no items"),
-        (_write("e.jpg", b""), "e.jpg", False, "e.jpg is empty"),
         (_write("e.txt", b""), "e.txt", True, "e.txt is empty"),
         (_write("e.txt", b"\n \n"), "e.txt", True, "e.txt holds no items"),
         (_write("e.csv", b""), "e.csv:a", True, "e.csv is empty"),

@@ -20,7 +20,7 @@ from torch import nn
 
 from c3core.contracts import Objective
 from c3core.errors import C3Error
-from c3core.training import Job, TrainingOptions, seed_of, train, trained_state
+from c3core.training import Job, TrainingOptions, load_trained, seed_of, train, trained_state
 
 OPTIONS = TrainingOptions(steps=24, batch_size=4, lr=0.05, warmup=4, validate_every=5, checkpoint_every=3, log_every=4, patience=50)
 
@@ -205,3 +205,9 @@ def test_two_processes_share_the_batches_and_end_with_the_weights_of_one(tmp_pat
     assert second[1] == [2, 3, 6, 7, 10, 11] * 2
     torch.testing.assert_close(torch.tensor(first[2]), torch.tensor(second[2]), rtol=0, atol=0)
     torch.testing.assert_close(torch.tensor(first[2]), torch.tensor(alone[2]), rtol=1e-5, atol=1e-6)
+
+
+def test_a_checkpoint_without_all_weights_is_refused() -> None:
+    smaller, larger = nn.Sequential(nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    with pytest.raises(C3Error, match=r"lacks '1\.bias'"):
+        load_trained(larger, trained_state(smaller), Path("checkpoint.safetensors"))

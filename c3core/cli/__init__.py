@@ -35,8 +35,9 @@ def _ended_by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
     def called(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
-        except KeyboardInterrupt:
-            print("stopped. The same command again continues where checkpoints or shards were written.", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            said = "stopped. The same command again continues where checkpoints or shards were written."
+            print(str(interrupt) or said, file=sys.stderr)
             raise typer.Exit(130) from None
         except BrokenPipeError:  # `c3 … | head`: the reader has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

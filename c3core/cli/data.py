@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import print_json, print_table, report_bad
+from c3core.cli.output import cell, print_json, print_table, report_bad
 from c3core.cli.run import Device, Precision
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def embed(
     workers: Annotated[int, typer.Option(help="Processes that read; 0 reads in the one that embeds.")] = 0,
     engine: Annotated[str, typer.Option(help="local, or ray: on a cluster (RAY_ADDRESS names it) or on this machine.")] = "local",
     actors: Annotated[int | None, typer.Option(help="With ray: how many models; 1 if not given.")] = None,
+    shard_rows: Annotated[int, typer.Option(min=1, help="Inputs a shard: what a kill can lose.")] = 16384,
     device: Device = "auto",
     precision: Precision = "float32",
     quiet: bool = False,
@@ -46,12 +47,22 @@ def embed(
         from c3core.ray_engine import embed as spread
 
         gpus = 0.0 if device == "cpu" else None
-        store = spread(load, sources, out, batch_size=batch_size, actors=actors or 1, workers=workers, gpus=gpus, quiet=quiet)
+        store = spread(
+            load,
+            sources,
+            out,
+            batch_size=batch_size,
+            actors=actors or 1,
+            workers=workers,
+            shard_rows=shard_rows,
+            gpus=gpus,
+            quiet=quiet,
+        )
     else:
         from c3core.embedding import embed as work
 
-        store = work(load(), sources(), out, batch_size=batch_size, workers=workers, quiet=quiet)
-    bad = [f"{entry['source']}: {entry['why']}" for entry in store.errors()]
+        store = work(load(), sources(), out, batch_size=batch_size, workers=workers, shard_rows=shard_rows, quiet=quiet)
+    bad = [f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors()]
     if json:
         print_json({"store": str(out), "rows": len(store), "bad": len(bad), "dim": store.dim, "fingerprint": store.fingerprint})
     else:
@@ -91,9 +102,9 @@ def geometry(
         if isinstance(value, dict) and {"mean", "std"} <= value.keys():
             rows.append({"statistic": name, "mean": f"{value['mean']:.4f}", "std": f"{value['std']:.4f}"})
         elif isinstance(value, dict):
-            rows.append({"statistic": name, "mean": ", ".join(f"{key} {entry}" for key, entry in value.items())})
+            rows.append({"statistic": name, "mean": ", ".join(f"{key} {cell(entry)}" for key, entry in value.items())})
         else:
-            rows.append({"statistic": name, "mean": f"{value:.4f}" if isinstance(value, float) else str(value)})
+            rows.append({"statistic": name, "mean": f"{value:.4f}" if isinstance(value, float) else cell(value)})
     print_table(rows, ["statistic", "mean", "std"])
 
 

@@ -46,7 +46,9 @@ def bridges(json: Json = False) -> None:
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A folder, or the name of a pipeline that a plugin ships.")], json: Json = False
+    name: Annotated[str, typer.Argument(help="A folder, or the name of a pipeline that a plugin ships.")],
+    check: Annotated[bool, typer.Option(help="Of a store: read every row, and say what is wrong.")] = False,
+    json: Json = False,
 ) -> None:
     """Say what a pipeline, a space or a store is, was trained on, and under which licences."""
     from c3core.errors import C3Error
@@ -63,6 +65,13 @@ def info(
         described = {"kind": "space", **_fields(folder / "space.json")}
     elif (folder / "store.json").is_file():
         described = {"kind": "store", **_fields(folder / "store.json")}
+        if check or described.get("complete"):
+            from c3core.stores import Store
+
+            store = Store.open(folder)  # which sees a shard that is missing or cut short
+            if check:
+                store.check()
+                described["checked"] = "every row is whole, of unit norm and finite"
     else:
         raise C3Error(f"{folder} is neither a pipeline, a space nor a store: it has no pipeline.json, space.json or store.json.")
     if json:

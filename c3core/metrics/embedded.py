@@ -16,19 +16,20 @@ SUBSET = 100  # items a subset of KID
 
 @dataclass(frozen=True)
 class EmbeddedScores:
-    """Figures of `n` outputs: `fid`, `kid_mean`, `kid_std`, and `r1`, the share (in %) whose input is nearest of a group of 100.
+    """Figures of `n` outputs: `fid`, `kid_mean`, `kid_std`, and `r1`, the share (in %) whose input is nearest in its group.
 
     `features` names the encoder whose embeddings stand in for Inception's: its figures compare with themselves alone.
     """
 
     n: int
+    group: int  # inputs that an output's own was looked for among
     features: str
     scores: dict[str, float]
     left_out: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values: each score under its own name, beside "n", "features" and "left_out"."""
-        return {**self.scores, "n": self.n, "features": self.features, "left_out": dict(self.left_out)}
+        """All of it as JSON values: each score under its own name, beside "n", "group", "features" and "left_out"."""
+        return {**self.scores, "n": self.n, "group": self.group, "features": self.features, "left_out": dict(self.left_out)}
 
 
 def embedded_metrics(outputs: Tensor, truth: Tensor, inputs: Tensor, *, features: str, seed: int = 0) -> EmbeddedScores:
@@ -48,15 +49,16 @@ def embedded_metrics(outputs: Tensor, truth: Tensor, inputs: Tensor, *, features
     if len(outputs) != len(inputs) or not len(outputs) or outputs.shape[1] != truth.shape[1]:
         raise C3Error(f"each output needs its input: got {len(outputs)} outputs and {len(inputs)} inputs.")
     shown, asked = outputs - truth.mean(0), inputs - inputs.mean(0)
+    group = min(GROUP, len(outputs))
     groups = [slice(start, start + GROUP) for start in range(0, max(len(outputs) - GROUP + 1, 1), GROUP)]
-    found = [retrieval(shown[group], asked[group])["x_to_y"]["r1"] for group in groups]
+    found = [retrieval(shown[one], asked[one])["x_to_y"]["r1"] for one in groups]
     scores, left_out = {"r1": 100 * sum(found) / len(found)}, dict[str, str]()
     try:
         from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
         from torch_fidelity.metric_kid import kid_features_to_metric
     except ImportError:
         left_out["fid"] = left_out["kid"] = 'torch-fidelity is missing: pip install "c3core[metrics]".'
-        return EmbeddedScores(len(outputs), features, scores, left_out)
+        return EmbeddedScores(len(outputs), group, features, scores, left_out)
     rows = [outputs.double().cpu(), truth.double().cpu()]
     if min(map(len, rows)) < 2:
         left_out["fid"] = "FID needs at least two outputs and two true items."
@@ -70,4 +72,4 @@ def embedded_metrics(outputs: Tensor, truth: Tensor, inputs: Tensor, *, features
         kid = kid_features_to_metric(*rows, **options)
         scores["kid_mean"] = kid["kernel_inception_distance_mean"]
         scores["kid_std"] = kid["kernel_inception_distance_std"]
-    return EmbeddedScores(len(outputs), features, scores, left_out)
+    return EmbeddedScores(len(outputs), group, features, scores, left_out)

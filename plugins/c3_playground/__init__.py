@@ -54,11 +54,12 @@ def c3_demos(register: Register) -> None:
 
 @hookimpl
 def c3_pipelines(register: Register) -> None:
-    register(
-        "playground/painter",
-        "c3_playground.painters.shipped:best",
-        modalities=MODALITIES,
-        requires=("diffusers",),
-        extra="diffusion",
-        summary="draws the world's pictures from sentences, pictures, videos or sounds",
-    )
+    for name, needs in (("best", ("diffusers",)), ("diffusion", ("diffusers",)), ("stylegan", ())):
+        register(
+            "playground/painter" if name == "best" else f"playground/painter-{name}",
+            f"c3_playground.painters.shipped:{name}",
+            modalities=MODALITIES,
+            requires=needs,
+            extra="diffusion" if needs else None,
+            summary="draws the world's pictures from sentences, pictures, videos or sounds",
+        )

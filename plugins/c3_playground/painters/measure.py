@@ -1,17 +1,20 @@
-"""Scores of the shipped painters: `python -m c3_playground.painters.measure --sentences 1000` prints the table."""
+"""Scores of the shipped painters: `python -m c3_playground.painters.measure --sentences 1000` prints the table (or `--json`)."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from c3_playground.painters.factor_reader import FactorReader, factor_accuracy, inception_score, load_reader
-from c3_playground.painters.shipped import DECODERS, METHODS, painter
+from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter
 from c3_playground.world import Item, World
 from c3core import Pipeline
+from c3core.errors import C3Error
 from c3core.metrics.embedded import embedded_metrics
 from c3core.pictures import Picture
 
@@ -38,7 +41,7 @@ def score(
     found = embedded_metrics(made, truth, asked, features="the playground's image encoder", seed=seed).scores
     factors = factor_accuracy(reader, sentences, pictures)
     figures = {"factors": 100 * factors.pop("mean"), **{name: 100 * share for name, share in factors.items()}}
-    figures |= {"r1": found["r1"], "fid": 1000 * found["fid"], "kid": 1000 * found.get("kid_mean", float("nan"))}
+    figures |= {"r1": found["r1"], "fid": 1000 * found.get("fid", float("nan")), "kid": 1000 * found.get("kid_mean", float("nan"))}
     return {**figures, "inception": inception_score(reader, pictures)}
 
 
@@ -47,21 +50,33 @@ def truth(items: Sequence[Item], reader: FactorReader, pipeline: Pipeline) -> di
     return score(pipeline, items, [item.data for item in items], reader)
 
 
-def main(sentences: int = 1000, seed: int = 0, decoder: list[str] = list(DECODERS)) -> None:  # noqa: B006
+def main(
+    sentences: Annotated[int, typer.Option(min=1)] = 1000,
+    seed: int = 0,
+    decoder: list[str] = list(DECODERS),  # noqa: B006
+    folder: Annotated[Path, typer.Option(help="Of the painters.")] = FOLDER,
+    json: bool = False,
+) -> None:
     """Print the table for unseen sentences, each method and decoder."""
-    from c3core.cli.output import print_table
+    from c3core.cli.output import print_json, print_table
 
     items, reader, rows = World().items("image", "test", sentences), load_reader(), []
     for name in decoder:
         for method, symbol in METHODS.items():
-            pipeline, started = painter(name, method), time.monotonic()
+            pipeline, started = painter(name, method, folder=folder), time.monotonic()
             pictures = draw(pipeline, items, seed=seed)
             seconds = time.monotonic() - started
             row = {"decoder": name, "method": symbol, **score(pipeline, items, pictures, reader, seed=seed)}
             rows.append({**row, "ms a picture": 1000 * seconds / len(items)})
     rows.append({"decoder": "true pictures", "method": "", **truth(items, reader, pipeline), "ms a picture": ""})
-    print_table(rows, list(rows[0]))
+    if json:
+        print_json({"rows": rows, "sentences": sentences, "seed": seed})
+    else:
+        print_table(rows, list(rows[0]))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except C3Error as error:
+        sys.exit(f"error: {error}")

@@ -20,9 +20,17 @@ METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 NOISY, COLLAPSED = ("c2_2", "c3"), ("c2_1", "c3")
 
 
-def best() -> Path:
-    """The folder of `playground/painter`: C³ with the better decoder."""
+def diffusion() -> Path:
+    """The folder of `playground/painter-diffusion`: C³ with the diffusion decoder."""
     return FOLDER / "diffusion"
+
+
+def stylegan() -> Path:
+    """The folder of `playground/painter-stylegan`: C³ with the StyleGAN decoder."""
+    return FOLDER / "stylegan"
+
+
+best = diffusion  # `playground/painter`
 
 
 def painter(decoder: str, method: str, *, folder: Path = FOLDER) -> Pipeline:

@@ -1,0 +1,58 @@
+"""A step of training on the processor: attention as the loop has it, against torch's own choice, in one run.
+
+    python benchmarks/training.py [--steps 12]
+
+A small GPT-2 of captions learns in bfloat16 from batches of 128 sentences. The two take turns, so that whatever else the
+machine does falls on both; each figure is the median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+import torch
+
+from c3_gpt2.decoder import CaptionDecoder
+from c3_playground.world import World
+from c3core.training import Job, TrainingOptions, _Run
+
+BATCH = 128
+
+
+def run_of(decoder: CaptionDecoder, sentences: list[str], folder: str) -> _Run:
+    """The loop over one batch, again and again."""
+    conditions, batch = torch.randn(BATCH, decoder.condition_dim), decoder.collate(sentences[:BATCH])
+    job = Job(decoder, decoder.objectives(), lambda epoch: iter([None]), lambda rows, generator: (conditions, batch), 1)
+    return _Run(job, TrainingOptions(precision="bfloat16", warmup=1), Path(folder), {})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=12)
+    steps = parser.parse_args().steps
+    sentences = World().sentences(2000)
+    decoder = CaptionDecoder(128, model="fresh", layers=3, heads=4, width=256, vocabulary=1500, mapping="mlp")
+    decoder.prepare(sentences)
+    torch_s_own: dict[str, AbstractContextManager[None]] = {"as the loop has it": nullcontext()}
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_of(decoder, sentences, folder)
+        torch_s_own["torch's own choice"] = patch.object(run, "_attention", nullcontext)
+        seconds: dict[str, list[float]] = {name: [] for name in torch_s_own}
+        for _ in range(steps + 1):
+            for name, choice in torch_s_own.items():
+                started = time.perf_counter()
+                with choice:
+                    run._one_step(None)
+                seconds[name].append(time.perf_counter() - started)
+    ours, plain = (median(times[1:]) for times in seconds.values())
+    print(f"a step takes {1000 * ours:.0f} ms, with torch's own choice {1000 * plain:.0f} ms: {plain / ours:.2f} x as fast")
+
+
+if __name__ == "__main__":
+    main()

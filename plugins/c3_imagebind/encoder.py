@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from c3_imagebind.sizes import Size
-from c3_imagebind.upstream import tokens_of
+from c3_imagebind.upstream import any_was_cut, tokens_of
 from c3_imagebind.weights import PARTS, fingerprint
 from c3core import Encoder, Reader
 from c3core.devices import device_of, precision_of
@@ -79,6 +80,7 @@ class ImageBindEncoder(Encoder):
         self.space, self.modality, self.dim, self.licence = "imagebind", modality, size.out_embed_dim, licence
         self.way, self.model = WAYS[modality], model
         self.device, self.dtype = device_of(device), precision_of(precision)
+        self._said_cut = False
         settings = {"modality": modality, "preprocessing": PREPROCESSING, "size": size.model_dump()}
         self.fingerprint = fingerprint(model, self.way.trunk, settings)
         for part in PARTS:  # the other modalities' weights stay where they are
@@ -99,7 +101,13 @@ class ImageBindEncoder(Encoder):
         return self._embed(photos_of(batch))
 
     def _batch(self, items: Sequence[Any]) -> Tensor:
-        return tokens_of(list(items)) if self.modality == "text" else torch.stack(list(items))
+        if self.modality != "text":
+            return torch.stack(list(items))
+        ids = tokens_of(texts := list(items))
+        if not self._said_cut and any_was_cut(texts, ids):
+            self._said_cut = True
+            warnings.warn(f"a text is longer than {ids.shape[1]} tokens: only its beginning counts (said once).", stacklevel=4)
+        return ids
 
     def _embed(self, batch: Tensor) -> Tensor:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):

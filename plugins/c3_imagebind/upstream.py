@@ -69,3 +69,9 @@ def tokens_of(texts: list[str]) -> Tensor:
     """(n, 77) int64: CLIP's byte pairs, cut to 75 and set between the marks of start and end, then zeros."""
     tokenizer = _tokenizer()
     return torch.stack([tokenizer(text) for text in texts])
+
+
+def any_was_cut(texts: list[str], ids: Tensor) -> bool:
+    """Whether a text had more byte pairs than its row of `ids`, of those that fill theirs, holds."""
+    full = ids[:, -1].nonzero().flatten().tolist()
+    return any(len(_tokenizer().encode(texts[row])) > ids.shape[1] - 2 for row in full)

@@ -96,6 +96,17 @@ def test_tokens_are_clips():
     assert tokens[1, -1] == 49407
 
 
+def test_a_text_that_is_cut_is_said_once(recwarn):
+    encoder = load("tiny/random").encoder("text")
+    encoder.encode(["dog " * 75])  # just fits
+    assert not [warning for warning in recwarn if "only its beginning" in str(warning.message)]
+    with pytest.warns(UserWarning, match="longer than 77 tokens"):
+        encoder.encode(["dog", "dog " * 76])
+    recwarn.clear()
+    encoder.encode(["dog " * 76])
+    assert not recwarn.list
+
+
 def test_huge_is_upstreams_huge():
     # Without draws the memory of a billion weights is never touched.
     ours = build(SIZES["huge"], seed=None).state_dict()

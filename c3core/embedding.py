@@ -150,6 +150,14 @@ def _skip(stream: Iterator[Source], writer: StoreWriter) -> int:
     return mark
 
 
+def checksum(sources: Iterable[Any]) -> int:
+    """A checksum of some sources in their order."""
+    mark = 0
+    for position, source in enumerate(sources):
+        mark = _checksum(Source(str(position), source), mark)
+    return mark
+
+
 def _checksum(source: Source, before: int) -> int:
     """A checksum of the sources up to this one. Of an object that shows no bytes only the id counts."""
     value: Any = source.source

@@ -11,15 +11,15 @@ class C3Error(Exception):
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """A hint for an unknown name: the near ones if there are any, else all that are known.
+    """A hint for an unknown name, as the end of a sentence: the near ones if there are any, else all that are known.
 
     >>> near("c33", ["c1", "c3"])
     'did you mean c3?'
     >>> near("zebra", ["c1", "c3"])
-    'known: c1, c3'
+    'known: c1, c3.'
     """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"known: {', '.join(known) or 'none'}"
+    return f"known: {', '.join(known) or 'none'}."

@@ -72,13 +72,7 @@ def evaluate(
     target = pipeline.decoder.modality
     output_column = output_column or target
     if input_column is None:
-        candidates = [name for name in table.columns if name != output_column and name in pipeline.space.modalities]
-        if len(candidates) != 1:
-            raise C3Error(
-                f"say which column holds the inputs: --input-column (the table has {', '.join(table.columns)};"
-                f" the space knows {', '.join(pipeline.space.modalities)})."
-            )
-        input_column = candidates[0]
+        input_column = _input_column(pipeline, table, output_column)
     groups = table.grouped(by=input_column, of=output_column)
     if not groups:
         raise C3Error("the table has no rows to score.")
@@ -103,6 +97,22 @@ def evaluate(
     else:
         raise C3Error(f"metrics can be chosen for captions alone, not for {target}. Leave them out.")
     return Evaluation(scores, inputs, made, references, bad)
+
+
+def input_column(pipeline: Pipeline, table: Table) -> str:
+    """The column that `evaluate` takes for the inputs; a `C3Error` where the table leaves that, or the references, open."""
+    table.column(pipeline.decoder.modality)
+    return _input_column(pipeline, table, pipeline.decoder.modality)
+
+
+def _input_column(pipeline: Pipeline, table: Table, output_column: str) -> str:
+    candidates = [name for name in table.columns if name != output_column and name in pipeline.space.modalities]
+    if len(candidates) != 1:
+        raise C3Error(
+            f"say which column holds the inputs: --input-column (the table has {', '.join(table.columns)};"
+            f" the space knows {', '.join(pipeline.space.modalities)})."
+        )
+    return candidates[0]
 
 
 def _readable(encoder: Encoder, sources: Iterable[Any]) -> tuple[Tensor, list[BadItem]]:

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from c3core.bridges.presets import PRESETS
 from c3core.embedding import embed
 from c3core.errors import C3Error
-from c3core.evaluation import evaluate
+from c3core.evaluation import evaluate, input_column
 from c3core.files import read_json, write_json
 from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table
 from c3core.pipeline import Pipeline
@@ -87,6 +87,7 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
         folder=out / "run",
         quiet=quiet or not first,
     )
+    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include={"items", "pairs", "start", "training"})}
     if first:
         pipeline.save(out)
     return pipeline
@@ -116,19 +117,24 @@ def ablate(
         load_bridge(bridge, **_options_for(bridge, recipe.bridge.options))
     first = build(recipe, folder)
     first.decoder.options(options)
+    input_column(first, scored)
     items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
     runs = []
     for bridge in bridges:
         for seed in seeds:
             one_out = out / f"{bridge}-{seed}"
+            one = recipe.model_copy(deep=True)
+            one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
+            one.training.seed = seed
+            asked = {"recipe": one.model_dump(mode="json"), "table": table, "rows": scored.rows, "options": dict(options or {})}
             if not (one_out / "scores.json").exists():
-                one = recipe.model_copy(deep=True)
-                one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
-                one.training.seed = seed
                 pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)
                 scores = evaluate(pipeline, scored, options=options)
-                write_json(one_out / "scores.json", {"bridge": bridge, "seed": seed, **scores.to_dict()})
-            runs.append(read_json(one_out / "scores.json"))
+                write_json(one_out / "scores.json", {"bridge": bridge, "seed": seed, **scores.to_dict(), "asked": asked})
+            done = read_json(one_out / "scores.json")
+            if done.pop("asked", None) != asked:
+                raise C3Error(f"{one_out} holds a run of another recipe, table or options. Choose another --out, or delete it.")
+            runs.append(done)
     result = {"rows": [_summary(bridge, [run for run in runs if run["bridge"] == bridge]) for bridge in bridges], "runs": runs}
     write_json(out / "results.json", result)
     return result

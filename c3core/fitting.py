@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem
-from c3core.embedding import embed
+from c3core.embedding import checksum, embed
 from c3core.errors import C3Error
 from c3core.pairs import Pairs
 from c3core.sources import Source
@@ -70,6 +71,13 @@ class Rows:
         return source if self.targets is None else self.targets[int(identity)]
 
 
+def _say_bad(store: Store) -> None:
+    bad = [f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors()]
+    if bad:
+        first = "; ".join(bad[:3])
+        warnings.warn(f"{len(bad)} {store.modality} item(s) could not be read and are left out: {first}", stacklevel=2)
+
+
 class Fit:
     """One call of `Pipeline.fit`."""
 
@@ -87,6 +95,8 @@ class Fit:
             self.pipeline.check_fingerprint(modality, self.pipeline.space.encoder(modality).fingerprint)
             self.pipeline.check_fingerprint(modality, sources.fingerprint)
             return sources
+        if isinstance(sources, str):
+            raise C3Error(f"the {modality} items must be a list, not one string. Write [item].")
         if name not in self._stores:
             if not len(sources):
                 raise C3Error(f"no {modality} items to fit on: the list is empty.")
@@ -95,6 +105,7 @@ class Fit:
             folder = self.folder / "embeddings" / name
             with Accelerator().main_process_first():  # of several processes one embeds, the others open what it wrote
                 self._stores[name] = embed(encoder, stream, folder, total=len(sources), quiet=self.quiet)
+            _say_bad(self._stores[name])
         return self._stores[name]
 
     def fit_bridge(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None) -> None:
@@ -149,6 +160,7 @@ class Fit:
             "bridge": self.pipeline.bridge.config(),
             "decoder": {"name": decoder.name, **(decoder.settings.model_dump(mode="json") if decoder.settings else {})},
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
+            "targets": [checksum(given.target) for given in (pairs, validation) if isinstance(given, Pairs)],
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
         figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}

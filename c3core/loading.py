@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from c3core.towers import Tower
 
 
-def load_space(name: str, *, device: str = "auto", precision: str = "float32", **options: Any) -> Space:
+def load_space(name: str | Path, *, device: str = "auto", precision: str = "float32", **options: Any) -> Space:
     """A space by name, or by the folder that `c3 connect` wrote. Encoders load when first used.
 
     In "clip:ViT-B-32/openai", what stands behind the colon is the plugin's to read.
@@ -24,16 +24,18 @@ def load_space(name: str, *, device: str = "auto", precision: str = "float32", *
     >>> load_space("playground").modalities
     ('text', 'image', 'video', 'audio')
     """
+    name = str(name)
     if os.path.isfile(Path(name) / "space.json"):
         from c3core.connected import load_connected
 
-        return load_connected(name, device=device, precision=precision, **options)
+        connected: Space = _call(load_connected, f"space {name!r}", name, device=device, precision=precision, **options)
+        return connected
     prefix, _, argument = name.partition(":")
     known = [found.name for found in entries() if found.kind == "space"]
     if prefix not in known:
         if Path(name).is_dir():
             raise C3Error(f"{name} is a folder without a space.json. `c3 connect` writes such a folder.")
-        raise C3Error(f"no space is called {name!r}, and no such folder: {near(prefix, known)}.")
+        raise C3Error(f"no space is called {name!r}, and no such folder: {near(prefix, known)}")
     space: Space = _call(entry("space", prefix).load(), name, argument, device=device, precision=precision, **options)
     return space
 
@@ -93,7 +95,7 @@ def pipeline_folder(name: str | Path) -> Path:
         return Path(name)
     shipped = [found.name for found in entries() if found.kind == "pipeline"]
     if str(name) not in shipped:
-        raise C3Error(f"no pipeline at {name}, and none is called so: {near(str(name), shipped)}. `c3 fit` writes one.")
+        raise C3Error(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {near(str(name), shipped)} `c3 fit` writes one.")
     folder: Path = entry("pipeline", str(name)).load()()
     return folder
 
@@ -108,5 +110,5 @@ def _call(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:
         free = named[len(arguments) :]
         for option in options:
             if option not in free:
-                raise C3Error(f"{what} has no option {option!r}: {near(option, free)}.")
+                raise C3Error(f"{what} has no option {option!r}: {near(option, free)}")
     return factory(*arguments, **options)

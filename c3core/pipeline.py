@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -205,7 +206,10 @@ class Pipeline:
         if space is None:
             spec = manifest.space.spec
             space = load_space(str(folder / "space") if spec == "space/" else spec, device=device, precision=precision)
-        state = load_file(folder / "bridge.safetensors")
+        try:
+            state = load_file(folder / "bridge.safetensors")
+        except (SafetensorError, OSError) as error:
+            raise C3Error(f"{folder / 'bridge.safetensors'} cannot be read ({error}). Save the pipeline again.") from error
         decoder_class = entry("decoder", manifest.decoder.name).load()
         pipeline = cls(space, _restore_bridge(manifest.bridge, state), decoder_class.load(folder / "decoder", device=device))
         pipeline.trained_on = manifest.trained_on

@@ -152,5 +152,5 @@ def entry(kind: str, name: str) -> Entry:
     """The entry of a kind and name; a `C3Error` offers near names."""
     known = {found.name: found for found in entries() if found.kind == kind}
     if name not in known:
-        raise C3Error(f"no {kind} is called {name!r}: {near(name, known)}. `c3 plugins` lists what is installed.")
+        raise C3Error(f"no {kind} is called {name!r}: {near(name, known)} `c3 plugins` lists what is installed.")
     return known[name]

@@ -144,7 +144,7 @@ def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iter
     identity = _posix(name)
     header = _header(name)
     if column not in header:
-        raise C3Error(f"{name} has no column {column!r}: {near(column, header)}.")
+        raise C3Error(f"{name} has no column {column!r}: {near(column, header)}")
     at = header.index(column)
     for number, row in enumerate(_rows(name), start=1):
         cell = row[at]
@@ -174,7 +174,7 @@ class Table:
     def column(self, name: str) -> list[Any]:
         """One column; a `C3Error` offers near names."""
         if name not in self.columns:
-            raise C3Error(f"the table has no column {name!r}: {near(name, self.columns)}.")
+            raise C3Error(f"the table has no column {name!r}: {near(name, self.columns)}")
         return self.columns[name]
 
     def grouped(self, by: str, of: str) -> list[tuple[Any, list[Any]]]:
@@ -208,7 +208,7 @@ def read_table(
         wanted = {modality: available.get(modality, modality) for modality in columns}
     for column in wanted.values():
         if column not in header:
-            raise C3Error(f"{name} has no column {column!r}: {near(column, header)}.")
+            raise C3Error(f"{name} has no column {column!r}: {near(column, header)}")
     places = [(modality, header.index(column)) for modality, column in wanted.items()]
     found: dict[str, list[Any]] = {modality: [] for modality in wanted}
     for number, row in enumerate(_rows(name), start=1):

@@ -237,7 +237,7 @@ class Store:
     def _check_columns(columns: Sequence[str]) -> None:
         for name in columns:
             if name not in COLUMNS:
-                raise C3Error(f"a store has no column {name!r}: {near(name, COLUMNS)}.")
+                raise C3Error(f"a store has no column {name!r}: {near(name, COLUMNS)}")
 
 
 def join(stores: Sequence[Store], out: str | Path) -> Store:

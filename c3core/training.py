@@ -123,8 +123,7 @@ def train(
     run = _Run(job, options, folder, dict(recipe or {}))
     run.resume()
     started = time.monotonic()
-    with progress(job.label, total=run.total, quiet=quiet) as bar:
-        bar.advance(run.step)
+    with progress(job.label, total=run.total, done=run.step, quiet=quiet) as bar:
         run.loop(bar)
     run.accelerator.wait_for_everyone()  # the first process may still be writing
     run.restore_best()
@@ -285,7 +284,7 @@ class _Run:
         if described.exists() and read_json(described)["recipe"] != json.loads(json.dumps(self.recipe)):
             raise C3Error(f"{self.folder} holds a run of another recipe. Choose another folder, or delete this one.")
         if not described.exists() and self.accelerator.is_main_process:
-            libraries = {name: version(name) for name in ("torch", "numpy", "accelerate", "safetensors")}
+            libraries = {name: version(name) for name in ("c3core", "torch", "numpy", "accelerate", "safetensors")}
             versions = {"python": platform.python_version(), **libraries}
             write_json(described, {"recipe": self.recipe, "versions": versions, "seed": self.options.seed})
         path = self.folder / "checkpoint.safetensors"

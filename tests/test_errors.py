@@ -15,9 +15,9 @@ from c3core.errors import C3Error, near
         ("c33", ["c1", "c3"], "did you mean c3?"),
         ("imge", ["text", "image", "audio"], "did you mean image?"),
         ("c2_3", ["c2_1", "c2_2", "playground"], "did you mean c2_2 or c2_1?"),
-        ("zebra", ["c3", "c1"], "known: c1, c3"),
-        ("zebra", [], "known: none"),
-        ("", ["a"], "known: a"),
+        ("zebra", ["c3", "c1"], "known: c1, c3."),
+        ("zebra", [], "known: none."),
+        ("", ["a"], "known: a."),
     ],
 )
 def test_near(name, known, hint):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from spaces import write_space
+from spaces import TRAINING, write_space
 
 from c3core.errors import C3Error
 from c3core.experiments import ablate, sources_of
@@ -57,18 +57,39 @@ def test_the_root_is_relative_to_the_recipe(tmp_path: Path) -> None:
         ({"table": "none.csv"}, "none.csv"),
         ({"bridges": ["c3", "c33"]}, "did you mean c3"),
         ({"options": {"num_beam": 3}}, "did you mean num_beams"),
+        ({"table": "other.csv"}, "say which column holds the inputs"),
+        ({"table": "untold.csv"}, "no column 'text'"),
     ],
 )
 def test_an_ablation_says_what_is_wrong_before_it_trains(tmp_path: Path, change: dict[str, object], message: str) -> None:
     pytest.importorskip("transformers", reason="needs the extra gpt2")
     (tmp_path / "t.csv").write_text("image,caption\na.png,a star\n")
     (tmp_path / "a.png").touch()
+    (tmp_path / "other.csv").write_text("pic,caption\na.png,a star\n")
+    (tmp_path / "untold.csv").write_text("image,words\na.png,a star\n")
     space = write_space(tmp_path / "space")
     given = recipe(space=str(space), decoder={"name": "gpt2", "model": "fresh"}, items={"text": ["a star there", "a ring here"]})
     words = {"table": str(tmp_path / "t.csv"), "bridges": ["c3"], "options": None, **change}
     with pytest.raises(C3Error, match=message):
-        ablate(given, words.pop("table"), tmp_path / "out", seeds=[0], folder=tmp_path, quiet=True, **words)
+        ablate(given, str(tmp_path / words.pop("table")), tmp_path / "out", seeds=[0], folder=tmp_path, quiet=True, **words)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_ablation_gives_no_figures_of_another_one(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra gpt2")
+    items = {"text": "playground:image/train/8/1", "image": "playground:image/train/8/1"}
+    decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
+    given = recipe(space=str(write_space(tmp_path / "space")), items=items, decoder=decoder, training=TRAINING)
+    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True}
+    first = ablate(given, "playground:image/test/3", tmp_path / "out", **words)
+    assert ablate(given, "playground:image/test/3", tmp_path / "out", **words) == first
+    trained_on = load_pipeline(tmp_path / "out" / "c1-0").trained_on[0]
+    assert trained_on["recipe"]["items"] == items
+    with pytest.raises(C3Error, match="another recipe, table or options"):
+        ablate(given, "playground:image/test/4", tmp_path / "out", **words)
+    given.training.lr = 0.1
+    with pytest.raises(C3Error, match="another recipe, table or options"):
+        ablate(given, "playground:image/test/3", tmp_path / "out", **words)
 
 
 def test_of_two_processes_one_embeds_and_saves(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Literal, Self
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from spaces import DIM, TRAINING, pictures, write_space
+from spaces import DECODER, DIM, TRAINING, pictures, small_pipeline, write_space
 from torch import Tensor, nn
 
 from c3_playground.world import World
-from c3core import C3Error, Pipeline, Space, load_bridge, load_space
+from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.readers.image import ImageReader
 
@@ -95,6 +95,32 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Space:
 
 def items() -> dict[str, list[Any]]:
     return {"text": World().sentences(40, modality="image"), "image": pictures(40)}
+
+
+def test_a_run_is_continued_with_the_same_settings_and_targets_alone(space: Space, tmp_path: Path) -> None:
+    texts = World().sentences(30, modality="image")
+
+    def fit(targets: list[str], **more: Any) -> None:
+        pairs = Pairs(source=pictures(30), modality="image", target=targets)
+        pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER, **more))
+        pipeline.fit(pairs=pairs, options=TRAINING, folder=tmp_path, quiet=True)
+
+    fit(texts)
+    fit(texts)
+    with pytest.raises(C3Error, match="another recipe"):
+        fit([*texts[1:], texts[0]])
+    with pytest.raises(C3Error, match="another recipe"):
+        fit(texts, max_tokens=5)
+
+
+def test_one_string_is_no_list_of_items(space: Space) -> None:
+    with pytest.raises(C3Error, match=r"Write \[item\]"):
+        small_pipeline(space).fit({"text": "a red circle"}, quiet=True)
+
+
+def test_items_that_cannot_be_read_are_named(space: Space) -> None:
+    with pytest.warns(UserWarning, match=r"1 image item\(s\) could not be read .* missing.png"):
+        small_pipeline(space).fit({**items(), "image": [*pictures(5), "missing.png"]}, options=TRAINING, quiet=True)
 
 
 def test_a_painter_learns_from_pictures_and_draws_from_text(space: Space) -> None:

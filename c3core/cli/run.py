@@ -54,6 +54,10 @@ def run(
     chosen = loaded.decoder.options(options_of(option))
     if loaded.decoder.suffix and out is None:
         raise C3Error(f"pipeline {pipeline} makes {loaded.decoder.suffix} files. Say where they go: --out DIR.")
+    if not loaded.decoder.suffix and out is not None:
+        raise C3Error(
+            f"pipeline {pipeline} makes {loaded.decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
+        )
     modality = modality or guess_modality(loaded, inputs)
     ids, stream = sources_of(inputs, modality, root=root)
     rows: list[dict[str, Any]] = []

@@ -85,7 +85,7 @@ def _wanted(metrics: Sequence[str]) -> list[str]:
         raise C3Error(f"metrics must be a list, not one string. Write [{metrics!r}].")
     for metric in metrics:
         if metric not in METRICS:
-            raise C3Error(f"no caption metric is called {metric!r}: {near(metric, METRICS)}.")
+            raise C3Error(f"no caption metric is called {metric!r}: {near(metric, METRICS)}")
     return list(dict.fromkeys(metrics))
 
 

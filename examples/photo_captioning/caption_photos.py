@@ -10,8 +10,10 @@ DEV.csv. Each step is kept: the same command again continues.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from c3core import C3Error
 from c3core.cli.output import print_table
 from c3core.connect import ConnectRecipe, connect
 from c3core.experiments import ablate
@@ -58,4 +60,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except C3Error as error:
+        sys.exit(f"error: {error}")

@@ -22,10 +22,10 @@ def licence_of(name: str) -> str:
         return _from_card(path / "README.md")
     from huggingface_hub import HfApi, try_to_load_from_cache
 
-    if isinstance(try_to_load_from_cache(name, "config.json"), str):
-        card = try_to_load_from_cache(name, "README.md")
-        return _from_card(Path(card)) if isinstance(card, str) else UNKNOWN
     try:
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            card = try_to_load_from_cache(name, "README.md")
+            return _from_card(Path(card)) if isinstance(card, str) else UNKNOWN
         card_data = HfApi().model_info(name, timeout=10).card_data
     except Exception as error:  # network, hub and name errors of several libraries
         raise C3Error(

@@ -77,6 +77,6 @@ def size_of(name: str) -> Size:
     if name in SIZES:
         return SIZES[name]
     if not name.endswith(".json"):
-        raise C3Error(f"ImageBind has no size {name!r}: {near(name, SIZES)}. A .json file may hold another.")
+        raise C3Error(f"ImageBind has no size {name!r}: {near(name, SIZES)} A .json file may hold another.")
     values = read_json(Path(name))
     return checked(Size, values if isinstance(values, dict) else {"": values}, what=name)

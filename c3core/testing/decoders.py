@@ -184,7 +184,10 @@ class DecoderContract(ABC):
             assert not all(map(self.same, first, other)), "another seed draws the same"
 
     def test_an_empty_batch_gives_nothing(self, trained: Decoder) -> None:
-        assert self.generate(trained, torch.zeros(0, trained.condition_dim)) == []
+        nothing = torch.zeros(0, trained.condition_dim)
+        assert self.generate(trained, nothing) == []
+        assert self.generate(trained, nothing, **self.sampling) == []
+        assert trained.generate(nothing) == []  # with the options that a user gets
 
     def test_conditions_stay_as_they_are(self, trained: Decoder) -> None:
         conditions = self.conditions(trained)

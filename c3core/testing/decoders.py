@@ -219,6 +219,16 @@ class DecoderContract(ABC):
         with pytest.raises(C3Error, match="shape"):
             self.generate(trained, wrong)
 
+    def test_losses_refuse_conditions_that_do_not_fit(self, trained: Decoder) -> None:
+        conditions, batch = self.conditions(trained), trained.collate(self.read(trained))
+        for objective in trained.objectives():
+            for wrong in (conditions[:, 1:], conditions.repeat(1, 2), conditions[0], conditions[None]):
+                with pytest.raises(C3Error, match="shape"):
+                    objective.loss(wrong, batch)
+            for wrong in (conditions[:1], conditions[1:], conditions.repeat(2, 1), conditions[:0]):
+                with pytest.raises(C3Error, match="conditions for"):
+                    objective.loss(wrong, batch)
+
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_conditions_that_are_not_finite_are_refused(self, trained: Decoder, value: float) -> None:
         conditions = self.conditions(trained)

@@ -241,9 +241,9 @@ class Objective:
 
 
 class GenerateOptions(BaseModel):
-    """Options of `Decoder.generate`; each decoder extends it. Unknown fields are refused by name."""
+    """Options of `Decoder.generate`; each decoder extends it. Unknown fields are refused by name, infinity and NaN everywhere."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Decoder(nn.Module, ABC):

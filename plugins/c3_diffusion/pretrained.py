@@ -36,7 +36,7 @@ class PretrainedOptions(GenerateOptions):
     """How pictures are drawn. `noise` and `batch_size` are as in `PictureOptions`; guidance of 1 or less is none."""
 
     steps: int = Field(25, ge=1)
-    guidance: float = Field(4.0, ge=0, allow_inf_nan=False)
+    guidance: float = Field(4.0, ge=0)
     size: int | None = Field(None, ge=8, multiple_of=8, description="side in pixels; None: the pipeline's own")
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(4, ge=1, description="pictures drawn at once")

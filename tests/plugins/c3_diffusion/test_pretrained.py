@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,9 @@ def test_text_to_picture_through_the_bridge_alone(unclip_folder: Path, tmp_path:
 # ---- what is refused
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"guidance": -1}, {"size": 30}, {"noise_level": -1}, {"noise_level": 1000}])
+@pytest.mark.parametrize(
+    "options", [{"steps": 0}, {"guidance": -1}, {"guidance": inf}, {"size": 30}, {"noise_level": -1}, {"noise_level": 1000}]
+)
 def test_bad_options_are_refused(unclip_folder: Path, options: dict[str, Any]) -> None:
     with pytest.raises(C3Error, match=next(iter(options))):
         unclip(unclip_folder).generate(conditions(1), options)

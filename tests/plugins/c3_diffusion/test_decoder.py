@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -212,17 +211,6 @@ def test_guidance_mixes_as_its_formula_says(learned: DiffusionDecoder) -> None:
         mixed = (blind + guidance * (seen - blind)).permute(0, 2, 3, 1).numpy()
         expected = np.clip(np.rint((mixed + 1) * 127.5), 0, 255)
         assert np.abs(drawn(learned, rows, steps=1, guidance=guidance) - expected).max() <= 1
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow(learned: DiffusionDecoder) -> None:
-    process, row = psutil.Process(), conditions(1)
-    sizes = []
-    for number in range(1000):
-        learned.generate(row, {"steps": 1, "guidance": 1})
-        if number in (199, 999):
-            sizes.append(process.memory_info().rss)
-    assert sizes[1] - sizes[0] < 20 * 2**20
 
 
 @pytest.mark.parametrize(

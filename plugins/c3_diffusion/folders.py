@@ -26,6 +26,8 @@ def diffusers_folder(name: str, *, part: str | None = None) -> Path:
     """
     folder = Path(name)
     if not folder.is_dir():
+        if folder.is_absolute() or name.startswith((".", "~")):  # no hub name begins so: the hub would be asked in vain
+            raise C3Error(f"{name!r}: no such folder. Give a folder in diffusers' format with safetensors weights, or a hub name.")
         with _hub(name):
             folder = _part(name, part) if part else _pipeline(name)
     return folder / part if part and (folder / part / "config.json").is_file() else folder

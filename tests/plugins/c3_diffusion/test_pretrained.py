@@ -192,6 +192,14 @@ def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         unclip(Path("nobody/nothing"))
 
 
+@pytest.mark.parametrize("name", ["/tmp/nonexist", "./nonexist", "../nonexist", "~/nonexist"])
+def test_a_path_to_nothing_is_not_asked_of_the_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c3_diffusion.folders._hub", None)
+    for make in (UnclipDecoder, KandinskyDecoder):
+        with pytest.raises(C3Error, match="nonexist': no such folder"):
+            make(DIM, model=name, device="cpu")
+
+
 def test_pickles_and_broken_weights_are_refused(unclip_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(unclip_folder, folder)
@@ -217,7 +225,7 @@ def test_weights_that_changed_are_refused(unclip_folder: Path, tmp_path: Path) -
     with pytest.raises(C3Error, match="other weights"):
         UnclipDecoder.load(saved, device="cpu")
     shutil.rmtree(folder)
-    with pytest.raises(C3Error, match="no folder"):
+    with pytest.raises(C3Error, match="no such folder"):
         UnclipDecoder.load(saved, device="cpu")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,14 +56,16 @@ def _hub(name: str) -> Iterator[None]:
         ) from error
 
 
-def fingerprint(folder: Path) -> str:
-    """A mark of a folder's models: of each file's name and length, and of 16 pieces of its bytes.
+def fingerprint(folder: Path, parts: Iterable[str]) -> str:
+    """A mark of these parts of a pipeline's folder: of each file's name and length, and of 16 pieces of its bytes.
 
     Weights that were trained on differ nearly everywhere, so that pieces suffice; reading gigabytes would take minutes.
+    What else a folder holds says nothing about what is drawn: other parts, and the same weights in other forms.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix not in (".json", ".txt", ".safetensors"):
+    for path in sorted(path for part in parts for path in (folder / part).glob("*")):
+        variant = "." in path.stem.removesuffix(".safetensors.index")  # model.fp16.safetensors, pytorch_model.bin.index.json
+        if variant or path.suffix not in (".json", ".txt", ".safetensors"):
             continue
         length = path.stat().st_size
         digest.update(f"{path.relative_to(folder).as_posix()}:{length};".encode())

@@ -65,7 +65,7 @@ class PretrainedDecoder(Decoder):
         self._device, model = device_of(device), self.settings.model
         folder = diffusers_folder(model)
         self.pipeline = self._load(folder)
-        self.fingerprint = fingerprint(folder)
+        self.fingerprint = fingerprint(folder, [name for name, part in self.pipeline.components.items() if part is not None])
         self.licence = licence_of(folder, model)
         if self.embedding_dim != condition_dim:
             raise C3Error(

@@ -229,6 +229,23 @@ def test_weights_that_changed_are_refused(unclip_folder: Path, tmp_path: Path) -
         UnclipDecoder.load(saved, device="cpu")
 
 
+def test_a_fingerprint_is_of_what_is_loaded(unclip_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(unclip_folder, folder)
+    before = unclip(folder).fingerprint
+    (folder / "notes.txt").write_text("more")
+    shutil.copytree(folder / "vae", folder / "vae_of_before")
+    for name in ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors.index.fp16.json"):
+        (folder / "unet" / name).write_text("{}")
+    shutil.rmtree(folder / "image_encoder")
+    assert unclip(folder).fingerprint == before
+    seen = {before}
+    for name in ("unet/config.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"):
+        (folder / name).write_text((folder / name).read_text() + " ")
+        seen.add(unclip(folder).fingerprint)
+    assert len(seen) == 4
+
+
 def test_training_one_is_refused(unclip_folder: Path) -> None:
     decoder = unclip(unclip_folder)
     assert decoder.objectives() == []

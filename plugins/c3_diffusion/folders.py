@@ -24,7 +24,7 @@ def diffusers_folder(name: str, *, part: str | None = None) -> Path:
 
     `part` names the subfolder that is wanted, where there is one; without it a whole pipeline is fetched.
     """
-    folder = Path(name)
+    folder = Path(name).expanduser()
     if not folder.is_dir():
         if folder.is_absolute() or name.startswith((".", "~")):  # no hub name begins so: the hub would be asked in vain
             raise C3Error(f"{name!r}: no such folder. Give a folder in diffusers' format with safetensors weights, or a hub name.")
@@ -86,7 +86,7 @@ def licence_of(folder: Path, name: str) -> str:
             ModelCard.load(card).data
             if card.is_file()
             else None
-            if Path(name).is_dir()
+            if Path(name).expanduser().is_dir()
             else HfApi().model_info(name, timeout=10).card_data
         )
         return str(getattr(data, "license", None) or UNKNOWN)

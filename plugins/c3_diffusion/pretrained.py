@@ -160,8 +160,8 @@ class PretrainedDecoder(Decoder):
     def save(self, folder: Path) -> None:
         """Write `decoder.json`: the model's name, or its folder as an absolute path, and its fingerprint."""
         settings = self.settings.model_dump(mode="json")
-        if Path(self.settings.model).is_dir():
-            settings["model"] = str(Path(self.settings.model).resolve())
+        if (local := Path(self.settings.model).expanduser()).is_dir():
+            settings["model"] = str(local.resolve())
         config = {"condition_dim": self.condition_dim, "fingerprint": self.fingerprint, "settings": settings}
         write_json(Path(folder) / "decoder.json", config)
 

@@ -192,6 +192,14 @@ def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         unclip(Path("nobody/nothing"))
 
 
+def test_a_folder_at_home_is_found_and_saved_by_its_whole_path(
+    unclip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(unclip_folder.parent))
+    unclip(Path("~") / unclip_folder.name).save(tmp_path)
+    assert json.loads((tmp_path / "decoder.json").read_text())["settings"]["model"] == str(unclip_folder.resolve())
+
+
 @pytest.mark.parametrize("name", ["/tmp/nonexist", "./nonexist", "../nonexist", "~/nonexist"])
 def test_a_path_to_nothing_is_not_asked_of_the_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("c3_diffusion.folders._hub", None)

@@ -241,9 +241,9 @@ class Objective:
 
 
 class GenerateOptions(BaseModel):
-    """Options of `Decoder.generate`; each decoder extends it. Unknown fields are refused by name."""
+    """Options of `Decoder.generate`; each decoder extends it. Unknown fields are refused by name, infinity and NaN everywhere."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Decoder(nn.Module, ABC):
@@ -278,7 +278,7 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, conditions: Tensor, batch: Any) -> Tensor:
-        """The scalar training loss of (n, condition_dim) conditions and their n targets."""
+        """The scalar training loss of (n, condition_dim) conditions and their n targets; `check` refuses any other numbers."""
 
     def objectives(self) -> list[Objective]:
         """What training steps: by default one objective over `loss` and every parameter that wants a gradient.
@@ -320,13 +320,18 @@ class Decoder(nn.Module, ABC):
         values = options.model_dump(exclude_unset=True) if isinstance(options, BaseModel) else dict(options or {})
         return checked(self.Options, values, what=f"options of decoder {self.name!r}")
 
-    def check(self, conditions: Tensor) -> Tensor:
-        """Conditions on the decoder's device, after a check of their shape and that they are finite."""
+    def check(self, conditions: Tensor, targets: int | None = None) -> Tensor:
+        """Conditions on the decoder's device, after a check of their shape and that they are finite.
+
+        A loss also gives the number of its `targets`, of which each must have one condition.
+        """
         if conditions.ndim != 2 or conditions.shape[1] != self.condition_dim:
             raise C3Error(
                 f"decoder {self.name!r} takes conditions of shape (n, {self.condition_dim}),"
                 f" got {tuple(conditions.shape)}. Use the space it was trained with."
             )
+        if targets is not None and len(conditions) != targets:
+            raise C3Error(f"decoder {self.name!r} got {len(conditions)} conditions for {targets} targets. Give one a target.")
         if not torch.isfinite(conditions).all():
             raise C3Error("conditions hold NaN or infinite values. Check the embeddings that they come from.")
         parameter = next(self.parameters(), None)

@@ -48,8 +48,11 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
     for name in sorted(wanted.keys() | tensors.keys()):
         asked, found = (tuple(part[name].shape) if name in part else None for part in (wanted, tensors))
         if asked != found:
+            what = f"has shape {found}, expected {asked}"
+            if asked is None or found is None:
+                what = "is missing" if found is None else "has no place there"
             other = "Weights of another resolution or size cannot be used."
-            raise C3Error(f"{path} does not fit its decoder.json: {name} has shape {found}, expected {asked}. {other}")
+            raise C3Error(f"{path} does not fit its decoder.json: {name} {what}. {other}")
     module.load_state_dict(tensors, strict=False)
 
 

@@ -184,7 +184,10 @@ class DecoderContract(ABC):
             assert not all(map(self.same, first, other)), "another seed draws the same"
 
     def test_an_empty_batch_gives_nothing(self, trained: Decoder) -> None:
-        assert self.generate(trained, torch.zeros(0, trained.condition_dim)) == []
+        nothing = torch.zeros(0, trained.condition_dim)
+        assert self.generate(trained, nothing) == []
+        assert self.generate(trained, nothing, **self.sampling) == []
+        assert trained.generate(nothing) == []  # with the options that a user gets
 
     def test_conditions_stay_as_they_are(self, trained: Decoder) -> None:
         conditions = self.conditions(trained)
@@ -215,6 +218,16 @@ class DecoderContract(ABC):
         wrong = torch.zeros(*shape[:-1], trained.condition_dim + shape[-1])
         with pytest.raises(C3Error, match="shape"):
             self.generate(trained, wrong)
+
+    def test_losses_refuse_conditions_that_do_not_fit(self, trained: Decoder) -> None:
+        conditions, batch = self.conditions(trained), trained.collate(self.read(trained))
+        for objective in trained.objectives():
+            for wrong in (conditions[:, 1:], conditions.repeat(1, 2), conditions[0], conditions[None]):
+                with pytest.raises(C3Error, match="shape"):
+                    objective.loss(wrong, batch)
+            for wrong in (conditions[:1], conditions[1:], conditions.repeat(2, 1), conditions[:0]):
+                with pytest.raises(C3Error, match="conditions for"):
+                    objective.loss(wrong, batch)
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_conditions_that_are_not_finite_are_refused(self, trained: Decoder, value: float) -> None:

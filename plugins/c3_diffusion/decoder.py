@@ -97,6 +97,7 @@ class DiffusionDecoder(Decoder):
         seen and the noise is the same at every call, so that validations compare.
         """
         painter, averaged = self._ready()
+        conditions = self.check(conditions, len(batch))
         generator = None if self.training else torch.Generator().manual_seed(0)
         settings, device = self.settings, batch.device
         pictures = self.canvas.enter(batch.float() / 127.5 - 1)

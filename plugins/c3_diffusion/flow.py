@@ -47,4 +47,4 @@ def own_noise(count: int, shape: tuple[int, ...], generator: torch.Generator | N
     """(count, *shape) of N(0, 1), drawn row by row: a row does not depend on how many follow. `shared`: the first row for all."""
     device = "cpu" if generator is None else generator.device
     rows = [torch.randn(shape, generator=generator, device=device) for _ in range(1 if shared else count)]
-    return torch.stack(rows).expand(count, *shape)
+    return torch.stack(rows).expand(count, *shape) if rows else torch.zeros(0, *shape, device=device)

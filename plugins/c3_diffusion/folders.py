@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ def diffusers_folder(name: str, *, part: str | None = None) -> Path:
 
     `part` names the subfolder that is wanted, where there is one; without it a whole pipeline is fetched.
     """
-    folder = Path(name)
+    folder = Path(name).expanduser()
     if not folder.is_dir():
+        if folder.is_absolute() or name.startswith((".", "~")):  # no hub name begins so: the hub would be asked in vain
+            raise C3Error(f"{name!r}: no such folder. Give a folder in diffusers' format with safetensors weights, or a hub name.")
         with _hub(name):
             folder = _part(name, part) if part else _pipeline(name)
     return folder / part if part and (folder / part / "config.json").is_file() else folder
@@ -54,14 +56,16 @@ def _hub(name: str) -> Iterator[None]:
         ) from error
 
 
-def fingerprint(folder: Path) -> str:
-    """A mark of a folder's models: of each file's name and length, and of 16 pieces of its bytes.
+def fingerprint(folder: Path, parts: Iterable[str]) -> str:
+    """A mark of these parts of a pipeline's folder: of each file's name and length, and of 16 pieces of its bytes.
 
     Weights that were trained on differ nearly everywhere, so that pieces suffice; reading gigabytes would take minutes.
+    What else a folder holds says nothing about what is drawn: other parts, and the same weights in other forms.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix not in (".json", ".txt", ".safetensors"):
+    for path in sorted(path for part in parts for path in (folder / part).glob("*")):
+        variant = "." in path.stem.removesuffix(".safetensors.index")  # model.fp16.safetensors, pytorch_model.bin.index.json
+        if variant or path.suffix not in (".json", ".txt", ".safetensors"):
             continue
         length = path.stat().st_size
         digest.update(f"{path.relative_to(folder).as_posix()}:{length};".encode())
@@ -82,7 +86,7 @@ def licence_of(folder: Path, name: str) -> str:
             ModelCard.load(card).data
             if card.is_file()
             else None
-            if Path(name).is_dir()
+            if Path(name).expanduser().is_dir()
             else HfApi().model_info(name, timeout=10).card_data
         )
         return str(getattr(data, "license", None) or UNKNOWN)

@@ -36,7 +36,7 @@ class PretrainedOptions(GenerateOptions):
     """How pictures are drawn. `noise` and `batch_size` are as in `PictureOptions`; guidance of 1 or less is none."""
 
     steps: int = Field(25, ge=1)
-    guidance: float = Field(4.0, ge=0, allow_inf_nan=False)
+    guidance: float = Field(4.0, ge=0)
     size: int | None = Field(None, ge=8, multiple_of=8, description="side in pixels; None: the pipeline's own")
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(4, ge=1, description="pictures drawn at once")
@@ -65,7 +65,7 @@ class PretrainedDecoder(Decoder):
         self._device, model = device_of(device), self.settings.model
         folder = diffusers_folder(model)
         self.pipeline = self._load(folder)
-        self.fingerprint = fingerprint(folder)
+        self.fingerprint = fingerprint(folder, [name for name, part in self.pipeline.components.items() if part is not None])
         self.licence = licence_of(folder, model)
         if self.embedding_dim != condition_dim:
             raise C3Error(
@@ -160,8 +160,8 @@ class PretrainedDecoder(Decoder):
     def save(self, folder: Path) -> None:
         """Write `decoder.json`: the model's name, or its folder as an absolute path, and its fingerprint."""
         settings = self.settings.model_dump(mode="json")
-        if Path(self.settings.model).is_dir():
-            settings["model"] = str(Path(self.settings.model).resolve())
+        if (local := Path(self.settings.model).expanduser()).is_dir():
+            settings["model"] = str(local.resolve())
         config = {"condition_dim": self.condition_dim, "fingerprint": self.fingerprint, "settings": settings}
         write_json(Path(folder) / "decoder.json", config)
 

@@ -14,7 +14,7 @@ GROUPS = 8  # of channels that are normalised together
 class Settings(BaseModel):
     """Options of `DiffusionDecoder`; unknown fields are refused by name."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     size: int = Field(32, ge=8, description="side of the pictures in pixels")
     autoencoder: str | None = Field(
@@ -59,6 +59,6 @@ class PictureOptions(GenerateOptions):
     """
 
     steps: int = Field(16, ge=1)
-    guidance: float = Field(2.0, ge=0, allow_inf_nan=False)
+    guidance: float = Field(2.0, ge=0)
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(64, ge=1, description="pictures drawn at once")

@@ -16,7 +16,7 @@ from c3core.errors import C3Error
 class UnclipOptions(PretrainedOptions):
     """How Stable unCLIP draws. `noise_level` blurs the embedding: pictures vary more. `prompt` is said beside it, to all rows."""
 
-    guidance: float = Field(10.0, ge=0, allow_inf_nan=False)
+    guidance: float = Field(10.0, ge=0)
     noise_level: int = Field(0, ge=0)
     prompt: str = ""
 

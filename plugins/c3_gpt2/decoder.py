@@ -147,6 +147,7 @@ class CaptionDecoder(Decoder):
 
         `conditions` (n, condition_dim) and `batch` of n sentences on the decoder's device.
         """
+        conditions = self.check(conditions, len(batch.ids))
         lowered = self.settings.precision == "bfloat16"
         total = torch.zeros((), device=conditions.device)
         for rows, part in batch.by_length(max(16, -(-len(conditions) // 4))):

@@ -116,7 +116,7 @@ class StyleGANDecoder(Decoder):
 
         R1 is a part of this loss because an optimizer of its own would, like every Adam, make its size without effect.
         """
-        settings = self.settings
+        settings, conditions = self.settings, self.check(conditions, len(batch))
         with torch.no_grad():
             drawn = self._draw(conditions)
         real, features = self._judged(batch)
@@ -144,7 +144,7 @@ class StyleGANDecoder(Decoder):
 
         Real to the discriminator; matching there (`match_weight`) and in the space (`watch_weight`, in training by `Pipeline.fit`).
         """
-        settings = self.settings
+        settings, conditions = self.settings, self.check(conditions, len(batch))
         drawn = self._draw(conditions)
         with _frozen(self.discriminator):
             fake, features = self._judged(drawn)

@@ -15,7 +15,7 @@ Augmentation = Literal["colour", "translation", "cutout"]
 class Settings(BaseModel):
     """Options of `StyleGANDecoder`; unknown fields are refused by name."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     resolution: int = Field(32, description="of the square pictures: a power of two from 32 to 256")
     channels: int = Field(1024, ge=32, description="a layer of r × r has channels // r of them, and at least 8")

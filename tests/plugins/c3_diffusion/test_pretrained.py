@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,9 @@ def test_text_to_picture_through_the_bridge_alone(unclip_folder: Path, tmp_path:
 # ---- what is refused
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"guidance": -1}, {"size": 30}, {"noise_level": -1}, {"noise_level": 1000}])
+@pytest.mark.parametrize(
+    "options", [{"steps": 0}, {"guidance": -1}, {"guidance": inf}, {"size": 30}, {"noise_level": -1}, {"noise_level": 1000}]
+)
 def test_bad_options_are_refused(unclip_folder: Path, options: dict[str, Any]) -> None:
     with pytest.raises(C3Error, match=next(iter(options))):
         unclip(unclip_folder).generate(conditions(1), options)
@@ -189,6 +192,22 @@ def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         unclip(Path("nobody/nothing"))
 
 
+def test_a_folder_at_home_is_found_and_saved_by_its_whole_path(
+    unclip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(unclip_folder.parent))
+    unclip(Path("~") / unclip_folder.name).save(tmp_path)
+    assert json.loads((tmp_path / "decoder.json").read_text())["settings"]["model"] == str(unclip_folder.resolve())
+
+
+@pytest.mark.parametrize("name", ["/tmp/nonexist", "./nonexist", "../nonexist", "~/nonexist"])
+def test_a_path_to_nothing_is_not_asked_of_the_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c3_diffusion.folders._hub", None)
+    for make in (UnclipDecoder, KandinskyDecoder):
+        with pytest.raises(C3Error, match="nonexist': no such folder"):
+            make(DIM, model=name, device="cpu")
+
+
 def test_pickles_and_broken_weights_are_refused(unclip_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(unclip_folder, folder)
@@ -214,8 +233,25 @@ def test_weights_that_changed_are_refused(unclip_folder: Path, tmp_path: Path) -
     with pytest.raises(C3Error, match="other weights"):
         UnclipDecoder.load(saved, device="cpu")
     shutil.rmtree(folder)
-    with pytest.raises(C3Error, match="no folder"):
+    with pytest.raises(C3Error, match="no such folder"):
         UnclipDecoder.load(saved, device="cpu")
+
+
+def test_a_fingerprint_is_of_what_is_loaded(unclip_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(unclip_folder, folder)
+    before = unclip(folder).fingerprint
+    (folder / "notes.txt").write_text("more")
+    shutil.copytree(folder / "vae", folder / "vae_of_before")
+    for name in ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors.index.fp16.json"):
+        (folder / "unet" / name).write_text("{}")
+    shutil.rmtree(folder / "image_encoder")
+    assert unclip(folder).fingerprint == before
+    seen = {before}
+    for name in ("unet/config.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"):
+        (folder / name).write_text((folder / name).read_text() + " ")
+        seen.add(unclip(folder).fingerprint)
+    assert len(seen) == 4
 
 
 def test_training_one_is_refused(unclip_folder: Path) -> None:

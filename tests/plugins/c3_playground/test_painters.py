@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -32,6 +33,19 @@ def test_c3_draws_what_sentences_say_better_than_c1(decoder: str) -> None:
     assert found["c3"]["r1"] >= found["c1"]["r1"] + 10
     assert found["c3"]["fid"] < found["c1"]["fid"]
     assert found["c3"]["factors"] >= 35
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_memory_does_not_grow(decoder: str) -> None:
+    """Over the last 800 of 1,000 calls; the first fill caches. One picture kept a call would be 800 · 32 · 32 · 3 bytes."""
+    pipeline, process, sizes = painter(decoder, "c3"), psutil.Process(), []
+    options = {"steps": 2} if decoder == "diffusion" else None
+    for number, sentence in enumerate(World().sentences(1000, modality="image")):
+        pipeline.run([sentence], modality="text", options=options, seed=number)
+        if number in (199, 999):
+            sizes.append(process.memory_info().rss)
+    assert sizes[1] - sizes[0] < 800 * 32 * 32 * 3
 
 
 def test_any_modality_may_come_in() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from c3_stylegan.decoder import StyleGANDecoder
+from c3_stylegan.settings import Settings
 from c3core.errors import C3Error
 
 SMALL: dict[str, Any] = {"channels": 256, "max_channels": 12, "style_dim": 16, "device": "cpu"}
+FLOATS = [name for name, field in Settings.model_fields.items() if field.annotation in (float, float | None)]
 
 
 def trained(**more: Any) -> StyleGANDecoder:
@@ -114,8 +117,15 @@ def test_a_foreign_decoder_json_is_refused(tmp_path: Path, text: str) -> None:
         ({"chanels": 512}, "chanels: no such field, did you mean .*channels"),
         ({"augment": ["zoom"]}, "augment"),
         ({"temperature": 0}, "temperature"),
+        *(({name: value}, f"{name}: .*finite") for name in FLOATS for value in (math.inf, math.nan)),
     ],
 )
 def test_wrong_options_are_refused_by_name(options: dict[str, Any], message: str) -> None:
     with pytest.raises(C3Error, match=message):
         StyleGANDecoder(8, **options)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, -0.1, 1.1])
+def test_a_truncation_that_is_none_is_refused(value: float) -> None:
+    with pytest.raises(C3Error, match="truncation"):
+        trained().generate(torch.zeros(1, 8), {"truncation": value})

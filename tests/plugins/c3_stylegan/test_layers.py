@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c3_stylegan.discriminator import GROUP, Residual, with_batch_std
 from c3_stylegan.filters import blur, downsample, upsample
-from c3_stylegan.layers import Convolution, Linear, ModulatedConvolution, ToRGB, activate, demodulation, modulated_conv
+from c3_stylegan.layers import Convolution, Linear, ModulatedConvolution, Style, ToRGB, activate, demodulation, modulated_conv
 
+Module = TypeVar("Module", bound=nn.Module)
 TAPS = np.array([1.0, 3.0, 3.0, 1.0])
 
 
@@ -105,14 +107,38 @@ def test_demodulated_outputs_have_variance_one() -> None:
     assert modulated_conv(x, weight, style).std() > 10
 
 
-def test_a_layer_is_the_convolution_with_noise_bias_and_activation() -> None:
-    layer = ModulatedConvolution(4, 6, style=5, code=7).double()
+def style_by_hand(style: Style, w: Tensor, code: Tensor) -> Tensor:
+    """An affine map of w, joined with the code by two layers, the first of them with √2 · lrelu: all equalised."""
+    of_w = w @ style.of_w.weight.t() / sqrt(w.shape[1]) + style.of_w.bias
+    joined = torch.cat([of_w, code], dim=1)
+    joined = joined @ style.join.weight.t() / sqrt(joined.shape[1]) + style.join.bias
+    joined = sqrt(2) * torch.where(joined > 0, joined, 0.2 * joined)
+    return joined @ style.out.weight.t() / sqrt(joined.shape[1]) + style.out.bias
+
+
+def shaken(module: Module) -> Module:
+    """In float64, with biases that are not what they are at the start."""
     with torch.no_grad():
-        layer.bias.normal_()
+        for name, parameter in module.named_parameters():
+            if name.endswith("bias"):
+                parameter += torch.randn_like(parameter)
+    return module.double()
+
+
+def test_a_style_is_of_w_and_the_code() -> None:
+    style = Style(style=5, code=7, channels=4)
+    assert torch.equal(style.out.bias, torch.ones(4))  # at the start, channels stay about as large as they are
+    style, w, code = shaken(style), torch.randn(3, 5, dtype=torch.float64), torch.randn(3, 7, dtype=torch.float64)
+    torch.testing.assert_close(style(w, code), style_by_hand(style, w, code))
+
+
+def test_a_layer_is_the_convolution_with_noise_bias_and_activation() -> None:
+    layer = shaken(ModulatedConvolution(4, 6, style=5, code=7))
+    with torch.no_grad():
         layer.strength.fill_(0.7)
     x, w, code = (torch.randn(3, *shape, dtype=torch.float64) for shape in ((4, 5, 5), (5,), (7,)))
     noise = torch.randn(3, 1, 5, 5, dtype=torch.float64)
-    y = one_by_one(x, layer.weight, layer.style(w, code), demodulate=True, up=False) + layer.bias[:, None, None]
+    y = one_by_one(x, layer.weight, style_by_hand(layer.style, w, code), demodulate=True, up=False) + layer.bias[:, None, None]
     # ε of the demodulation stands in for weights of no energy
     for given_noise, sum_of in ((None, y), (noise, y + 0.7 * noise)):
         expected = sqrt(2) * F.leaky_relu(sum_of, 0.2)
@@ -120,11 +146,9 @@ def test_a_layer_is_the_convolution_with_noise_bias_and_activation() -> None:
 
 
 def test_to_rgb_is_modulated_but_not_demodulated() -> None:
-    layer = ToRGB(4, style=5, code=7).double()
-    with torch.no_grad():
-        layer.bias.normal_()
+    layer = shaken(ToRGB(4, style=5, code=7))
     x, w, code = (torch.randn(3, *shape, dtype=torch.float64) for shape in ((4, 5, 5), (5,), (7,)))
-    expected = one_by_one(x, layer.weight / 2, layer.style(w, code), demodulate=False, up=False)
+    expected = one_by_one(x, layer.weight / 2, style_by_hand(layer.style, w, code), demodulate=False, up=False)
     torch.testing.assert_close(layer(x, w, code), expected + layer.bias[:, None, None])
 
 

@@ -170,6 +170,46 @@ def test_path_length_pulls_lengths_together(batch: Tensor, conditions: Tensor) -
     assert torch.equal(decoder.mean_length, kept)
 
 
+def test_the_path_length_term_is_lazy_and_about_a_running_mean(batch: Tensor, conditions: Tensor) -> None:
+    """Steps 0 to 4, the term in two of them; ‖Jᵀ y‖ row by row from autograd."""
+    decoder = make(path_length=3.0, path_length_every=4, match_weight=0.0)
+    generator, mean, penalised = decoder.generator, 0.0, []
+    for step in range(5):
+        drawn = same_draws(decoder, conditions)
+        found = decoder.loss(conditions, batch)
+        expected = losses.generator_loss(judge(*decoder.discriminator(drawn), conditions))
+        if step % 4 == 0:
+            same_draws(decoder, conditions)
+            decoder._draw(conditions)  # what the loss drew before
+            z = torch.randn(4, 16)  # half of the batch
+            w = generator.mapping(z).detach().requires_grad_()
+            pictures = generator.draw(conditions[:4], w)
+            y = torch.randn_like(pictures) / 32
+            lengths = [torch.autograd.grad((pictures[k] * y[k]).sum(), w, retain_graph=True)[0][k].norm() for k in range(4)]
+            mean += 0.01 * (sum(map(float, lengths)) / 4 - mean)
+            expected = expected + 4 * 3 * sum((length - mean) ** 2 for length in lengths) / 4
+            penalised.append(step)
+        torch.testing.assert_close(found, expected)
+        assert float(decoder.mean_length) == pytest.approx(mean, rel=1e-5)
+        decoder.after_step(step + 1)
+    assert penalised == [0, 4]
+
+
+def test_both_players_learn_at_a_larger_resolution() -> None:
+    decoder = make(resolution=64, path_length=2.0, reconstruction=1.0, augment=["colour", "translation", "cutout"])
+    batch = decoder.collate(list(torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)))
+    conditions = normalize(torch.randn(4, 8), dim=1)
+    assert decoder._draw(conditions).shape == batch.shape == (4, 3, 64, 64)
+    for objective in decoder.objectives():
+        decoder.zero_grad()
+        loss = objective.loss(conditions, batch)
+        loss.backward()
+        assert torch.isfinite(loss)
+        for parameter in objective.parameters:
+            assert parameter.grad is not None
+            assert torch.isfinite(parameter.grad).all()
+
+
 def test_rows_of_a_stream_do_not_depend_on_its_batches(conditions: Tensor) -> None:
     decoder = make().eval()
     for options in ({"truncation": 1.0}, {"truncation": 1.0, "noise": "random"}):

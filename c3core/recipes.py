@@ -100,6 +100,8 @@ class FitRecipe(BaseModel):
                 raise ValueError(f"decoder.{name} is the pipeline's own: leave it out")
         if (self.space is None) == (self.start is None):
             raise ValueError("give either space (a fresh pipeline) or start (one to fine-tune)")
+        if self.start is not None and (unused := {"bridge", "decoder"} & self.model_fields_set):
+            raise ValueError(f"start has a {' and a '.join(sorted(unused))} of its own: leave them out")
         if not self.items and self.pairs is None:
             raise ValueError("give items, or pairs, to train on")
         return self

@@ -57,6 +57,7 @@ def test_the_root_is_relative_to_the_recipe(tmp_path: Path) -> None:
         ({"table": "none.csv"}, "none.csv"),
         ({"bridges": ["c3", "c33"]}, "did you mean c3"),
         ({"options": {"num_beam": 3}}, "did you mean num_beams"),
+        ({"seeds": [-1]}, "seed"),
         ({"table": "other.csv"}, "say which column holds the inputs"),
         ({"table": "untold.csv"}, "no column 'text'"),
     ],
@@ -69,9 +70,9 @@ def test_an_ablation_says_what_is_wrong_before_it_trains(tmp_path: Path, change:
     (tmp_path / "untold.csv").write_text("image,words\na.png,a star\n")
     space = write_space(tmp_path / "space")
     given = recipe(space=str(space), decoder={"name": "gpt2", "model": "fresh"}, items={"text": ["a star there", "a ring here"]})
-    words = {"table": str(tmp_path / "t.csv"), "bridges": ["c3"], "options": None, **change}
+    words = {"table": str(tmp_path / "t.csv"), "bridges": ["c3"], "seeds": [0], "options": None, **change}
     with pytest.raises(C3Error, match=message):
-        ablate(given, str(tmp_path / words.pop("table")), tmp_path / "out", seeds=[0], folder=tmp_path, quiet=True, **words)
+        ablate(given, str(tmp_path / words.pop("table")), tmp_path / "out", folder=tmp_path, quiet=True, **words)
     assert not (tmp_path / "out").exists()
 
 

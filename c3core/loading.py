@@ -95,9 +95,8 @@ def pipeline_folder(name: str | Path) -> Path:
         return Path(name)
     shipped = [found.name for found in entries() if found.kind == "pipeline"]
     if str(name) not in shipped:
-        raise C3Error(
-            f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {near(str(name), shipped)} `c3 fit` writes one."
-        )
+        hint = near(str(name), shipped)
+        raise C3Error(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint} `c3 fit` writes one.")
     folder: Path = entry("pipeline", str(name)).load()()
     return folder
 

@@ -25,6 +25,7 @@ from torch.nn.functional import normalize
 
 from c3core.contracts import Bridge
 from c3core.errors import C3Error
+from c3core.testing.registration import imported_when_registering
 
 
 def close(actual: Tensor, expected: Tensor) -> None:
@@ -39,6 +40,9 @@ class BridgeContract(ABC):
     target: ClassVar[str] = "text"
     dim: ClassVar[int] = 12
     any_modality: ClassVar[bool] = False  # it takes embeddings of a modality that it was not fitted on
+    noisy: ClassVar[bool] = True  # its conditions for training are drawn; else they are those for use, of the target
+    plugin: ClassVar[str | None] = None  # what the entry point names; by default the bridge's top package
+    heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "pyarrow", "librosa", "torchvision")
 
     @abstractmethod
     def make(self) -> Bridge:
@@ -92,6 +96,22 @@ class BridgeContract(ABC):
         before = torch.get_rng_state()
         bridge.train_condition(e, self.target, generator=torch.Generator().manual_seed(1))
         assert torch.equal(torch.get_rng_state(), before)
+
+    def test_training_differs_from_use_as_declared(self) -> None:
+        bridge, e = self.fitted(), self.embeddings(self.target, 5)
+        trained, used = self.both(bridge, e, self.target)
+        other = bridge.train_condition(e, self.target, generator=torch.Generator().manual_seed(2))
+        if self.noisy:
+            assert not torch.allclose(trained, used, atol=1e-4)
+            assert not torch.allclose(trained, other, atol=1e-4)
+        else:
+            close(trained, used)
+            assert torch.equal(trained, other)
+
+    def test_registration_imports_no_heavy_library(self) -> None:
+        module = self.plugin or type(self.make()).__module__.split(".")[0]
+        found = imported_when_registering(module, self.heavy)
+        assert found == [], f"importing {module} and running its hooks must not import these"
 
     def test_use_has_no_randomness(self) -> None:
         bridge, before = self.fitted(), torch.get_rng_state()

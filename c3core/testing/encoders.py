@@ -19,10 +19,7 @@ from __future__ import annotations
 
 import copy
 import io
-import os
 import pickle
-import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -33,16 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from c3core.contracts import BadItem, BadItems, Encoder, Reader
-
-# Imports a plugin's module and runs its hooks in a fresh interpreter; prints the heavy libraries that came along.
-REGISTER = """
-import importlib, sys
-module = importlib.import_module(sys.argv[1])
-for name in dir(module):
-    if name.startswith("c3_") and callable(getattr(module, name)):
-        getattr(module, name)(register=lambda *names, **options: None)
-print(*(name for name in sys.argv[2:] if name in sys.modules))
-"""
+from c3core.testing.registration import imported_when_registering
 
 
 class EncoderContract(ABC):
@@ -196,11 +184,8 @@ class EncoderContract(ABC):
 
     def test_registration_imports_no_heavy_library(self, encoder: Encoder) -> None:
         module = self.plugin or type(encoder).__module__.split(".")[0]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-c", REGISTER, module, *self.heavy]
-        run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert run.returncode == 0, run.stderr
-        assert run.stdout.split() == [], f"importing {module} and running its hooks must not import these"
+        found = imported_when_registering(module, self.heavy)
+        assert found == [], f"importing {module} and running its hooks must not import these"
 
 
 def snapshot(value: Any) -> Any:

@@ -12,6 +12,7 @@ from c3core.testing.bridges import BridgeContract
 
 # At use, nothing is needed of a source's modality.
 ANY_MODALITY = {"c1", "c2_2", "c2_2_span", "capdec", "lafite_g", "decap"}
+NOISELESS = {"c1", "c2_1", "decap"}
 PRESETS = [row["name"] for row in list_presets()]
 HAND_MADE: dict[str, dict[str, object]] = {
     "nothing at all": {"collapse": "none", "corrupt": "none", "rescale": "none"},
@@ -21,10 +22,13 @@ HAND_MADE: dict[str, dict[str, object]] = {
 
 
 class TestPreset(BridgeContract):
+    plugin: ClassVar[str | None] = "c3core.builtin"
+
     @pytest.fixture(autouse=True, params=PRESETS)
     def _name(self, request: pytest.FixtureRequest) -> None:
         self.name = request.param
         self.any_modality = self.name in ANY_MODALITY  # type: ignore[misc]
+        self.noisy = self.name not in NOISELESS  # type: ignore[misc]
 
     def make(self) -> Bridge:
         return preset(self.name)
@@ -38,11 +42,13 @@ class TestNativePreset(TestPreset):
 class TestHandMade(BridgeContract):
     modalities: ClassVar[tuple[str, ...]] = ("sound.raw", "touch", "smell")  # a name may hold a dot
     target: ClassVar[str] = "sound.raw"
+    plugin: ClassVar[str | None] = "c3core.builtin"
 
     @pytest.fixture(autouse=True, params=HAND_MADE)
     def _name(self, request: pytest.FixtureRequest) -> None:
         self.parts = HAND_MADE[request.param]
         self.any_modality = self.parts["collapse"] != "mean_std"  # type: ignore[misc]
+        self.noisy = self.parts["corrupt"] != "none"  # type: ignore[misc]
 
     def make(self) -> Bridge:
         return C3Bridge(**self.parts, name="by hand")  # type: ignore[arg-type]

@@ -19,7 +19,8 @@ import torch
 
 from c3_diffusion.decoder import DiffusionDecoder
 
-CONDITION_DIM = 128
+CONDITION_DIM = 256
+SHIPPED = {"rows": 64, "hidden": 640}  # what its recipe sets beside the defaults
 
 
 def milliseconds(decoder: DiffusionDecoder, batch: int, options: dict[str, Any]) -> float:
@@ -40,7 +41,7 @@ def main() -> None:
     words = parser.parse_args()
     torch.set_num_threads(words.threads)
     torch.manual_seed(0)
-    decoder = DiffusionDecoder(CONDITION_DIM, device="cpu")
+    decoder = DiffusionDecoder(CONDITION_DIM, device="cpu", **SHIPPED)
     decoder.prepare([])
     options = {"steps": words.steps} if words.steps else {}
     milliseconds(decoder, 1, options)

@@ -31,7 +31,7 @@ from c3core.stores import Store
 
 METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 MODALITIES = ("image", "video", "audio")
-NOISE = 0.03  # a dimension: near this space's own alignment noise, which the demo measures and prints
+NOISE = 0.027  # a dimension: near this space's own alignment noise, which the demo measures and prints
 DECODER = {"model": "fresh", "layers": 2, "heads": 4, "width": 128, "vocabulary": 1500, "mapping": "mlp", "prefix_length": 4}
 
 

@@ -67,7 +67,7 @@ class AudioTower(Tower):
 
     modality = "audio"
 
-    def __init__(self, *, stages: Sequence[int] = (24, 48, 96, 128), layers: int = 2) -> None:
+    def __init__(self, *, stages: Sequence[int] = (24, 48, 96, 128), layers: int = 1) -> None:
         super().__init__()
         self.stages, self.layers, self.width = tuple(stages), layers, stages[-1]
         self.net = GridNet(1, self.stages, cells=(MELS >> len(stages)) * (STEPS >> len(stages)), layers=layers)

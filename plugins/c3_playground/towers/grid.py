@@ -15,15 +15,19 @@ def attention_layers(width: int, layers: int, heads: int = 4) -> nn.TransformerE
 
 
 class GridNet(nn.Module):
-    """(n, channels, height, width) to features (n, width): each stage halves the grid, `cells` are left for attention."""
+    """(n, channels, height, width) to features (n, width): each stage halves the grid, `cells` are left for attention.
 
-    def __init__(self, channels: int, stages: tuple[int, ...], *, cells: int, layers: int = 2) -> None:
+    A stage is a convolution that halves the grid and one that looks around. Batch norm, not group norm: it costs less
+    and learns more a step, above all at a small fixed temperature, where at first all pictures look alike to the loss.
+    """
+
+    def __init__(self, channels: int, stages: tuple[int, ...], *, cells: int, layers: int = 1) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         for before, after in zip((channels, *stages), stages, strict=False):
-            blocks += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.GroupNorm(8, after), nn.GELU()]
+            blocks += [nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            blocks += [nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         width = stages[-1]
-        blocks += [nn.Conv2d(width, width, 3, padding=1), nn.GELU()]
         self.stages = nn.Sequential(*blocks)
         self.places = nn.Parameter(torch.randn(cells, width) * 0.02)
         self.attention = attention_layers(width, layers)

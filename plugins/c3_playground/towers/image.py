@@ -31,7 +31,7 @@ class ImageTower(Tower):
 
     modality = "image"
 
-    def __init__(self, *, stages: Sequence[int] = (48, 96, 128), layers: int = 2) -> None:
+    def __init__(self, *, stages: Sequence[int] = (32, 64, 128), layers: int = 1) -> None:
         super().__init__()
         self.stages, self.layers, self.width = tuple(stages), layers, stages[-1]
         self.net = GridNet(3, self.stages, cells=(SIDE >> len(stages)) ** 2, layers=layers)

@@ -35,7 +35,7 @@ class VideoTower(Tower):
 
     modality = "video"
 
-    def __init__(self, *, stages: Sequence[int] = (48, 96, 128), layers: int = 2) -> None:
+    def __init__(self, *, stages: Sequence[int] = (48, 64, 128), layers: int = 1) -> None:
         super().__init__()
         self.stages, self.layers, self.width = tuple(stages), layers, stages[-1]
         self.net = GridNet(3 * FRAMES, self.stages, cells=(SIDE >> len(stages)) ** 2, layers=layers)

@@ -7,7 +7,7 @@ and it is the truth that captions are scored against.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot
 from random import Random
 from typing import ClassVar
@@ -170,6 +170,21 @@ def draw_picture(rng: Random) -> PictureScene:
         if _fits(thing, things):
             things.append(thing)
     return PictureScene(tuple(things), background)
+
+
+def variant_of(scene: PictureScene, factor: str, rng: Random) -> PictureScene:
+    """The same picture but for one factor ("shape", "colour", "place"): two objects have exchanged theirs, or one has another."""
+    values = {"shape": tuple(lexicon.SHAPES), "colour": VISIBLE_COLOURS[scene.background], "place": tuple(lexicon.PLACES)}[factor]
+    now = [getattr(thing, factor) for thing in scene.things]
+    exchanged = [{i: now[j], j: now[i]} for i in range(len(now)) for j in range(i)]
+    changed = [{i: value} for i in range(len(now)) for value in values]
+    rng.shuffle(exchanged)
+    rng.shuffle(changed)
+    for change in exchanged + changed if rng.random() < 0.5 else changed:
+        things = [replace(thing, **{factor: change.get(i, now[i])}) for i, thing in enumerate(scene.things)]
+        if things != list(scene.things) and all(_fits(thing, things[:i]) for i, thing in enumerate(things)):
+            return PictureScene(tuple(things), scene.background)
+    return variant_of(scene, "shape", rng)  # large objects may leave no other place; other shapes always fit
 
 
 def _draw_moving(rng: Random, background: str, lane: tuple[int | None, int | None]) -> Thing:

@@ -17,11 +17,14 @@ from c3core.errors import C3Error, near
 
 from . import pictures, sounds, videos
 from .export import export_items
-from .scenes import DRAW, Scene
+from .scenes import DRAW, Scene, variant_of
 from .sentences import sentences
 
 MODALITIES = ("image", "video", "audio")
-SPLITS = ("train", "validation", "test")
+# In "variants", of pictures alone, each fourth item is new and the three after it differ from it in one factor alone: hard to tell
+# apart, to learn from.
+SPLITS = ("train", "validation", "test", "variants")
+VARIED = (None, "shape", "colour", "place")
 SENTENCES_AN_ITEM = 5
 
 _RENDER: dict[str, Any] = {"image": pictures.render, "video": videos.render, "audio": sounds.render}
@@ -44,7 +47,12 @@ class _Stream:
     def draw(self, index: int, count: int) -> tuple[Scene, list[str]]:
         """The scene of `index` and its first `count` sentences."""
         rng = Random(f"c3_playground/{self.seed}/{self.item_id(index)}")
-        scene = DRAW[self.modality](rng)
+        factor = VARIED[index % len(VARIED)] if self.split == "variants" else None
+        if factor is None:
+            scene: Scene = DRAW[self.modality](rng)
+        else:
+            first, _ = self.draw(index - index % len(VARIED), 0)
+            scene = variant_of(first, factor, rng)  # type: ignore[arg-type]
         return scene, sentences(scene, rng, count)
 
     def generator(self, index: int) -> np.random.Generator:
@@ -113,7 +121,7 @@ class World:
         self.seed = seed
 
     def items(self, modality: str, split: str, n: int, start: int = 0) -> list[Item]:
-        """The `n` items of `split` ("train", "validation", "test") from index `start` on."""
+        """The `n` items of `split` ("train", "validation", "test", "variants") from index `start` on."""
         stream = self._stream(modality, split)
         _check_not_negative(n=n, start=start)
         drawn = [stream.draw(index, SENTENCES_AN_ITEM) for index in range(start, start + n)]
@@ -150,6 +158,8 @@ class World:
             raise C3Error(f"the playground has no modality {modality!r}: {near(modality, MODALITIES)}")
         if split not in SPLITS:
             raise C3Error(f"the playground has no split {split!r}: {near(split, SPLITS)}")
+        if split == "variants" and modality != "image":
+            raise C3Error(f"only pictures have variants, not the modality {modality!r}.")
         return _Stream(self.seed, modality, split)
 
 

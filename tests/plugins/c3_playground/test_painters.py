@@ -76,7 +76,7 @@ def test_an_unknown_painter_is_refused_with_near_names() -> None:
 def test_the_shipped_files_are_small() -> None:
     sizes = {path: path.stat().st_size for path in FOLDER.rglob("*.safetensors")}
     assert len(sizes) == 4 * len(DECODERS)  # a bridge and a decoder, with noise and without
-    assert max(sizes.values()) <= 5e6
+    assert max(sizes.values()) <= 5 * 2**20
 
 
 def test_the_demo_writes_table_grid_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

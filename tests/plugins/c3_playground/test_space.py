@@ -14,7 +14,9 @@ from c3_playground.towers.audio import log_mel, mel_bank
 from c3_playground.towers.text import TextTower, words_of
 from c3_playground.world import World
 from c3core import C3Error, Encoder, load_space
+from c3core.connect import ConnectRecipe, connect
 from c3core.metrics.retrieval import retrieval
+from c3core.recipes import read_recipe
 from c3core.testing import EncoderContract
 
 WEIGHTS = Path(c3_playground.__file__).parent / "weights"
@@ -116,3 +118,13 @@ def test_padding_changes_nothing() -> None:
         alone = tower(tower.collate(["a red ring"]))
         beside = tower(tower.collate(["a red ring", "a red ring a red ring a red ring"]))[:1]
     assert torch.allclose(alone, beside, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_recipe_gives_a_space_as_good_as_the_one_that_ships(tmp_path: Path) -> None:
+    recipe = read_recipe(Path(c3_playground.__file__).parent / "connect.yaml", ConnectRecipe)
+    measured = connect(recipe, tmp_path / "space", quiet=True)
+    assert set(measured) == {"image-text", "video-text", "audio-text"}
+    for figures in measured.values():
+        assert figures["x_to_y"] >= 0.6
+        assert figures["gap"] >= 0.3

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -160,3 +161,28 @@ def test_exported_sounds_are_exact_to_sixteen_bits(tmp_path):
 def test_clips_are_written_in_known_formats_only(tmp_path):
     with pytest.raises(C3Error, match=r"\.gif or \.mp4"):
         World().export(tmp_path, "video", "test", 1, video_suffix=".avi")
+
+
+@pytest.mark.parametrize(("position", "factor"), [(1, "shape"), (2, "colour"), (3, "place")])
+def test_variants_differ_in_one_factor_alone(position: int, factor: str):
+    items = World().items("image", "variants", 240)
+    exchanged = 0
+    for first, other in zip(items[::4], items[position::4], strict=True):
+        assert first.scene.background == other.scene.background
+        before, after = ([getattr(thing, factor) for thing in item.scene.things] for item in (first, other))
+        assert before != after
+        exchanged += sorted(before) == sorted(after)
+        for a, b in zip(first.scene.things, other.scene.things, strict=True):
+            assert replace(a, **{factor: getattr(b, factor)}) == b
+        assert len({(thing.shape, thing.colour) for thing in other.scene.things}) == len(other.scene.things)
+        assert not np.array_equal(first.data, other.data)
+    assert 10 < exchanged < 40
+
+
+def test_a_variant_does_not_depend_on_where_reading_starts():
+    assert World().items("image", "variants", 8)[7] == World().items("image", "variants", 1, start=7)[0]
+
+
+def test_only_pictures_have_variants():
+    with pytest.raises(C3Error, match="only pictures have variants"):
+        World().items("audio", "variants", 1)

@@ -32,7 +32,7 @@ def test_c3_draws_what_sentences_say_better_than_c1(decoder: str) -> None:
         found[method] = score(pipeline, items, pictures, reader)
     assert found["c3"]["r1"] >= found["c1"]["r1"] + 10
     assert found["c3"]["fid"] < found["c1"]["fid"]
-    assert found["c3"]["factors"] >= 35
+    assert found["c3"]["factors"] > max(found["c1"]["factors"], 45)
 
 
 @pytest.mark.slow

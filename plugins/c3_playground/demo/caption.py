@@ -31,7 +31,7 @@ from c3core.stores import Store
 
 METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 MODALITIES = ("image", "video", "audio")
-NOISE = 0.027  # a dimension: near this space's own alignment noise, which the demo measures and prints
+NOISE = 0.045  # a dimension: near this space's own alignment noise, which the demo measures and prints
 DECODER = {"model": "fresh", "layers": 2, "heads": 4, "width": 128, "vocabulary": 1500, "mapping": "mlp", "prefix_length": 4}
 
 
@@ -43,7 +43,7 @@ class Plan:
     unlabelled: int = 1_000  # items of each modality, for its mean alone
     tested: int = 300  # unseen items of each modality
     shown: int = 6  # of them on the page
-    steps: int = 140
+    steps: int = 200
     batch_size: int = 128
 
     def training(self, seed: int) -> dict[str, Any]:

@@ -42,9 +42,10 @@ class CentralSquare:
 class EfficientNetTower(Tower):
     """Photos to (n, 2560): the last feature map of EfficientNet-lite2 as its mean over the positions, then its maximum.
 
-    With `mirrored` the features are the mean of the photo's and its mirror image's: twice the work, and better aligned, since captions
-    seldom tell left from right. Items are uint8 tensors (3, 260, 260), as the tower's reader makes them. Always in evaluation mode, so
-    that the features of a photo do not depend on the others of its batch. The weights come with a package, not from a download.
+    With `mirrored` the features are the mean of the photo's and its mirror image's: twice the work, and better aligned, since
+    captions seldom tell left from right. Items are uint8 tensors (3, 260, 260), as the tower's reader makes them. Always in
+    evaluation mode, so that the features of a photo do not depend on the others of its batch. The weights come with a
+    package, not from a download.
 
     >>> from PIL import Image
     >>> tower = EfficientNetTower()

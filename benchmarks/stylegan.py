@@ -22,7 +22,7 @@ import torch
 
 from c3_stylegan.decoder import StyleGANDecoder
 
-CONDITION_DIM = 128
+CONDITION_DIM = 256
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 

@@ -39,13 +39,13 @@ def main() -> None:
     sentences = World().sentences(2000)
     decoder = CaptionDecoder(128, model="fresh", layers=3, heads=4, width=256, vocabulary=1500, mapping="mlp")
     decoder.prepare(sentences)
-    torch_s_own: dict[str, AbstractContextManager[None]] = {"as the loop has it": nullcontext()}
+    choices: dict[str, AbstractContextManager[None]] = {"as the loop has it": nullcontext()}
     with tempfile.TemporaryDirectory() as folder:
         run = run_of(decoder, sentences, folder)
-        torch_s_own["torch's own choice"] = patch.object(run, "_attention", nullcontext)
-        seconds: dict[str, list[float]] = {name: [] for name in torch_s_own}
+        choices["torch's own choice"] = patch.object(run, "_attention", nullcontext)
+        seconds: dict[str, list[float]] = {name: [] for name in choices}
         for _ in range(steps + 1):
-            for name, choice in torch_s_own.items():
+            for name, choice in choices.items():
                 started = time.perf_counter()
                 with choice:
                     run._one_step(None)

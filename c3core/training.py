@@ -243,8 +243,8 @@ class _Run:
         return nullcontext() if dtype is torch.float32 else torch.autocast(self.accelerator.device.type, dtype)
 
     def _attention(self) -> Any:
-        # In bfloat16, over rows as short as sentences, the backward pass of the processor's fused attention takes longer than all
-        # the rest of a small network's step (benchmarks/training.py).
+        # In bfloat16, over rows as short as sentences, the backward pass of the processor's fused attention costs more than it
+        # saves: up to half of a small network's step (benchmarks/training.py).
         return sdpa_kernel(SDPBackend.MATH) if self.accelerator.device.type == "cpu" else nullcontext()
 
     def _validate(self) -> None:

@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 from c3core.validation import checked
 
 
@@ -164,7 +164,7 @@ class Space:
     def encoder(self, modality: str) -> Encoder:
         """The encoder of a modality; a `C3Error` names the known ones."""
         if modality not in self._encoders:
-            raise C3Error(f"space {self.spec!r} has no modality {modality!r}: {near(modality, self._encoders)}")
+            raise WrongCall(f"space {self.spec!r} has no modality {modality!r}: {near(modality, self._encoders)}")
         found = self._encoders[modality]
         if not isinstance(found, Encoder):
             found = self._encoders[modality] = found()

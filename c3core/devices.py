@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16, "float16": torch.float16}
 
@@ -37,5 +37,5 @@ def device_of(name: str | torch.device) -> torch.device:
 def precision_of(name: str) -> torch.dtype:
     """The torch dtype of a precision's name: float32, bfloat16 (bf16) or float16."""
     if name not in PRECISIONS:
-        raise C3Error(f"no precision is called {name!r}: {near(name, PRECISIONS)}")
+        raise WrongCall(f"no precision is called {name!r}: {near(name, PRECISIONS)}")
     return PRECISIONS[name]

@@ -7,7 +7,15 @@ from collections.abc import Iterable
 
 
 class C3Error(Exception):
-    """One or two lines for the user: what is wrong and what to do. The command line prints it and exits with 1."""
+    """One or two lines for the user: what is wrong and what to do. The command line prints it and exits with `status`."""
+
+    status = 1
+
+
+class WrongCall(C3Error):
+    """What was asked for does not exist or cannot be: an unknown name, a wrong option or field. No work was begun."""
+
+    status = 2
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -124,7 +124,7 @@ class Fit:
     # ---- the decoder
 
     def train(
-        self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, validation: Sequence[Any] | Pairs | None
+        self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, validation: Sequence[Any] | Store | Pairs | None
     ) -> dict[str, Any]:
         """Train the decoder; returns what it was trained on, for the manifest."""
         decoder, options = self.pipeline.decoder, self.options
@@ -184,12 +184,13 @@ class Fit:
         sources = items[target]
         return Rows(self.store(target, target, sources), target, None if isinstance(sources, Store) else sources, share)
 
-    def _validation_rows(self, validation: Sequence[Any] | Pairs) -> Rows:
+    def _validation_rows(self, validation: Sequence[Any] | Store | Pairs) -> Rows:
         if isinstance(validation, Pairs):
             store = self.store("validation", validation.modality, validation.source)
             return Rows(store, validation.modality, validation.target, 1.0)
         target = self.pipeline.decoder.modality
-        return Rows(self.store("validation", target, validation), target, validation, 1.0)
+        targets = None if isinstance(validation, Store) else validation
+        return Rows(self.store("validation", target, validation), target, targets, 1.0)
 
     @staticmethod
     def _read(rows: Rows, reader: Any) -> Iterator[Any]:

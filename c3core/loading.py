@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c3core.errors import C3Error, near
+from c3core.errors import WrongCall, near
 from c3core.registry import entries, entry
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
     known = [found.name for found in entries() if found.kind == "space"]
     if prefix not in known:
         if Path(name).is_dir():
-            raise C3Error(f"{name} is a folder without a space.json. `c3 connect` writes such a folder.")
-        raise C3Error(f"no space is called {name!r}, and no such folder: {near(prefix, known)}")
+            raise WrongCall(f"{name} is a folder without a space.json. `c3 connect` writes such a folder.")
+        raise WrongCall(f"no space is called {name!r}, and no such folder: {near(prefix, known)}")
     space: Space = _call(entry("space", prefix).load(), name, argument, device=device, precision=precision, **options)
     return space
 
@@ -54,7 +54,9 @@ def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | 
     """A decoder by name for the conditions of `space` (or of size `condition_dim`); `options` are the decoder's own."""
     dim = space.dim if space is not None else condition_dim
     if dim is None:
-        raise C3Error("a decoder needs the size of its conditions: give space=… or condition_dim=….")
+        raise WrongCall("a decoder needs the size of its conditions: give space=… or condition_dim=….")
+    if dim < 1:
+        raise WrongCall(f"condition_dim must be at least 1, got {dim}.")
     decoder: Decoder = _call(entry("decoder", name).load(), f"decoder {name!r}", dim, **options)
     return decoder
 
@@ -95,8 +97,8 @@ def pipeline_folder(name: str | Path) -> Path:
         return Path(name)
     shipped = [found.name for found in entries() if found.kind == "pipeline"]
     if str(name) not in shipped:
-        hint = near(str(name), shipped)
-        raise C3Error(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint} `c3 fit` writes one.")
+        hint = f"{near(str(name), shipped)} `c3 fit` writes one."
+        raise WrongCall(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint}")
     folder: Path = entry("pipeline", str(name)).load()()
     return folder
 
@@ -111,5 +113,5 @@ def _call(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:
         free = named[len(arguments) :]
         for option in options:
             if option not in free:
-                raise C3Error(f"{what} has no option {option!r}: {near(option, free)}")
+                raise WrongCall(f"{what} has no option {option!r}: {near(option, free)}")
     return factory(*arguments, **options)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json, sha256
 from c3core.validation import checked
 
@@ -54,7 +54,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise C3Error(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
     if not (folder / "pipeline.json").is_file():
-        raise C3Error(f"{folder} is not a pipeline: it has no pipeline.json. `c3 fit` writes one.")
+        raise WrongCall(f"{folder} is not a pipeline: it has no pipeline.json. `c3 fit` writes one.")
     return checked(Manifest, read_json(folder / "pipeline.json"), what=str(folder / "pipeline.json"))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 from c3core.reservoir import Reservoir
 
 NEEDS = frozenset({"mean", "variance", "covariance", "sample"})
@@ -78,7 +78,7 @@ class Moments:
     ) -> None:
         self.dim, self.needs, self.fingerprint = dim, frozenset(needs), fingerprint
         for need in sorted(self.needs - NEEDS):
-            raise C3Error(f"moments cannot gather {need!r}: {near(need, NEEDS)}")
+            raise WrongCall(f"moments cannot gather {need!r}: {near(need, NEEDS)}")
         if dim < 1 or sample_size < 1 or not 0 <= seed < 2**63:
             raise C3Error("moments need a dimension and a sample size of at least 1, and a seed from 0 to 2**63 - 1.")
         self._scatter = _Scatter(dim, 2 if "covariance" in self.needs else 1 if "variance" in self.needs else 0)

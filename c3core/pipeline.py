@@ -52,7 +52,7 @@ class Pipeline:
         items: Mapping[str, Sequence[Any] | Store] | None = None,
         *,
         pairs: Pairs | None = None,
-        validation: Sequence[Any] | Pairs | None = None,
+        validation: Sequence[Any] | Store | Pairs | None = None,
         bridge: Literal["fit", "keep"] = "fit",
         options: TrainingOptions | Mapping[str, Any] | None = None,
         folder: str | Path | None = None,
@@ -62,9 +62,9 @@ class Pipeline:
         statistics are used, and no pairing.
 
         `items` maps a modality to its sources, or to a `Store` of this space's embeddings. With `pairs` the decoder is trained on
-        them instead (supervised). `validation` holds targets (or pairs) for early stopping; otherwise a share is held out.
-        `bridge="keep"` leaves a fitted bridge as it is: fine-tuning. `folder` keeps embeddings, checkpoints and metrics, so that a
-        killed run continues; without it they are temporary.
+        them instead (supervised). `validation` holds targets (a list, a store, or pairs) for early stopping; otherwise a share is
+        held out. `bridge="keep"` leaves a fitted bridge as it is: fine-tuning. `folder` keeps embeddings, checkpoints and metrics,
+        so that a killed run continues; without it they are temporary.
         """
         chosen = TrainingOptions.of(options)
         with tempfile.TemporaryDirectory() as temporary:

@@ -111,8 +111,9 @@ def _rich(what: str, total: int | None, done: int) -> Iterator[Bar]:
         rich.TimeElapsedColumn() if total is None else rich.TimeRemainingColumn(),
         rich.TextColumn("{task.fields[detail]}", markup=False),
     )
-    # Standard output may be a pipe that another program reads: rich must not draw what is printed there on its console.
-    with rich.Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as display:
+    # On one terminal, what is printed goes above the bar. Where standard output is a pipe that another program reads, rich must
+    # not draw on its console what belongs there.
+    with rich.Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as display:
         yield _Rich(display, display.add_task(what, total=total, completed=done, detail=""), done)
 
 

@@ -9,8 +9,10 @@ import pickle
 import queue
 import signal
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -81,7 +83,8 @@ class Worker:
         self.pipe, end = context.Pipe()
         self.process = context.Process(target=_work, args=(end, self.reader), daemon=True)  # type: ignore[attr-defined]
         try:
-            self.process.start()
+            with _uninterrupted():
+                self.process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise C3Error(f"the reader cannot be sent to a process ({error}). Use workers=0.") from error
         end.close()
@@ -149,6 +152,20 @@ class Worker:
             self.process.join()
             self.drain.join()
         self.pipe.close()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits, and processes started here never get it: while they import, it would end them with a traceback."""
+    if os.name != "posix":
+        yield
+        return
+    resource_tracker.ensure_running()  # which lets the signal through again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _drain(pipe: Connection, inbox: queue.SimpleQueue[bytes | None]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.pairs import Pairs
 from c3core.training import TrainingOptions
 from c3core.validation import checked
@@ -117,7 +117,7 @@ def read_recipe(path: str | Path, model: type[Model]) -> Model:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise C3Error(f"no recipe at {path}. Check the file's name.") from None
+        raise WrongCall(f"no recipe at {path}. Check the file's name.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise C3Error(f"{path} cannot be read as text ({error}). A recipe is a YAML file.") from None
     except yaml.YAMLError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pluggy
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 from c3core.hooks import GROUP, Hooks
 
 KINDS = {
@@ -152,5 +152,5 @@ def entry(kind: str, name: str) -> Entry:
     """The entry of a kind and name; a `C3Error` offers near names."""
     known = {found.name: found for found in entries() if found.kind == kind}
     if name not in known:
-        raise C3Error(f"no {kind} is called {name!r}: {near(name, known)} `c3 plugins` lists what is installed.")
+        raise WrongCall(f"no {kind} is called {name!r}: {near(name, known)} `c3 plugins` lists what is installed.")
     return known[name]

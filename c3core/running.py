@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 from c3core.sources import expand
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            raise C3Error(f"an option is written name=value, not {word!r}.")
+            raise WrongCall(f"an option is written name=value, not {word!r}.")
         try:
             options[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise C3Error(f"the value of option {name!r} cannot be read: {value!r}. Put it in quotes.") from None
+            raise WrongCall(f"the value of option {name!r} cannot be read: {value!r}. Put it in quotes.") from None
     return options
 
 
@@ -42,7 +42,7 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     """
     known = pipeline.space.modalities
     if not inputs[0].strip():
-        raise C3Error("an input is empty. Leave it out.")
+        raise WrongCall("an input is empty. Leave it out.")
     first = Path(inputs[0])
     if os.path.isdir(first):  # not `first.is_dir()`: a long sentence is too long for a file's name, which that raises
         first = next((path for path in sorted(first.rglob("*")) if path.is_file()), first)
@@ -52,12 +52,12 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
         return "video" if first.suffix.lower() == ".gif" and "video" in known else guessed
     if words and "text" in known and pipeline.decoder.modality != "text":
         if not os.path.exists(first) and not any(letter.isspace() for letter in inputs[0]) and ("/" in inputs[0] or first.suffix):
-            raise C3Error(f"{inputs[0]} does not exist. Check the spelling; if it is a sentence, say --modality text.")
+            raise WrongCall(f"{inputs[0]} does not exist. Check the spelling; if it is a sentence, say --modality text.")
         return "text"  # a sentence, or a list of them
     others = [modality for modality in known if modality != pipeline.decoder.modality]
     if len(others) == 1:
         return others[0]
-    raise C3Error(f"say which modality the inputs have: --modality {'|'.join(known)}.")
+    raise WrongCall(f"say which modality the inputs have: --modality {'|'.join(known)}.")
 
 
 def sources_of(inputs: Sequence[str], modality: str, *, root: Path | None = None) -> tuple[list[str], list[Any]]:

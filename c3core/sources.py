@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 
 STORE = "store.json"
 LIST, TABLES = ".txt", (".csv", ".tsv")
@@ -57,7 +57,7 @@ def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool 
     lines are passed over.
 
     Each input is checked at once, up to its first item; the rest streams. Raises `C3Error` for what is missing, empty,
-    no UTF-8, or lacks the column.
+    no UTF-8, or lacks the column. One missing file among several inputs is an item like others, for the reader to refuse.
 
     >>> [source.source for source in expand(["a red cube"], text=True)]
     ['a red cube']
@@ -65,17 +65,17 @@ def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool 
     if isinstance(inputs, str):
         raise C3Error("inputs must be a list, not one string. Write [input].")
     if not inputs:
-        raise C3Error("no input was named. Name files, folders, a .txt list or table.csv:column.")
+        raise WrongCall("no input was named. Name files, folders, a .txt list or table.csv:column.")
     # The first item of each is looked at now, so that a wrong third input does not end a run hours later.
     for name in inputs:
-        if next(_named(name, root, text), None) is None:
+        if next(_named(name, root, text, alone=len(inputs) == 1), None) is None:
             raise C3Error(
                 f"{name} holds no items. Leave it out, or fill it." if name.strip() else "an input is empty. Leave it out."
             )
-    return Sources(lambda: chain.from_iterable(_named(name, root, text) for name in inputs))
+    return Sources(lambda: chain.from_iterable(_named(name, root, text, alone=len(inputs) == 1) for name in inputs))
 
 
-def _named(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
+def _named(name: str, root: str | Path | None, text: bool, *, alone: bool) -> Iterator[Source]:
     """The sources of one input."""
     if os.path.isdir(name):
         return _files(_walk(name, frozenset()), root, text, lists=text)
@@ -88,17 +88,20 @@ def _named(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
         return _files((match for match in matches if not os.path.isdir(match)), root, text, lists=True)
     if text and (_has_space(name) or not name.lower().endswith((LIST, *TABLES))):
         return iter([Source(name, name)] if name.strip() else [])
+    suffix = os.path.splitext(name)[1].lower()
+    if not (text or alone or glob.has_magic(name)) and suffix not in ("", LIST, *TABLES):  # a file, not a mistyped folder
+        return iter([Source(_posix(name), name)])
     wrong = "matches no file" if glob.has_magic(name) else f"does not exist{_beside(name)}"
-    raise C3Error(f"{name} {wrong}. Check the spelling.")
+    raise WrongCall(f"{name} {wrong}. Check the spelling.")
 
 
 def _file(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     """The sources of one file that was named itself."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix in TABLES:
-        raise C3Error(f"{name} is a table: say which column, {name}:COLUMN ({', '.join(_header(name))}).")
+        raise WrongCall(f"{name} is a table: say which column, {name}:COLUMN ({', '.join(_header(name))}).")
     if text and suffix != LIST:
-        raise C3Error(f"{name} is no list of texts. Give a .txt of one item a line, or table.csv:column.")
+        raise WrongCall(f"{name} is no list of texts. Give a .txt of one item a line, or table.csv:column.")
     if suffix == LIST and not os.path.getsize(name):
         raise C3Error(f"{name} is empty. Leave it out, or fill it.")
     return _files([name], root, text, lists=True)
@@ -144,7 +147,7 @@ def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iter
     identity = _posix(name)
     header = _header(name)
     if column not in header:
-        raise C3Error(f"{name} has no column {column!r}: {near(column, header)}")
+        raise WrongCall(f"{name} has no column {column!r}: {near(column, header)}")
     at = header.index(column)
     for number, row in enumerate(_rows(name), start=1):
         cell = row[at]
@@ -174,7 +177,7 @@ class Table:
     def column(self, name: str) -> list[Any]:
         """One column; a `C3Error` offers near names."""
         if name not in self.columns:
-            raise C3Error(f"the table has no column {name!r}: {near(name, self.columns)}")
+            raise WrongCall(f"the table has no column {name!r}: {near(name, self.columns)}")
         return self.columns[name]
 
     def grouped(self, by: str, of: str) -> list[tuple[Any, list[Any]]]:
@@ -208,7 +211,7 @@ def read_table(
         wanted = {modality: available.get(modality, modality) for modality in columns}
     for column in wanted.values():
         if column not in header:
-            raise C3Error(f"{name} has no column {column!r}: {near(column, header)}")
+            raise WrongCall(f"{name} has no column {column!r}: {near(column, header)}")
     places = [(modality, header.index(column)) for modality, column in wanted.items()]
     found: dict[str, list[Any]] = {modality: [] for modality in wanted}
     for number, row in enumerate(_rows(name), start=1):

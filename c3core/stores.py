@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from c3core.embedding_files import read_embeddings
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 from c3core.moments import NEEDS, SAMPLE_SIZE, Moments
 from c3core.shards import (
     COLUMNS,
@@ -237,7 +237,7 @@ class Store:
     def _check_columns(columns: Sequence[str]) -> None:
         for name in columns:
             if name not in COLUMNS:
-                raise C3Error(f"a store has no column {name!r}: {near(name, COLUMNS)}")
+                raise WrongCall(f"a store has no column {name!r}: {near(name, COLUMNS)}")
 
 
 def join(stores: Sequence[Store], out: str | Path) -> Store:

@@ -100,7 +100,10 @@ class Job:
 
 @dataclass
 class Result:
-    """How a run ended. `best` is the best validation figure (None without validation) and `best_step` where it was reached."""
+    """How a run ended. `best` is the best validation figure (None without validation) and `best_step` where it was reached.
+
+    `seconds` counts what earlier sessions of a resumed run took up to their last checkpoint.
+    """
 
     steps: int
     loss: float
@@ -122,12 +125,11 @@ def train(
         raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
     run = _Run(job, options, folder, dict(recipe or {}))
     run.resume()
-    started = time.monotonic()
     with progress(job.label, total=run.total, done=run.step, quiet=quiet) as bar:
         run.loop(bar)
     run.accelerator.wait_for_everyone()  # the first process may still be writing
     run.restore_best()
-    return Result(run.step, run.loss, run.best if job.validate else None, run.best_step, time.monotonic() - started)
+    return Result(run.step, run.loss, run.best if job.validate else None, run.best_step, run.took())
 
 
 class _Run:
@@ -146,6 +148,11 @@ class _Run:
         self.recipe = {**recipe, "training": options.model_dump(mode="json"), "total_steps": self.total}
         self.log: list[dict[str, Any]] = []
         self.losses: dict[str, float] = {}  # of each objective, as last stepped; the first one's is `loss`
+        self.seconds, self.started = 0.0, time.monotonic()  # of earlier sessions; of this one
+
+    def took(self) -> float:
+        """Seconds of training so far, over all sessions."""
+        return self.seconds + time.monotonic() - self.started
 
     def _optimizer(self, objective: Objective) -> torch.optim.Optimizer:
         if not objective.parameters:
@@ -276,6 +283,7 @@ class _Run:
                 tensors |= {f"optimizer.{objective.name}.{index}.{key}": value for key, value in values.items()}
         state: dict[str, Any] = {"step": self.step, "loss": self.loss, "best": self.best, "best_step": self.best_step}
         state |= {"without_better": self.without_better, "losses": self.losses, "log": self.log}
+        state["seconds"] = self.took()
         self._save("checkpoint", tensors, state)
 
     def resume(self) -> None:

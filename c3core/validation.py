@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from c3core.errors import C3Error, near
+from c3core.errors import WrongCall, near
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Model:
-    """`model` built from `values`; a `C3Error` lists each wrong field.
+    """`model` built from `values`; a `WrongCall` lists each wrong field.
 
     >>> class Options(BaseModel):
     ...     steps: int = 1
@@ -22,12 +22,12 @@ def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Mode
     >>> checked(Options, {"steps": "many"}, what="options")
     Traceback (most recent call last):
     ...
-    c3core.errors.C3Error: options: steps: Input should be a valid integer, unable to parse string as an integer
+    c3core.errors.WrongCall: options: steps: Input should be a valid integer, unable to parse string as an integer
     """
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise C3Error(f"{what}: " + "; ".join(_line(model, problem) for problem in error.errors())) from None
+        raise WrongCall(f"{what}: " + "; ".join(_line(model, problem) for problem in error.errors())) from None
 
 
 def _line(model: type[BaseModel], problem: Any) -> str:

@@ -82,10 +82,10 @@ def test_a_batch_of_bad_inputs_ends_nothing(painter: Path, tmp_path: Path) -> No
 
 
 def test_wrong_calls_are_one_clear_error(painter: Path, tmp_path: Path) -> None:
-    fails("run", painter, "a star", says="Say where they go: --out DIR.")
-    fails("run", painter, "", "--out", tmp_path, says="empty")
-    fails("run", painter, "a star", "--out", tmp_path, "-o", "truncation=-1", says="truncation")
+    fails("run", painter, "a star", status=2, says="Say where they go: --out DIR.")
+    fails("run", painter, "", "--out", tmp_path, status=2, says="empty")
+    fails("run", painter, "a star", "--out", tmp_path, "-o", "truncation=-1", status=2, says="truncation")
     fails("run", painter, "a star", "--out", tmp_path, "--seeds", "0", status=2, says="--seeds")
-    fails("run", tmp_path, "a star", "--out", tmp_path / "x", says="is not a pipeline")
-    fails("run", "playground/paintr", "a star", "--out", tmp_path, says="did you mean playground/painter")
-    fails("run", painter, "./photos/", "--out", tmp_path, says="does not exist")
+    fails("run", tmp_path, "a star", "--out", tmp_path / "x", status=2, says="is not a pipeline")
+    fails("run", "playground/paintr", "a star", "--out", tmp_path, status=2, says="did you mean playground/painter")
+    fails("run", painter, "./photos/", "--out", tmp_path, status=2, says="does not exist")

@@ -90,6 +90,7 @@ def test_a_factory_that_takes_anything_gets_anything():
         (lambda: load_bridge("echo", nose=1), "bridge 'echo' has no option 'nose': did you mean noise?"),
         (lambda: load_bridge("zzz"), "no bridge is called 'zzz': known: "),
         (lambda: load_decoder("echo"), "a decoder needs the size of its conditions: give space=… or condition_dim=…."),
+        (lambda: load_decoder("echo", condition_dim=0), "condition_dim must be at least 1, got 0."),
         (lambda: load_decoder("echo", condition_dim=1, layer=1), "decoder 'echo' has no option 'layer': did you mean"),
         (lambda: load_tower("echo", x=1), "tower 'echo' has no option 'x': known: width."),
     ],

@@ -151,6 +151,25 @@ def test_the_decoder_never_sees_the_other_modality(space_folder: Path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_held_out_sentences_may_be_a_store(space_folder: Path, tmp_path: Path) -> None:
+    sentences = World().sentences(12, "validation", "image")
+    encoder = load_space(str(space_folder)).encoder("text")
+    store = Store.from_embeddings(
+        tmp_path / "store",
+        encoder.encode(sentences),
+        space=encoder.space,
+        modality="text",
+        fingerprint=encoder.fingerprint,
+        sources=sentences,
+    )
+    figures = []
+    for validation in (sentences, store):
+        pipeline = small_pipeline(load_space(str(space_folder)))
+        pipeline.fit({"text": World().sentences(40)}, validation=validation, options=TRAINING, quiet=True)
+        figures.append(pipeline.trained_on[0]["validation_loss"])
+    assert figures[0] == pytest.approx(figures[1], rel=1e-4)
+
+
 def test_supervised_training_and_fine_tuning(space_folder: Path) -> None:
     items = World().items("image", "train", 12)
     pairs = Pairs([item.data for item in items], "image", [item.sentences[0] for item in items])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.sources import Table, expand, read_table
 
 
@@ -127,7 +127,6 @@ def _write(name: str, data: bytes) -> Callable[[], None]:
     ("make", "named", "text", "message"),
     [
         (None, "photo", False, "photo does not exist (did you mean photos?)"),
-        (None, "photos/aa.jpg", False, "did you mean a.jpg"),
         (None, "*.png", False, "*.png matches no file"),
         (None, "missing.txt", True, "missing.txt does not exist"),
         (None, "missing.csv:a", True, "missing.csv does not exist"),
@@ -162,6 +161,12 @@ def test_a_wrong_input_is_named_before_anything_is_read(
         expand(["captions.txt" if text else "photos/b.jpg", named], text=text)
     assert message in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_a_missing_file_is_an_item_among_several_and_an_error_alone(here: Path) -> None:
+    assert pairs("photos/b.jpg", "photos/aa.jpg") == [(name, name) for name in ("photos/b.jpg", "photos/aa.jpg")]
+    with pytest.raises(WrongCall, match="did you mean a.jpg"):
+        expand(["photos/aa.jpg"])
 
 
 def test_what_is_wrong_further_down_is_named_with_its_line(here: Path) -> None:

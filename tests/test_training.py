@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from torch import nn
 
 from c3core.contracts import Objective
@@ -82,6 +83,9 @@ def test_a_killed_run_started_again_ends_with_the_same_weights(tmp_path: Path) -
         assert torch.equal(value, trained_state(last.module)[name]), name
     assert (killed / "metrics.jsonl").read_text() == (tmp_path / "whole" / "metrics.jsonl").read_text()
     assert result.steps == 24
+    again = train(make_job(), OPTIONS, killed, quiet=True)
+    with safe_open(killed / "checkpoint.safetensors", "pt") as file:
+        assert again.seconds > json.loads(file.metadata()["state"])["seconds"] > 0, "earlier sessions count"
 
 
 def test_the_run_folder_says_recipe_versions_seed_and_metrics(tmp_path: Path) -> None:

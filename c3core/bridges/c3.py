@@ -144,6 +144,8 @@ class C3Bridge(Bridge):
     def _checked(self, e: Tensor) -> Tensor:
         """`e` in float32 at least: half precision would lose the small difference that collapse leaves."""
         dim = self._statistics.dim
+        if not isinstance(e, Tensor):
+            raise C3Error(f"bridge {self.name!r} takes a tensor of embeddings (n, {dim or 'd'}), got {type(e).__name__}.")
         if e.ndim != 2 or dim not in (None, e.shape[1]) or not e.is_floating_point():
             raise C3Error(
                 f"bridge {self.name!r} takes floating-point embeddings of shape (n, {dim or 'd'}), got {tuple(e.shape)}"

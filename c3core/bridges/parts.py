@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ def made(what: str, value: Kind | str | Mapping[str, Any], kinds: Mapping[str, t
     options = {"kind": value} if isinstance(value, str) else dict(value)
     kind = str(options.pop("kind", None))
     if kind not in kinds:
-        raise C3Error(f"no {what} is called {kind!r}: {near(kind, kinds)}")
+        raise WrongCall(f"no {what} is called {kind!r}: {near(kind, kinds)}")
     known = [option.name for option in fields(kinds[kind])]
     for name, given in options.items():
         if name not in known:
-            raise C3Error(f"{what} {kind!r} has no option {name!r}: {near(name, known)}")
+            raise WrongCall(f"{what} {kind!r} has no option {name!r}: {near(name, known)}")
         if not isinstance(given, int | float):
             raise C3Error(f"{what} {kind!r}: {name} must be a number, got {given!r}.")
     return kinds[kind](**options)

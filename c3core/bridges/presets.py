@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from c3core.errors import C3Error, near
+from c3core.errors import WrongCall, near
 
 if TYPE_CHECKING:
     from c3core.bridges.c3 import C3Bridge
@@ -110,13 +110,13 @@ def preset(name: str, **overrides: Any) -> C3Bridge:
     Gaussian(std=0.1)
     """
     if name not in PRESETS:
-        raise C3Error(f"no bridge is called {name!r}: {near(name, PRESETS)}")
+        raise WrongCall(f"no bridge is called {name!r}: {near(name, PRESETS)}")
     row = PRESETS[name]
     parts: dict[str, Any] = {"collapse": dict(row.collapse), "corrupt": dict(row.corrupt), "rescale": dict(row.rescale)}
     for option, value in overrides.items():
         if option not in row.options():
             what = "has no part for the option" if option in _OPTIONS else "has no option"
-            raise C3Error(f"bridge {name!r} {what} {option!r}: {near(option, row.options())}")
+            raise WrongCall(f"bridge {name!r} {what} {option!r}: {near(option, row.options())}")
         part, field = _OPTIONS[option]
         if option == "rescale":
             parts[part] = value

@@ -63,10 +63,11 @@ def _version(context: typer.Context, version: bool = typer.Option(False, "--vers
 
 
 def main() -> None:
-    """Run `c3`. Errors are one or two lines on standard error; exit status 2 where the words cannot be read, 1 else."""
+    """Run `c3`. Errors are one or two lines on standard error; exit status 2 for a wrong call, 1 where the work failed."""
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         app()
     except C3Error as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.status)

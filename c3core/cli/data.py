@@ -34,13 +34,13 @@ def embed(
     """Embed inputs of one modality into a store."""
     from functools import partial
 
-    from c3core.errors import C3Error, near
+    from c3core.errors import WrongCall, near
     from c3core.sources import expand
 
     if engine not in ("local", "ray"):
-        raise C3Error(f"no engine is called {engine!r}: {near(engine, ('local', 'ray'))}")
+        raise WrongCall(f"no engine is called {engine!r}: {near(engine, ('local', 'ray'))}")
     if engine == "local" and actors is not None:
-        raise C3Error("--actors is for --engine ray. Leave it out, or name the engine.")
+        raise WrongCall("--actors is for --engine ray. Leave it out, or name the engine.")
     load = partial(_encoder, space, modality, device=device, precision=precision)
     sources = partial(expand, inputs, root=root, text=modality == "text")
     if engine == "ray":

@@ -53,7 +53,7 @@ def ablate(
     json: Json = False,
 ) -> None:
     """Train and score a recipe with several bridges and seeds: one table, mean ± std."""
-    from c3core.errors import C3Error
+    from c3core.errors import WrongCall
     from c3core.experiments import ablate as work
     from c3core.recipes import FitRecipe, read_recipe
     from c3core.running import options_of
@@ -61,7 +61,7 @@ def ablate(
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
-        raise C3Error(f"seeds are whole numbers separated by commas, not {seeds!r}.") from None
+        raise WrongCall(f"seeds are whole numbers separated by commas, not {seeds!r}.") from None
     result = work(
         read_recipe(recipe, FitRecipe),
         table,

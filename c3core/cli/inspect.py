@@ -51,7 +51,7 @@ def info(
     json: Json = False,
 ) -> None:
     """Say what a pipeline, a space or a store is, was trained on, and under which licences."""
-    from c3core.errors import C3Error
+    from c3core.errors import WrongCall
     from c3core.loading import pipeline_folder
     from c3core.manifest import read_manifest, verify
 
@@ -73,7 +73,7 @@ def info(
                 store.check()
                 described["checked"] = "every row is whole, of unit norm and finite"
     else:
-        raise C3Error(f"{folder} is neither a pipeline, a space nor a store: it has no pipeline.json, space.json or store.json.")
+        raise WrongCall(f"{folder} is neither a pipeline, a space nor a store: it has no pipeline.json, space.json or store.json.")
     if json:
         print_json(described)
     else:

@@ -9,7 +9,7 @@ import typer
 
 from c3core.cli.inspect import Json
 from c3core.cli.output import print_json, print_table, report_bad
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Precision = Annotated[str, typer.Option(help="float32 or bfloat16, of the encoders.")]
@@ -53,9 +53,9 @@ def run(
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     chosen = loaded.decoder.options(options_of(option))
     if loaded.decoder.suffix and out is None:
-        raise C3Error(f"pipeline {pipeline} makes {loaded.decoder.suffix} files. Say where they go: --out DIR.")
+        raise WrongCall(f"pipeline {pipeline} makes {loaded.decoder.suffix} files. Say where they go: --out DIR.")
     if not loaded.decoder.suffix and out is not None:
-        raise C3Error(
+        raise WrongCall(
             f"pipeline {pipeline} makes {loaded.decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
         )
     modality = modality or guess_modality(loaded, inputs)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 from c3core.metrics.tokenise import INSTALL, Tokeniser, java, package_file, tokenise
 
 METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "spice")
@@ -85,7 +85,7 @@ def _wanted(metrics: Sequence[str]) -> list[str]:
         raise C3Error(f"metrics must be a list, not one string. Write [{metrics!r}].")
     for metric in metrics:
         if metric not in METRICS:
-            raise C3Error(f"no caption metric is called {metric!r}: {near(metric, METRICS)}")
+            raise WrongCall(f"no caption metric is called {metric!r}: {near(metric, METRICS)}")
     return list(dict.fromkeys(metrics))
 
 

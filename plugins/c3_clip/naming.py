@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import open_clip
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 from c3core.readers import regular_file
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -66,7 +66,7 @@ def parse(argument: str) -> tuple[Name, dict[str, int]]:
         return Name(model, _weights(model, weights, open_clip.list_pretrained_tags_by_model(model))), options
     if found := re.fullmatch(r"(.*?\.json)(?:/(.*))?", argument):
         return Name(_file(found[1]), _weights(found[1], found[2] or "", [])), options
-    raise C3Error(f"open_clip has no model {model!r}: {near(model, known) if model else f'write {FORMS}'}")
+    raise WrongCall(f"open_clip has no model {model!r}: {near(model, known) if model else f'write {FORMS}'}")
 
 
 def _weights(model: str, weights: str, tags: list[str]) -> str:
@@ -78,7 +78,7 @@ def _weights(model: str, weights: str, tags: list[str]) -> str:
     if weights.lower().replace("-", "_") in tags:  # as open_clip reads tags
         return weights
     if os.sep not in weights and not weights.endswith(SUFFIXES) and not Path(weights).exists():
-        raise C3Error(f"{model} has no weights {weights!r}: {near(weights, [*tags, RANDOM])}")
+        raise WrongCall(f"{model} has no weights {weights!r}: {near(weights, [*tags, RANDOM])}")
     path = _file(weights)
     if not path.endswith(SUFFIXES):
         raise C3Error(f"{weights} is no file of weights: one of {', '.join(SUFFIXES)} can be read.")

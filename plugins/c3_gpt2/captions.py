@@ -24,24 +24,35 @@ class Caption(str):
         return caption
 
 
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")  # need do_sample
+BEAMS = ("length_penalty", "early_stopping")  # need num_beams > 1
+
+
 class CaptionOptions(GenerateOptions):
     """Options of `CaptionDecoder.generate`, under the names that transformers gives them.
 
-    Greedy by default. `num_beams` > 1: beam search, with `length_penalty`. `do_sample`: draws, with `temperature`,
-    `top_p` and `top_k`. `scores` fills `Caption.score` in, at the price of one more pass. `precision`: by default the
-    decoder's own.
+    Greedy by default. `num_beams` > 1: beam search, with `length_penalty` and `early_stopping`. `do_sample`: draws, with
+    `temperature`, `top_p`, `top_k` and the other ways to cut off what is unlikely. `scores` fills `Caption.score` in, at the
+    price of one more pass. `precision`: by default the decoder's own.
     """
 
     max_new_tokens: int = Field(40, ge=1)
     min_new_tokens: int = Field(0, ge=0)
     num_beams: int = Field(1, ge=1)
     length_penalty: float = 1.0
+    early_stopping: bool | Literal["never"] = False
     do_sample: bool = False
     temperature: float = Field(1.0, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: all")
+    min_p: float | None = Field(None, gt=0, le=1)
+    typical_p: float = Field(1.0, gt=0, le=1)
+    epsilon_cutoff: float = Field(0.0, ge=0, lt=1)
+    eta_cutoff: float = Field(0.0, ge=0, lt=1)
     repetition_penalty: float = Field(1.0, gt=0)
     no_repeat_ngram_size: int = Field(0, ge=0)
+    suppress_tokens: list[int] | None = Field(None, description="ids that are never written")
+    renormalize_logits: bool = False
     batch_size: int = Field(64, ge=1)
     scores: bool = False
     precision: Literal["float32", "bfloat16"] | None = None
@@ -49,12 +60,11 @@ class CaptionOptions(GenerateOptions):
     @model_validator(mode="after")
     def _each_has_an_effect(self) -> Self:
         fields = type(self).model_fields
-        unused = [] if self.do_sample else ["temperature", "top_p", "top_k"]
-        for name in unused:
-            if getattr(self, name) != fields[name].default:
-                raise ValueError(f"{name} has no effect without do_sample=true")
-        if self.length_penalty != 1.0 and self.num_beams == 1:
-            raise ValueError("length_penalty has no effect without num_beams > 1")
+        needs = [("do_sample=true", self.do_sample, SAMPLING), ("num_beams > 1", self.num_beams > 1, BEAMS)]
+        for need, met, names in needs:
+            for name in names:
+                if not met and getattr(self, name) != fields[name].default:
+                    raise ValueError(f"{name} has no effect without {need}")
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(f"min_new_tokens {self.min_new_tokens} is more than max_new_tokens {self.max_new_tokens}")
         return self

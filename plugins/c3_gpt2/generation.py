@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from c3_gpt2.captions import CaptionOptions
+from c3_gpt2.captions import SAMPLING, CaptionOptions
 
 
 def continue_prefix(model: Any, prefix: Tensor, options: CaptionOptions, end: int, generator: torch.Generator | None) -> Tensor:
@@ -28,12 +28,12 @@ def continue_prefix(model: Any, prefix: Tensor, options: CaptionOptions, end: in
 
 
 def _config(options: CaptionOptions, end: int) -> GenerationConfig:
-    names = ["max_new_tokens", "num_beams", "length_penalty", "do_sample", "repetition_penalty", "no_repeat_ngram_size"]
-    if options.do_sample:
-        names += ["temperature", "top_p", "top_k"]
-    if options.min_new_tokens:
-        names += ["min_new_tokens"]
-    return GenerationConfig(eos_token_id=end, pad_token_id=end, **options.model_dump(include=set(names)))
+    ours = {"batch_size", "scores", "precision"}
+    idle = set() if options.do_sample else set(SAMPLING)
+    if not options.min_new_tokens:
+        idle.add("min_new_tokens")
+    chosen = options.model_dump(exclude=ours | idle, exclude_none=True)
+    return GenerationConfig(eos_token_id=end, pad_token_id=end, **chosen)
 
 
 @contextmanager

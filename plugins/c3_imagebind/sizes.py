@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from c3core.errors import C3Error, near
+from c3core.errors import WrongCall, near
 from c3core.files import read_json
 from c3core.validation import checked
 
@@ -77,6 +77,6 @@ def size_of(name: str) -> Size:
     if name in SIZES:
         return SIZES[name]
     if not name.endswith(".json"):
-        raise C3Error(f"ImageBind has no size {name!r}: {near(name, SIZES)} A .json file may hold another.")
+        raise WrongCall(f"ImageBind has no size {name!r}: {near(name, SIZES)} A .json file may hold another.")
     values = read_json(Path(name))
     return checked(Size, values if isinstance(values, dict) else {"": values}, what=name)

@@ -203,6 +203,8 @@ def test_what_cannot_be_fitted_is_refused_and_leaves_the_bridge_as_it_was() -> N
     ]:
         with pytest.raises(C3Error, match=message):
             bridge.fit(embeddings)
+        with pytest.raises(C3Error, match=r"takes a tensor of embeddings \(n, 5\), got list"):
+            bridge.condition([[1.0] * DIM], "text")
         assert bridge.config() == before[0]
         assert torch.equal(bridge.condition(torch.ones(1, DIM), "text"), before[1])
         with pytest.raises(C3Error):

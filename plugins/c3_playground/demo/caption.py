@@ -8,6 +8,7 @@ the same kind of things; otherwise what is special to sounds would be subtracted
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from c3core.files import write_json
 from c3core.geometry import geometry
 from c3core.metrics.captions import caption_metrics
 from c3core.plots import plot_geometry
+from c3core.progress import progress
 from c3core.sources import Source
 from c3core.stores import Store
 
@@ -71,11 +73,14 @@ def demo(*, out: Path, seed: int = 0, plan: Plan = Plan()) -> None:
         stores = _stores(space, world, tested, folder, plan)
         _measure_geometry(space, stores, tested, out, shown)
         say("Train", f"on {plan.sentences:,} sentences about each modality: no picture, video or sound takes part")
-        for number, (row, captions) in enumerate(_captioners(folder, seed, plan), 1):
-            shown.rows.append(row)
-            shown.captions.setdefault(row["modality"], {})[row["method"]] = captions[: plan.shown]
-            figures = f"CIDEr {row['cider']:5.1f}   {captions[0]}"
-            say(METHODS[row["method"]], f"{number:2}/{len(METHODS) * len(MODALITIES)} {row['modality']:5} {figures}")
+        total = len(METHODS) * len(MODALITIES)
+        with progress("captioners", total=total, quiet=not sys.stderr.isatty()) as bar:  # a log has a line of each anyway
+            for number, (row, captions) in enumerate(_captioners(folder, seed, plan), 1):
+                shown.rows.append(row)
+                shown.captions.setdefault(row["modality"], {})[row["method"]] = captions[: plan.shown]
+                figures = f"CIDEr {row['cider']:5.1f}   {captions[0]}"
+                say(METHODS[row["method"]], f"{number:2}/{total} {row['modality']:5} {figures}")
+                bar.advance()
     shown.rows.sort(key=lambda row: (list(METHODS).index(row["method"]), MODALITIES.index(row["modality"])))
     seconds = time.monotonic() - started
     _print(tested, shown)
@@ -154,7 +159,7 @@ def say(what: str, line: str) -> None:
     """One line of the story."""
     from rich.console import Console
 
-    Console(highlight=False).print(f"[bold cyan]{what:8}[/] {line}")
+    Console(highlight=False).print(f"[bold cyan]{what:8}[/] {line}", soft_wrap=True)
 
 
 def _print(tested: dict[str, list[Item]], shown: Shown) -> None:
@@ -179,7 +184,7 @@ def _print(tested: dict[str, list[Item]], shown: Shown) -> None:
     console.print(table)
     for modality in MODALITIES:
         item = tested[modality][0]
-        console.print(f"\n{item.id}   truth: {item.sentences[0]}")
+        console.print(f"\n{item.id}   truth: {item.sentences[0]}", soft_wrap=True)
         for method, symbol in METHODS.items():
-            console.print(f"  {symbol:4} {shown.captions[modality][method][0]}")
+            console.print(f"  {symbol:4} {shown.captions[modality][method][0]}", soft_wrap=True)
     console.print()

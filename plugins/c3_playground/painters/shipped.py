@@ -12,7 +12,7 @@ from pathlib import Path
 from c3core import Pipeline, load_pipeline
 from c3core.bridges import C3Bridge
 from c3core.contracts import Bridge
-from c3core.errors import C3Error, near
+from c3core.errors import WrongCall, near
 
 FOLDER = Path(__file__).parent / "weights"
 DECODERS = ("stylegan", "diffusion")
@@ -37,7 +37,7 @@ def painter(decoder: str, method: str, *, folder: Path = FOLDER) -> Pipeline:
     """The painter of a decoder ("diffusion") and a method ("c1", "c2_1", "c2_2", "c3")."""
     for name, known in ((decoder, DECODERS), (method, METHODS)):
         if name not in known:
-            raise C3Error(f"no painter is called {name!r}: {near(name, known)}")
+            raise WrongCall(f"no painter is called {name!r}: {near(name, known)}")
     pipeline = load_pipeline(folder / (decoder if method in NOISY else f"{decoder}_plain"))
     if method not in COLLAPSED:
         pipeline.bridge = without_collapse(pipeline.bridge)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, near
 
 from . import pictures, sounds, videos
 from .export import export_items
@@ -155,9 +155,9 @@ class World:
 
     def _stream(self, modality: str, split: str) -> _Stream:
         if modality not in MODALITIES:
-            raise C3Error(f"the playground has no modality {modality!r}: {near(modality, MODALITIES)}")
+            raise WrongCall(f"the playground has no modality {modality!r}: {near(modality, MODALITIES)}")
         if split not in SPLITS:
-            raise C3Error(f"the playground has no split {split!r}: {near(split, SPLITS)}")
+            raise WrongCall(f"the playground has no split {split!r}: {near(split, SPLITS)}")
         if split == "variants" and modality != "image":
             raise C3Error(f"only pictures have variants, not the modality {modality!r}.")
         return _Stream(self.seed, modality, split)

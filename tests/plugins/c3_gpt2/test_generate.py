@@ -114,11 +114,24 @@ def test_sampling(decoder: CaptionDecoder) -> None:
 
     assert draw(0, temperature=2.0) == draw(0, temperature=2.0) != draw(1, temperature=2.0)
     greedy = decoder.generate(known(), {"max_new_tokens": 8})
-    assert draw(0, top_k=1) == draw(1, top_p=1e-6) == draw(2, temperature=1e-4) == greedy
+    assert draw(0, top_k=1) == draw(1, top_p=1e-6) == draw(2, temperature=1e-4) == draw(3, min_p=1.0) == greedy
+    assert draw(0, epsilon_cutoff=0.99) == greedy, "the likeliest token is always kept"
+    assert draw(0, eta_cutoff=0.5, temperature=2.0) != draw(0, temperature=2.0)
+    assert draw(0, typical_p=0.01, temperature=2.0) != draw(0, temperature=2.0)
     generator = torch.Generator().manual_seed(0)
     options = {"max_new_tokens": 8, "do_sample": True, "temperature": 2.0}
     one, other = (decoder.generate(known(), options, generator=generator) for _ in range(2))
     assert one != other, "one generator goes on"
+
+
+def test_a_suppressed_token_is_never_written(decoder: CaptionDecoder) -> None:
+    assert decoder.language is not None
+    words = decoder.language.tokenizer
+    plain = decoder.generate(known(), {"max_new_tokens": 4})
+    (first, *_) = words(plain[0])["input_ids"]
+    without = decoder.generate(known(), {"max_new_tokens": 4, "suppress_tokens": [first]})
+    assert without[0] != plain[0]
+    assert all(first not in words(caption)["input_ids"][:1] for caption in without)
 
 
 def test_sampling_follows_the_distribution(decoder: CaptionDecoder) -> None:

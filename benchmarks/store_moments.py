@@ -1,4 +1,4 @@
-"""The mean and variance of a store's embeddings, as a ratio to plain pyarrow reading the same files, in one run.
+"""The mean and variance of a store's embeddings, and their covariance, as a ratio to plain pyarrow reading the same files, in one run.
 
 python benchmarks/store_moments.py [rows] [dim]
 """
@@ -57,7 +57,9 @@ if __name__ == "__main__":
         plain = best(lambda: read_alone(store))
         ours = best(lambda: [None for _ in store.batches(columns=("embedding",))])
         moments = best(lambda: store.moments(("mean", "variance")))
+        covariance = best(lambda: store.moments(("mean", "covariance")), times=1)
         shuffled = best(lambda: [None for _ in store.shuffled(64, seed=0, epoch=0)], times=1)
     figures = {"rows": rows, "dim": dim, "pyarrow_s": plain, "batches_s": ours, "moments_s": moments}
-    ratios = {"moments_ratio": moments / plain, "batches_ratio": ours / plain, "shuffled_ratio": shuffled / plain}
+    ratios = {"moments_ratio": moments / plain, "covariance_ratio": covariance / plain}
+    ratios |= {"batches_ratio": ours / plain, "shuffled_ratio": shuffled / plain}
     print(json.dumps({name: round(value, 3) for name, value in (figures | ratios).items()}))

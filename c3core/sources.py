@@ -131,7 +131,7 @@ def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
     for entry in entries:
         if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
             yield from _walk(entry.path, above | {here})
-        elif entry.is_symlink() or entry.is_file():  # a pipe would be waited on for ever
+        else:  # also a pipe or a socket: readers refuse it by name
             yield entry.path
 
 
@@ -270,6 +270,8 @@ def _table(name: str) -> Iterator[Iterator[list[str]]]:
 
 def _decoded(name: str) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file with their numbers; a `C3Error` names the line that is none."""
+    if os.path.exists(name) and not os.path.isfile(name):  # a pipe would be waited on for ever
+        raise C3Error(f"{name} is not a regular file. Leave it out, or write it to a file.")
     try:
         with open(name, "rb") as handle:
             for number, raw in enumerate(iter(partial(handle.readline, LONGEST_LINE), b""), start=1):

@@ -93,6 +93,21 @@ def test_killed_at_random_times_and_run_again_gives_the_same_bytes(listed: Path,
     assert files(out) == whole
 
 
+def test_killed_while_processes_read_and_run_again_gives_the_same_bytes(
+    listed: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "store"
+    for rows in (0, 3, 6):  # the processes start; then shards are there
+        process = words.start(out, listed, delay=0.05, workers=2)
+        while len(list(out.glob("shard-*"))) < rows and process.is_alive():
+            time.sleep(0.01)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    words.embed_list(out, listed, workers=2)
+    assert files(out) == whole
+
+
 def test_a_complete_store_is_opened_and_nothing_is_embedded(listed: Path, tmp_path: Path) -> None:
     words.embed_list(tmp_path / "store", listed)
     before = files(tmp_path / "store")

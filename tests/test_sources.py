@@ -56,13 +56,16 @@ def test_folders_are_sorted_by_the_parts_of_a_path(here: Path) -> None:
     assert paths("tree") == ["tree/B", "tree/a", "tree/b/1", "tree/b-c"]
 
 
-def test_links_are_followed_but_not_in_a_circle_and_pipes_are_left_alone(here: Path) -> None:
+def test_links_are_followed_but_not_in_a_circle_and_pipes_are_for_the_reader_to_refuse(here: Path) -> None:
     Path("links").mkdir()
     Path("links/photos").symlink_to(here / "photos" / "sub")
     Path("links/up").symlink_to(here / "links")
     Path("links/broken.jpg").symlink_to("nowhere")
     os.mkfifo("links/pipe")
-    assert paths("links") == ["links/broken.jpg", "links/photos/c.jpg"]
+    assert paths("links") == ["links/broken.jpg", "links/photos/c.jpg", "links/pipe"]
+    os.mkfifo("links/pipe.txt")
+    with pytest.raises(C3Error, match=r"links/pipe\.txt is not a regular file"):
+        pairs("links", text=True)
 
 
 def test_a_file_that_cannot_be_read_is_for_its_reader_to_refuse_however_it_is_named(here: Path) -> None:

@@ -75,10 +75,16 @@ context = get_context("forkserver")
 context.set_forkserver_preload(["c3core.embedding"])  # imports torch once, not once a process
 
 
+def start(out: Path, listed: Path, *, delay: float, workers: int = 0) -> Any:
+    """Embed in another process."""
+    process = context.Process(target=_embed, args=(out, listed, delay, workers))
+    process.start()
+    return process
+
+
 def run_and_kill(out: Path, listed: Path, *, seconds: float, delay: float) -> bool:
     """Embed in another process and SIGKILL it after a while; whether it was killed before it was done."""
-    process = context.Process(target=_embed, args=(out, listed, delay))
-    process.start()
+    process = start(out, listed, delay=delay)
     while not (out / "store.json").exists() and process.is_alive():
         time.sleep(0.001)
     time.sleep(seconds)
@@ -109,14 +115,15 @@ def run_limited(out: Path, listed: Path, *, limit: int | None = None, user: int 
         process.join()
 
 
-def embed_list(out: Path, listed: Path, *, delay: float = 0.0, shard_rows: int = 100) -> Any:
+def embed_list(out: Path, listed: Path, *, delay: float = 0.0, workers: int = 0) -> Any:
     encoder = WordEncoder()
     encoder.delay = delay
-    return embed(encoder, expand([str(listed)], text=True), out, batch_size=32, shard_rows=shard_rows, quiet=True)
+    stream = expand([str(listed)], text=True)
+    return embed(encoder, stream, out, batch_size=32, shard_rows=100, workers=workers, quiet=True)
 
 
-def _embed(out: Path, listed: Path, delay: float) -> None:
-    embed_list(out, listed, delay=delay)
+def _embed(out: Path, listed: Path, delay: float, workers: int) -> None:
+    embed_list(out, listed, delay=delay, workers=workers)
 
 
 def _embed_and_die(out: Path, listed: Path, at: int, before: bool) -> None:

@@ -11,6 +11,13 @@ import sentencepiece
 import torch
 from tokenizers import ByteLevelBPETokenizer
 from transformers import (
+    AlignConfig,
+    AlignModel,
+    AlignProcessor,
+    AltCLIPConfig,
+    AltCLIPModel,
+    AltCLIPProcessor,
+    BertTokenizerFast,
     ClapConfig,
     ClapFeatureExtractor,
     ClapModel,
@@ -20,12 +27,19 @@ from transformers import (
     CLIPModel,
     CLIPProcessor,
     CLIPTokenizer,
+    EfficientNetImageProcessor,
+    GemmaTokenizer,
     RobertaTokenizer,
+    Siglip2Config,
+    Siglip2ImageProcessor,
+    Siglip2Model,
+    Siglip2Processor,
     SiglipConfig,
     SiglipImageProcessor,
     SiglipModel,
     SiglipProcessor,
     SiglipTokenizer,
+    XLMRobertaTokenizer,
 )
 
 CORPUS = [
@@ -34,6 +48,9 @@ CORPUS = [
     for what in ("dogs", "cats", "red circles")
     for where in ("sun", "rain", "wide field")
 ]
+
+
+SIDE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 def save(folder: Path, model: Any, processor: Any) -> Path:
@@ -47,10 +64,9 @@ def make_clip(folder: Path) -> Path:
     words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters), "do", "dog</w>"]
     vocabulary = {word: at for at, word in enumerate(words)}
     tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[("d", "o"), ("do", "g</w>")], model_max_length=20)
-    side = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
-    text = {**side, "vocab_size": len(vocabulary), "max_position_embeddings": 20, **ends}
-    config = CLIPConfig(text_config=text, vision_config={**side, "image_size": 30, "patch_size": 10}, projection_dim=24)
+    text = {**SIDE, "vocab_size": len(vocabulary), "max_position_embeddings": 20, **ends}
+    config = CLIPConfig(text_config=text, vision_config={**SIDE, "image_size": 30, "patch_size": 10}, projection_dim=24)
     torch.manual_seed(0)
     pictures = CLIPImageProcessor(size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30})
     return save(folder, CLIPModel(config), CLIPProcessor(pictures, tokenizer))
@@ -65,9 +81,8 @@ def make_siglip(folder: Path) -> Path:
     )  # fmt: skip
     (folder / "spiece.model").write_bytes(pieces.getvalue())
     tokenizer = SiglipTokenizer(str(folder / "spiece.model"), model_max_length=16)
-    side = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    text = {**side, "vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
-    config = SiglipConfig(text_config=text, vision_config={**side, "image_size": 32, "patch_size": 8})
+    text = {**SIDE, "vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
+    config = SiglipConfig(text_config=text, vision_config={**SIDE, "image_size": 32, "patch_size": 8})
     torch.manual_seed(1)
     return save(folder, SiglipModel(config), SiglipProcessor(SiglipImageProcessor(size={"height": 32, "width": 32}), tokenizer))
 
@@ -81,8 +96,7 @@ def make_clap(folder: Path, *, fusion: bool = False) -> Path:
     trained.save_model(str(folder))
     tokenizer = RobertaTokenizer.from_pretrained(folder, model_max_length=512)
     ends = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
-    side = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    text = {**side, "vocab_size": len(tokenizer), "max_position_embeddings": 42, **ends}
+    text = {**SIDE, "vocab_size": len(tokenizer), "max_position_embeddings": 42, **ends}
     bins = 64 if fusion else 16  # the extractor knows fusion with 64 alone
     sound = {
         "spec_size": 2 * bins if fusion else 64, "num_mel_bins": bins, "patch_embeds_hidden_size": 16, "hidden_size": 64, "depths": [1, 1, 1], "num_hidden_layers": 3,
@@ -97,13 +111,54 @@ def make_clap(folder: Path, *, fusion: bool = False) -> Path:
     return save(folder, ClapModel(config), ClapProcessor(extractor, tokenizer))
 
 
+def make_align(folder: Path) -> Path:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = {word for sentence in CORPUS for word in sentence.split()} | {*letters, *(f"##{letter}" for letter in letters)}
+    vocabulary = {word: at for at, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(words)])}
+    text = {**SIDE, "vocab_size": len(vocabulary), "max_position_embeddings": 64}
+    vision = {"image_size": 32, "hidden_dim": 80, "width_coefficient": 0.25, "depth_coefficient": 0.25, "pooling_type": "mean"}
+    torch.manual_seed(3)
+    model = AlignModel(AlignConfig(text_config=text, vision_config=vision, projection_dim=80))
+    pictures = EfficientNetImageProcessor(size={"height": 32, "width": 32}, include_top=False)
+    return save(folder, model, AlignProcessor(pictures, BertTokenizerFast(vocab=vocabulary, model_max_length=64)))
+
+
+def make_altclip(folder: Path) -> Path:
+    folder.mkdir()
+    pieces = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS * 3), model_writer=pieces, vocab_size=60, hard_vocab_limit=False, minloglevel=2
+    )
+    (folder / "sentencepiece.bpe.model").write_bytes(pieces.getvalue())
+    tokenizer = XLMRobertaTokenizer.from_pretrained(folder, model_max_length=20)
+    text = {**SIDE, "vocab_size": len(tokenizer), "max_position_embeddings": 24, "project_dim": 24, "pad_token_id": 1}
+    torch.manual_seed(4)
+    config = AltCLIPConfig(text_config=text, vision_config={**SIDE, "image_size": 30, "patch_size": 10}, projection_dim=24)
+    pictures = CLIPImageProcessor(size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30})
+    return save(folder, AltCLIPModel(config), AltCLIPProcessor(pictures, tokenizer))
+
+
+def make_siglip2(folder: Path) -> Path:
+    """Pictures keep their proportions: a processor cuts them into up to 256 patches and says which are padding."""
+    letters = sorted({letter for sentence in CORPUS for letter in sentence} | {"\u2581"})
+    vocabulary = {word: at for at, word in enumerate(["<pad>", "<eos>", "<bos>", "<unk>", *letters])}
+    tokenizer = GemmaTokenizer(vocab=vocabulary, merges=[], model_max_length=16)
+    text = {**SIDE, "vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
+    torch.manual_seed(5)
+    model = Siglip2Model(Siglip2Config(text_config=text, vision_config={**SIDE, "num_patches": 256, "patch_size": 16}))
+    return save(folder, model, Siglip2Processor(Siglip2ImageProcessor(patch_size=16, max_num_patches=256), tokenizer))
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of a small CLIP, SigLIP and CLAP."""
+    """The folders of a small CLIP, SigLIP, CLAP, ALIGN, AltCLIP and SigLIP 2."""
     root = tmp_path_factory.mktemp("hf")
     return {
         "clip": make_clip(root / "clip"),
         "siglip": make_siglip(root / "siglip"),
         "clap": make_clap(root / "clap"),
         "fused": make_clap(root / "fused", fusion=True),
+        "align": make_align(root / "align"),
+        "altclip": make_altclip(root / "altclip"),
+        "siglip2": make_siglip2(root / "siglip2"),
     }

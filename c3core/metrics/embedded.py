@@ -52,13 +52,19 @@ def embedded_metrics(outputs: Tensor, truth: Tensor, inputs: Tensor, *, features
     group = min(GROUP, len(outputs))
     groups = [slice(start, start + GROUP) for start in range(0, max(len(outputs) - GROUP + 1, 1), GROUP)]
     found = [retrieval(shown[one], asked[one])["x_to_y"]["r1"] for one in groups]
-    scores, left_out = {"r1": 100 * sum(found) / len(found)}, dict[str, str]()
+    scores, left_out = distances(outputs, truth, seed=seed)
+    return EmbeddedScores(len(outputs), group, features, {"r1": 100 * sum(found) / len(found), **scores}, left_out)
+
+
+def distances(outputs: Tensor, truth: Tensor, *, seed: int = 0) -> tuple[dict[str, float], dict[str, str]]:
+    """torch-fidelity's FID and KID of features (n, d) against those of true items (m, d), and what was left out with the reason."""
+    scores, left_out = dict[str, float](), dict[str, str]()
     try:
         from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
         from torch_fidelity.metric_kid import kid_features_to_metric
     except ImportError:
         left_out["fid"] = left_out["kid"] = 'torch-fidelity is missing: pip install "c3core[metrics]".'
-        return EmbeddedScores(len(outputs), group, features, scores, left_out)
+        return scores, left_out
     rows = [outputs.double().cpu(), truth.double().cpu()]
     if min(map(len, rows)) < 2:
         left_out["fid"] = "FID needs at least two outputs and two true items."
@@ -72,4 +78,4 @@ def embedded_metrics(outputs: Tensor, truth: Tensor, inputs: Tensor, *, features
         kid = kid_features_to_metric(*rows, **options)
         scores["kid_mean"] = kid["kernel_inception_distance_mean"]
         scores["kid_std"] = kid["kernel_inception_distance_std"]
-    return EmbeddedScores(len(outputs), group, features, scores, left_out)
+    return scores, left_out

@@ -16,6 +16,7 @@ from c3_playground.world import Item, World
 from c3core import Pipeline
 from c3core.errors import C3Error
 from c3core.metrics.embedded import embedded_metrics
+from c3core.metrics.inception import inception_metrics, load_inception
 from c3core.pictures import Picture
 
 COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "place": "place %", "r1": "R@1 of 100"}
@@ -55,24 +56,31 @@ def main(
     seed: int = 0,
     decoder: list[str] = list(DECODERS),  # noqa: B006
     folder: Annotated[Path, typer.Option(help="Of the painters.")] = FOLDER,
+    inception: Annotated[Path | None, typer.Option(help="Inception's weights (.safetensors), for its FID, KID and IS too.")] = None,
     json: bool = False,
 ) -> None:
     """Print the table for unseen sentences, each method and decoder."""
     from c3core.cli.output import print_json, print_table
 
     items, reader, rows = World().items("image", "test", sentences), load_reader(), []
+    network, true = load_inception(inception) if inception else None, [item.data for item in items]
     for name in decoder:
         for method, symbol in METHODS.items():
             pipeline, started = painter(name, method, folder=folder), time.monotonic()
             pictures = draw(pipeline, items, seed=seed)
             seconds = time.monotonic() - started
             row = {"decoder": name, "method": symbol, **score(pipeline, items, pictures, reader, seed=seed)}
-            rows.append({**row, "ms a picture": 1000 * seconds / len(items)})
-    rows.append({"decoder": "true pictures", "method": "", **truth(items, reader, pipeline), "ms a picture": ""})
+            row["ms a picture"] = 1000 * seconds / len(items)
+            if network is not None:
+                found = inception_metrics(network, pictures, true, seed=seed)
+                row |= {f"Inception's {name}": value for name, value in found.items()}
+            rows.append(row)
+    rows.append({"decoder": "true pictures", "method": "", **truth(items, reader, pipeline)})
     if json:
         print_json({"rows": rows, "sentences": sentences, "seed": seed})
     else:
-        print_table(rows, list(rows[0]))
+        names = list(rows[0])
+        print_table([{name: row.get(name, "") for name in names} for row in rows], names)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The mean and variance of a store's embeddings, and their covariance, as a ratio to plain pyarrow reading the same files, in one run.
+"""A store's mean, variance and covariance, as ratios to plain pyarrow reading the same files, in one run.
 
 python benchmarks/store_moments.py [rows] [dim]
 """

@@ -150,7 +150,7 @@ class CaptionDecoder(Decoder):
         conditions = self.check(conditions, len(batch.ids))
         lowered = self.settings.precision == "bfloat16"
         total = torch.zeros((), device=conditions.device)
-        for rows, part in batch.by_length(max(16, -(-len(conditions) // 4))):
+        for rows, part in batch.by_length(max(16, -(-len(conditions) // 2))):
             with torch.autocast(conditions.device.type, torch.bfloat16) if lowered else nullcontext():
                 logits = self._logits(self.model, conditions[rows], part)
             total = total + F.cross_entropy(logits.float(), part.ids[part.keep], reduction="sum")

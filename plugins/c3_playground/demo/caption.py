@@ -45,7 +45,7 @@ class Plan:
     unlabelled: int = 1_000  # items of each modality, for its mean alone
     tested: int = 300  # unseen items of each modality
     shown: int = 6  # of them on the page
-    steps: int = 200
+    steps: int = 260
     batch_size: int = 128
 
     def training(self, seed: int) -> dict[str, Any]:

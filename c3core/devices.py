@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import WrongCall, near
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16, "float16": torch.float16}
 
@@ -25,12 +25,12 @@ def device_of(name: str | torch.device) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise C3Error(f"no device is called {name!r}. Use auto, cpu, cuda or mps.") from None
+        raise WrongCall(f"no device is called {name!r}. Use auto, cpu, cuda or mps.") from None
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # each backend says in its own way that it is not there
         why = str(error).splitlines()[0]
-        raise C3Error(f"this machine has no device {name!r} ({why}). Use auto or cpu.") from None
+        raise WrongCall(f"this machine has no device {name!r} ({why}). Use auto or cpu.") from None
     return device
 
 

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from c3core.bridges.presets import PRESETS
 from c3core.embedding import embed
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.evaluation import evaluate, input_column
 from c3core.files import read_json, write_json
 from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table
@@ -51,7 +51,7 @@ def _input(folder: Path, name: str, *, text: bool) -> str:
         return path
     if any(letter.isspace() for letter in name) and not name.lower().endswith((LIST, *TABLES)):
         return name
-    raise C3Error(f"{path} does not exist. Check the spelling; a sentence of one word needs a list of its own.")
+    raise WrongCall(f"{path} does not exist. Check the spelling; a sentence of one word needs a list of its own.")
 
 
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:

@@ -52,7 +52,7 @@ class Manifest(_Part):
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a pipeline's folder; a `C3Error` says when the folder is none."""
     if not folder.is_dir():
-        raise C3Error(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
+        raise WrongCall(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
     if not (folder / "pipeline.json").is_file():
         raise WrongCall(f"{folder} is not a pipeline: it has no pipeline.json. `c3 fit` writes one.")
     return checked(Manifest, read_json(folder / "pipeline.json"), what=str(folder / "pipeline.json"))

@@ -285,7 +285,7 @@ def _decoded(name: str) -> Iterator[tuple[int, str]]:
         message = f"{name}: line {number} is not UTF-8 (byte {error.start + 1} of the line). Save the file as UTF-8."
         raise C3Error(message) from error
     except FileNotFoundError as error:
-        raise C3Error(f"{name} does not exist{_beside(name)}. Check the spelling.") from error
+        raise WrongCall(f"{name} does not exist{_beside(name)}. Check the spelling.") from error
     except OSError as error:
         raise C3Error(f"cannot read {name}: {error.strerror}.") from error
 

@@ -65,7 +65,7 @@ class Store:
         """Open a store. Raises `C3Error` for a folder that is none, is unfinished, or lacks a whole shard, by name."""
         folder = Path(folder)
         if not os.path.isfile(folder / MANIFEST):
-            raise C3Error(f"{folder} is not a store: it has no {MANIFEST}. `c3 embed` writes a store.")
+            raise WrongCall(f"{folder} is not a store: it has no {MANIFEST}. `c3 embed` writes a store.")
         manifest = Manifest.read(folder)
         if not manifest.complete:
             raise C3Error(f"{folder} is an unfinished store. Run the same command again to finish it.")
@@ -285,7 +285,7 @@ def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterat
     """
     path = Path(path)
     if not os.path.exists(path):
-        raise C3Error(f"{path} does not exist. Check the spelling.")
+        raise WrongCall(f"{path} does not exist. Check the spelling.")
     if not path.is_dir():
         return _even(read_embeddings(path, batch_size), batch_size)
     batches = Store.open(path).batches(batch_size, columns=("embedding",))

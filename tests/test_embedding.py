@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -97,15 +98,35 @@ def test_killed_while_processes_read_and_run_again_gives_the_same_bytes(
     listed: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     out = tmp_path / "store"
-    for rows in (0, 3, 6):  # the processes start; then shards are there
+    for shards in (0, 3, 6):  # none: the processes are starting
         process = words.start(out, listed, delay=0.05, workers=2)
-        while len(list(out.glob("shard-*"))) < rows and process.is_alive():
+        while len(list(out.glob("shard-*"))) < shards and process.is_alive():
             time.sleep(0.01)
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
     words.embed_list(out, listed, workers=2)
     assert files(out) == whole
+
+
+BLOCKED = """
+import signal, sys
+sys.path.insert(0, {folder!r})
+from words import WordReader
+from c3core.reading import Worker
+if __name__ == "__main__":
+    worker = Worker(WordReader(), 60)
+    (mask,) = [line.split()[1] for line in open(f"/proc/{{worker.process.pid}}/status") if line.startswith("SigBlk")]
+    print(bool(int(mask, 16) & 1 << signal.SIGINT - 1), signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    worker.stop()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says which signals a process blocks")
+def test_an_interrupt_never_reaches_a_process_that_reads_and_still_reaches_the_main_one(tmp_path: Path) -> None:
+    (tmp_path / "blocked.py").write_text(BLOCKED.format(folder=str(Path(__file__).parent)))
+    done = subprocess.run([sys.executable, str(tmp_path / "blocked.py")], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split() == ["True", "False"], done.stderr
 
 
 def test_a_complete_store_is_opened_and_nothing_is_embedded(listed: Path, tmp_path: Path) -> None:

@@ -48,5 +48,5 @@ def made(what: str, value: Kind | str | Mapping[str, Any], kinds: Mapping[str, t
         if name not in known:
             raise WrongCall(f"{what} {kind!r} has no option {name!r}: {near(name, known)}")
         if not isinstance(given, int | float):
-            raise C3Error(f"{what} {kind!r}: {name} must be a number, got {given!r}.")
+            raise WrongCall(f"{what} {kind!r}: {name} must be a number, got {given!r}.")
     return kinds[kind](**options)

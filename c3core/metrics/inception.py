@@ -42,24 +42,26 @@ def load_inception(path: Path) -> Any:
         raise C3Error(f"{path} does not hold Inception's weights ({reason}). Convert torch-fidelity's with `c3 convert`.") from None
 
 
-def inception_metrics(network: Any, pictures: Sequence[Picture], truth: Sequence[Picture], *, seed: int = 0) -> dict[str, float]:
-    """`fid`, `kid_mean`, `kid_std` and `inception_score` (over 10 splits) of uint8 pictures (h, w, 3) against true ones.
-
-    `network` is of `load_inception`. All pictures of a side are of one size. FID is biased upwards for fewer than some ten
-    thousand; KID needs 100 of each side and is left out below.
-    """
-    from torch_fidelity.metric_isc import isc_features_to_metric
-
-    (made, logits), (real, _) = _features(network, pictures), _features(network, truth)
-    score = isc_features_to_metric(logits, splits=min(10, len(logits)), rng_seed=seed)
-    return {**distances(made, real, seed=seed)[0], "inception_score": score["inception_score_mean"]}
-
-
 @torch.inference_mode()
-def _features(network: Any, pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
-    """Pooled features (n, 2048) and unbiased logits (n, 1008)."""
+def inception_features(network: Any, pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
+    """Pooled features (n, 2048) and unbiased logits (n, 1008) of uint8 pictures (h, w, 3) of one size.
+
+    `network` is of `load_inception`. It takes a good part of a second a picture on a processor: keep those of the true pictures.
+    """
     if not len(pictures):
         raise C3Error("there are no pictures to measure. Give at least two.")
     batches = [np.stack(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
     pooled, logits = zip(*(network(torch.from_numpy(batch).permute(0, 3, 1, 2)) for batch in batches), strict=True)
     return torch.cat(pooled), torch.cat(logits)
+
+
+def inception_metrics(made: tuple[Tensor, Tensor], truth: tuple[Tensor, Tensor], *, seed: int = 0) -> dict[str, float]:
+    """`fid`, `kid_mean`, `kid_std` and `inception_score` (over 10 splits) of pictures' `inception_features` against true ones'.
+
+    FID is biased upwards for fewer pictures than some ten thousand; KID needs 100 of each side and is left out below.
+    """
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
+    features, logits = made
+    score = isc_features_to_metric(logits, splits=min(10, len(logits)), rng_seed=seed)
+    return {**distances(features, truth[0], seed=seed)[0], "inception_score": score["inception_score_mean"]}

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.metrics import ptb
 
 Tokeniser = Literal["auto", "ptb", "python"]
@@ -55,7 +55,7 @@ def tokenise(sentences: Sequence[str], *, tokeniser: Tokeniser = "auto", timeout
         if not isinstance(sentence, str):
             raise C3Error(f"a sentence must be a string, got {type(sentence).__name__}. Leave such rows out.")
     if tokeniser not in ("auto", "ptb", "python"):
-        raise C3Error(f"no tokeniser is called {tokeniser!r}. Use auto, ptb or python.")
+        raise WrongCall(f"no tokeniser is called {tokeniser!r}. Use auto, ptb or python.")
     lines = [_BREAKS.sub(" ", sentence) for sentence in sentences]
     if tokeniser == "python" or (tokeniser == "auto" and java() is None):
         return [ptb.tokenise(line) for line in lines], "ptb-like (python)"

@@ -94,5 +94,5 @@ def _file(path: str) -> str:
 
 def _folder(path: str) -> str:
     if not (Path(path) / "open_clip_config.json").is_file():
-        raise C3Error(f"{path} is no folder of an open_clip model: it has no open_clip_config.json. Check the path.")
+        raise WrongCall(f"{path} is no folder of an open_clip model: it has no open_clip_config.json. Check the path.")
     return os.path.abspath(path)

@@ -12,7 +12,7 @@ import diffusers
 import torch
 from diffusers.utils import logging
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json
 from c3core.weights import refuse_pickles
 
@@ -27,7 +27,7 @@ def diffusers_folder(name: str, *, part: str | None = None) -> Path:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if folder.is_absolute() or name.startswith((".", "~")):  # no hub name begins so: the hub would be asked in vain
-            raise C3Error(f"{name!r}: no such folder. Give a folder in diffusers' format with safetensors weights, or a hub name.")
+            raise WrongCall(f"{name!r}: no such folder. Give one in diffusers' format with safetensors weights, or a hub name.")
         with _hub(name):
             folder = _part(name, part) if part else _pipeline(name)
     return folder / part if part and (folder / part / "config.json").is_file() else folder

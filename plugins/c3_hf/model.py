@@ -16,7 +16,7 @@ import torch
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.weights import tensor_hash
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
@@ -57,7 +57,7 @@ def describe(name: str) -> Described:
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise C3Error(f"{name} is no folder of a model of transformers: it has no config.json. Check the path.")
+            raise WrongCall(f"{name} is no folder of a model of transformers: it has no config.json. Check the path.")
         name = str(folder.absolute())
     elif not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise C3Error(f"{name!r} is no folder, and no name of a model. Write hf:org/name or hf:path/to/folder.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from c3_playground.world import World
 from c3_playground.world.world import SENTENCES_AN_ITEM
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.sources import Table
 
 
@@ -23,7 +23,7 @@ def table(argument: str) -> Table:
         (each,) = map(int, more or [SENTENCES_AN_ITEM])
         items = World().items(modality, split, int(number))
     except ValueError as error:
-        raise C3Error(f"a playground table is written playground:image/train/1000, not {argument!r} ({error}).") from None
+        raise WrongCall(f"a playground table is written playground:image/train/1000, not {argument!r} ({error}).") from None
     if not 1 <= each <= SENTENCES_AN_ITEM:
         raise C3Error(f"a playground table has 1 to {SENTENCES_AN_ITEM} sentences an item, not {each}.")
     data = [item.data for item in items]  # one array an item, so that its five rows share it

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from c3core.errors import C3Error
-from c3core.metrics.inception import inception_metrics, load_inception
+from c3core.metrics.inception import inception_features, inception_metrics, load_inception
 
 torch_fidelity = pytest.importorskip("torch_fidelity")
 
@@ -29,6 +29,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save({}, folder / "empty.pth")
     torch.manual_seed(0)
     network = Untrained("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(folder / "empty.pth"))
+    for layer in network.modules():  # as torch begins, so many layers would let nothing through
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            torch.nn.init.kaiming_normal_(layer.weight)
+    (features,) = network(torch.from_numpy(np.stack(pictures(4, 2))).permute(0, 3, 1, 2))
+    mean = torch.nn.functional.normalize(features.mean(0), dim=0)
+    shared = network.fc.weight @ mean  # what all pictures have in common would decide every picture's class
+    network.fc.weight.copy_((network.fc.weight - shared[:, None] * mean) * 100 / features.std(0).norm())
     torch.save(network.state_dict(), folder / "weights.pth")
     save_file(network.state_dict(), folder / "weights.safetensors")
     return folder
@@ -51,13 +58,16 @@ class Listed(torch.utils.data.Dataset[torch.Tensor]):
 
 
 def test_the_figures_are_torch_fidelitys_own(weights: Path) -> None:
-    made, true = pictures(10, 0), pictures(12, 1)
-    ours = inception_metrics(load_inception(weights / "weights.safetensors"), made, true)
+    made, true = pictures(20, 0), pictures(12, 1)  # two a split of the score
+    network = load_inception(weights / "weights.safetensors")
+    ours = inception_metrics(inception_features(network, made), inception_features(network, true))
     theirs = torch_fidelity.calculate_metrics(
         input1=Listed(made), input2=Listed(true), fid=True, isc=True, cuda=False, verbose=False, batch_size=8, save_cpu_ram=True,
         feature_extractor_weights_path=str(weights / "weights.pth"), rng_seed=0, cache=False,
     )  # fmt: skip
-    assert ours["fid"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3, abs=1e-6)
+    assert theirs["frechet_inception_distance"] > 1
+    assert theirs["inception_score_mean"] > 1.01
+    assert ours["fid"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
     assert ours["inception_score"] == pytest.approx(theirs["inception_score_mean"], rel=1e-4)
     assert "kid_mean" not in ours, "fewer than a subset"
 
@@ -75,4 +85,4 @@ def test_a_file_of_something_else_is_one_clear_error(weights: Path, tmp_path: Pa
 
 def test_no_pictures_are_refused(weights: Path) -> None:
     with pytest.raises(C3Error, match="no pictures"):
-        inception_metrics(load_inception(weights / "weights.safetensors"), [], pictures(2, 0))
+        inception_features(load_inception(weights / "weights.safetensors"), [])

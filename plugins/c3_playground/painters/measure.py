@@ -16,7 +16,7 @@ from c3_playground.world import Item, World
 from c3core import Pipeline
 from c3core.errors import C3Error
 from c3core.metrics.embedded import embedded_metrics
-from c3core.metrics.inception import inception_metrics, load_inception
+from c3core.metrics.inception import inception_features, inception_metrics, load_inception
 from c3core.pictures import Picture
 
 COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "place": "place %", "r1": "R@1 of 100"}
@@ -63,7 +63,9 @@ def main(
     from c3core.cli.output import print_json, print_table
 
     items, reader, rows = World().items("image", "test", sentences), load_reader(), []
-    network, true = load_inception(inception) if inception else None, [item.data for item in items]
+    if inception:
+        network = load_inception(inception)
+        true = inception_features(network, [item.data for item in items])
     for name in decoder:
         for method, symbol in METHODS.items():
             pipeline, started = painter(name, method, folder=folder), time.monotonic()
@@ -71,8 +73,8 @@ def main(
             seconds = time.monotonic() - started
             row = {"decoder": name, "method": symbol, **score(pipeline, items, pictures, reader, seed=seed)}
             row["ms a picture"] = 1000 * seconds / len(items)
-            if network is not None:
-                found = inception_metrics(network, pictures, true, seed=seed)
+            if inception:
+                found = inception_metrics(inception_features(network, pictures), true, seed=seed)
                 row |= {f"Inception's {name}": value for name, value in found.items()}
             rows.append(row)
     rows.append({"decoder": "true pictures", "method": "", **truth(items, reader, pipeline)})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import WrongCall, near
 
 from . import pictures, sounds, videos
 from .export import export_items
@@ -117,7 +117,7 @@ class World:
 
     def __init__(self, seed: int = 0) -> None:
         if seed < 0:
-            raise C3Error(f"seed {seed} is negative. Give 0 or more.")
+            raise WrongCall(f"seed {seed} is negative. Give 0 or more.")
         self.seed = seed
 
     def items(self, modality: str, split: str, n: int, start: int = 0) -> list[Item]:
@@ -159,11 +159,11 @@ class World:
         if split not in SPLITS:
             raise WrongCall(f"the playground has no split {split!r}: {near(split, SPLITS)}")
         if split == "variants" and modality != "image":
-            raise C3Error(f"only pictures have variants, not the modality {modality!r}.")
+            raise WrongCall(f"only pictures have variants, not the modality {modality!r}.")
         return _Stream(self.seed, modality, split)
 
 
 def _check_not_negative(**counts: int) -> None:
     for name, value in counts.items():
         if value < 0:
-            raise C3Error(f"{name} = {value} is negative. Give 0 or more.")
+            raise WrongCall(f"{name} = {value} is negative. Give 0 or more.")

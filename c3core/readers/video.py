@@ -19,6 +19,8 @@ Frames = npt.NDArray[np.uint8]
 
 # Only these: FFmpeg also knows playlists, which would open other files.
 _FORMATS = {"format_whitelist": "mov,matroska,avi,gif", "protocol_whitelist": "file"}
+# FFmpeg's own VP9 decoder shows most damage as a picture; the format's reference decoder, as fast, refuses it.
+_DECODERS = {"vp9": "libvpx-vp9"}
 _SLACK = 0.5  # s by which whole files differ from what their heads promise
 _AHEAD = 5.0  # s up to which decoding on is cheaper than seeking (keyframes are rarely closer together)
 _NEAR = 1e-6  # s within which two times are the same
@@ -81,10 +83,8 @@ class VideoReader(Reader):
     Sources: the path of an MP4 or MOV, MKV or WebM, AVI or GIF file, known by its content and not by its name; a uint8
     array (n, height, width, 3); or such an array and its frames a second as a pair (clips need the rate).
 
-    PyAV opens every file and sees whether it is whole. Where decord is installed, it decodes plain MP4 and MKV files;
-    PyAV decodes AVI, GIF, turned and trimmed files, all that decord fails on or counts otherwise, and every file
-    without decord. Frames of more than `max_pixels` pixels are refused, and so is a file that ends more than half a
-    second before what its head promises. Making the reader raises `C3Error` when PyAV is missing.
+    PyAV reads them. Refused are frames of more than `max_pixels` pixels, a file that ends more than half a second before
+    what its head promises, and a frame that cannot be decoded whole. Making the reader raises `C3Error` when PyAV is missing.
 
     >>> VideoReader(frames=4).read(np.zeros((9, 2, 6, 3), dtype=np.uint8)).shape
     (4, 2, 6, 3)
@@ -134,7 +134,7 @@ class _Array(Video):
 
 
 class _File(Video):
-    """A file through PyAV, and through decord where that is right."""
+    """A file through PyAV."""
 
     def __init__(self, path: str, max_pixels: int) -> None:
         import av
@@ -142,7 +142,6 @@ class _File(Video):
         self._av: Any = av
         self._path, self._max_pixels = path, max_pixels
         self._container: Any = None
-        self._fast: Any = None  # decord's reader
         try:
             self._begin()
             self._measure()
@@ -153,12 +152,7 @@ class _File(Video):
     def close(self) -> None:
         if self._container is not None:
             self._container.close()
-        self._container = self._fast = None
-
-    def at(self, times: Sequence[float]) -> Frames:
-        times = self._checked(times)
-        frames = self._by_decord(times) if self._plain else None
-        return self._by_pyav(times) if frames is None else frames
+        self._container = None
 
     def _begin(self) -> None:
         """Open the file and decode its first frame."""
@@ -174,19 +168,26 @@ class _File(Video):
         if stream.width * stream.height > self._max_pixels:
             size = f"{stream.width} x {stream.height} pixels"
             raise C3Error(f"the video has frames of {size}, more than the limit of {self._max_pixels}")
+        self._codec = self._decoder(stream)
         # explode: a broken frame is an error, and never a grey or smeared picture.
-        stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(self._max_pixels)}
+        self._codec.options = {"err_detect": "explode", "max_pixels": str(self._max_pixels)}
         # The times of an AVI with B-frames are guesses: its frames are counted from the start. A GIF cannot seek.
         self._layout = self._container.format.name
         self._counted = self._layout == "avi" and stream.codec_context.has_b_frames
         self._seeks = not self._counted and self._layout != "gif"
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.rate = self._rate = rate if 0 < rate < 1000 else 25.0
-        self._stream, self._decoded, self._trimmed = stream, self._decode(), False
+        self._stream, self._decoded = stream, self._decode()
         first = next(self._decoded, None)
         if first is None:
             raise C3Error("the video holds no frame, or is truncated")
         self._first, self._current, self._next = first.pts, first, next(self._decoded, None)
+
+    def _decoder(self, stream: Any) -> Any:
+        named = _DECODERS.get(stream.codec_context.name, "")
+        if named not in self._av.codecs_available:
+            return stream.codec_context
+        return self._av.CodecContext.create(named, "r")
 
     def _decode(self) -> Iterator[Any]:
         """Frames with a time, from where the container stands to its end."""
@@ -195,8 +196,7 @@ class _File(Video):
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt:
                     raise C3Error("the video is truncated or broken: a frame is cut off")
-                self._trimmed |= packet.is_discard
-                for frame in packet.decode():
+                for frame in self._codec.decode(packet):
                     if self._counted:
                         frame.pts = round(count / self._rate / self._stream.time_base)
                         count += 1
@@ -213,8 +213,6 @@ class _File(Video):
         """The duration; refuses a file that ends before what its head promises. Reads the last packets alone."""
         stream, tick = self._stream, float(self._stream.time_base)
         self._turn = _turn(self._current)
-        self._head = _upright(self._current, self._turn)
-        self._plain = self._layout.startswith(("mov", "matroska")) and self._turn == _UPRIGHT and not self._trimmed
         if self._layout == "gif" and not _closed_gif(self._path):
             raise C3Error("the video is truncated: a GIF ends with a mark that is missing here")
         promised = (self._container.duration or 0) / 1e6
@@ -266,6 +264,7 @@ class _File(Video):
         """Decode on from the keyframe at or before `time`; False if the container finds none."""
         try:
             self._container.seek(self._first + int(time / self._stream.time_base), stream=self._stream)
+            self._codec.flush_buffers()
         except self._av.FFmpegError:
             return False
         self._decoded = self._decode()
@@ -285,7 +284,8 @@ class _File(Video):
         if self._next is None and self._time(self._current.pts) < min(time, self._time(self._last)) - _SLACK:
             raise C3Error(f"the video is broken: nothing can be decoded at {time:.3f} s")
 
-    def _by_pyav(self, times: list[float]) -> Frames:
+    def at(self, times: Sequence[float]) -> Frames:
+        times = self._checked(times)
         chosen: dict[int, Frames] = {}
         shown: tuple[int, Frames] | None = None
         for i in sorted(range(len(times)), key=times.__getitem__):
@@ -296,30 +296,6 @@ class _File(Video):
         if len({frame.shape for frame in chosen.values()}) > 1:
             raise C3Error("the frames of the video differ in size")
         return np.stack([chosen[i] for i in range(len(times))])
-
-    def _by_decord(self, times: list[float]) -> Frames | None:
-        """The frames by decord, or None where it is missing, fails, or counts other frames than PyAV."""
-        try:
-            import decord
-        except (ImportError, OSError):  # OSError: no build of it for this machine
-            return None
-        try:
-            decord.logging.set_level(decord.logging.QUIET)
-            if self._fast is None:
-                self._fast = decord.VideoReader(self._path, num_threads=1)
-            spans = self._fast.get_frame_timestamp(range(len(self._fast)))
-            starts = spans[:, 0]
-            # The head of an MP4 counts its frames, unless it is fragmented, where decord is some frames off.
-            counted = self._stream.frames == (len(starts) if self._layout.startswith("mov") else 0)
-            whole = abs(float(spans[-1, 1]) - self.duration) < _SLACK
-            if not (counted and whole and starts[0] == 0 and (np.diff(starts) > 0).all()):
-                return None
-            index = np.searchsorted(starts, np.asarray(times) + _NEAR, side="right") - 1
-            frames: Frames = self._fast.get_batch([0, *index.tolist()]).asnumpy()
-        except (decord.DECORDError, IndexError, ValueError):
-            return None
-        same = frames.shape[1:] == self._head.shape and np.abs(frames[0].astype(np.int16) - self._head).mean() < 4
-        return frames[1:] if same else None
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:

@@ -1,4 +1,4 @@
-"""Videos whose every frame tells its number by its colour, through decord and through PyAV."""
+"""Videos whose every frame tells its number by its colour."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pickle
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,37 +84,13 @@ def copy(source: Path, target: Any, *, times: int = 1, shift: float = 0.0, **opt
                     out.mux(packet)
 
 
-@pytest.fixture(params=["decord", "PyAV"])
-def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Each test once with decord, if it is installed, and once without; the list names the files that decord read."""
-    used: list[str] = []
-    if request.param == "PyAV":
-        monkeypatch.setitem(sys.modules, "decord", None)
-        yield used
-        return
-    decord = pytest.importorskip("decord")
-    real = decord.VideoReader
-
-    class Spy(real):  # type: ignore[misc, valid-type]
-        def __init__(self, path: str, **options: Any) -> None:
-            self.name = Path(path).name
-            super().__init__(path, **options)
-
-        def get_batch(self, index: list[int]) -> Any:
-            used.append(self.name)
-            return super().get_batch(index)
-
-    monkeypatch.setattr(decord, "VideoReader", Spy)
-    yield used
-
-
 STEADY = ["plain.mp4", "faststart.mp4", "fragmented.mp4", "plain.mkv", "plain.webm", "plain.avi", "plain.mov"]
 STEADY += ["plain.gif", "bframes.avi", "xvid.avi", "open-gop.mp4", "vp8.webm", "odd.mkv", "odd.webm", "late.mp4"]
 STEADY += ["late.mkv", "live.webm"]
 
 
 @pytest.mark.parametrize("name", STEADY)
-def test_every_frame_is_found_in_order_and_out_of_order(wholes: dict[str, Path], decoder: list[str], name: str) -> None:
+def test_every_frame_is_found_in_order_and_out_of_order(wholes: dict[str, Path], name: str) -> None:
     sides = (47, 63) if name.startswith("odd") else broken.SIDES
     reader = VideoReader()
     with reader.open(wholes[name]) as video:
@@ -129,23 +104,22 @@ def test_every_frame_is_found_in_order_and_out_of_order(wholes: dict[str, Path],
         for i in order[:8]:
             assert shown(video.at([i / 10])) == [i]
         assert shown(video.at([0.0, 6.0])) == [0, 59]
-    assert set(decoder) <= {name}
 
 
-def test_decord_reads_plain_files_and_pyav_the_others(wholes: dict[str, Path], decoder: list[str]) -> None:
-    pytest.importorskip("decord")
-    if sys.modules["decord"] is None:
-        pytest.skip("without decord")
-    for path in wholes.values():
-        VideoReader(2).read(path)
-    plain = {"plain.mp4", "faststart.mp4", "plain.mkv", "plain.webm", "plain.mov", "open-gop.mp4", "vp8.webm"}
-    plain |= {"odd.mkv", "odd.webm", "late.mp4", "late.mkv", "variable.mp4", "variable.mkv", "one.mp4"}
-    assert plain <= set(decoder)
-    assert not {"plain.gif", "plain.avi", "bframes.avi", "trimmed.mp4", "fragmented.mp4", "live.webm"} & set(decoder)
+@pytest.mark.parametrize("name", ["plain.mp4", "plain.mkv", "plain.webm", "open-gop.mp4", "odd.mkv", "late.mp4", "variable.mp4"])
+def test_frames_are_those_of_decord(wholes: dict[str, Path], name: str) -> None:
+    decord = pytest.importorskip("decord", reason="an independent decoder")
+    theirs = decord.VideoReader(str(wholes[name]))
+    starts = theirs.get_frame_timestamp(range(len(theirs)))[:, 0]
+    with VideoReader().open(wholes[name]) as video:
+        ours = video.at((starts + 1e-3).tolist())
+    expected = theirs.get_batch(range(len(theirs))).asnumpy()
+    assert ours.shape == expected.shape
+    assert np.abs(ours.astype(int) - expected).max() <= 3  # levels: the two convert from YUV with other roundings
 
 
 @pytest.mark.parametrize("name", ["variable.mp4", "variable.mkv"])
-def test_a_variable_frame_rate_is_read_by_time(wholes: dict[str, Path], decoder: list[str], name: str) -> None:
+def test_a_variable_frame_rate_is_read_by_time(wholes: dict[str, Path], name: str) -> None:
     starts = np.array(TIMES_MS) / 1000
     times = [0.0, 0.03, 0.041, 0.47, 0.49, 1.4, 1.51, 1.57, 2.8, 2.95, 3.2, 3.35, 4.99, 5.0]
     expected = [int((starts <= time).sum()) - 1 for time in times]
@@ -156,7 +130,7 @@ def test_a_variable_frame_rate_is_read_by_time(wholes: dict[str, Path], decoder:
         assert shown(video.evenly(5)) == [int((starts <= time).sum()) - 1 for time in middles]
 
 
-def test_a_trimmed_file_starts_where_it_was_trimmed(wholes: dict[str, Path], decoder: list[str]) -> None:
+def test_a_trimmed_file_starts_where_it_was_trimmed(wholes: dict[str, Path]) -> None:
     with VideoReader().open(wholes["trimmed.mp4"]) as video:
         assert 4.3 < video.duration < 4.6
         frames = shown(video.at([0.0, 1.0, 2.0, 3.0, 4.0]))
@@ -164,7 +138,7 @@ def test_a_trimmed_file_starts_where_it_was_trimmed(wholes: dict[str, Path], dec
     assert frames[0] in (15, 16)
 
 
-def test_a_trimmed_file_is_seen_even_where_its_start_stands_still(tmp_path: Path, decoder: list[str]) -> None:
+def test_a_trimmed_file_is_seen_even_where_its_start_stands_still(tmp_path: Path) -> None:
     broken.write_video(tmp_path / "whole.mp4", "libx264", hold=20)
     copy(tmp_path / "whole.mp4", str(tmp_path / "a.mp4"), shift=-0.4, options={"avoid_negative_ts": "disabled"})
     with VideoReader().open(tmp_path / "a.mp4") as video:
@@ -172,14 +146,14 @@ def test_a_trimmed_file_is_seen_even_where_its_start_stands_still(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["one.mp4", "one.gif"])
-def test_one_frame_is_given_as_often_as_asked_for(wholes: dict[str, Path], decoder: list[str], name: str) -> None:
+def test_one_frame_is_given_as_often_as_asked_for(wholes: dict[str, Path], name: str) -> None:
     assert shown(VideoReader(4).read(wholes[name])) == [0] * 4
     assert VideoReader(2, clips=3).read(wholes[name]).shape == (3, 2, *broken.SIDES, 3)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, -90])
 @pytest.mark.parametrize("mirror", [(False, False), (True, False), (False, True)])
-def test_the_rotation_flag_is_applied(tmp_path: Path, decoder: list[str], degrees: int, mirror: tuple[bool, bool]) -> None:
+def test_the_rotation_flag_is_applied(tmp_path: Path, degrees: int, mirror: tuple[bool, bool]) -> None:
     broken.write_video(tmp_path / "a.mp4", "libx264", count=3, rotate=(degrees, *mirror))
     upright = np.rot90(broken.frame(1), degrees // 90)
     upright = upright[:, ::-1] if mirror[0] else upright
@@ -190,7 +164,7 @@ def test_the_rotation_flag_is_applied(tmp_path: Path, decoder: list[str], degree
 
 
 @pytest.mark.parametrize("name", ["plain.mp4", "plain.webm", "plain.gif"])
-def test_clips_hold_their_first_and_last_frames(wholes: dict[str, Path], decoder: list[str], name: str) -> None:
+def test_clips_hold_their_first_and_last_frames(wholes: dict[str, Path], name: str) -> None:
     with VideoReader().open(wholes[name]) as video:
         clips = video.clips([0.0, 1.0, 2.05, 4.0], 2.0, 2)
         assert clips.shape == (4, 2, *broken.SIDES, 3)
@@ -202,7 +176,7 @@ def test_clips_hold_their_first_and_last_frames(wholes: dict[str, Path], decoder
         assert shown(video.evenly(3)) == [10, 30, 50]  # the same open video
 
 
-def test_the_reader_spreads_clips_over_the_video(wholes: dict[str, Path], decoder: list[str]) -> None:
+def test_the_reader_spreads_clips_over_the_video(wholes: dict[str, Path]) -> None:
     clips = VideoReader(2, clips=5, seconds=2.0).read(wholes["plain.mp4"])
     assert [shown(clip) for clip in clips] == [[0, 19], [10, 29], [20, 39], [30, 49], [40, 59]]
     assert [shown(clip) for clip in VideoReader(2, clips=1).read(wholes["plain.mp4"])] == [[0, 19]]
@@ -247,7 +221,7 @@ def with_sound(path: Path, video: float, audio: float) -> None:
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize("audio", [1.0, 3.0, 9.0])
-def test_a_sound_track_of_any_length_changes_nothing(tmp_path: Path, decoder: list[str], suffix: str, audio: float) -> None:
+def test_a_sound_track_of_any_length_changes_nothing(tmp_path: Path, suffix: str, audio: float) -> None:
     path = tmp_path / f"a.{suffix}"
     with_sound(path, 3.0, audio)
     with VideoReader().open(path) as video:
@@ -265,10 +239,7 @@ def test_large_frames_are_refused(wholes: dict[str, Path]) -> None:
     assert VideoReader(max_pixels=64 * 48)(wholes["plain.mp4"]).shape[0] == 8
 
 
-def test_a_frame_that_cannot_be_decoded_is_an_error_to_pyav(
-    wholes: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "decord", None)
+def test_a_frame_that_cannot_be_decoded_is_an_error(wholes: dict[str, Path], tmp_path: Path) -> None:
     data = bytearray(wholes["plain.webm"].read_bytes())
     with av.open(str(wholes["plain.webm"])) as whole:
         packet = [packet for packet in whole.demux(video=0) if packet.size][30]
@@ -282,6 +253,29 @@ def test_a_frame_that_cannot_be_decoded_is_an_error_to_pyav(
             with pytest.raises(C3Error, match="broken"):
                 video.at([3.05])
         assert shown(video.at([2.45])) == [24]
+
+
+@pytest.mark.parametrize(("name", "most"), [("plain.webm", 0), ("plain.mp4", 4), ("xvid.avi", 4)])
+def test_damaged_frames_seldom_pass_as_other_pictures(wholes: dict[str, Path], tmp_path: Path, name: str, most: int) -> None:
+    """Sixteen bytes of one packet changed, 40 times: refused, or the pictures that were there. Only VP9 can see all damage."""
+    whole = wholes[name].read_bytes()
+    with av.open(str(wholes[name])) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size > 40]
+    rng = np.random.default_rng(0)
+    wrong = refusals = 0
+    for _ in range(40):
+        packet = packets[rng.integers(len(packets))]
+        data, at = bytearray(whole), whole.find(packet)
+        for place in rng.integers(8, len(packet), 16):
+            data[at + place] ^= int(rng.integers(1, 256))
+        (tmp_path / name).write_bytes(data)
+        item = VideoReader(20)(tmp_path / name)
+        if isinstance(item, BadItem):
+            refusals += 1
+        else:
+            wrong += shown(item) != [3 * i + 1 for i in range(20)]
+    assert wrong <= most
+    assert refusals > 30
 
 
 def test_a_playlist_opens_no_other_file(wholes: dict[str, Path], tmp_path: Path) -> None:
@@ -342,16 +336,11 @@ peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 minute, hour = sys.argv[1:]
 out = []
 for path in (minute, hour):
-    for without in (False, True):
-        if without:
-            sys.modules["decord"] = None
-        else:
-            sys.modules.pop("decord", None)
-        begun = time.perf_counter()
-        with VideoReader().open(path) as video:
-            frames = video.evenly(8)
-            clips = video.clips([0, video.duration / 2, video.duration - 2], 2, 2)
-        out.append([video.duration, len(frames) + len(clips), time.perf_counter() - begun, peak()])
+    begun = time.perf_counter()
+    with VideoReader().open(path) as video:
+        frames = video.evenly(8)
+        clips = video.clips([0, video.duration / 2, video.duration - 2], 2, 2)
+    out.append([video.duration, len(frames) + len(clips), time.perf_counter() - begun, peak()])
 print(json.dumps(out))
 """
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -363,7 +352,7 @@ print(json.dumps(out))
         check=True,
     )
     out = json.loads(ran.stdout)
-    assert [round(row[0]) for row in out] == [60, 60, 3600, 3600]
+    assert [round(row[0]) for row in out] == [60, 3600]
     assert all(row[1] == 11 for row in out)
-    assert out[3][3] - out[1][3] < 100  # MiB, with decord and with PyAV alone
+    assert out[1][3] - out[0][3] < 100  # MiB
     assert all(row[2] < 5 for row in out)

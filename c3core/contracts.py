@@ -84,6 +84,7 @@ class Encoder(ABC):
     dim: int
     fingerprint: str  # of weights and preprocessing: a store or a pipeline refuses another encoder's embeddings
     licence: str = "unknown"  # of the weights
+    dtype: torch.dtype = torch.float32  # of the model's arithmetic; unit embeddings are float32
 
     @abstractmethod
     def reader(self) -> Reader:

@@ -50,7 +50,7 @@ def embed(
     """
     if batch_size < 1 or workers < 0:
         raise C3Error(f"batch_size must be at least 1 and workers 0 or more, got {batch_size} and {workers}.")
-    encoding = Encoding(encoder.space, encoder.modality, encoder.dim, encoder.fingerprint)
+    encoding = Encoding.of(encoder)
 
     def work(stream: Iterator[Source], _: int) -> Generator[Embedded, None, None]:
         embedding = Embedding(encoder)

@@ -119,7 +119,7 @@ def _look(load: Load, folder: str) -> bytes:
     def look() -> tuple[Encoding, Reader]:
         _enter(folder)
         encoder = load()
-        return _encoding(encoder), encoder.reader()
+        return Encoding.of(encoder), encoder.reader()
 
     return _packed(look)
 
@@ -165,7 +165,7 @@ class _Model:
     def __init__(self, load: Load, encoding: Encoding, patience: float | None, folder: str) -> None:
         _enter(folder)
         encoder = load()
-        if _encoding(encoder) != encoding:
+        if Encoding.of(encoder) != encoding:
             raise C3Error(f"another encoder was loaded here than elsewhere (fingerprint {encoder.fingerprint[:8]}…)")
         self.embedding = Embedding(encoder)
         self.reading = None if patience is None else _Reading(encoder.reader(), patience, folder)
@@ -176,10 +176,6 @@ class _Model:
             return self.embedding(self.reading.read(chunk) if self.reading else chunk)
 
         return _row(_packed(embed))
-
-
-def _encoding(encoder: Encoder) -> Encoding:
-    return Encoding(encoder.space, encoder.modality, encoder.dim, encoder.fingerprint)
 
 
 def _enter(folder: str) -> None:

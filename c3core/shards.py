@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
+from c3core.contracts import Encoder
 from c3core.errors import C3Error
 from c3core.files import replacing
 
@@ -33,6 +34,12 @@ class Encoding:
     modality: str
     dim: int
     fingerprint: str
+    precision: str = "float32"  # of the model's arithmetic: one store has one
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> Encoding:
+        precision = str(encoder.dtype).removeprefix("torch.")
+        return cls(encoder.space, encoder.modality, encoder.dim, encoder.fingerprint, precision)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def read_span(path: Path, footer: pq.FileMetaData, encoding: Encoding) -> Span:
     """What the shard covers; a `C3Error` names a file that belongs to no store, or to that of another encoder."""
     try:
         about = json.loads(footer.metadata[KEY])
-        found = Encoding(*(about[name] for name in ("space", "modality", "dim", "fingerprint")))
+        found = Encoding(*(about[name] for name in ("space", "modality", "dim", "fingerprint", "precision")))
         span = Span(about["start"], about["stop"], about["mark"], [Bad(**bad) for bad in about["bad"]])
     except (KeyError, TypeError, ValueError) as error:
         raise C3Error(f"{path} is not a shard of a store. Take it out of the folder.") from error

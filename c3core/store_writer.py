@@ -33,6 +33,7 @@ class Manifest(BaseModel):
     modality: str
     dim: int
     fingerprint: str
+    precision: str = "float32"
     complete: bool = False
     rows: int = 0
     bad: int = 0
@@ -43,7 +44,7 @@ class Manifest(BaseModel):
 
     @property
     def encoding(self) -> Encoding:
-        return Encoding(self.space, self.modality, self.dim, self.fingerprint)
+        return Encoding(self.space, self.modality, self.dim, self.fingerprint, self.precision)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -95,12 +96,13 @@ class StoreWriter:
         modality: str,
         dim: int,
         fingerprint: str,
+        precision: str = "float32",
         shard_rows: int = SHARD_ROWS,
     ) -> None:
         if dim < 1 or shard_rows < 1:
             raise C3Error("a store needs a dimension and shard_rows of at least 1.")
         self.folder, self.shard_rows = Path(folder), shard_rows
-        self.encoding = Encoding(space, modality, dim, fingerprint)
+        self.encoding = Encoding(space, modality, dim, fingerprint, precision)
         self.complete = False
         self._written = _Written()
         try:

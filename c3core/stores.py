@@ -248,7 +248,7 @@ def join(stores: Sequence[Store], out: str | Path) -> Store:
     for store in stores[1:]:
         if store._manifest.encoding != first:
             raise C3Error(f"{store.folder} and {stores[0].folder} are of different encoders: they cannot be joined.")
-    writer = StoreWriter(out, space=first.space, modality=first.modality, dim=first.dim, fingerprint=first.fingerprint)
+    writer = StoreWriter(out, **asdict(first))
     if writer.complete:
         raise C3Error(f"{out} holds a complete store already. Choose another folder, or delete it.")
     stop, mark = 0, 0

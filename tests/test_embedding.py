@@ -24,7 +24,7 @@ from c3core.embedding import BROKEN, embed
 from c3core.errors import C3Error
 from c3core.reading import read_batches
 from c3core.sources import Source, expand
-from c3core.stores import Store
+from c3core.stores import Store, join
 
 sys.path.insert(0, str(Path(__file__).parent))  # the processes must be able to import it, too
 import words
@@ -177,6 +177,18 @@ def test_another_encoder_is_refused(tmp_path: Path) -> None:
     embed(WordEncoder(), sentences(10), tmp_path / "store", quiet=True)
     with pytest.raises(C3Error, match=r"another encoder.*fingerprint words-16-0"):
         embed(WordEncoder(seed=1), sentences(10), tmp_path / "store", quiet=True)
+
+
+def test_another_precision_is_refused(tmp_path: Path) -> None:
+    class Half(WordEncoder):
+        dtype = torch.bfloat16
+
+    embed(WordEncoder(), sentences(10), tmp_path / "store", quiet=True)
+    with pytest.raises(C3Error, match=r"another encoder \(precision float32\)"):
+        embed(Half(), sentences(10), tmp_path / "store", quiet=True)
+    half = embed(Half(), sentences(10), tmp_path / "half", quiet=True)
+    with pytest.raises(C3Error, match="cannot be joined"):
+        join([Store.open(tmp_path / "store"), half], tmp_path / "both")
 
 
 def test_control_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Caption metrics as COCO computes them: BLEU, ROUGE-L, CIDEr, and METEOR where there is Java."""
+"""Caption metrics as COCO computes them: BLEU, ROUGE-L, CIDEr, and METEOR and SPICE where there is Java."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from c3core.errors import C3Error, WrongCall, near
+from c3core.metrics.spice import spice
 from c3core.metrics.tokenise import INSTALL, Tokeniser, java, package_file, tokenise
 
 METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "spice")
-_NO_SPICE = "SPICE needs Java and a separate download of Stanford's parsing models, so it is not computed here."
 _NO_JAVA = "METEOR needs Java, and no `java` was found. Install one."
 
 
@@ -71,12 +71,13 @@ def caption_metrics(
         raise C3Error(f"no reference of item {wordless} has a word in it. Leave the item out.")
 
     scores = _scores(truth, result, wanted)
-    left_out = {"spice": _NO_SPICE} if "spice" in wanted else {}
-    if "meteor" in wanted:
-        try:
-            scores["meteor"] = 100 * _meteor(truth, result, timeout)
-        except C3Error as error:  # the other figures stand without it
-            left_out["meteor"] = str(error)
+    left_out: dict[str, str] = {}
+    for metric, compute in (("meteor", _meteor), ("spice", spice)):
+        if metric in wanted:
+            try:
+                scores[metric] = 100 * compute(truth, result, timeout)
+            except C3Error as error:  # the other figures stand without it
+                left_out[metric] = str(error)
     return CaptionScores(len(candidates), name, {metric: scores[metric] for metric in wanted if metric in scores}, left_out)
 
 

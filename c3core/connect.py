@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,12 +46,22 @@ class ConnectRecipe(BaseModel):
     dim: int = Field(256, ge=1)
     towers: dict[str, TowerSpec] = Field(min_length=2)
     head: HeadSpec = HeadSpec(hidden=512)
+    heads: dict[str, HeadSpec] = {}  # of single modalities, in place of `head`
     pairs: list[PairsSpec] = Field(min_length=1)
     root: str | None = None  # where the paths in the tables start; by default at each table
     temperature: float = Field(0.01, gt=0)
     learn_temperature: bool = False
     weights: Literal["float32", "float16"] = "float32"
     training: TrainingOptions = TrainingOptions()
+
+    @model_validator(mode="after")
+    def _heads_of_towers(self) -> Self:
+        if unknown := self.heads.keys() - self.towers.keys():
+            raise ValueError(f"heads of {', '.join(sorted(unknown))}, for which there is no tower")
+        return self
+
+    def head_of(self, modality: str) -> HeadSpec:
+        return self.heads.get(modality, self.head)
 
 
 class _Model(nn.Module):
@@ -61,7 +71,7 @@ class _Model(nn.Module):
         super().__init__()
         torch.manual_seed(recipe.training.seed)
         self.towers = nn.ModuleDict(towers)
-        self.heads = nn.ModuleDict({m: Head(t.width, recipe.dim, **recipe.head.model_dump()) for m, t in towers.items()})
+        self.heads = nn.ModuleDict({m: Head(t.width, recipe.dim, **recipe.head_of(m).model_dump()) for m, t in towers.items()})
         self.temperature = Temperature(recipe.temperature, learned=recipe.learn_temperature)
         for tower in towers.values():
             tower.requires_grad_(not tower.frozen)
@@ -97,7 +107,7 @@ def connect(
     validation = [_pair_table(towers, table, run / f"validation-{k}", quiet=quiet) for k, table in enumerate(held_out)]
     result = _train(recipe, model, training, validation, run, quiet=quiet)
     measured = _measure(model, validation)
-    saved = {m: (recipe.towers[m].tower, towers[m], recipe.head, model.heads[m]) for m in towers}
+    saved = {m: (recipe.towers[m].tower, towers[m], recipe.head_of(m), model.heads[m]) for m in towers}
     save_connected(
         out,
         recipe.name,

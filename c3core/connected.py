@@ -42,7 +42,7 @@ class TowerSpec(BaseModel):
 
 
 class HeadSpec(BaseModel):
-    """The projection head: linear when `hidden` is not given, else one hidden layer; how it evens out features (see `Head`)."""
+    """The projection head: linear when `hidden` is not given, else one hidden layer; the rest is told by `Head`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,6 +50,7 @@ class HeadSpec(BaseModel):
     dropout: float = Field(0.0, ge=0, lt=1)
     feature_dropout: float = Field(0.0, ge=0, lt=1)
     norm: Literal["layer", "batch"] = "layer"
+    parts: int | None = Field(None, ge=1)
 
 
 class EncoderSpec(BaseModel):

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from c3core.errors import C3Error
+
 
 def info_nce(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
     """Symmetric InfoNCE of paired embeddings (n, dim) of unit norm: row i of `x` belongs to row i of `y`.
@@ -36,12 +38,36 @@ class Temperature(nn.Module):
         return scale.exp()
 
 
+class Parts(nn.Module):
+    """Features (n, parts × width) of several parts (places of a picture, moments of a clip) to one vector (n, hidden).
+
+    The same layers map each part, with a vector for where it stands, and the results are added: what is learned of one part holds
+    for all, where a layer over all features would learn it for each part anew.
+
+    >>> Parts(4, parts=9, hidden=7)(torch.zeros(3, 36)).shape
+    torch.Size([3, 7])
+    """
+
+    def __init__(self, width: int, *, parts: int, hidden: int) -> None:
+        super().__init__()
+        self.width = width
+        self.norm = nn.LayerNorm(width)
+        self.enter = nn.Linear(width, hidden)
+        self.places = nn.Parameter(torch.randn(parts, hidden) * 0.3)
+        self.leave = nn.Linear(hidden, hidden)
+
+    def forward(self, features: Tensor) -> Tensor:
+        parts = self.norm(features.view(len(features), len(self.places), self.width))
+        return F.relu(self.leave(F.gelu(self.enter(parts) + self.places))).sum(dim=1)
+
+
 class Head(nn.Module):
     """Features (n, width) to embeddings (n, dim): a linear map, or one hidden layer. Scales of features are evened out first.
 
     With `norm` "layer" each row is brought to mean 0 and variance 1, as the features of a tower in training need; with "batch" each
     feature over the rows, by statistics kept from training: features of a frozen tower whose scales differ align better so.
-    `feature_dropout` is of the tower's features, `dropout` of the hidden layer.
+    `feature_dropout` is of the tower's features, `dropout` of the hidden layer. Features of several `parts` are added up first (see
+    `Parts`).
 
     >>> Head(10, 4, hidden=7, norm="batch").eval()(torch.zeros(3, 10)).shape
     torch.Size([3, 4])
@@ -56,8 +82,17 @@ class Head(nn.Module):
         dropout: float = 0.0,
         feature_dropout: float = 0.0,
         norm: Literal["layer", "batch"] = "layer",
+        parts: int | None = None,
     ) -> None:
         super().__init__()
+        self.parts: nn.Module = nn.Identity()
+        if parts is not None:
+            if hidden is None or width % parts:
+                raise C3Error(
+                    f"a head of {parts} parts needs `hidden`, and features that {parts} divides: the tower gives {width}."
+                )
+            self.parts = Parts(width // parts, parts=parts, hidden=hidden)
+            width = hidden
         self.norm = nn.LayerNorm(width) if norm == "layer" else nn.BatchNorm1d(width)
         self.drop = nn.Dropout(feature_dropout)
         if hidden is None:
@@ -66,5 +101,5 @@ class Head(nn.Module):
             self.project = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim))
 
     def forward(self, features: Tensor) -> Tensor:
-        projected: Tensor = self.project(self.drop(self.norm(features)))
+        projected: Tensor = self.project(self.drop(self.norm(self.parts(features))))
         return projected

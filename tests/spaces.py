@@ -1,4 +1,4 @@
-"""A small real space in a folder: the playground's towers with random weights, saved as `c3 connect` saves them."""
+"""A small real space in a folder: the playground's towers with random heads, saved as `c3 connect` saves them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ TRAINING: dict[str, Any] = {"steps": 6, "batch_size": 16, "warmup": 2, "validate
 def write_space(folder: Path) -> Path:
     """The folder of a space of text and image."""
     torch.manual_seed(0)
-    options = {"text": {"width": 32, "layers": 1}, "image": {"stages": [8, 16, 32], "layers": 1}}
     head = HeadSpec()
     towers = {}
-    for modality, own in options.items():
-        tower = load_tower(f"playground-{modality}", **own)
-        tower.prepare(World().sentences(50))
+    for modality in ("text", "image"):
+        tower = load_tower(f"playground-{modality}")
         towers[modality] = (f"playground-{modality}", tower, head, Head(tower.width, DIM))
     folder.mkdir(parents=True, exist_ok=True)
     save_connected(folder, "small", DIM, towers)

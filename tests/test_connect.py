@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
+from safetensors.torch import load_file
 
 from c3_playground.world import World
 from c3core import C3Error, load_space
 from c3core.columns import Column, PairTable
-from c3core.connect import ConnectRecipe, _shuffled, connect
+from c3core.connect import ConnectRecipe, _prepare, _shuffled, connect
+from c3core.contracts import Reader
 from c3core.loading import load_tower
+from c3core.readers.text import TextReader
+from c3core.sources import Table
+from c3core.towers import Tower
 
 TRAINING = {"steps": 4, "batch_size": 8, "warmup": 1, "validate_every": 2, "checkpoint_every": 2}
 
@@ -24,8 +31,8 @@ def make_recipe(**changes: object) -> ConnectRecipe:
         "name": "small",
         "dim": 8,
         "towers": {
-            "text": {"tower": "playground-text", "width": 16, "layers": 1},
-            "image": {"tower": "playground-image", "stages": [8, 8, 16], "layers": 1},
+            "text": {"tower": "playground-text", "frozen": False},
+            "image": {"tower": "playground-image", "frozen": False},
         },
         "head": {"hidden": 16},
         "pairs": [{"train": "playground:image/train/24", "validation": "playground:image/validation/10"}],
@@ -45,7 +52,7 @@ def test_the_folder_loads_as_a_space(tmp_path: Path) -> None:
     assert set(measured["image-text"]) == {"x_to_y", "y_to_x", "gap", "pair_cosine", "noise_std"}
     manifest = json.loads((tmp_path / "space.json").read_text())
     assert manifest["measured"]["validation"] == measured
-    assert "the" in manifest["encoders"]["text"]["tower"]["vocabulary"]
+    assert manifest["encoders"]["text"]["tower"] == {"tower": "playground-text", "frozen": False}
 
 
 def test_the_same_recipe_gives_the_same_weights_and_a_done_run_is_not_done_again(tmp_path: Path) -> None:
@@ -90,8 +97,7 @@ def test_a_table_of_files_with_a_broken_one(tmp_path: Path) -> None:
 
 
 def test_a_frozen_tower_s_features_are_made_once_and_it_is_not_saved(tmp_path: Path) -> None:
-    tower = load_tower("playground-image", stages=[8, 8, 16], layers=1)
-    tower.frozen = True
+    tower = load_tower("playground-image")
     pictures = [item.data for item in World().items("image", "train", 5)]
     column = Column(tower, [pictures[0], *pictures], tmp_path, quiet=True)
     assert column.rows == [0, 0, 1, 2, 3, 4]
@@ -101,6 +107,43 @@ def test_a_frozen_tower_s_features_are_made_once_and_it_is_not_saved(tmp_path: P
     assert column.features is not None
     assert torch.allclose(column.features, expected, rtol=1e-4, atol=1e-5)
     assert list(tmp_path.glob("shard-*.parquet"))
+
+
+def test_one_modality_has_a_head_of_its_own_and_a_frozen_tower_is_not_saved(tmp_path: Path) -> None:
+    heads = {"image": {"hidden": 12, "parts": 9}}
+    towers = {"text": {"tower": "playground-text"}, "image": {"tower": "playground-image"}}
+    connect(make_recipe(towers=towers, heads=heads), tmp_path, quiet=True)
+    names = load_file(tmp_path / "image.safetensors")
+    assert {name.split(".")[0] for name in names} == {"head"}
+    assert names["head.parts.places"].shape == (9, 12)
+    assert not [name for name in load_file(tmp_path / "text.safetensors") if "parts" in name or "tower" in name]
+    space = load_space(str(tmp_path))
+    assert space.encode([item.data for item in World().items("image", "test", 3)], "image").shape == (3, 8)
+
+
+def test_a_tower_sees_the_items_to_train_on_before_training() -> None:
+    class Words(Tower):
+        modality, width = "text", 2
+        seen: list[str]
+
+        def reader(self) -> Reader:
+            return TextReader()
+
+        def prepare(self, items: Iterable[str]) -> None:
+            self.seen = list(items)
+
+        def collate(self, items: Sequence[str]) -> torch.Tensor:
+            return torch.zeros(len(items), 2)
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            return batch
+
+        def config(self) -> dict[str, object]:
+            return {}
+
+    tower = Words()
+    _prepare({"text": tower}, [Table({"text": ["a ring", "", "a star"]})])
+    assert tower.seen == ["a ring", "a star"]
 
 
 def test_pairs_are_grouped_by_the_side_with_fewer_items() -> None:
@@ -130,8 +173,12 @@ def test_wrong_recipes_are_one_clear_error(tmp_path: Path) -> None:
         connect(make_recipe(pairs=[{"train": "playground:image"}]), tmp_path, quiet=True)
     for wrong in ({"stages": 5}, {"stages": [8, 8, 15]}):
         with pytest.raises(C3Error, match="cannot be built"):
-            towers = {"text": {"tower": "playground-text"}, "image": {"tower": "playground-image", **wrong}}
+            towers = {"text": {"tower": "playground-text"}, "video": {"tower": "playground-video", **wrong}}
             connect(make_recipe(towers=towers), tmp_path, quiet=True)
+    with pytest.raises(C3Error, match="features that 7 divides"):
+        connect(make_recipe(heads={"image": {"hidden": 8, "parts": 7}}), tmp_path, quiet=True)
+    with pytest.raises(ValidationError, match="heads of audio"):
+        make_recipe(heads={"audio": {}})
     (tmp_path / "file").touch()
     with pytest.raises(C3Error, match="cannot write to"):
         connect(make_recipe(), tmp_path / "file", quiet=True)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from c3core.contrastive import Head, Temperature, info_nce
+from c3core.contrastive import Head, Parts, Temperature, info_nce
+from c3core.errors import C3Error
 
 
 def by_hand(x: np.ndarray, y: np.ndarray, scale: float) -> float:
@@ -51,6 +52,24 @@ def test_the_temperature_is_fixed_or_learned_and_capped() -> None:
     assert learned.log_scale.requires_grad
     assert float(learned()) == pytest.approx(100.0)
     assert float(Temperature(0.005, learned=False)()) == pytest.approx(200.0)  # only a learned one is capped
+
+
+def test_parts_are_mapped_alike_and_added() -> None:
+    torch.manual_seed(0)
+    parts = Parts(4, parts=3, hidden=5).double()
+    features = torch.randn(2, 12, dtype=torch.float64)
+    expected = torch.zeros(2, 5, dtype=torch.float64)
+    for k in range(3):
+        x = features[:, 4 * k : 4 * k + 4]
+        x = (x - x.mean(1, keepdim=True)) / (x.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+        inner = F.gelu(x @ parts.enter.weight.T + parts.enter.bias + parts.places[k])
+        expected += (inner @ parts.leave.weight.T + parts.leave.bias).clamp_min(0)
+    assert torch.allclose(parts(features), expected, atol=1e-12)
+    assert Head(12, 6, hidden=5, parts=3)(features.float()).shape == (2, 6)
+    with pytest.raises(C3Error, match="features that 5 divides"):
+        Head(12, 6, hidden=5, parts=5)
+    with pytest.raises(C3Error, match="needs `hidden`"):
+        Head(12, 6, parts=3)
 
 
 def test_a_head_maps_features_to_the_space() -> None:

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def load(argument: str, *, device: str = "auto", precision: str = "float32") -> Space:
-    """The playground space: text, image, video and audio in 128 dimensions."""
+    """The playground space: text, image, video and audio in 256 dimensions."""
     if argument:
         raise C3Error(f"the playground space takes no argument, got {argument!r}. Write playground.")
     return load_connected(FOLDER, device=device, precision=precision, spec="playground")

@@ -1,4 +1,4 @@
-"""A network over a grid, for pictures, clips and sounds: convolutions down to a few cells, then attention between them."""
+"""A network over a grid, for clips and sounds: convolutions down to a few cells, then attention between them."""
 
 from __future__ import annotations
 

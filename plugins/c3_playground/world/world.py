@@ -145,6 +145,10 @@ class World:
         _check_not_negative(n=n)
         return [streams[number % len(streams)].draw(number // len(streams), 1)[1][0] for number in range(n)]
 
+    def sentence(self, index: int, split: str, modality: str) -> str:
+        """The first sentence about one item, without rendering it."""
+        return self._stream(modality, split).draw(index, 1)[1][0]
+
     def export(self, folder: str | os.PathLike[str], modality: str, split: str, n: int, *, video_suffix: str = ".gif") -> Path:
         """Write the first `n` items of `split` as files and return the path of the `table.csv` beside them.
 

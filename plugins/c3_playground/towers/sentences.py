@@ -1,0 +1,75 @@
+"""A network over the words of a sentence: the text tower's, with the weights that ship with the package."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from c3_playground.towers.grid import attention_layers
+from c3core.files import replacing
+
+WEIGHTS = Path(__file__).parent / "sentences.safetensors"
+LONGEST = 48  # words; the world's sentences have at most about thirty
+BUCKETS = 32  # for words that are not in the vocabulary, by checksum
+
+
+class SentenceNet(nn.Module):
+    """Word ids (n, longest) to features (n, pools × hidden): means of the words' states, each with attention weights of its own."""
+
+    def __init__(self, vocabulary: Sequence[str], *, hidden: int = 128, layers: int = 3, pools: int = 4) -> None:
+        super().__init__()
+        self.vocabulary, self.width = list(vocabulary), pools * hidden
+        self._ids = {word: 1 + BUCKETS + k for k, word in enumerate(vocabulary)}
+        self.words = nn.Embedding(1 + BUCKETS + len(vocabulary), hidden, padding_idx=0)
+        nn.init.normal_(self.words.weight, std=0.3)
+        self.places = nn.Parameter(torch.randn(LONGEST, hidden) * 0.02)
+        self.attention = attention_layers(hidden, layers)
+        self.pools = nn.Linear(hidden, pools)
+
+    def ids(self, sentences: Sequence[str]) -> Tensor:
+        """(n, longest) word ids; 0 pads."""
+        rows = [[self._id(word) for word in words_of(sentence)[:LONGEST]] or [1] for sentence in sentences]
+        longest = max(len(row) for row in rows)
+        return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+
+    def _id(self, word: str) -> int:
+        return self._ids.get(word) or 1 + crc32(word.encode()) % BUCKETS
+
+    def forward(self, ids: Tensor) -> Tensor:
+        padding = ids == 0
+        hidden = self.words(ids) + self.places[: ids.shape[1]]
+        hidden = self.attention(hidden, src_key_padding_mask=padding)
+        weights = self.pools(hidden).masked_fill(padding.unsqueeze(-1), float("-inf")).softmax(dim=1)  # (n, longest, pools)
+        return (weights.transpose(1, 2).to(hidden.dtype) @ hidden).flatten(1)
+
+
+def save_net(net: SentenceNet, path: Path) -> None:
+    """Weights in half precision, and the vocabulary beside them."""
+    weights: Mapping[str, Tensor] = {name: value.half() for name, value in net.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(dict(weights), temporary, metadata={"vocabulary": json.dumps(net.vocabulary)})
+
+
+def load_net(path: Path = WEIGHTS) -> SentenceNet:
+    """The network that `save_net` wrote; by default the one that ships with the package."""
+    with safe_open(path, framework="pt") as file:
+        net = SentenceNet(json.loads(file.metadata()["vocabulary"]))
+        net.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118  no mapping
+    return net
+
+
+def words_of(sentence: str) -> list[str]:
+    """Lower-case words and numbers; punctuation is dropped.
+
+    >>> words_of("A red ring, left of a star.")
+    ['a', 'red', 'ring', 'left', 'of', 'a', 'star']
+    """
+    return re.findall(r"[a-z0-9']+", sentence.lower())

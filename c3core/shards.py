@@ -123,7 +123,8 @@ def read_span(path: Path, footer: pq.FileMetaData, encoding: Encoding) -> Span:
     """What the shard covers; a `C3Error` names a file that belongs to no store, or to that of another encoder."""
     try:
         about = json.loads(footer.metadata[KEY])
-        found = Encoding(*(about[name] for name in ("space", "modality", "dim", "fingerprint", "precision")))
+        precision = about.get("precision", "float32")  # not said by the first stores
+        found = Encoding(about["space"], about["modality"], about["dim"], about["fingerprint"], precision)
         span = Span(about["start"], about["stop"], about["mark"], [Bad(**bad) for bad in about["bad"]])
     except (KeyError, TypeError, ValueError) as error:
         raise C3Error(f"{path} is not a shard of a store. Take it out of the folder.") from error

@@ -118,3 +118,16 @@ def test_an_unfinished_store_with_a_gap_is_not_continued(tmp_path: Path) -> None
     (tmp_path / "shard-000001.parquet").unlink()
     with pytest.raises(C3Error, match=r"shard-000001\.parquet is missing"):
         StoreWriter(tmp_path, dim=8, **KIND)
+
+
+def test_a_shard_that_says_no_precision_is_one_of_float32(tmp_path: Path) -> None:
+    path, encoding = tmp_path / "shard-000000.parquet", shards.Encoding("s", "text", 2, "f")
+    rows = shards.StoreBatch(["a"], ["a"], torch.tensor([[0.6, 0.8]]), torch.ones(1))
+    shards.write_shard(path, encoding, shards.Span(0, 1, "m", []), rows)
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[shards.KEY])
+    del about["precision"]
+    pq.write_table(table.replace_schema_metadata({shards.KEY: json.dumps(about).encode()}), path)
+    assert shards.read_span(path, shards.read_footer(path), encoding).stop == 1
+    with pytest.raises(C3Error, match="another store"):
+        shards.read_span(path, shards.read_footer(path), shards.Encoding("s", "text", 2, "f", "bfloat16"))

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from spaces import DECODER, TRAINING, fitted, write_space
 
 from c3_playground.world import World
+from c3core.stores import Store
 
 
 def c3(*words: object, cwd: Path | None = None, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -129,6 +131,18 @@ def test_embed_then_geometry(space: Path, photos: Path, tmp_path: Path) -> None:
     done = c3("geometry", tmp_path / "a.npy", tmp_path / "b.npy", "--json")
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["gap_length"]) == {"mean", "std"}
+
+
+def test_geometry_pairs_stores_of_one_table_by_its_rows(tmp_path: Path) -> None:
+    every = torch.nn.functional.normalize(torch.randn(250, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
+    for name, hole in (("x", 3), ("y", 40)):
+        rows = [row for row in range(250) if row != hole]
+        ids = [f"pairs.csv:{row}" for row in rows]
+        Store.from_embeddings(tmp_path / name, every[rows], space="s", modality="text", fingerprint="f", ids=ids)
+    done = c3("geometry", tmp_path / "x", tmp_path / "y", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n"] == 248
+    assert json.loads(done.stdout)["pair_cosine"]["mean"] == pytest.approx(1, abs=1e-6)
 
 
 def test_fit_by_a_recipe_then_info(space: Path, photos: Path, tmp_path: Path) -> None:

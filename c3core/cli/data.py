@@ -86,9 +86,11 @@ def geometry(
 ) -> None:
     """Measure gap, noise and effective dimension of paired embeddings (the paper's Table 1)."""
     from c3core.geometry import geometry as measure
-    from c3core.stores import load_embeddings
+    from c3core.stores import Store, load_embeddings
 
-    found = measure(load_embeddings(x), load_embeddings(y), group_size=group_size, seed=seed)
+    # Whole stores: those of one table are paired by its rows, of which each may lack others.
+    sides = [Store.open(path) if Path(path).is_dir() else load_embeddings(path) for path in (x, y)]
+    found = measure(*sides, group_size=group_size, seed=seed)
     if out is not None:
         from c3core.plots import plot_geometry
 

@@ -82,7 +82,7 @@ class VideoEncoder(Encoder):
         if frames < 1:
             raise C3Error(f"frames must be 1 or more, got {frames}.")
         self.image, self.frames = image, frames
-        self.space, self.dim, self.licence = image.space, image.dim, image.licence
+        self.space, self.dim, self.licence, self.dtype = image.space, image.dim, image.licence, image.dtype
         self.fingerprint = hashlib.sha256(f"{image.fingerprint} mean of {frames} unit frames".encode()).hexdigest()[:32]
 
     def reader(self) -> Reader:

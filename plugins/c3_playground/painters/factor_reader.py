@@ -171,7 +171,8 @@ def main(folder: Path, *, seed: int = 0, steps: int = 4000, size: int = 64, test
         batch_size=size,
         label="training the factor reader",
     )
-    train(job, TrainingOptions(steps=steps, lr=2e-3, batch_size=size, precision="float32"), folder / "run")
+    options = TrainingOptions(steps=steps, lr=2e-3, batch_size=size, precision="float32", seed=seed)
+    train(job, options, folder / "run", recipe={"seed": seed})
     weights = {name: value.half() for name, value in reader.state_dict().items()}
     trunk = {name.removeprefix("net."): value for name, value in weights.items() if name.startswith("net.")}
     for name, tensors in ((WEIGHTS.name, weights), (TRUNK.name, trunk)):

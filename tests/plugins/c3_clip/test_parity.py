@@ -92,6 +92,7 @@ def test_bfloat16_is_close_and_float32_the_default(folder: Path, plain: Any, pic
         expected = normalize(model.encode_image(torch.stack([preprocess(upright(path)) for path in pictures])).float(), dim=-1)
     exact = c3core.load_space(f"clip:local-dir:{folder}")
     rough = c3core.load_space(f"clip:local-dir:{folder}", precision="bfloat16")
+    assert {rough.encoder(modality).dtype for modality in rough.modalities} == {torch.bfloat16}
     ours = rough.encode(pictures, "image")
     assert ours.dtype == torch.float32
     assert largest(ours, expected) < 1e-5

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from c3_playground.painters import factor_reader
 from c3_playground.painters.factor_reader import factor_accuracy, factor_score, inception_score, load_reader, probabilities, read
 from c3_playground.world import PictureScene, World
 from c3_playground.world.scenes import Thing
+from c3core import C3Error
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,18 @@ def test_probabilities_do_not_depend_on_the_batch(reader: factor_reader.FactorRe
     alone = probabilities(reader, pictures[128:])
     torch.testing.assert_close((shapes[128:], colours[128:]), alone, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(shapes.sum(-1), torch.ones(130, 9))
+
+
+def test_another_seed_does_not_go_on_with_a_network(tmp_path: Path) -> None:
+    factor_reader.main(tmp_path, seed=0, steps=2, size=8, tested=5)
+    with pytest.raises(C3Error):
+        factor_reader.main(tmp_path, seed=1, steps=2, size=8, tested=5)
+
+
+def test_judge_and_tower_are_different_networks(reader: factor_reader.FactorReader) -> None:
+    tower = load_file(factor_reader.TRUNK)
+    assert tower.keys() == reader.net.state_dict().keys()
+    assert not any(torch.equal(value.float(), reader.net.state_dict()[name]) for name, value in tower.items())
 
 
 def test_it_is_trained_by_its_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,8 +128,10 @@ def _build(spec: TowerSpec) -> Tower:
 
 
 def _prepare(towers: Mapping[str, Tower], tables: Sequence[Table]) -> None:
-    """Let each trained tower see its modality's items once: a text tower learns its vocabulary so."""
+    """Let each trained tower see its modality's items once: one for text may learn its vocabulary so."""
     for modality, tower in towers.items():
+        if tower.frozen:
+            continue
         reader = tower.reader()
         sources = (source for table in tables for source in table.columns.get(modality, ()))
         tower.prepare(item for item in map(reader, sources) if not isinstance(item, BadItem))

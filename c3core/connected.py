@@ -148,7 +148,7 @@ def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, devic
 
 
 def _fingerprint(spec: EncoderSpec, tower: Tower) -> str:
-    # `norm` stands in the weights, and so in their hash.
+    # `norm` and `parts` stand in the weights, and so in their hash.
     parts = [spec.sha256, tower.identity(), spec.head.model_dump(include={"hidden", "dropout"})]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

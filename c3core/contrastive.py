@@ -66,8 +66,8 @@ class Head(nn.Module):
 
     With `norm` "layer" each row is brought to mean 0 and variance 1, as the features of a tower in training need; with "batch" each
     feature over the rows, by statistics kept from training: features of a frozen tower whose scales differ align better so.
-    `feature_dropout` is of the tower's features, `dropout` of the hidden layer. Features of several `parts` are added up first (see
-    `Parts`).
+    Features of several `parts` are added up first (see `Parts`). `feature_dropout` is of what goes into the hidden layer, `dropout`
+    of what comes out of it.
 
     >>> Head(10, 4, hidden=7, norm="batch").eval()(torch.zeros(3, 10)).shape
     torch.Size([3, 4])
@@ -87,10 +87,10 @@ class Head(nn.Module):
         super().__init__()
         self.parts: nn.Module = nn.Identity()
         if parts is not None:
-            if hidden is None or width % parts:
-                raise C3Error(
-                    f"a head of {parts} parts needs `hidden`, and features that {parts} divides: the tower gives {width}."
-                )
+            if hidden is None:
+                raise C3Error(f"a head of {parts} parts is not linear: give `hidden`.")
+            if width % parts:
+                raise C3Error(f"a head of {parts} parts needs features that {parts} divides: the tower gives {width}.")
             self.parts = Parts(width // parts, parts=parts, hidden=hidden)
             width = hidden
         self.norm = nn.LayerNorm(width) if norm == "layer" else nn.BatchNorm1d(width)

@@ -3,7 +3,7 @@
     python compare_geometry.py SPACE SPACE [--pairs pairs.csv] [--modality image] [--group-size 50]
 
 The pairs are a CSV with the columns text and, say, image, or a table that a plugin brings. Try clip:ViT-B-32/random
-against clip:ViT-B-32/openai: what training changes, and what was there from the start.
+against clip:ViT-B-32-quickgelu/openai: what training changes, and what was there from the start.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Embed a folder of files into a store, then ask it for the files nearest to a sentence.
 
-    python embed_folder.py FOLDER --out store [--space clip:ViT-B-32/openai] [--modality image] [--find "a red circle"]
+    python embed_folder.py FOLDER --out store [--space clip:ViT-B-32-quickgelu/openai] [--modality image] [--find "a red circle"]
 
 Bad files are left out and named in the store's errors. The same command again goes on where it was stopped, and adds nothing to
 a store that is complete.

@@ -52,7 +52,9 @@ def test_the_folder_loads_as_a_space(tmp_path: Path) -> None:
     assert set(measured["image-text"]) == {"x_to_y", "y_to_x", "gap", "pair_cosine", "noise_std"}
     manifest = json.loads((tmp_path / "space.json").read_text())
     assert manifest["measured"]["validation"] == measured
-    assert manifest["encoders"]["text"]["tower"] == {"tower": "playground-text", "frozen": False}
+    tower = manifest["encoders"]["text"]["tower"]
+    assert tower["frozen"] is False
+    assert "ring" in tower["vocabulary"]  # beside the weights that are for it
 
 
 def test_the_same_recipe_gives_the_same_weights_and_a_done_run_is_not_done_again(tmp_path: Path) -> None:

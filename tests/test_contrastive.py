@@ -68,7 +68,7 @@ def test_parts_are_mapped_alike_and_added() -> None:
     assert Head(12, 6, hidden=5, parts=3)(features.float()).shape == (2, 6)
     with pytest.raises(C3Error, match="features that 5 divides"):
         Head(12, 6, hidden=5, parts=5)
-    with pytest.raises(C3Error, match="needs `hidden`"):
+    with pytest.raises(C3Error, match="give `hidden`"):
         Head(12, 6, parts=3)
 
 

@@ -154,6 +154,19 @@ class _File(Video):
             self._container.close()
         self._container = None
 
+    def at(self, times: Sequence[float]) -> Frames:
+        times = self._checked(times)
+        chosen: dict[int, Frames] = {}
+        shown: tuple[int, Frames] | None = None
+        for i in sorted(range(len(times)), key=times.__getitem__):
+            self._go_to(times[i])
+            if shown is None or shown[0] != self._current.pts:
+                shown = self._current.pts, _upright(self._current, self._turn)
+            chosen[i] = shown[1]
+        if len({frame.shape for frame in chosen.values()}) > 1:
+            raise C3Error("the frames of the video differ in size")
+        return np.stack([chosen[i] for i in range(len(times))])
+
     def _begin(self) -> None:
         """Open the file and decode its first frame."""
         self.close()
@@ -283,19 +296,6 @@ class _File(Video):
             raise
         if self._next is None and self._time(self._current.pts) < min(time, self._time(self._last)) - _SLACK:
             raise C3Error(f"the video is broken: nothing can be decoded at {time:.3f} s")
-
-    def at(self, times: Sequence[float]) -> Frames:
-        times = self._checked(times)
-        chosen: dict[int, Frames] = {}
-        shown: tuple[int, Frames] | None = None
-        for i in sorted(range(len(times)), key=times.__getitem__):
-            self._go_to(times[i])
-            if shown is None or shown[0] != self._current.pts:
-                shown = self._current.pts, _upright(self._current, self._turn)
-            chosen[i] = shown[1]
-        if len({frame.shape for frame in chosen.values()}) > 1:
-            raise C3Error("the frames of the video differ in size")
-        return np.stack([chosen[i] for i in range(len(times))])
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:

@@ -19,7 +19,7 @@ def c3_spaces(register: Register) -> None:
 def c3_towers(register: Register) -> None:
     for modality in MODALITIES:
         factory = f"c3_playground.towers.{modality}:{modality.capitalize()}Tower"
-        register(f"playground-{modality}", factory, modalities=(modality,), summary=f"a small tower for {modality}, trained here")
+        register(f"playground-{modality}", factory, modalities=(modality,), summary=f"a small tower for {modality}")
 
 
 @hookimpl

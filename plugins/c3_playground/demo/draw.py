@@ -25,6 +25,7 @@ from c3core.pictures import Picture, write_png, write_sheet
 MEASURED = 100  # unseen sentences
 SHOWN = 8  # of them in the grid
 SAMPLES = 16  # pictures of one sentence
+DISTANCES = ("fid", "kid")  # small ones are good
 
 
 def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
@@ -67,11 +68,11 @@ def write_page(
         cells = [_picture(item.data, picture_files / f"{number}-true.png")]
         cells += [_picture(pictures[number], picture_files / f"{number}-{'-'.join(key)}.png") for key, pictures in drawn.items()]
         grid.append(f"<tr><td>{escape(item.sentences[0])}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    figures = "".join(
-        f"<tr{' class=best' if row['method'] == 'c3' else ''}><td>{row['decoder']} {METHODS[row['method']]}</td>"
-        f"{''.join(f'<td>{cell(row[name])}</td>' for name in COLUMNS)}</tr>"
-        for row in rows
-    )
+    best = {name: (min if name in DISTANCES else max)(row[name] for row in rows) for name in COLUMNS}
+    figures = ""
+    for row in rows:
+        cells = (f"<td{' class=best' if row[name] == best[name] else ''}>{cell(row[name])}</td>" for name in COLUMNS)
+        figures += f"<tr><td>{row['decoder']} {METHODS[row['method']]}</td>{''.join(cells)}</tr>"
     samples = "".join(
         f"<h3>{decoder}</h3><img alt='16 pictures by {decoder}' src='{data_uri(out / f'samples-{decoder}.png', 'image/png')}'>"
         for decoder in DECODERS

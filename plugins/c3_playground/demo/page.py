@@ -22,7 +22,7 @@ STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c1e21;background:#fff}
 h1{font-size:1.7rem;margin-bottom:.2rem}h2{margin-top:2.4rem}p.lead{color:#555;margin-top:0}
 table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ddd}
-th:first-child,td:first-child{text-align:left}tr.best td{font-weight:600}
+th:first-child,td:first-child{text-align:left}td.best{font-weight:600}
 .items{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1rem}
 .item{border:1px solid #ddd;border-radius:8px;padding:.8rem}
 .item img,.item video{width:192px;height:192px;image-rendering:pixelated;display:block;border-radius:4px}
@@ -59,11 +59,17 @@ def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int
 
 def _table(modalities: Sequence[str], methods: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
     head = "".join(f"<th>{modality} {name}</th>" for modality in modalities for name in FIGURES.values())
+    figures = {(row["method"], row["modality"], key): row[key] for row in rows for key in FIGURES}
+    best = {
+        (modality, key): max(figures[method, modality, key] for method in methods) for modality in modalities for key in FIGURES
+    }
     body = []
     for method, symbol in methods.items():
-        found = {row["modality"]: row for row in rows if row["method"] == method}
-        cells = "".join(f"<td>{found[modality][key]:.1f}</td>" for modality in modalities for key in FIGURES)
-        body.append(f"<tr{' class=best' if method == 'c3' else ''}><td>{symbol}</td>{cells}</tr>")
+        cells = ""
+        for column, most in best.items():
+            value = figures[method, *column]
+            cells += f"<td{' class=best' if value == most else ''}>{value:.1f}</td>"
+        body.append(f"<tr><td>{symbol}</td>{cells}</tr>")
     return f"<table><tr><th>method</th>{head}</tr>{''.join(body)}</table>"
 
 

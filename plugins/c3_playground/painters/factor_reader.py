@@ -1,20 +1,20 @@
 """Reads the factors of a picture: which shape of which colour stands in each of the nine places.
 
-It is trained on true pictures, and scores those that a painter drew. `python -m c3_playground.painters.factor_reader FOLDER SEED`
-trains one anew (eight minutes of a core) and prints its accuracy on unseen true pictures. The one that ships is of seed 1; the
-image tower has the network of another, of seed 0, which saw other pictures, so that no network is judge in its own cause.
+It is trained on true pictures, and scores those that a painter drew. `python -m c3_playground.painters.factor_reader FOLDER
+--seed N` trains one anew (eight minutes of a core) and prints its accuracy on unseen true pictures. The one that ships is of seed
+1; the image tower has the network of another, of seed 0, which saw other pictures, so that no network is judge in its own cause.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -155,7 +155,9 @@ def _collate(items: list[Any], generator: torch.Generator | None = None) -> tupl
     return torch.from_numpy(np.stack([item.data for item in items])), shapes, colours, sizes, backgrounds
 
 
-def main(folder: Path, *, seed: int = 0, steps: int = 4000, size: int = 64, tested: int = 2000) -> None:
+def main(
+    folder: Path, *, seed: Annotated[int, typer.Option(min=0)] = 0, steps: int = 4000, size: int = 64, tested: int = 2000
+) -> None:
     """Train a reader in `folder`, write its weights and those of its trunk there, and print its accuracy on unseen true pictures.
 
     No picture is seen twice, and each seed sees pictures of its own.
@@ -184,4 +186,4 @@ def main(folder: Path, *, seed: int = 0, steps: int = 4000, size: int = 64, test
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), seed=int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    typer.run(main)

@@ -5,20 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-
-def attention_layers(width: int, layers: int, heads: int = 4) -> nn.TransformerEncoder:
-    """Pre-norm transformer layers over (n, cells, width)."""
-    layer = nn.TransformerEncoderLayer(
-        width, heads, dim_feedforward=2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-    )
-    return nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+from c3_playground.towers.attention import attention_layers
 
 
 class GridNet(nn.Module):
     """(n, channels, height, width) to features (n, width): each stage halves the grid, `cells` are left for attention.
 
     A stage is a convolution that halves the grid and one that looks around. Batch norm, not group norm: it costs less
-    and learns more a step, above all at a small fixed temperature, where at first all pictures look alike to the loss.
+    and learns more a step, above all at a small fixed temperature, where at first all items look alike to the loss.
     """
 
     def __init__(self, channels: int, stages: tuple[int, ...], *, cells: int, layers: int = 1) -> None:
@@ -32,8 +26,8 @@ class GridNet(nn.Module):
         self.places = nn.Parameter(torch.randn(cells, width) * 0.02)
         self.attention = attention_layers(width, layers)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        grid = self.stages(pictures.contiguous(memory_format=torch.channels_last))  # (n, width, h, w)
+    def forward(self, grids: Tensor) -> Tensor:
+        grid = self.stages(grids.contiguous(memory_format=torch.channels_last))  # (n, width, h, w)
         cells = grid.flatten(2).transpose(1, 2) + self.places  # (n, cells, width)
         features: Tensor = self.attention(cells).mean(dim=1)
         return features

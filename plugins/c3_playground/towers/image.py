@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from c3_playground.towers.places import PLACES, TRUNK, PlacesNet
+from c3_playground.towers.places import PLACE_COUNT, TRUNK, PlacesNet
 from c3core.contracts import Reader
 from c3core.files import sha256
 from c3core.readers.image import ImageReader
@@ -32,7 +32,8 @@ class ImageTower(Tower):
     """Pictures to features (n, 864): 96 of each of nine places.
 
     Trained to name what pictures show, as photo towers often are: by `python -m c3_playground.painters.factor_reader`, on other
-    pictures and with another seed than the reader that scores drawings. Not `frozen`, it is trained on.
+    pictures and with another seed than the reader that scores drawings. With `frozen=False` it is trained further, and saved with
+    the space.
 
     >>> tower = ImageTower()
     >>> tower(torch.zeros(1, 3, 32, 32)).shape
@@ -46,7 +47,7 @@ class ImageTower(Tower):
         self.frozen = frozen
         self.net = PlacesNet()
         self.net.load_state_dict({name: value.float() for name, value in load_file(TRUNK).items()})
-        self.width = PLACES * self.net.width
+        self.width = PLACE_COUNT * self.net.width
 
     def reader(self) -> Reader:
         return ImageReader(transform=to_small)
@@ -69,5 +70,5 @@ class ImageTower(Tower):
         return {"frozen": self.frozen}
 
     def identity(self) -> str:
-        """The hash of the weights."""
-        return f"{type(self).__name__} {sha256(TRUNK)}"
+        """The hash of the weights, where they are not saved with the space."""
+        return f"{type(self).__name__} {sha256(TRUNK)}" if self.frozen else super().identity()

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from c3_playground.towers.grid import attention_layers
+from c3_playground.towers.attention import attention_layers
 
-PLACES = 9
+PLACE_COUNT = 9
 TRUNK = Path(__file__).parent / "places.safetensors"
 CELLS = 64  # 32×32 pixels, halved twice
 
@@ -28,7 +28,7 @@ class PlacesNet(nn.Module):
         self.convolutions = nn.Sequential(*blocks)  # to (n, width, 8, 8)
         self.cells = nn.Parameter(torch.randn(CELLS, self.width) * 0.02)
         self.attention = attention_layers(self.width, layers=1)
-        self.places = nn.Linear(CELLS, PLACES)
+        self.places = nn.Linear(CELLS, PLACE_COUNT)
 
     def forward(self, pixels: Tensor) -> Tensor:
         cells = self.convolutions(pixels).flatten(2).transpose(1, 2) + self.cells

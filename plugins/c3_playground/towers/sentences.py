@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from c3_playground.towers.grid import attention_layers
+from c3_playground.towers.attention import attention_layers
 from c3core.files import replacing
 
 WEIGHTS = Path(__file__).parent / "sentences.safetensors"
@@ -53,9 +53,9 @@ class SentenceNet(nn.Module):
 
 def save_net(net: SentenceNet, path: Path) -> None:
     """Weights in half precision, and the vocabulary beside them."""
-    weights: Mapping[str, Tensor] = {name: value.half() for name, value in net.state_dict().items()}
+    weights = {name: value.half() for name, value in net.state_dict().items()}
     with replacing(path) as temporary:
-        save_file(dict(weights), temporary, metadata={"vocabulary": json.dumps(net.vocabulary)})
+        save_file(weights, temporary, metadata={"vocabulary": json.dumps(net.vocabulary)})
 
 
 def load_net(path: Path = WEIGHTS) -> SentenceNet:

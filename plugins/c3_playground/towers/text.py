@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from c3_playground.towers.sentences import WEIGHTS, load_net
+from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net
 from c3core.contracts import Reader
 from c3core.files import sha256
 from c3core.readers.text import TextReader
@@ -17,7 +17,8 @@ from c3core.towers import Tower
 class TextTower(Tower):
     """Sentences to features (n, 512).
 
-    `python -m c3_playground.towers.sentence_reader` trained it, on sentences alone. Not `frozen`, it is trained on.
+    `python -m c3_playground.towers.sentence_reader` trained it, on sentences alone. With
+    `frozen=False` it is trained further, and saved with the space; its `vocabulary` is then the one that the weights are for.
 
     >>> tower = TextTower()
     >>> tower(tower.collate(["a red ring"])).shape
@@ -26,10 +27,10 @@ class TextTower(Tower):
 
     modality = "text"
 
-    def __init__(self, *, frozen: bool = True) -> None:
+    def __init__(self, *, frozen: bool = True, vocabulary: Sequence[str] | None = None) -> None:
         super().__init__()
         self.frozen = frozen
-        self.net = load_net()
+        self.net = load_net() if vocabulary is None else SentenceNet(vocabulary)
         self.width = self.net.width
 
     def reader(self) -> Reader:
@@ -44,8 +45,8 @@ class TextTower(Tower):
         return features
 
     def config(self) -> dict[str, Any]:
-        return {"frozen": self.frozen}
+        return {"frozen": True} if self.frozen else {"frozen": False, "vocabulary": self.net.vocabulary}
 
     def identity(self) -> str:
-        """The hash of the weights."""
-        return f"{type(self).__name__} {sha256(WEIGHTS)}"
+        """The hash of the weights, where they are not saved with the space."""
+        return f"{type(self).__name__} {sha256(WEIGHTS)}" if self.frozen else super().identity()

@@ -141,12 +141,14 @@ class World:
         True
         """
         modalities = MODALITIES if modality is None else (modality,)
-        streams = [self._stream(name, split) for name in modalities]
+        for name in modalities:
+            self._stream(name, split)  # refuses unknown ones, also where no sentence is asked for
         _check_not_negative(n=n)
-        return [streams[number % len(streams)].draw(number // len(streams), 1)[1][0] for number in range(n)]
+        return [self.sentence(k // len(modalities), split, modalities[k % len(modalities)]) for k in range(n)]
 
     def sentence(self, index: int, split: str, modality: str) -> str:
         """The first sentence about one item, without rendering it."""
+        _check_not_negative(index=index)
         return self._stream(modality, split).draw(index, 1)[1][0]
 
     def export(self, folder: str | os.PathLike[str], modality: str, split: str, n: int, *, video_suffix: str = ".gif") -> Path:

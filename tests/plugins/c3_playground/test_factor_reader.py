@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from c3_playground.painters import factor_reader
 from c3_playground.painters.factor_reader import factor_accuracy, factor_score, inception_score, load_reader, probabilities, read
+from c3_playground.towers.places import PlacesNet
 from c3_playground.world import PictureScene, World
 from c3_playground.world.scenes import Thing
 from c3core import C3Error
@@ -91,3 +92,4 @@ def test_it_is_trained_by_its_command(tmp_path: Path, capsys: pytest.CaptureFixt
     factor_reader.main(tmp_path, steps=3, size=8, tested=50)
     assert (tmp_path / "factor_reader.safetensors").stat().st_size == factor_reader.WEIGHTS.stat().st_size
     assert "inception score" in capsys.readouterr().out
+    PlacesNet().load_state_dict(load_file(tmp_path / "places.safetensors"))

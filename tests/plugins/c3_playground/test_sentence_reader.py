@@ -9,7 +9,7 @@ import torch
 
 from c3_playground.towers import sentence_reader
 from c3_playground.towers.sentence_reader import SentenceReader, tell
-from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net
+from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net, save_net
 from c3_playground.world import World
 from c3_playground.world.lexicon import COLOURS, SHAPES
 from c3_playground.world.statements import statements
@@ -29,7 +29,18 @@ def test_sentences_come_from_every_modality_in_turn_and_each_once() -> None:
     assert all(stated for _, stated in told)
 
 
-def test_training_writes_weights_that_load_and_give_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = SentenceNet(["red", "ring"]).half().float().eval()  # so that half precision loses nothing
+    save_net(net, tmp_path / "net.safetensors")
+    loaded = load_net(tmp_path / "net.safetensors").eval()
+    ids = net.ids(["a red ring", "ring"])
+    with torch.no_grad():
+        assert torch.equal(loaded.ids(["a red ring", "ring"]), ids)
+        assert torch.equal(loaded(ids), net(ids))
+
+
+def test_training_writes_weights_that_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sentence_reader.main(tmp_path, steps=2, seen=300, tested=20)
     assert "recall" in capsys.readouterr().out
     net = load_net(tmp_path / WEIGHTS.name).eval()

@@ -66,7 +66,6 @@ class Latents(Canvas):
         latent: Tensor = found.latent_dist.mode() if hasattr(found, "latent_dist") else found.latents
         return (latent - self.shift) * self.factor
 
-    @torch.no_grad()
     def leave(self, drawn: Tensor) -> Tensor:
         pictures: Tensor = self.autoencoder.decode(drawn / self.factor + self.shift).sample
         return pictures

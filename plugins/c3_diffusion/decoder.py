@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -62,6 +62,7 @@ class DiffusionDecoder(Decoder):
             )
         self.painter: Painter | None = None
         self.averaged: AveragedModel | None = None
+        self._conditions_of: Callable[[Tensor], Tensor] | None = None
 
     def _build(self) -> Painter:
         self.painter = painter = Painter(self.condition_dim, self.canvas.channels, self.side, self.settings)
@@ -85,13 +86,17 @@ class DiffusionDecoder(Decoder):
         if self.painter is None:
             self._build()
 
+    def watch(self, conditions_of: Callable[[Tensor], Tensor]) -> None:
+        self._conditions_of = conditions_of
+
     def collate(self, targets: Sequence[Tensor]) -> Tensor:
         """Read pictures as one batch: uint8 (n, 3, size, size) on the decoder's device."""
         painter, _ = self._ready()
         return stack(targets, self.settings.size).to(next(painter.parameters()).device)
 
     def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
-        """The mean squared error of the velocity, over pixels or latents; in training with `rows`, also that of the sketch.
+        """The mean squared error of the velocity, over pixels or latents; in training with `rows`, also that of the sketch, and
+        with `watch_weight` what the space sees in it (in training by `Pipeline.fit`).
 
         In training, noise comes from torch's global generator. In eval mode the averaged weights are measured, every condition is
         seen and the noise is the same at every call, so that validations compare.
@@ -103,7 +108,8 @@ class DiffusionDecoder(Decoder):
         pictures = self.canvas.enter(batch.float() / 127.5 - 1)
         sketched = torch.zeros((), device=device)
         if self.training and settings.rows is not None:
-            sketched = F.mse_loss(painter.sketch(conditions).float(), pictures)
+            sketches = painter.sketch(conditions).float()
+            sketched = F.mse_loss(sketches, pictures) + self._watched(sketches[: settings.rows], conditions[: settings.rows])
             conditions, pictures = conditions[: settings.rows], pictures[: settings.rows]
         count = len(pictures)
         noise = torch.randn(pictures.shape, generator=generator).to(device)
@@ -112,6 +118,16 @@ class DiffusionDecoder(Decoder):
         hidden = torch.rand(count).to(device) < settings.drop if self.training else None
         found = (painter if self.training else averaged)(seen, time, conditions, hidden).float()
         return F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time)) + sketched
+
+    def _watched(self, sketches: Tensor, conditions: Tensor) -> Tensor | float:
+        """How far the space sees something else in the sketches than was asked for. Shapes differ in few pixels, but much to it."""
+        settings = self.settings
+        if not settings.watch_weight or self._conditions_of is None:
+            return 0.0
+        pictures = (self.canvas.leave(sketches) + 1) / 2
+        if settings.watch_noise:
+            pictures = pictures + settings.watch_noise * torch.randn_like(pictures)
+        return settings.watch_weight * (1 - F.cosine_similarity(self._conditions_of(pictures), conditions)).mean()
 
     def objectives(self) -> list[Objective]:
         """One objective over the network (which `prepare` makes); the average is not trained."""

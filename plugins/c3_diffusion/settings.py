@@ -35,6 +35,10 @@ class Settings(BaseModel):
         description="rows of a training batch that go through the UNet; the rest teach a sketch of the picture, which costs little."
         " None: all, and no sketch",
     )
+    watch_weight: float = Field(
+        0.0, ge=0, description="with `rows`: of 1 − the cosine between conditions and those that the space gives the sketches"
+    )
+    watch_noise: float = Field(0.0, ge=0, description="std of noise on sketches (0 to 1) before they are embedded")
     drop: float = Field(0.1, ge=0, lt=1, description="share of the training rows whose condition is hidden, for guidance")
     time_mean: float = Field(0.8, description="of the noise level's logit while training; higher: more noise")
     time_std: float = Field(0.8, gt=0)
@@ -46,6 +50,8 @@ class Settings(BaseModel):
         for width in self.widths:
             if width < GROUPS or width % GROUPS:
                 raise ValueError(f"widths must be multiples of {GROUPS}, got {width}")
+        if self.watch_weight and self.rows is None:
+            raise ValueError("watch_weight looks at sketches, and there are none without rows: give rows, or watch_weight 0")
         return self
 
 

@@ -77,7 +77,7 @@ def _batches(epoch: int, *, batches: int) -> Iterator[list[Told]]:
             yield drawn[at * SIZE : (at + 1) * SIZE]
 
 
-def main(folder: Path, *, steps: int = 3000, seen: int = 60_000, tested: int = 3000) -> None:
+def main(folder: Path, *, steps: int = 5000, seen: int = 60_000, tested: int = 3000) -> None:
     """Train in `folder`, write the weights there, and print the accuracy on unseen sentences."""
     torch.manual_seed(0)
     told = list(tell(0, seen))

@@ -1,4 +1,4 @@
-"""What a sentence states, one by one: "red ring", "ring at top", "ring left of square"."""
+"""What a sentence states, one by one: "ring red", "ring at top", "ring left of", "left of square"."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ _REVERSED = {"right of": "left of", "below": "above"}
 def statements(sentence: str, modality: str) -> list[str]:
     """The statements of a sentence about an item of `modality`: each factor of a part, each two of one part, and relations.
 
+    Relations are stated side by side ("ring left of", "left of square") and not whole ("ring left of square"): of those there are
+    so many, and each so rare, that a network hardly learns to name them.
+
     >>> statements("a red ring below a star on white", "image")
-    ['ring', 'red', 'ring red', 'star', 'star above ring', 'star above red', 'on white']
+    ['ring', 'red', 'ring red', 'star', 'star above', 'above ring', 'above red', 'on white']
     """
     stated = parse(sentence, modality)
     found: list[str] = []
@@ -27,7 +30,8 @@ def statements(sentence: str, modality: str) -> list[str]:
     for first, relation, second in stated.relations:
         if relation in _REVERSED:
             first, relation, second = second, _REVERSED[relation], first
-        found += [f"{one} {relation} {other}" for one in parts[first] for other in parts[second]]
+        found += [f"{one} {relation}" for one in parts[first]]
+        found += [f"{relation} {other}" for other in parts[second]]
     if stated.background is not None:
         found.append(f"on {stated.background}")
     return list(dict.fromkeys(found))

@@ -170,6 +170,54 @@ def test_rows_beyond_the_unets_teach_the_sketch_alone() -> None:
     assert taught == {"trunk", "layout", "pencil"}
 
 
+def test_what_the_space_sees_in_a_sketch() -> None:
+    """1 − the cosine between the conditions of the sketches of the UNet's rows and those asked for, times its weight."""
+    decoder = made(rows=2, watch_weight=3.0).train()
+    rows, batch = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    torch.manual_seed(0)
+    unwatched = decoder.loss(rows, batch)
+    matrix, seen = torch.randn(4, 3 * 8 * 8), []
+
+    def conditions_of(pictures: Tensor) -> Tensor:
+        seen.append(pictures)
+        return pictures.flatten(1) @ matrix.t()
+
+    decoder.watch(conditions_of)
+    torch.manual_seed(0)
+    watched = decoder.loss(rows, batch)
+    torch.testing.assert_close(seen[0], (decoder.painter.sketch(rows[:2]) + 1) / 2)
+    found = seen[0].flatten(1) @ matrix.t()
+    cosines = (found * rows[:2]).sum(dim=1) / (found.norm(dim=1) * rows[:2].norm(dim=1))
+    torch.testing.assert_close(watched - unwatched, 3 * (1 - cosines).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_noise_before_the_space_sees_sketches() -> None:
+    decoder = made(rows=64, watch_weight=1.0, watch_noise=0.1).train()
+    seen: list[Tensor] = []
+    decoder.watch(lambda pictures: (seen.append(pictures), pictures.flatten(1)[:, :4])[1])
+    rows = conditions(64)
+    decoder.loss(rows, torch.zeros(64, 3, 8, 8, dtype=torch.uint8))
+    noise = seen[0] - (decoder.painter.sketch(rows) + 1) / 2
+    assert float(noise.detach().std()) == pytest.approx(0.1, rel=0.05)
+
+
+def test_steps_bring_what_the_space_sees_to_what_was_asked_for() -> None:
+    decoder = made(rows=6, watch_weight=1.0).train()
+    matrix, rows, batch = torch.randn(4, 3 * 8 * 8), conditions(6), torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
+    decoder.watch(lambda pictures: (pictures * 2 - 1).flatten(1) @ matrix.t())
+
+    def cosine() -> float:
+        with torch.no_grad():
+            return float(torch.nn.functional.cosine_similarity(decoder.painter.sketch(rows).flatten(1) @ matrix.t(), rows).mean())
+
+    before, optimizer = cosine(), torch.optim.Adam(decoder.painter.parameters(), lr=1e-2)
+    for _ in range(30):
+        optimizer.zero_grad()
+        decoder.loss(rows, batch).backward()
+        optimizer.step()
+    assert before < 0.5 < 0.9 < cosine()
+
+
 def sketch_error(decoder: DiffusionDecoder, rows: Tensor, batch: Tensor) -> Tensor:
     assert decoder.painter is not None
     return (decoder.painter.sketch(rows) - (batch.float() / 127.5 - 1)).square().mean()
@@ -238,6 +286,7 @@ def test_bad_options_are_refused(learned: DiffusionDecoder, options: dict[str, A
         ({"drop": 1.0}, "drop"),
         *(({name: value}, f"{name}: .*finite") for name in ("time_mean", "time_std") for value in (math.inf, math.nan)),
         ({"rows": 0}, "rows"),
+        ({"watch_weight": 1.0}, "give rows"),
         ({"layer": 2}, "did you mean .*layers"),
         ({"autoencoder": "no/such-folder-or-model"}, "hub"),
     ],

@@ -13,8 +13,8 @@ from c3_playground.world.statements import statements
     [
         ("a ring", "image", {"ring"}),
         ("a red disc on the left", "image", {"circle", "red", "at left", "circle red", "circle at left", "red at left"}),
-        ("a ring right of a star", "image", {"ring", "star", "star left of ring"}),
-        ("a star left of a ring", "image", {"ring", "star", "star left of ring"}),
+        ("a ring right of a star", "image", {"ring", "star", "star left of", "left of ring"}),
+        ("a star left of a ring", "image", {"ring", "star", "star left of", "left of ring"}),
         ("a ring moves left", "video", {"ring", "left", "ring left"}),
         ("two beeps", "audio", {"beep", "2 times", "beep 2 times"}),
         ("nothing at all", "image", set()),

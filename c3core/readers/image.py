@@ -43,12 +43,21 @@ class ImageReader(Reader):
     `max_pixels` pixels, before it is unpacked; Pillow itself refuses twice its `Image.MAX_IMAGE_PIXELS` whatever is
     given here. `transform` must be picklable for use in worker processes.
 
+    With `own_colours` a picture comes upright but with the colours of its file (RGBA, a palette, CMYK): for a `transform` that
+    resizes first and converts after, as some models were given their pictures. Grey of 16 bits becomes RGB all the same.
+
     >>> ImageReader().read(np.zeros((4, 6, 3), dtype=np.uint8)).size
     (6, 4)
     """
 
-    def __init__(self, transform: Callable[[Image.Image], Any] | None = None, *, max_pixels: int = 89_478_485) -> None:
-        self.transform, self.max_pixels = transform, max_pixels
+    def __init__(
+        self,
+        transform: Callable[[Image.Image], Any] | None = None,
+        *,
+        max_pixels: int = 89_478_485,
+        own_colours: bool = False,
+    ) -> None:
+        self.transform, self.max_pixels, self.own_colours = transform, max_pixels, own_colours
 
     def read(self, source: Any) -> Any:
         """The RGB picture, transformed if there is a transform. Raises `C3Error` with the reason."""
@@ -57,9 +66,9 @@ class ImageReader(Reader):
 
     def _picture(self, source: Any) -> Image.Image:
         if isinstance(source, Image.Image):
-            return self._upright_rgb(source)
+            return self._upright(source)
         if isinstance(source, np.ndarray):
-            return self._upright_rgb(_from_array(source))
+            return self._upright(_from_array(source))
         if not isinstance(source, str | os.PathLike):
             kind = type(source).__name__
             raise C3Error(f"a picture must be a path, a PIL image or a uint8 array (h, w, 3), not {kind}")
@@ -69,7 +78,7 @@ class ImageReader(Reader):
                 self._check_size(opened)
                 if opened.format == "PNG":
                     _verify(path)
-                return self._upright_rgb(opened)
+                return self._upright(opened)
         except C3Error:
             raise
         except UnidentifiedImageError as error:
@@ -86,15 +95,15 @@ class ImageReader(Reader):
         if width * height > self.max_pixels:
             raise C3Error(f"the picture has {width} x {height} pixels, more than the limit of {self.max_pixels}")
 
-    def _upright_rgb(self, picture: Image.Image) -> Image.Image:
+    def _upright(self, picture: Image.Image) -> Image.Image:
         self._check_size(picture)
         _load(picture)
-        rgb = _rgb(picture)
         turn = _UPRIGHT.get(_orientation(picture))
+        upright = picture.copy() if self.own_colours and not picture.mode.startswith(("I", "F")) else _rgb(picture)
         if turn is not None:
-            rgb = rgb.transpose(turn)
-        rgb.info = {}  # else a picture that is read again would be turned again
-        return rgb
+            upright = upright.transpose(turn)
+        upright.info = {}  # else a picture that is read again would be turned again
+        return upright
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:

@@ -43,7 +43,7 @@ class Fit:
     def __call__(self, picture: Image.Image) -> Tensor:
         height, width = self.resized(picture.height, picture.width)
         kind = Image.Resampling.BILINEAR if self.bilinear else Image.Resampling.BICUBIC
-        picture = picture.resize((width, height), kind)
+        picture = picture.resize((width, height), kind).convert("RGB")
         top, left = _offset(height, self.size[0]), _offset(width, self.size[1])
         canvas = Image.new("RGB", self.size[::-1], (self.fill,) * 3)
         canvas.paste(picture, (-left, -top))
@@ -92,7 +92,7 @@ class FrameReader(Reader):
 
 def picture_reader(fit: Fit) -> Reader:
     """Pictures made the model's size: uint8 tensors (3, height, width)."""
-    return ImageReader(fit)
+    return ImageReader(fit, own_colours=True)  # open_clip makes them RGB after it has resized them
 
 
 def check_raw(batch: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Trains the text tower's network on sentences alone, to name what each states; pictures, clips and sounds are not seen.
 
-`python -m c3_playground.towers.sentence_reader FOLDER` writes its weights as they ship (five minutes of two cores) and prints
+`python -m c3_playground.towers.sentence_reader FOLDER` writes its weights as they ship (thirteen minutes of a core) and prints
 how well it names what unseen sentences state.
 """
 

@@ -70,6 +70,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         save(f"turned{orientation}.jpg", Image.fromarray(noise(91, 64, seed=20 + orientation)), exif=exif)
     save("alpha.png", Image.fromarray(noise(77, 130, 4), "RGBA"))
     save("palette.png", Image.fromarray(noise(90, 60)).quantize(16))
+    save("palette.gif", Image.fromarray(noise(90, 60)).quantize(200))
+    save("transparent.png", Image.fromarray(noise(90, 60)).quantize(16), transparency=3)
+    save("bits.png", Image.fromarray(noise(90, 60)).convert("1"))
+    save("grey-alpha.png", Image.fromarray(noise(90, 60, 4), "RGBA").convert("LA"))
     save("grey.png", Image.fromarray(noise(90, 60)).convert("L"))
     save("cmyk.jpg", Image.fromarray(noise(90, 60)).convert("CMYK"))
     return made

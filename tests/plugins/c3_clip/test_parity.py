@@ -23,7 +23,7 @@ SENTENCES = ["a red circle", "Two dogs   run!", "naïve café 東京 🙂", "x",
 
 
 def upright(path: Path) -> Image.Image:
-    return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    return ImageOps.exif_transpose(Image.open(path))
 
 
 def largest(one: torch.Tensor, other: torch.Tensor) -> float:

@@ -231,3 +231,21 @@ def test_the_source_is_left_as_it_is() -> None:
     made.info["note"] = "kept"
     ImageReader().read(made)
     assert (made.mode, made.info) == ("L", {"note": "kept"})
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1", "L", "CMYK"])
+def test_a_picture_may_keep_its_own_colours(tmp_path: Path, mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    Image.fromarray(pixels).convert(mode).save(path, exif=exif)
+    kept = ImageReader(own_colours=True).read(path)
+    assert (kept.mode, kept.size) == (mode, (5, 7))
+    np.testing.assert_array_equal(np.asarray(kept.convert("RGB")), np.asarray(ImageReader().read(path)))
+
+
+def test_grey_of_16_bits_is_scaled_all_the_same(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 3), 65535, dtype=np.uint16)).save(tmp_path / "a.png")
+    kept = ImageReader(own_colours=True).read(tmp_path / "a.png")
+    assert (kept.mode, kept.getpixel((0, 0))) == ("RGB", (255, 255, 255))

@@ -178,9 +178,8 @@ def test_convert(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(space: Path, tmp_path: Path) -> None:
-    (tmp_path / "long.txt").write_text(
-        "a red circle\n" * 2_000_000
-    )  # more than is done before the interrupt, however busy the machine
+    # More than is done before the interrupt, however busy the machine.
+    (tmp_path / "long.txt").write_text("a red circle\n" * 2_000_000)
     words = ["embed", space, "text", tmp_path / "long.txt", "--out", tmp_path / "store"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from c3core.cli import main; main()", *map(str, words)], stderr=subprocess.PIPE, text=True

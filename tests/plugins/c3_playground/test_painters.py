@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +23,32 @@ pytest.importorskip("diffusers", reason="needs the extra diffusion")
 FEW_STEPS = {"diffusion": {"steps": 8}}
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-def test_what_the_painters_draw(decoder: str) -> None:
-    items, reader = World().items("image", "test", 100, start=3000), load_reader()
-    found = {}
+@cache
+def figures(decoder: str) -> dict[str, dict[str, float]]:
+    """What each method's drawings of 100 sentences reach."""
+    items, reader, found = World().items("image", "test", 100, start=3000), load_reader(), {}
     for method in ("c1", "c3"):
         pipeline = painter(decoder, method)
         pictures = pipeline.run([item.sentences[0] for item in items], modality="text", options=FEW_STEPS.get(decoder))
         found[method] = score(pipeline, items, pictures, reader)
-    assert found["c3"]["factors"] > 40
-    if decoder == "diffusion":  # the other is too little trained to tell its methods apart
-        assert found["c3"]["factors"] > 60
+    return found
+
+
+# Strict: it says so when they are trained longer, and the mark has to go.
+UNDERTRAINED = pytest.mark.xfail(strict=True, reason="the shipped stylegan painters had 1,500 steps, too few to tell methods apart")
+
+
+@pytest.mark.parametrize("decoder", ["diffusion", pytest.param("stylegan", marks=UNDERTRAINED)])
+def test_c3_draws_nearer_to_true_pictures_than_c1(decoder: str) -> None:
+    found = figures(decoder)
+    assert found["c3"]["fid"] < found["c1"]["fid"]
+    if decoder == "diffusion":  # by retrieval the other's methods are too near each other for so few sentences
         assert found["c3"]["r1"] >= found["c1"]["r1"] + 5
-        assert found["c3"]["fid"] < found["c1"]["fid"]
+
+
+@pytest.mark.parametrize(("decoder", "least"), [("diffusion", 60), ("stylegan", 40)])
+def test_drawings_show_what_sentences_state(decoder: str, least: float) -> None:
+    assert figures(decoder)["c3"]["factors"] > least
 
 
 @pytest.mark.slow

@@ -61,6 +61,7 @@ def evaluate(
     modality: str | None = None,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    best_of: int = 1,
     metrics: Sequence[str] | None = None,
 ) -> Evaluation:
     """Run the pipeline on the inputs of a table and score its outputs against the references.
@@ -80,7 +81,7 @@ def evaluate(
     unreadable: list[BadItem] = []
     if pipeline.decoder.suffix is not None:  # before the outputs are made, which takes long
         truth, unreadable = _readable(pipeline.encoder(target), [reference for _, references in groups for reference in references])
-    outputs = pipeline.run([source for source, _ in groups], modality=modality, options=options, seed=seed)
+    outputs = pipeline.run([source for source, _ in groups], modality=modality, options=options, seed=seed, best_of=best_of)
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
     bad = [output for output in outputs if isinstance(output, BadItem)] + unreadable
     if not good:

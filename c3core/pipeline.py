@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from c3core.choosing import best_of as choose
 from c3core.contracts import BadItem, Bridge, Decoder, Encoder, GenerateOptions, Space
 from c3core.errors import C3Error
 from c3core.files import replacing, write_json
@@ -113,13 +114,23 @@ class Pipeline:
         options: GenerateOptions | Mapping[str, Any] | None = None,
         seed: int = 0,
         batch_size: int = 64,
+        best_of: int = 1,
     ) -> Iterator[tuple[int, Any]]:
-        """(position, output or `BadItem`) of each source, in order, as batches get done."""
+        """(position, output or `BadItem`) of each source, in order, as batches get done; of `batch_size` outputs at the most.
+
+        With `best_of` n, n outputs are made of each source, and the one is kept that the space sees nearest to the source: the
+        largest cosine between the two conditions. The space must have an encoder of the decoder's modality.
+        """
+        if best_of < 1:
+            raise C3Error(f"best_of must be at least 1, got {best_of}.")
         chosen, generator = self.decoder.options(options), torch.Generator().manual_seed(seed)
         self.decoder.eval()
-        for positions, embeddings, bad in self._embeddings(sources, modality, batch_size):
+        for positions, embeddings, bad in self._embeddings(sources, modality, max(1, batch_size // best_of)):
             condition = self.condition(embeddings, self._modality(sources, modality))
-            outputs = self.decoder.generate(condition, chosen, generator=generator) if positions else []
+            if best_of > 1 and positions:
+                outputs = choose(self, condition, chosen, generator=generator, count=best_of)
+            else:
+                outputs = self.decoder.generate(condition, chosen, generator=generator) if positions else []
             yield from sorted([*zip(positions, outputs, strict=True), *bad], key=lambda entry: entry[0])
 
     def _modality(self, sources: Iterable[Any] | Store, modality: str | None) -> str:
@@ -151,9 +162,10 @@ class Pipeline:
         options: GenerateOptions | Mapping[str, Any] | None = None,
         seed: int = 0,
         batch_size: int = 64,
+        best_of: int = 1,
     ) -> list[Any]:
-        """One output a source, in order; a `BadItem` in the place of a source that could not be read."""
-        stream = self.stream(sources, modality=modality, options=options, seed=seed, batch_size=batch_size)
+        """One output a source, in order; a `BadItem` in the place of a source that could not be read. `stream` says the rest."""
+        stream = self.stream(sources, modality=modality, options=options, seed=seed, batch_size=batch_size, best_of=best_of)
         return [output for _, output in stream]
 
     # ---- one folder

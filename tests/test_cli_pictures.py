@@ -10,6 +10,7 @@ from PIL import Image
 from spaces import TRAINING, write_space
 from test_cli import c3, fails
 
+TABLE = "playground:image/test/120/1"
 PAINTER = {"name": "stylegan", "channels": 64, "max_channels": 8, "style_dim": 8, "mapping_layers": 1}
 
 
@@ -45,6 +46,19 @@ def test_the_same_seed_draws_the_same(painter: Path, tmp_path: Path) -> None:
     assert one == other != third
 
 
+def test_best_of_keeps_another_picture_than_the_first(painter: Path, tmp_path: Path) -> None:
+    sentence = "a small red ring left of a blue square"
+    drawn = {}
+    for name, words in {"plain": [], "best": ["--best-of", 8]}.items():
+        said = c3("run", painter, sentence, "--out", tmp_path / name, *words)
+        assert said.returncode == 0, said.stderr
+        drawn[name] = (tmp_path / name / "000000.png").read_bytes()
+    assert drawn["plain"] != drawn["best"]
+    fails("run", painter, sentence, "--out", tmp_path, "--best-of", 0, status=2, says="--best-of")
+    scores = [json.loads(c3("evaluate", painter, TABLE, "--json", *words).stdout)["r1"] for words in ([], ["--best-of", 8])]
+    assert scores[1] > scores[0]  # what is chosen by the sentence is found by it
+
+
 def test_a_picture_in_gives_a_picture_out(painter: Path, tmp_path: Path) -> None:
     Image.new("RGB", (40, 30), "red").save(tmp_path / "photo.png")
     said = c3("run", painter, tmp_path / "photo.png", "--out", tmp_path / "drawn", "--json")
@@ -52,7 +66,7 @@ def test_a_picture_in_gives_a_picture_out(painter: Path, tmp_path: Path) -> None
 
 
 def test_evaluate_scores_pictures_by_their_embeddings(painter: Path) -> None:
-    said = c3("evaluate", painter, "playground:image/test/120/1", "--json")
+    said = c3("evaluate", painter, TABLE, "--json")
     assert said.returncode == 0, said.stderr
     scores = json.loads(said.stdout)
     assert {"fid", "kid_mean", "kid_std", "r1"} <= set(scores)

@@ -17,6 +17,8 @@ Option = Annotated[
     list[str], typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable.")
 ]
 
+BestOf = Annotated[int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")]
+
 OVERVIEW = 32  # inputs on an overview: more would be too small to look at
 
 
@@ -40,6 +42,7 @@ def run(
     option: Option = [],  # noqa: B006  typer copies it
     seed: int = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many outputs of each input, with seeds from --seed on.")] = 1,
+    best_of: BestOf = 1,
     batch_size: int = 64,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -64,7 +67,9 @@ def run(
     made: dict[int, list[Any]] = {}
     bad: list[BadItem] = []
     for number in range(seed, seed + seeds):
-        for position, output in loaded.stream(stream, modality=modality, options=chosen, seed=number, batch_size=batch_size):
+        for position, output in loaded.stream(
+            stream, modality=modality, options=chosen, seed=number, batch_size=batch_size, best_of=best_of
+        ):
             if isinstance(output, BadItem):
                 bad += [output] if number == seed else []
                 continue
@@ -101,6 +106,7 @@ def evaluate(
     root: Annotated[Path | None, typer.Option(help="Where the paths of the table start.")] = None,
     option: Option = [],  # noqa: B006
     seed: int = 0,
+    best_of: BestOf = 1,
     device: Device = "auto",
     precision: Precision = "float32",
     json: Json = False,
@@ -119,6 +125,7 @@ def evaluate(
         modality=modality,
         options=options_of(option),
         seed=seed,
+        best_of=best_of,
     )
     if json:
         print_json(figures.to_dict())

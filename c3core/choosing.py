@@ -1,0 +1,34 @@
+"""Several outputs a condition, of which the one is kept that the space sees nearest to what was asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+if TYPE_CHECKING:
+    from c3core.contracts import GenerateOptions
+    from c3core.pipeline import Pipeline
+
+
+def best_of(
+    pipeline: Pipeline, conditions: Tensor, options: GenerateOptions, *, generator: torch.Generator, count: int
+) -> list[Any]:
+    """One output of each condition (n, dim): of `count`, the one whose own condition has the largest cosine with it.
+
+    Outputs are embedded as sources of the decoder's modality and bridged as in use, so that the space and the bridge must know
+    that modality. One that cannot be embedded (an empty caption) is kept only where all are so. A decoder that draws nothing by
+    chance gives the same output `count` times.
+    """
+    modality = pipeline.decoder.modality
+    asked = conditions.repeat_interleave(count, dim=0)
+    outputs = pipeline.decoder.generate(asked, options, generator=generator)
+    likeness = torch.full((len(asked),), -torch.inf)
+    for batch in pipeline.encoder(modality).encode_batches(outputs):
+        if batch.index:
+            seen = pipeline.condition(batch.embeddings, modality)
+            likeness[batch.index] = cosine_similarity(seen, asked[batch.index]).float().cpu()
+    best = likeness.view(-1, count).argmax(dim=1) + torch.arange(0, len(asked), count)
+    return [outputs[place] for place in best.tolist()]

@@ -1,0 +1,79 @@
+"""Best of several outputs: the one kept is the one that the space sees nearest, worked out here by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from spaces import TRAINING, fitted, pictures, write_space
+
+from c3_playground.world import World
+from c3core import BadItem, C3Error, Pipeline, load_bridge, load_decoder, load_space
+
+SENTENCES = ["a red star", "a small blue ring left of a green square", "two hearts"]
+PAINTER = {"widths": (8, 8), "patch": 1, "size": 8}
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    space = load_space(str(write_space(tmp_path_factory.mktemp("space"))))
+    pipeline = Pipeline(space, load_bridge("c3", rescale="none"), load_decoder("diffusion", space=space, **PAINTER))
+    items = {"image": pictures(20), "text": World().sentences(60, modality="image")}
+    return pipeline.fit(items, options={**TRAINING, "steps": 2}, quiet=True)
+
+
+def likeness(painter: Pipeline, outputs: Sequence[Any], sentence: str) -> torch.Tensor:
+    """In float64: the cosine between the conditions of outputs and that of the sentence."""
+    asked = painter.condition(painter.space.encode([sentence], "text"), "text").double()
+    seen = painter.condition(painter.space.encode(outputs, "image"), "image").double()
+    return (seen @ asked[0]) / seen.norm(dim=1) / asked.norm()
+
+
+def test_the_nearest_of_all_that_are_drawn_is_kept(painter: Pipeline) -> None:
+    kept = painter.run(SENTENCES, modality="text", seed=3, options={"steps": 2}, best_of=5)
+    generator = torch.Generator().manual_seed(3)
+    for sentence, output in zip(SENTENCES, kept, strict=True):
+        condition = painter.condition(painter.space.encode([sentence], "text"), "text")
+        drawn = painter.decoder.generate(condition.expand(5, -1), {"steps": 2}, generator=generator)
+        best = int(likeness(painter, drawn, sentence).argmax())
+        assert (output == drawn[best]).all()
+        assert any((output != other).any() for other in drawn)  # five pictures, not one
+
+
+def test_what_is_kept_does_not_depend_on_the_batch(painter: Pipeline) -> None:
+    kept = [painter.run(SENTENCES, modality="text", options={"steps": 2}, best_of=4, batch_size=size) for size in (1, 4, 9, 64)]
+    for other in kept[1:]:
+        assert all((a == b).all() for a, b in zip(kept[0], other, strict=True))
+
+
+def test_one_of_one_is_the_plain_output(painter: Pipeline) -> None:
+    plain = painter.run(SENTENCES, modality="text", options={"steps": 2})
+    one = painter.run(SENTENCES, modality="text", options={"steps": 2}, best_of=1)
+    assert all((a == b).all() for a, b in zip(plain, one, strict=True))
+
+
+def test_a_bad_source_keeps_its_place(painter: Pipeline) -> None:
+    outputs = painter.run(["a star", " ", "a ring"], modality="text", options={"steps": 1}, best_of=2)
+    assert [isinstance(output, BadItem) for output in outputs] == [False, True, False]
+
+
+def test_captions_too_and_empty_ones_lose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in it knows of pictures: sampled captions, of which every second is made empty."""
+    captioner = fitted(write_space(tmp_path / "space"))
+    generate = captioner.decoder.generate
+
+    def blanked(*args: Any, **kwargs: Any) -> list[Any]:
+        return ["" if place % 2 else output or "a star" for place, output in enumerate(generate(*args, **kwargs))]
+
+    monkeypatch.setattr(captioner.decoder, "generate", blanked)
+    sampled = captioner.run(pictures(4), modality="image", options={"do_sample": True}, best_of=4)
+    assert len(sampled) == 4
+    assert all(str(caption).strip() for caption in sampled)
+
+
+def test_none_of_nothing_is_refused(painter: Pipeline) -> None:
+    with pytest.raises(C3Error, match="best_of must be at least 1, got 0"):
+        painter.run(SENTENCES, modality="text", best_of=0)

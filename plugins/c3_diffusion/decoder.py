@@ -109,7 +109,7 @@ class DiffusionDecoder(Decoder):
         sketched = torch.zeros((), device=device)
         if self.training and settings.rows is not None:
             sketches = painter.sketch(conditions).float()
-            sketched = F.mse_loss(sketches, pictures) + self._watched(sketches[: settings.rows], conditions[: settings.rows])
+            sketched = F.mse_loss(sketches, pictures) + self._watched(sketches[: settings.rows], batch[: settings.rows])
             conditions, pictures = conditions[: settings.rows], pictures[: settings.rows]
         count = len(pictures)
         noise = torch.randn(pictures.shape, generator=generator).to(device)
@@ -119,15 +119,20 @@ class DiffusionDecoder(Decoder):
         found = (painter if self.training else averaged)(seen, time, conditions, hidden).float()
         return F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time)) + sketched
 
-    def _watched(self, sketches: Tensor, conditions: Tensor) -> Tensor | float:
-        """How far the space sees something else in the sketches than was asked for. Shapes differ in few pixels, but much to it."""
+    def _watched(self, sketches: Tensor, batch: Tensor) -> Tensor | float:
+        """How far the space sees something else in the sketches than in the pictures. Shapes differ in few pixels, but much to it.
+
+        What it sees in the pictures has no noise, unlike the conditions: a target that stands still is learned sooner.
+        """
         settings = self.settings
         if not settings.watch_weight or self._conditions_of is None:
             return 0.0
+        with torch.no_grad():
+            asked = self._conditions_of(batch.float() / 255)
         pictures = (self.canvas.leave(sketches) + 1) / 2
         if settings.watch_noise:
             pictures = pictures + settings.watch_noise * torch.randn_like(pictures)
-        return settings.watch_weight * (1 - F.cosine_similarity(self._conditions_of(pictures), conditions)).mean()
+        return settings.watch_weight * (1 - F.cosine_similarity(self._conditions_of(pictures), asked)).mean()
 
     def objectives(self) -> list[Objective]:
         """One objective over the network (which `prepare` makes); the average is not trained."""

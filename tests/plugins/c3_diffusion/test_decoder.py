@@ -171,7 +171,7 @@ def test_rows_beyond_the_unets_teach_the_sketch_alone() -> None:
 
 
 def test_what_the_space_sees_in_a_sketch() -> None:
-    """1 − the cosine between the conditions of the sketches of the UNet's rows and those asked for, times its weight."""
+    """1 − the cosine between what the space sees in the sketches of the UNet's rows and in their pictures, times its weight."""
     decoder = made(rows=2, watch_weight=3.0).train()
     rows, batch = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
     torch.manual_seed(0)
@@ -185,9 +185,11 @@ def test_what_the_space_sees_in_a_sketch() -> None:
     decoder.watch(conditions_of)
     torch.manual_seed(0)
     watched = decoder.loss(rows, batch)
-    torch.testing.assert_close(seen[0], (decoder.painter.sketch(rows[:2]) + 1) / 2)
-    found = seen[0].flatten(1) @ matrix.t()
-    cosines = (found * rows[:2]).sum(dim=1) / (found.norm(dim=1) * rows[:2].norm(dim=1))
+    pictures, sketches = seen
+    torch.testing.assert_close(pictures, batch[:2] / 255)
+    torch.testing.assert_close(sketches, (decoder.painter.sketch(rows[:2]) + 1) / 2)
+    asked, found = pictures.flatten(1) @ matrix.t(), sketches.flatten(1) @ matrix.t()
+    cosines = (found * asked).sum(dim=1) / (found.norm(dim=1) * asked.norm(dim=1))
     torch.testing.assert_close(watched - unwatched, 3 * (1 - cosines).mean(), rtol=1e-4, atol=1e-5)
 
 
@@ -197,18 +199,20 @@ def test_noise_before_the_space_sees_sketches() -> None:
     decoder.watch(lambda pictures: (seen.append(pictures), pictures.flatten(1)[:, :4])[1])
     rows = conditions(64)
     decoder.loss(rows, torch.zeros(64, 3, 8, 8, dtype=torch.uint8))
-    noise = seen[0] - (decoder.painter.sketch(rows) + 1) / 2
+    noise = seen[1] - (decoder.painter.sketch(rows) + 1) / 2
     assert float(noise.detach().std()) == pytest.approx(0.1, rel=0.05)
 
 
-def test_steps_bring_what_the_space_sees_to_what_was_asked_for() -> None:
+def test_steps_bring_what_the_space_sees_in_sketches_to_what_it_sees_in_pictures() -> None:
     decoder = made(rows=6, watch_weight=1.0).train()
-    matrix, rows, batch = torch.randn(4, 3 * 8 * 8), conditions(6), torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
+    matrix, rows = torch.randn(4, 3 * 8 * 8), conditions(6)
+    batch = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
     decoder.watch(lambda pictures: (pictures * 2 - 1).flatten(1) @ matrix.t())
 
     def cosine() -> float:
         with torch.no_grad():
-            return float(torch.nn.functional.cosine_similarity(decoder.painter.sketch(rows).flatten(1) @ matrix.t(), rows).mean())
+            found, asked = decoder.painter.sketch(rows), batch.float() / 127.5 - 1
+            return float(torch.cosine_similarity(found.flatten(1) @ matrix.t(), asked.flatten(1) @ matrix.t()).mean())
 
     before, optimizer = cosine(), torch.optim.Adam(decoder.painter.parameters(), lr=1e-2)
     for _ in range(30):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fnmatch
 import glob
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from c3core.errors import C3Error, WrongCall, near
+from c3core.ordering import in_order
 
 STORE = "store.json"
 LIST, TABLES = ".txt", (".csv", ".tsv")
@@ -84,8 +86,8 @@ def _named(name: str, root: str | Path | None, text: bool, *, alone: bool) -> It
     column = COLUMN.fullmatch(name)
     if column and (not text or os.path.exists(column[1]) or not _has_space(name)):
         return _column(column[1], column[2], root, text)
-    if glob.has_magic(name) and (matches := sorted(glob.glob(name, recursive=True))):
-        return _files((match for match in matches if not os.path.isdir(match)), root, text, lists=True)
+    if glob.has_magic(name) and next(_matches(name), None) is not None:
+        return _files((match for match in in_order(_matches(name)) if not os.path.isdir(match)), root, text, lists=True)
     if text and (_has_space(name) or not name.lower().endswith((LIST, *TABLES))):
         return iter([Source(name, name)] if name.strip() else [])
     suffix = os.path.splitext(name)[1].lower()
@@ -123,16 +125,45 @@ def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
         return
     if os.path.isfile(os.path.join(folder, STORE)):  # embeddings of such files, and often of these
         return
+    for entry in in_order(_listed(folder)):
+        name, _, kind = entry.partition("\0")
+        path = os.path.join(folder, name)
+        if kind:
+            yield from _walk(path, above | {here})
+        else:  # also a pipe or a socket: readers refuse it by name
+            yield path
+
+
+def _listed(folder: str) -> Iterator[str]:
+    """Each name in a folder that is not hidden, and NUL, which no name holds and nothing sorts before; of a folder "/" too."""
     try:
         with os.scandir(folder) as scan:
-            entries = sorted((entry for entry in scan if not entry.name.startswith(".")), key=lambda entry: entry.name)
+            for entry in scan:
+                if not entry.name.startswith("."):
+                    is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+                    yield f"{entry.name}\0{'/' if is_folder else ''}"
     except OSError as error:
         raise C3Error(f"cannot list {folder}: {error.strerror}. Check its permissions.") from error
-    for entry in entries:
-        if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
-            yield from _walk(entry.path, above | {here})
-        else:  # also a pipe or a socket: readers refuse it by name
-            yield entry.path
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """What a glob matches, one by one, where `glob.iglob` would first list a whole folder."""
+    folder, last = os.path.split(pattern)
+    if not glob.has_magic(last) or last == "**":
+        yield from glob.iglob(pattern, recursive=True)
+        return
+    inside = os.path.join(folder, "") if folder else ""
+    for place in glob.iglob(inside, recursive=True) if glob.has_magic(folder) else [inside]:
+        try:
+            with os.scandir(place or ".") as scan:
+                names = (entry.name for entry in scan)
+                yield from (
+                    os.path.join(place, name)
+                    for name in names
+                    if fnmatch.fnmatch(name, last) and (last.startswith(".") or not name.startswith("."))
+                )
+        except OSError:  # as glob: what cannot be listed matches nothing
+            continue
 
 
 def _lines(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import glob
 import os
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c3core.errors import C3Error, WrongCall
+from c3core.ordering import in_order
 from c3core.sources import Table, expand, read_table
 
 
@@ -54,6 +57,32 @@ def test_folders_are_sorted_by_the_parts_of_a_path(here: Path) -> None:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     assert paths("tree") == ["tree/B", "tree/a", "tree/b/1", "tree/b-c"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["photos/*", "*/*.jpg", "**/*.jpg", "photos/**", "photos/**/*", "ph?tos/[ab].jpg", "photos/.*", "*", "*/sub/c.jpg", "**/.*"],
+)
+def test_globs_match_what_the_standard_librarys_do(here: Path, pattern: str) -> None:
+    Path("photos/list.txt").unlink()  # a list stands for its lines
+    Path("captions.txt").unlink()
+    expected = [name for name in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(name)]
+    if expected:
+        assert paths(pattern) == expected
+    else:
+        with pytest.raises(C3Error, match="matches no file|holds no items"):
+            paths(pattern)
+
+
+def test_more_names_than_are_held_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that are no UTF-8, or hold a line break, and folders go through the temporary files unchanged."""
+    for name in ("many/b\nc", "many/b/1", "many/b-c", "many/a\udcff", "many/B", "many/z/y/x"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    whole, matched = paths("many"), paths("many/*")
+    monkeypatch.setattr("c3core.sources.in_order", partial(in_order, held=2))
+    assert paths("many") == whole == ["many/B", "many/a\udcff", "many/b/1", "many/b\nc", "many/b-c", "many/z/y/x"]
+    assert paths("many/*") == matched
 
 
 def test_links_are_followed_but_not_in_a_circle_and_pipes_are_for_the_reader_to_refuse(here: Path) -> None:

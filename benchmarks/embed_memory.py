@@ -1,6 +1,7 @@
-"""Resident memory of `embed` over a list of lines: it must not grow with their number.
+"""Resident memory of `embed` over a list of lines, or over the files of one folder: it must not grow with their number.
 
     python benchmarks/embed_memory.py 1000000 10000000
+    python benchmarks/embed_memory.py --folder 1000000 10000000
 
 Each size runs in a process of its own, with an encoder that costs next to nothing, so that what is measured is the way
 from the list to the store: expanding, reading, batching, shards, the manifest.
@@ -9,6 +10,7 @@ from the list to the store: expanding, reading, batching, shards, the manifest.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+LINKS = 50_000  # ext4 takes 65,000
 SENTENCE = "a photo of {} red cubes beside {} blue balls\n"
 
 
@@ -30,12 +33,22 @@ def write_lines(path: Path, lines: int) -> None:
             handle.writelines(SENTENCE.format(i, i % 97) for i in piece)
 
 
+def write_files(folder: Path, files: int) -> None:
+    """That many names in one folder, of few files: `LINKS` names each."""
+    folder.mkdir()
+    for start in range(0, files, LINKS):
+        paths = [folder / f"{number * 7_919 % files:08}.jpg" for number in range(start, min(start + LINKS, files))]
+        paths[0].touch()
+        for path in paths[1:]:
+            os.link(paths[0], path)
+
+
 def resident() -> int:
     """Megabytes of memory that this process holds now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
 
 
-def measure(lines: int) -> dict[str, Any]:
+def measure(lines: int, folder_of_files: bool) -> dict[str, Any]:
     """Embed that many lines in this process: memory at each tenth, the peak, and the time."""
     import torch
 
@@ -65,26 +78,29 @@ def measure(lines: int) -> dict[str, Any]:
         for number, source in enumerate(stream):
             if number % max(lines // 10, 1) == 0:
                 held.append(resident())
-                print(f"{number:,} of {lines:,} lines: {held[-1]} MB", file=sys.stderr, flush=True)
+                print(f"{number:,} of {lines:,} inputs: {held[-1]} MB", file=sys.stderr, flush=True)
             yield source
 
     with tempfile.TemporaryDirectory() as folder:
-        write_lines(Path(folder) / "lines.txt", lines)
+        named = f"{folder}/files" if folder_of_files else f"{folder}/lines.txt"
+        (write_files if folder_of_files else write_lines)(Path(named), lines)
         before, started = resident(), time.monotonic()
-        stream = watched(expand([f"{folder}/lines.txt"], text=True))
+        stream = watched(expand([named], text=not folder_of_files))
         store = embed(Table(), stream, f"{folder}/store", batch_size=1024, quiet=True)
         seconds = time.monotonic() - started
         assert len(store) == lines
         written = sum(path.stat().st_size for path in store.folder.iterdir()) >> 20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    figures = {"lines": lines, "before_mb": before, "at_tenths_mb": held, "peak_mb": peak}
-    return {**figures, "seconds": round(seconds, 1), "lines_per_second": round(lines / seconds), "store_mb": written}
+    figures = {"inputs": lines, "before_mb": before, "at_tenths_mb": held, "peak_mb": peak}
+    return {**figures, "seconds": round(seconds, 1), "inputs_per_second": round(lines / seconds), "store_mb": written}
 
 
 if __name__ == "__main__":
-    sizes = [int(size) for size in sys.argv[1:]] or [1_000_000, 10_000_000]
+    words = sys.argv[1:]
+    folder = "--folder" in words
+    sizes = [int(word) for word in words if word != "--folder"] or [1_000_000, 10_000_000]
     if len(sizes) == 1:
-        print(json.dumps(measure(sizes[0])))
+        print(json.dumps(measure(sizes[0], folder)))
     else:
         for size in sizes:
-            subprocess.run([sys.executable, __file__, str(size)], check=True)
+            subprocess.run([sys.executable, __file__, *(["--folder"] if folder else []), str(size)], check=True)

@@ -45,7 +45,7 @@ BUFFER_ROWS = 65536  # rows that shuffling holds: 134 MB at 512 dimensions
 
 
 class Store:
-    """A complete store, opened for reading. `len` is its number of rows.
+    """A complete store, opened for reading. `len` is its number of rows, `bad` that of the inputs that gave none.
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
@@ -58,7 +58,7 @@ class Store:
     def __init__(self, folder: Path, manifest: Manifest, footers: Sequence[pq.FileMetaData]) -> None:
         self.folder, self._manifest, self._footers = folder, manifest, footers
         self.space, self.modality = manifest.space, manifest.modality
-        self.dim, self.fingerprint = manifest.dim, manifest.fingerprint
+        self.dim, self.fingerprint, self.bad = manifest.dim, manifest.fingerprint, manifest.bad
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:

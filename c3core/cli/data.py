@@ -62,12 +62,12 @@ def embed(
         from c3core.embedding import embed as work
 
         store = work(load(), sources(), out, batch_size=batch_size, workers=workers, shard_rows=shard_rows, quiet=quiet)
-    bad = [f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors()]
     if json:
-        print_json({"store": str(out), "rows": len(store), "bad": len(bad), "dim": store.dim, "fingerprint": store.fingerprint})
+        print_json({"store": str(out), "rows": len(store), "bad": store.bad, "dim": store.dim, "fingerprint": store.fingerprint})
     else:
         print(f"{len(store)} embeddings in {out}")
-    report_bad(bad, len(store) + len(bad))
+    bad = (f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors())
+    report_bad(bad, store.bad, len(store) + store.bad)
 
 
 def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encoder:

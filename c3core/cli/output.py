@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 
@@ -39,11 +40,11 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def report_bad(bad: Sequence[Any], total: int) -> None:
-    """The bad items and their count, on standard error."""
-    for item in bad[:10]:
+def report_bad(bad: Iterable[Any], count: int, total: int) -> None:
+    """The first ten of `count` bad items, and the count, on standard error."""
+    for item in islice(bad, 10):
         print(f"left out: {item}", file=sys.stderr)
-    if len(bad) > 10:
-        print(f"left out: {len(bad) - 10} more", file=sys.stderr)
-    if bad:
-        print(f"{len(bad)} of {total} item(s) could not be read", file=sys.stderr)
+    if count > 10:
+        print(f"left out: {count - 10} more", file=sys.stderr)
+    if count:
+        print(f"{count} of {total} item(s) could not be read", file=sys.stderr)

@@ -92,7 +92,7 @@ def run(
             print(sheet)
     if json:
         print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
-    report_bad(bad, len(ids))
+    report_bad(bad, len(bad), len(ids))
     if len(bad) == len(ids):
         raise C3Error("no input could be read.")
 
@@ -133,7 +133,7 @@ def evaluate(
         print_table(figures.rows(), ["metric", "value"])
         for line in figures.remarks():
             print(line)
-    report_bad(figures.bad, figures.items + len(figures.bad))
+    report_bad(figures.bad, len(figures.bad), figures.items + len(figures.bad))
 
 
 COMMANDS = (demo, run, evaluate)

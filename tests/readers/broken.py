@@ -1,5 +1,6 @@
 """Whole files of every format, and broken ones made of them; run as a script, it reads them all and reports.
 
+`python broken.py FOLDER [SEED] | python broken.py --table` counts what came out, for each format and way of breaking it.
 `python broken.py FOLDER [SEED]` makes the corpus in FOLDER, reads each file with its medium's reader and prints two
 JSON lines a file: `case` before it reads, then what came out. A file that takes longer than `LIMIT` seconds ends the
 process, so a crash or a hang shows as a `case` without an outcome.
@@ -13,7 +14,8 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +55,7 @@ VIDEOS: dict[str, tuple[str, dict[str, str]]] = {
     "fragmented.mp4": ("libx264", {"movflags": "frag_keyframe+empty_moov"}),
     "plain.mkv": ("libx264", {}),
     "plain.webm": ("libvpx-vp9", {}),
+    "vp8.webm": ("libvpx", {}),
     "plain.avi": ("mpeg4", {}),
     "plain.mov": ("libx265", {}),
 }
@@ -262,5 +265,23 @@ def main(folder: Path, seed: int) -> None:
         print(json.dumps({"case": case, **found}), flush=True)
 
 
+def table(lines: Iterable[str]) -> str:
+    """Of each format, by the way it was broken: refused / as the whole file / a part that is right / another item, without a word."""
+    kinds, counts = ("whole", "renamed", "cut", "flipped"), Counter[tuple[str, str, str]]()
+    for line in lines:
+        found = json.loads(line)
+        _, kind, _, whole = found["case"]
+        if len(found) > 1 and kind in kinds:
+            came = "why" if "why" in found else "same" if found["same"] else "part" if found.get("part") else "other"
+            counts[Path(whole).name, kind, came] += 1
+    rows = ["file".ljust(16) + "".join(kind.ljust(18) for kind in kinds)]
+    for name in dict.fromkeys(name for name, _, _ in counts):
+        cells = [" / ".join(f"{counts[name, kind, came]}" for came in ("why", "same", "part", "other")) for kind in kinds]
+        rows.append(name.ljust(16) + "".join(cell.ljust(18) for cell in cells))
+    return "\n".join(rows)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--table"]:
+        sys.exit(print(table(sys.stdin)))
     main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)

@@ -23,9 +23,9 @@ COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "pl
 COLUMNS |= {"fid": "FID", "kid": "KID", "inception": "IS"}
 
 
-def draw(pipeline: Pipeline, items: Sequence[Item], *, seed: int = 0) -> list[Picture]:
-    """A picture of each item's first sentence."""
-    return pipeline.run([item.sentences[0] for item in items], modality="text", seed=seed)
+def draw(pipeline: Pipeline, items: Sequence[Item], *, seed: int = 0, best_of: int = 1) -> list[Picture]:
+    """A picture of each item's first sentence: of `best_of`, the one that the space sees nearest to it."""
+    return pipeline.run([item.sentences[0] for item in items], modality="text", seed=seed, best_of=best_of)
 
 
 def score(
@@ -55,6 +55,10 @@ def main(
     sentences: Annotated[int, typer.Option(min=1)] = 1000,
     seed: int = 0,
     decoder: list[str] = list(DECODERS),  # noqa: B006
+    method: list[str] = list(METHODS),  # noqa: B006
+    best_of: Annotated[
+        int, typer.Option(min=1, help="Draw this many of each sentence; score the one that the space sees nearest.")
+    ] = 1,
     folder: Annotated[Path, typer.Option(help="Of the painters.")] = FOLDER,
     inception: Annotated[Path | None, typer.Option(help="Inception's weights (.safetensors), for its FID, KID and IS too.")] = None,
     json: bool = False,
@@ -67,11 +71,11 @@ def main(
         network = load_inception(inception)
         true = inception_features(network, [item.data for item in items])
     for name in decoder:
-        for method, symbol in METHODS.items():
-            pipeline, started = painter(name, method, folder=folder), time.monotonic()
-            pictures = draw(pipeline, items, seed=seed)
+        for bridge in method:
+            pipeline, started = painter(name, bridge, folder=folder), time.monotonic()
+            pictures = draw(pipeline, items, seed=seed, best_of=best_of)
             seconds = time.monotonic() - started
-            row = {"decoder": name, "method": symbol, **score(pipeline, items, pictures, reader, seed=seed)}
+            row = {"decoder": name, "method": METHODS[bridge], **score(pipeline, items, pictures, reader, seed=seed)}
             row["ms a picture"] = 1000 * seconds / len(items)
             if inception:
                 found = inception_metrics(inception_features(network, pictures), true, seed=seed)
@@ -79,7 +83,7 @@ def main(
             rows.append(row)
     rows.append({"decoder": "true pictures", "method": "", **truth(items, reader, pipeline)})
     if json:
-        print_json({"rows": rows, "sentences": sentences, "seed": seed})
+        print_json({"rows": rows, "sentences": sentences, "seed": seed, "best_of": best_of})
     else:
         names = list(rows[0])
         print_table([{name: row.get(name, "") for name in names} for row in rows], names)

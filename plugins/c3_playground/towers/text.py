@@ -9,6 +9,7 @@ from torch import Tensor
 
 from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net
 from c3core.contracts import Reader
+from c3core.errors import C3Error
 from c3core.files import sha256
 from c3core.readers.text import TextReader
 from c3core.towers import Tower
@@ -29,6 +30,8 @@ class TextTower(Tower):
 
     def __init__(self, *, frozen: bool = True, vocabulary: Sequence[str] | None = None) -> None:
         super().__init__()
+        if frozen and vocabulary is not None:
+            raise C3Error("a frozen text tower keeps its own vocabulary. Leave `vocabulary` out, or say frozen=False.")
         self.frozen = frozen
         self.net = load_net() if vocabulary is None else SentenceNet(vocabulary)
         self.width = self.net.width

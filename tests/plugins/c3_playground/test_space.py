@@ -115,6 +115,8 @@ def test_words_that_are_not_in_the_vocabulary_still_count() -> None:
 def test_a_text_tower_that_is_trained_further_keeps_its_own_words_and_identity() -> None:
     tower = load_tower("playground-text", frozen=False, vocabulary=["red", "ring"])
     assert tower.config() == {"frozen": False, "vocabulary": ["red", "ring"]}
+    with pytest.raises(C3Error, match="say frozen=False"):  # its shipped weights are not for these words
+        load_tower("playground-text", vocabulary=["red", "ring"])
     assert tower.net.words.weight.shape[0] == 1 + 32 + 2
     assert tower.identity() != load_tower("playground-text", frozen=False).identity()
     assert load_tower("playground-text").config() == {"frozen": True}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -70,6 +73,38 @@ def test_the_command_line_makes_the_same_store(ray: Any, tmp_path: Path, monkeyp
     store = Store.open("spread")
     assert (len(store), len(list(store.errors()))) == (31, 10)
     same(Path("local"), Path("spread"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_on_the_way_it_goes_on(how: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C and SIGKILL in the middle; the same command again ends with the local engine's store."""
+    pytest.importorskip("ray.data", reason='needs pip install "c3core[ray]"')
+    (tmp_path / "lines.txt").write_text("".join(f"a red ring left of {number} squares\n" for number in range(30_000)))
+    words = ["embed", "playground", "text", str(tmp_path / "lines.txt"), "--shard-rows", "500"]
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from c3core.cli import main; main()"
+
+    def begin(*more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", start, *words, *more], stderr=subprocess.PIPE, text=True)
+
+    spread = ["--out", str(tmp_path / "spread"), "--engine", "ray"]
+    process = begin(*spread)
+    while not (tmp_path / "spread" / "shard-000003.parquet").exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    process.send_signal(how)
+    said = process.communicate(timeout=120)[1]
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "The same command again" in said
+        assert "Traceback" not in said
+    else:
+        assert process.returncode == -signal.SIGKILL
+    assert 4 <= len(list((tmp_path / "spread").glob("shard-*.parquet"))) < 60
+    for more in (spread, ["--out", str(tmp_path / "local")]):
+        process = begin(*more)
+        assert (process.communicate(timeout=300)[1], process.returncode)[1] == 0
+    same(tmp_path / "local", tmp_path / "spread")
 
 
 class Together(WordEncoder):

@@ -44,16 +44,23 @@ def ray() -> Iterator[Any]:
 
 def same(one: Path, other: Path) -> None:
     """The same store: embeddings to 1e-6, everything else to the byte."""
-    first, second = Store.open(one), Store.open(other)
     for name in ("store.json", "errors.jsonl"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
     assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in other.iterdir())
-    rows, others = (list(store.batches(100_000)) for store in (first, second))
-    assert [row.ids for row in rows] == [row.ids for row in others]
-    assert [row.sources for row in rows] == [row.sources for row in others]
+    same_rows(one, other)
+
+
+def same_rows(one: Path, other: Path) -> None:
+    """The same rows and errors in the same order, however they lie in shards."""
+    first, second = Store.open(one), Store.open(other)
+    assert list(first.errors()) == list(second.errors())
+    rows, others = (
+        [pair for row in store.batches() for pair in zip(row.ids, row.sources, strict=True)] for store in (first, second)
+    )
+    assert rows == others
     torch.testing.assert_close(first.embeddings(), second.embeddings(), rtol=0, atol=1e-6)
-    for row, twin in zip(rows, others, strict=True):
-        torch.testing.assert_close(row.norms, twin.norms, rtol=1e-6, atol=0)
+    norms, twins = (torch.cat([row.norms for row in store.batches(100_000)]) for store in (first, second))
+    torch.testing.assert_close(norms, twins, rtol=1e-6, atol=0)
 
 
 def test_the_command_line_makes_the_same_store(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +87,7 @@ def test_the_command_line_makes_the_same_store(ray: Any, tmp_path: Path, monkeyp
 def test_stopped_on_the_way_it_goes_on(how: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C and SIGKILL in the middle; the same command again ends with the local engine's store."""
     pytest.importorskip("ray.data", reason='needs pip install "c3core[ray]"')
-    (tmp_path / "lines.txt").write_text("".join(f"a red ring left of {number} squares\n" for number in range(30_000)))
+    (tmp_path / "lines.txt").write_text("".join(f"a red ring left of {number} squares\n" for number in range(15_000)))
     words = ["embed", "playground", "text", str(tmp_path / "lines.txt"), "--shard-rows", "500"]
     start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from c3core.cli import main; main()"
 
@@ -100,11 +107,13 @@ def test_stopped_on_the_way_it_goes_on(how: signal.Signals, tmp_path: Path) -> N
         assert "Traceback" not in said
     else:
         assert process.returncode == -signal.SIGKILL
-    assert 4 <= len(list((tmp_path / "spread").glob("shard-*.parquet"))) < 60
+    assert 4 <= len(list((tmp_path / "spread").glob("shard-*.parquet"))) < 30
     for more in (spread, ["--out", str(tmp_path / "local")]):
         process = begin(*more)
-        assert (process.communicate(timeout=300)[1], process.returncode)[1] == 0
-    same(tmp_path / "local", tmp_path / "spread")
+        said = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, said
+    compared = same if how == signal.SIGKILL else same_rows  # Ctrl-C writes what is in memory first: a shorter shard
+    compared(tmp_path / "local", tmp_path / "spread")
 
 
 class Together(WordEncoder):

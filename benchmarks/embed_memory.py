@@ -2,6 +2,7 @@
 
     python benchmarks/embed_memory.py 1000000 10000000
     python benchmarks/embed_memory.py --folder 1000000 10000000
+    python benchmarks/embed_memory.py --bad 1000000 10000000     # nine of ten lines cannot be read
 
 Each size runs in a process of its own, with an encoder that costs next to nothing, so that what is measured is the way
 from the list to the store: expanding, reading, batching, shards, the manifest.
@@ -48,7 +49,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
 
 
-def measure(lines: int, folder_of_files: bool) -> dict[str, Any]:
+def measure(lines: int, folder_of_files: bool, bad: bool) -> dict[str, Any]:
     """Embed that many lines in this process: memory at each tenth, the peak, and the time."""
     import torch
 
@@ -60,6 +61,8 @@ def measure(lines: int, folder_of_files: bool) -> dict[str, Any]:
 
     class Sentences(Reader):
         def read(self, source: Any) -> str:
+            if bad and crc32(str(source).encode()) % 10:
+                raise ValueError("the file is empty")
             return str(source)
 
     class Table(Encoder):
@@ -88,19 +91,20 @@ def measure(lines: int, folder_of_files: bool) -> dict[str, Any]:
         stream = watched(expand([named], text=not folder_of_files))
         store = embed(Table(), stream, f"{folder}/store", batch_size=1024, quiet=True)
         seconds = time.monotonic() - started
-        assert len(store) == lines
+        assert len(store) + store.bad == lines
+        count = sum(1 for _ in store.errors())
         written = sum(path.stat().st_size for path in store.folder.iterdir()) >> 20
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10  # before the folder is removed, which lists it
-    figures = {"inputs": lines, "before_mb": before, "at_tenths_mb": held, "peak_mb": peak}
+    figures = {"inputs": lines, "bad": count, "before_mb": before, "at_tenths_mb": held, "peak_mb": peak}
     return {**figures, "seconds": round(seconds, 1), "inputs_per_second": round(lines / seconds), "store_mb": written}
 
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    folder = "--folder" in words
-    sizes = [int(word) for word in words if word != "--folder"] or [1_000_000, 10_000_000]
+    options = [word for word in words if word in ("--folder", "--bad")]
+    sizes = [int(word) for word in words if word not in options] or [1_000_000, 10_000_000]
     if len(sizes) == 1:
-        print(json.dumps(measure(sizes[0], folder)))
+        print(json.dumps(measure(sizes[0], "--folder" in options, "--bad" in options)))
     else:
         for size in sizes:
-            subprocess.run([sys.executable, __file__, *(["--folder"] if folder else []), str(size)], check=True)
+            subprocess.run([sys.executable, __file__, *options, str(size)], check=True)

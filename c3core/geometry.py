@@ -135,9 +135,15 @@ def _gather(x: Any, y: Any, seed: int, max_pairs: int) -> tuple[dict[str, Moment
 
 def _paired(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of x and y of the same rows, whatever the batches that they come in."""
-    if hasattr(x, "paired_with") and hasattr(y, "paired_with") and (pairs := x.paired_with(y)):  # stores of one table
-        yield from pairs
-        return
+    if hasattr(x, "paired_with") and hasattr(y, "paired_with"):
+        if pairs := x.paired_with(y):  # stores of one table
+            yield from pairs
+            return
+        if x.bad or y.bad:  # each has left a hole, after which row i of one belongs to another row of the other
+            raise C3Error(
+                f"{x.bad} input(s) of x and {y.bad} of y gave no embedding, so that their rows cannot be paired. Embed both from"
+                " one table (pairs.csv:image, pairs.csv:text), whose rows tell which belong together, or take the bad ones out."
+            )
     streams = {"x": _batches(x), "y": _batches(y)}
     held: dict[str, Tensor] = {}
     while True:

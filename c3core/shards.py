@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,12 @@ GROUP_ROWS = 4096  # rows a row group: what shuffling reads at once
 
 @dataclass(frozen=True)
 class Encoding:
-    """Which encoder made the embeddings of a store: they may be compared with those of the same `space` alone."""
+    """Which encoder made the embeddings of a store: only those of the same one may be compared.
 
-    space: str
+    The name of the space does not count: it may be a path, and the same weights may lie elsewhere. The fingerprint tells.
+    """
+
+    space: str = field(compare=False)
     modality: str
     dim: int
     fingerprint: str
@@ -133,21 +136,19 @@ def read_span(path: Path, footer: pq.FileMetaData, encoding: Encoding) -> Span:
     return span
 
 
-def read_batches(
-    path: Path, footer: pq.FileMetaData, columns: Sequence[str], batch_size: int, *, verify: bool = False
-) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Path, columns: Sequence[str], batch_size: int, *, verify: bool = False) -> Iterator[pa.RecordBatch]:
     """The rows of a shard in order, at most `batch_size` at a time; with `verify` each page's checksum is checked."""
     try:
-        with pq.ParquetFile(path, metadata=footer, page_checksum_verification=verify) as file:
+        with pq.ParquetFile(path, page_checksum_verification=verify) as file:
             yield from file.iter_batches(batch_size, columns=list(columns))
     except (OSError, pa.ArrowException) as error:
         raise _broken(path, error) from error
 
 
-def read_group(path: Path, footer: pq.FileMetaData, group: int, columns: Sequence[str]) -> pa.Table:
+def read_group(path: Path, group: int, columns: Sequence[str]) -> pa.Table:
     """One row group of a shard."""
     try:
-        with pq.ParquetFile(path, metadata=footer) as file:
+        with pq.ParquetFile(path) as file:
             return file.read_row_group(group, columns=list(columns))
     except (OSError, pa.ArrowException) as error:
         raise _broken(path, error) from error

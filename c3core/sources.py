@@ -153,7 +153,10 @@ def _matches(pattern: str) -> Iterator[str]:
         yield from glob.iglob(pattern, recursive=True)
         return
     inside = os.path.join(folder, "") if folder else ""
-    for place in glob.iglob(inside, recursive=True) if glob.has_magic(folder) else [inside]:
+    places = glob.iglob(inside, recursive=True) if glob.has_magic(folder) else iter([inside])
+    if folder == "**":  # stands for the folder that we are in as well, which iglob does not name
+        places = chain([""], places)
+    for place in places:
         try:
             with os.scandir(place or ".") as scan:
                 names = (entry.name for entry in scan)
@@ -291,6 +294,7 @@ def _rows(name: str) -> Iterator[list[str]]:
 def _table(name: str) -> Iterator[Iterator[list[str]]]:
     lines = (line for _, line in _decoded(name))
     delimiter = "\t" if name.lower().endswith(".tsv") else ","
+    csv.field_size_limit(LONGEST_LINE)
     rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ",")
     try:
         yield rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from c3core.version import __version__
 MANIFEST, ERRORS = STORE, "errors.jsonl"
 LEFT_BEHIND = (".shard-*.tmp.parquet", ".store.*.tmp.json", ".errors.*.tmp.jsonl")  # by a run that was killed
 SHARD_ROWS = 16384  # inputs a shard: 34 MB at 512 dimensions, and what a kill can lose
+BAD_TEXT = 4 << 20  # characters about bad inputs that a shard holds: a Parquet reader refuses too long a footer
 UNIT = 1e-3  # how far from one the norm of a unit embedding may be
 
 
@@ -60,6 +62,11 @@ class _Piece:
     bad: Sequence[Bad]
     stop: int  # inputs consumed since the beginning
     mark: str
+
+    @cached_property
+    def said(self) -> int:
+        """Characters about its bad inputs."""
+        return sum(len(item.id) + len(item.source) + len(item.why) for item in self.bad)
 
 
 @dataclass(frozen=True)
@@ -147,11 +154,11 @@ class StoreWriter:
         )
         self._refuse_wrong(rows)
         count = len(rows.ids) + len(bad) if consumed is None else consumed
-        short = [Bad(storable(item.id), storable(item.source)[:500], storable(item.why)[:500]) for item in bad]
+        short = [Bad(*(storable(text)[:500] for text in (item.id, item.source, item.why))) for item in bad]
         done = self._written
         stop = (done.pieces[-1].stop if done.pieces else done.consumed) + count
         done.pieces.append(_Piece(rows, short, stop, mark))
-        if stop - done.consumed >= self.shard_rows:
+        if stop - done.consumed >= self.shard_rows or sum(piece.said for piece in done.pieces) > BAD_TEXT:
             self.flush()
 
     def flush(self) -> None:
@@ -211,7 +218,7 @@ class StoreWriter:
     def _resume(self) -> None:
         manifest = Manifest.read(self.folder)
         ours = asdict(self.encoding)
-        differ = [f"{name} {value}" for name, value in asdict(manifest.encoding).items() if value != ours[name]]
+        differ = [f"{name} {value}" for name, value in asdict(manifest.encoding).items() if name != "space" and value != ours[name]]
         if differ:
             raise C3Error(f"{self.folder} is a store of another encoder ({', '.join(differ)}). Choose another folder.")
         if manifest.complete:

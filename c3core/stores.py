@@ -17,7 +17,6 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -55,8 +54,9 @@ class Store:
     (100, 8, True)
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, footers: Sequence[pq.FileMetaData]) -> None:
-        self.folder, self._manifest, self._footers = folder, manifest, footers
+    def __init__(self, folder: Path, manifest: Manifest, groups: Sequence[int]) -> None:
+        # Of each shard only the number of its row groups is held: the footer has the bad inputs, which may be many.
+        self.folder, self._manifest, self._groups = folder, manifest, groups
         self.space, self.modality = manifest.space, manifest.modality
         self.dim, self.fingerprint, self.bad = manifest.dim, manifest.fingerprint, manifest.bad
 
@@ -69,17 +69,18 @@ class Store:
         manifest = Manifest.read(folder)
         if not manifest.complete:
             raise C3Error(f"{folder} is an unfinished store. Run the same command again to finish it.")
-        footers = []
+        groups = []
         for index, rows in enumerate(manifest.shards):
             path = folder / shard_name(index)
-            footers.append(read_footer(path))
-            read_span(path, footers[-1], manifest.encoding)
-            if footers[-1].num_rows != rows:
-                raise C3Error(f"{path} has {footers[-1].num_rows} rows, not {rows}. Make the store again.")
+            footer = read_footer(path)
+            read_span(path, footer, manifest.encoding)
+            if footer.num_rows != rows:
+                raise C3Error(f"{path} has {footer.num_rows} rows, not {rows}. Make the store again.")
+            groups.append(footer.num_row_groups)
         expected = {shard_name(index) for index in range(len(manifest.shards))}
         if extra := sorted(path.name for path in folder.glob("*.parquet") if path.name not in expected):
             raise C3Error(f"{folder / extra[0]} does not belong to this store. Take it out of the folder.")
-        return cls(folder, manifest, footers)
+        return cls(folder, manifest, groups)
 
     @classmethod
     def from_embeddings(
@@ -129,8 +130,8 @@ class Store:
     def batches(self, batch_size: int = BATCH_ROWS, *, columns: Sequence[str] = COLUMNS) -> Iterator[StoreBatch]:
         """All rows in order, at most `batch_size` at a time (fewer at the end of a shard). Reads `columns` alone."""
         self._check_columns(columns)
-        for path, footer in self._shards():
-            for rows in read_batches(path, footer, columns, batch_size):
+        for path in self._shards():
+            for rows in read_batches(path, columns, batch_size):
                 yield to_batch(rows, self.dim)
 
     def shuffled(
@@ -150,11 +151,11 @@ class Store:
         if batch_size < 1 or buffer < 1:
             raise C3Error("batch_size and buffer must be at least 1.")
         draw = np.random.default_rng([seed % 2**32, epoch])
-        groups = [(at, group) for at, footer in enumerate(self._footers) for group in range(footer.num_row_groups)]
+        groups = [(at, group) for at, count in enumerate(self._groups) for group in range(count)]
         held: list[pa.Table] = []
         for place, number in enumerate(draw.permutation(len(groups)), start=1):
             at, group = groups[number]
-            held.append(read_group(self.folder / shard_name(at), self._footers[at], group, columns))
+            held.append(read_group(self.folder / shard_name(at), group, columns))
             last = place == len(groups)
             if last or sum(len(table) for table in held) >= max(buffer, batch_size):
                 rows = pa.concat_tables(held).combine_chunks()
@@ -186,8 +187,8 @@ class Store:
 
     def errors(self) -> Iterator[dict[str, str]]:
         """The inputs that gave no embedding: `id`, `source` and `why` of each, as `errors.jsonl` has them."""
-        for path, footer in self._shards():
-            for bad in read_span(path, footer, self._manifest.encoding).bad:
+        for path in self._shards():
+            for bad in read_span(path, read_footer(path), self._manifest.encoding).bad:
                 yield asdict(bad)
 
     def paired_with(self, other: Store) -> Iterator[tuple[Tensor, Tensor]] | None:
@@ -206,12 +207,13 @@ class Store:
         Verified: each page's checksum, rows and inputs against the manifest, unit embeddings, finite norms, the errors.
         """
         stop = bad = rows = 0
-        for path, footer in self._shards():
+        for path in self._shards():
+            footer = read_footer(path)
             span: Span = read_span(path, footer, self._manifest.encoding)
             if span.start != stop or span.stop - span.start < footer.num_rows + len(span.bad):
                 raise C3Error(f"{path} does not follow the shard before it. Make the store again.")
             stop, bad = span.stop, bad + len(span.bad)
-            for found in read_batches(path, footer, COLUMNS, BATCH_ROWS, verify=True):
+            for found in read_batches(path, COLUMNS, BATCH_ROWS, verify=True):
                 batch = to_batch(found, self.dim)
                 unit = (batch.embeddings.norm(dim=-1) - 1).abs() <= UNIT  # false for NaN
                 wrong = ~unit | ~torch.isfinite(batch.norms)
@@ -229,9 +231,8 @@ class Store:
         if listed != list(self.errors()):
             raise C3Error(f"{self.folder / ERRORS} does not agree with the shards. Make the store again.")
 
-    def _shards(self) -> Iterator[tuple[Path, pq.FileMetaData]]:
-        for index, footer in enumerate(self._footers):
-            yield self.folder / shard_name(index), footer
+    def _shards(self) -> Iterator[Path]:
+        return (self.folder / shard_name(index) for index in range(len(self._groups)))
 
     @staticmethod
     def _check_columns(columns: Sequence[str]) -> None:
@@ -253,7 +254,8 @@ def join(stores: Sequence[Store], out: str | Path) -> Store:
         raise C3Error(f"{out} holds a complete store already. Choose another folder, or delete it.")
     stop, mark = 0, 0
     for store in stores:
-        for path, footer in store._shards():
+        for path in store._shards():
+            footer = read_footer(path)
             span = read_span(path, footer, first)
             start, stop = stop, stop + span.stop - span.start
             mark = crc32(f"{span.mark} {footer.num_rows}".encode(), mark)
@@ -261,7 +263,7 @@ def join(stores: Sequence[Store], out: str | Path) -> Store:
                 if stop > writer.resume_at or (stop == writer.resume_at and str(mark) != writer.resume_mark):
                     raise C3Error(f"{out} holds an unfinished store of other rows. Choose another folder, or delete it.")
                 continue
-            parts = [to_batch(rows, first.dim) for rows in read_batches(path, footer, COLUMNS, BATCH_ROWS)]
+            parts = [to_batch(rows, first.dim) for rows in read_batches(path, COLUMNS, BATCH_ROWS)]
             writer.append(
                 [name for part in parts for name in part.ids],
                 [source for part in parts for source in part.sources],

@@ -8,10 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_stores import KIND, unit
 
 from c3core import C3Error
 from c3core.geometry import geometry
-from c3core.stores import Store
+from c3core.shards import Bad
+from c3core.stores import Store, StoreWriter
 
 
 def store(folder: Path, rows: list[int], *, table: str = "pairs.csv", dim: int = 8) -> Store:
@@ -53,6 +55,19 @@ def test_other_stores_are_paired_by_position(tmp_path: Path) -> None:
     assert x.paired_with(y) is None
     assert geometry(x, y).n == 250
     assert x.paired_with(store(tmp_path / "z", [*range(250)], dim=4)) is None
+
+
+def test_stores_with_holes_that_no_table_pairs_are_refused(tmp_path: Path) -> None:
+    """As many holes on both sides would else shift the pairs between them, without a word."""
+    stores = []
+    for side, bad in (("x", 3), ("y", 95)):
+        writer = StoreWriter(tmp_path / side, dim=8, **KIND)
+        ids = [f"{side}{number}.jpg" for number in range(120) if number != bad]
+        writer.append(ids, ids, unit(119), torch.ones(119), bad=[Bad(f"{side}{bad}.jpg", "broken.jpg", "truncated")])
+        writer.finish()
+        stores.append(Store.open(tmp_path / side))
+    with pytest.raises(C3Error, match=r"1 input\(s\) of x and 1 of y gave no embedding.*one table"):
+        geometry(*stores)
 
 
 def test_rows_of_several_tables_are_not_guessed_at(tmp_path: Path) -> None:

@@ -79,3 +79,27 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
         StoreWriter(tmp_path, dim=2, **KIND)
     with pytest.raises(C3Error, match="is a file"):
         StoreWriter(tmp_path / "photo.jpg", dim=2, **KIND)
+
+
+def test_very_many_bad_inputs_stay_readable(tmp_path: Path) -> None:
+    """Parquet refuses a footer of 100 MB: what is said of the bad inputs of a shard is kept far below."""
+    writer = StoreWriter(tmp_path, dim=8, shard_rows=1_000_000, **KIND)
+    for start in range(0, 100_000, 5_000):
+        bad = [Bad(f"{number} " + "x" * 600, "x" * 600, "because " + "y" * 600) for number in range(start, start + 5_000)]
+        writer.append([str(start)], ["s"], unit(1), torch.ones(1), bad=bad)
+    writer.finish()
+    store = Store.open(tmp_path)
+    assert (len(store), store.bad) == (20, 100_000)
+    assert [int(entry["id"].split()[0]) for entry in store.errors()] == list(range(100_000))
+    assert all(len(entry[name]) == 500 for entry in store.errors() for name in ("id", "source", "why"))
+
+
+def test_the_same_encoder_elsewhere_goes_on(tmp_path: Path) -> None:
+    """The fingerprint says what an encoder is; the space's name may be a path."""
+    writer = StoreWriter(tmp_path, dim=8, shard_rows=2, **KIND)
+    writer.append(["0", "1"], ["s", "s"], unit(2), torch.ones(2))
+    again = StoreWriter(tmp_path, dim=8, shard_rows=2, **(KIND | {"space": "moved/s"}))
+    assert again.resume_at == 2
+    again.append(["2"], ["s"], unit(1), torch.ones(1))
+    again.finish()
+    assert len(Store.open(tmp_path)) == 3

@@ -58,8 +58,7 @@ def test_only_the_columns_asked_for_are_read(store: Store) -> None:
 
 
 def test_batches_share_the_memory_of_arrow(store: Store) -> None:
-    path, footer = store.folder / "shard-000000.parquet", pq.read_metadata(store.folder / "shard-000000.parquet")
-    rows = next(shards.read_batches(path, footer, ("embedding",), 100))
+    rows = next(shards.read_batches(store.folder / "shard-000000.parquet", ("embedding",), 100))
     assert shards.to_batch(rows, 8).embeddings.data_ptr() == rows.column(0).flatten().buffers()[1].address
 
 

@@ -16,7 +16,9 @@ from c3core.readers import regular_file
 # Only these: Pillow would otherwise hand an EPS file to an outside program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 
-_ORIENTATION = 0x0112  # the EXIF tag
+MAX_RATIO = 256  # of the sides: a picture of 1 x 2000 pixels made 224 high would have 100 million
+
+_ORIENTATION, _BITS, _PHOTOMETRIC = 0x0112, 0x0102, 0x0106  # tags of EXIF and TIFF
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,7 +41,8 @@ class ImageReader(Reader):
     CMYK is converted without its colour profile. Grey of 16 bits is scaled to 8 (PIL would clip it). Pixels of 32 bits
     are refused: nothing says what is white.
 
-    A file that is broken or truncated is refused rather than filled with grey. So is a picture of more than
+    A file that is broken or truncated is refused rather than filled with grey. So is a picture that is more than 256
+    times as long as wide, which no model was made for and which resizing would blow up, and one of more than
     `max_pixels` pixels, before it is unpacked; Pillow itself refuses twice its `Image.MAX_IMAGE_PIXELS` whatever is
     given here. `transform` must be picklable for use in worker processes.
 
@@ -89,11 +92,7 @@ class ImageReader(Reader):
             raise C3Error(f"the picture is broken or truncated: {error or type(error).__name__}") from error
 
     def _check_size(self, picture: Image.Image) -> None:
-        width, height = picture.size
-        if width < 1 or height < 1:
-            raise C3Error("the picture has no pixels")
-        if width * height > self.max_pixels:
-            raise C3Error(f"the picture has {width} x {height} pixels, more than the limit of {self.max_pixels}")
+        check_sides(*picture.size, self.max_pixels)
 
     def _upright(self, picture: Image.Image) -> Image.Image:
         self._check_size(picture)
@@ -104,6 +103,16 @@ class ImageReader(Reader):
             upright = upright.transpose(turn)
         upright.info = {}  # else a picture that is read again would be turned again
         return upright
+
+
+def check_sides(width: int, height: int, max_pixels: int, what: str = "the picture has") -> None:
+    """Refuse what has no pixels, more than `max_pixels`, or one side far longer than the other."""
+    if width < 1 or height < 1:
+        raise C3Error(f"{what} no pixels")
+    if width * height > max_pixels:
+        raise C3Error(f"{what} {width} x {height} pixels, more than the limit of {max_pixels}")
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise C3Error(f"{what} {width} x {height} pixels: one side is more than {MAX_RATIO} times the other")
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
@@ -139,6 +148,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
         raise C3Error("the picture has 32-bit pixels, and nothing says what is white: save it with 8 or 16 bits")
     if picture.mode.startswith("I"):  # grey of 16 bits; a PNG's comes as "I" from some versions of Pillow
-        grey = np.asarray(picture).astype(np.uint32)
-        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+        grey, tags = np.asarray(picture).astype(np.uint32), getattr(picture, "tag_v2", {})
+        white = 2 ** tags.get(_BITS, (16,))[0] - 1  # a TIFF may use 12 of them
+        if tags.get(_PHOTOMETRIC) == 0:  # a TIFF whose 0 is white
+            grey = white - grey
+        return Image.fromarray(((grey * 255 + white // 2) // white).astype(np.uint8)).convert("RGB")
     return picture.convert("RGB")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from c3core.contracts import Reader
 from c3core.errors import C3Error
 from c3core.readers import regular_file
+from c3core.readers.image import check_sides
 
 Frames = npt.NDArray[np.uint8]
 
@@ -178,9 +179,8 @@ class _File(Video):
             raise C3Error(f"is no video of a known format (MP4, MKV, WebM, AVI, GIF), or broken: {why}") from error
         if stream is None or stream.disposition & self._av.stream.Disposition.attached_pic:
             raise C3Error("the file holds no moving pictures, perhaps sound and a cover")
-        if stream.width * stream.height > self._max_pixels:
-            size = f"{stream.width} x {stream.height} pixels"
-            raise C3Error(f"the video has frames of {size}, more than the limit of {self._max_pixels}")
+        if stream.width and stream.height:  # some heads leave it to the first frame
+            check_sides(stream.width, stream.height, self._max_pixels, "the video has frames of")
         self._codec = self._decoder(stream)
         # explode: a broken frame is an error, and never a grey or smeared picture.
         self._codec.options = {"err_detect": "explode", "max_pixels": str(self._max_pixels)}

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -27,11 +28,20 @@ class Tokens:
         return ids
 
     def _say_cut(self, texts: Sequence[str], ids: Tensor) -> None:
-        """A text that fills the context may just fit: it was cut if a longer context would hold more of it."""
-        full = (ids[:, :-1] != self.pad).all(dim=1).nonzero().flatten().tolist()
+        """A text that fills the context may just fit: it was cut if a longer context would hold more of it.
+
+        Padding stands at the end. Inside a text its number may be a token's: open_clip's own pads with 0, which is "!".
+        """
+        full = (ids[:, -2:] != self.pad).any(dim=1).nonzero().flatten().tolist()
         if not full:
             return
         longer = self.tokenizer([texts[row] for row in full], context_length=self.context + 1)
-        if ((longer != self.pad).sum(dim=1) > (ids[full] != self.pad).sum(dim=1)).any():
+        if (_lengths(longer, self.pad) > _lengths(ids[full], self.pad)).any():
             self._said = True
             warnings.warn(f"a text is longer than {self.context} tokens: only its beginning counts (said once).", stacklevel=4)
+
+
+def _lengths(ids: Tensor, pad: int) -> Tensor:
+    """(n,) tokens of each row before the padding at its end."""
+    places = torch.arange(1, ids.shape[1] + 1, device=ids.device)
+    return ((ids != pad) * places).amax(dim=1)

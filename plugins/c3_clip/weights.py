@@ -91,7 +91,7 @@ def load_clip(name: Name, described: Mapping[str, Any], *, seed: int, device: to
     own = config.pop("preprocess_cfg", {})
     preprocess = {**open_clip.get_model_preprocess_cfg(model), **own, "size": model.visual.image_size}
     preprocess = vars(PreprocessCfg(**{**vars(PreprocessCfg()), **preprocess}))
-    if name.is_file:
+    if name.is_file or name.model.startswith("local-dir:"):
         _say_doubts(name, config, model)
     model = model.to(device).eval().requires_grad_(False)
     return Clip(name, model, config, preprocess, _licence(name), device)
@@ -174,14 +174,17 @@ def _shapes(path: str) -> dict[str, torch.Size]:
 
 def _say_doubts(name: Name, config: Mapping[str, Any], model: Any) -> None:
     """Warn where a file of weights probably wants something else than what it gets; nothing in it says so for sure."""
-    if name.is_config:
-        return
-    tags = open_clip.list_pretrained_tags_by_model(name.model)
+    own = name.is_config or not name.weights  # described by its user: no tag says what its weights need
+    tags = [] if own else open_clip.list_pretrained_tags_by_model(name.model)
     first = next(model.visual.parameters()).detach()
     half = torch.equal(first, first.half().float())  # OpenAI published in half precision
-    if not config.get("quick_gelu") and "openai" in tags and (half or "openai" in Path(name.weights).name.lower()):
-        quick = f"clip:{name.model}-quickgelu/{name.weights}"
-        warnings.warn(f"if these are weights by OpenAI, they need quick GELU: write {quick}.", stacklevel=5)
+    if (
+        not config.get("quick_gelu")
+        and ("openai" in tags or own)
+        and (half or "openai" in Path(name.weights or name.model).name.lower())
+    ):
+        mend = 'set "quick_gelu": true in its description' if own else f"write clip:{name.model}-quickgelu/{name.weights}"
+        warnings.warn(f"if these are weights by OpenAI, they need quick GELU: {mend}.", stacklevel=5)
     published = [open_clip.get_pretrained_cfg(name.model, tag) for tag in tags]
     default = vars(PreprocessCfg())
     if published and all(any(cfg.get(key, default[key]) != default[key] for key in _PIXELS) for cfg in published):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import torch
@@ -61,7 +62,9 @@ def is_address(weights: str) -> bool:
 
 def fetch(address: str) -> Path:
     """The file of an address, downloaded once into torch's folder of checkpoints (`TORCH_HOME` moves it)."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[-1]
+    name = Path(urlsplit(address).path)  # what stands behind a ? is no part of it
+    known = name.stem if address == ADDRESS else f"{name.stem}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+    path = Path(torch.hub.get_dir()) / "checkpoints" / f"{known}{name.suffix}"
     if path.exists():
         return path
     instead = f"Download it yourself and name the file: imagebind:huge/{path}"

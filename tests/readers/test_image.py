@@ -131,6 +131,38 @@ def test_grey_of_16_bits_is_scaled(tmp_path: Path, kind: str) -> None:
     assert (read == read[..., :1]).all()
 
 
+def grey_tiff(values: list[int], bits: int, photometric: int) -> bytes:
+    """One row of grey pixels of 12 or 16 bits, as no library at hand writes it."""
+    if bits == 12:  # two values in three bytes
+        data = int("".join(f"{value:012b}" for value in values), 2).to_bytes(len(values) * 3 // 2, "big")
+    else:
+        data = struct.pack(f"<{len(values)}H", *values)
+    tags = {256: len(values), 257: 1, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: 1, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("bits", "photometric", "values", "expected"),
+    [
+        (16, 1, [0, 1024, 32768, 65535], [0, 4, 128, 255]),
+        (16, 0, [0, 1024, 32768, 65535], [255, 251, 127, 0]),  # 0 is white
+        (12, 1, [0, 1024, 2048, 4095], [0, 64, 128, 255]),
+    ],
+)
+def test_grey_tiffs_of_other_kinds(tmp_path: Path, bits: int, photometric: int, values: list[int], expected: list[int]) -> None:
+    (tmp_path / "a.tif").write_bytes(grey_tiff(values, bits, photometric))
+    assert np.asarray(ImageReader().read(tmp_path / "a.tif"))[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("size", [(1, 257), (2000, 1)])
+def test_what_is_far_longer_than_wide_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    """A file of some bytes, which resizing to a model's size would make gigabytes."""
+    Image.new("RGB", size).save(tmp_path / "thread.png")
+    assert "one side is more than 256 times the other" in refused(tmp_path / "thread.png")
+    assert ImageReader().read(Image.new("RGB", (1, 256))).size == (1, 256)
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_pixels_of_32_bits_are_refused(tmp_path: Path, dtype: type) -> None:
     Image.fromarray(np.ones((2, 2), dtype)).save(tmp_path / "a.tif")

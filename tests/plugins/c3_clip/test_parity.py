@@ -86,6 +86,17 @@ def test_a_long_text_is_cut_as_open_clip_cuts_it_and_that_is_said_once(folder: P
     assert largest(ours, expected) < 1e-5
 
 
+@pytest.mark.parametrize("text", ["!?; " * 5 + "a dog " * 40, "#!/bin/sh " * 20, "! " * 60])
+def test_a_text_with_the_token_that_pads_is_seen_to_be_cut(folder: Path, text: str) -> None:
+    """open_clip pads with 0, which is its token for an exclamation mark."""
+    encoder = c3core.load_space(f"clip:local-dir:{folder}").encoder("text")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder.encode(["wait! what!", "! " * 22])
+    with pytest.warns(UserWarning, match="longer than 24 tokens"):
+        encoder.encode([text])
+
+
 def test_bfloat16_is_close_and_float32_the_default(folder: Path, plain: Any, pictures: list[Path]) -> None:
     model, preprocess, _ = plain
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

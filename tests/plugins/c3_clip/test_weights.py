@@ -289,6 +289,21 @@ def test_a_file_that_may_be_openais_is_warned_of(folder: Path, tmp_path: Path) -
         c3core.load_space(f"clip:ViT-B-32/{folder}/open_clip_model.safetensors").encoder("image")
 
 
+def test_so_is_one_with_a_description_of_ones_own(folder: Path, tmp_path: Path) -> None:
+    weights = {name: value.half() for name, value in load_file(folder / "open_clip_model.safetensors").items()}
+    described = json.loads((folder / "tiny.json").read_text())
+    save_file(weights, tmp_path / "open_clip_model.safetensors")
+    for quick in (False, True):
+        described["model_cfg"]["quick_gelu"] = quick
+        for name in ("open_clip_config.json", "tiny.json"):
+            (tmp_path / name).write_text(json.dumps(described))
+        for spec in (f"clip:local-dir:{tmp_path}", f"clip:{tmp_path}/tiny.json/{tmp_path}/open_clip_model.safetensors"):
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                c3core.load_space(spec).encoder("image")
+            assert any('set "quick_gelu": true' in str(one.message) for one in said) is not quick
+
+
 def test_a_file_for_a_model_with_pixels_of_its_own_is_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = json.loads((folder / "tiny.json").read_text())["model_cfg"]
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-B-16-SigLIP", config)

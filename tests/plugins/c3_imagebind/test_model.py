@@ -301,11 +301,17 @@ def site(official, monkeypatch, tmp_path):
 def test_an_address_is_downloaded_once(site, official, tmp_path):
     space = load(f"tiny/{site}/whole.pth")
     assert space.encoder("text").fingerprint == load(f"tiny/{official}").encoder("text").fingerprint
-    kept = tmp_path / "torch" / "hub" / "checkpoints" / "whole.pth"
+    (kept,) = (tmp_path / "torch" / "hub" / "checkpoints").glob("whole-*.pth")
     assert kept.read_bytes() == official.read_bytes()
     changed = kept.stat().st_mtime_ns
     load(f"tiny/{site}/whole.pth").encoder("text")
     assert kept.stat().st_mtime_ns == changed
+
+
+def test_a_file_of_the_same_name_at_another_address_is_another(site):
+    load(f"tiny/{site}/whole.pth").encoder("text")
+    with pytest.raises(C3Error, match="broke off"):  # so it was asked for
+        load(f"tiny/{site}/elsewhere/whole.pth").encoder("text")
 
 
 @pytest.mark.parametrize(("name", "message"), [("half.pth", "broke off"), ("gone.pth", "404")])

@@ -91,7 +91,7 @@ class AudioReader(Reader):
                 with soundfile.SoundFile(handle.fileno(), closefd=False) as sound:
                     if sound.format not in FORMATS:
                         raise C3Error(f"is a {sound.format} file: {', '.join(FORMATS)} can be read")
-                    if sound.format != "MP3":
+                    if sound.format != "MP3" or _says_its_length(path):
                         return self._samples(sound), float(sound.samplerate)
                 with soundfile.SoundFile(_Endless(handle)) as sound:
                     return self._samples(sound), float(sound.samplerate)
@@ -125,6 +125,16 @@ class AudioReader(Reader):
             return wave.astype(np.float32), hertz
         half = 2.0 ** (8 * array.dtype.itemsize - 1)
         return (wave / half - (array.dtype.kind == "u")).astype(np.float32), hertz
+
+
+def _says_its_length(path: str) -> bool:
+    """Whether the first frame of an MP3 says how many there are, as encoders write it today."""
+    with open(path, "rb") as handle:
+        head = handle.read(10)
+        tag = 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False)) if head[:3] == b"ID3" else 0
+        handle.seek(tag)
+        frame = handle.read(64)
+    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 class _Endless:

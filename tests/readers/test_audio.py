@@ -192,6 +192,15 @@ def test_an_mp3_that_does_not_say_how_long_it_is_is_read_to_its_end(tmp_path: Pa
     assert "limit of 3 s" in refused(tmp_path / "a.mp3", AudioReader(max_seconds=3))
 
 
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\x00\x00\x00\x00\x02\x00" + bytes(256)])
+def test_a_good_mp3_is_read_without_a_word(tmp_path: Path, tag: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    """The C library would warn of a file whose size does not fit its head; behind a tag, too."""
+    soundfile.write(tmp_path / "plain.mp3", sound(2.0), 16_000)
+    (tmp_path / "a.mp3").write_bytes(tag + (tmp_path / "plain.mp3").read_bytes())
+    assert len(AudioReader().read(tmp_path / "a.mp3")) == 32_000
+    assert capfd.readouterr() == ("", "")
+
+
 def test_an_mp3_that_is_cut_between_two_frames_is_refused_by_its_head(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.mp3", sound(5.0), 16_000)
     data = (tmp_path / "a.mp3").read_bytes()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -135,9 +136,9 @@ def _chunks(_: pa.Table, *, sources: Open, start: int, size: int, folder: str) -
     stream = follow()
     try:
         while chunk := list(islice(stream, size)):
-            yield _row(dumps(chunk))
+            yield _row(dumps((chunk, [])))
     except C3Error as error:
-        yield _row(dumps(C3Error(str(error))))
+        yield _row(dumps((C3Error(str(error)), [])))
 
 
 class _Reading:
@@ -189,15 +190,21 @@ def _enter(folder: str) -> None:
 
 
 def _packed(work: Callable[[], Any]) -> bytes:
-    """What `work` gives as bytes, or the `C3Error` that it raises: that is for the user, and no failure of Ray's."""
-    try:
-        return dumps(work())
-    except C3Error as error:
-        return dumps(C3Error(str(error)))
+    """As bytes what `work` gives, or the `C3Error` that it raises (for the user: no failure of Ray's), and its warnings."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            value = work()
+        except C3Error as error:
+            value = C3Error(str(error))
+    return dumps((value, [str(one.message) for one in said if issubclass(one.category, UserWarning)]))
 
 
 def _unpacked(content: bytes) -> Any:
-    value = pickle.loads(content)
+    """What `_packed` was given; its warnings are said here, each once."""
+    value, said = pickle.loads(content)
+    for message in said:
+        warnings.warn(message, stacklevel=2)
     if isinstance(value, C3Error):
         raise value
     return value

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -290,3 +291,19 @@ def test_a_bad_item_is_what_it_was(tmp_path: Path) -> None:
     assert _unpacked(_packed(lambda: BadItem("a", "b"))) == BadItem("a", "b")
     with pytest.raises(C3Error, match="wrong"):
         _unpacked(_packed(lambda: (_ for _ in ()).throw(C3Error("wrong"))))
+
+
+def test_a_warning_elsewhere_is_said_here() -> None:
+    """That a text was cut, or the licence of weights: Ray would keep it to itself."""
+    from c3core.ray_engine import _packed, _unpacked
+
+    def work() -> int:
+        warnings.warn("a text is longer than 24 tokens", stacklevel=1)
+        return 3
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        packed = _packed(work)
+    with pytest.warns(UserWarning, match="longer than 24 tokens") as said:
+        assert _unpacked(packed) == 3
+    assert len(said) == 1

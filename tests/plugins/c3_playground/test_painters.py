@@ -34,11 +34,7 @@ def figures(decoder: str) -> dict[str, dict[str, float]]:
     return found
 
 
-# Strict: it says so when they are trained longer, and the mark has to go.
-UNDERTRAINED = pytest.mark.xfail(strict=True, reason="the shipped stylegan painters had 1,500 steps, too few to tell methods apart")
-
-
-@pytest.mark.parametrize("decoder", ["diffusion", pytest.param("stylegan", marks=UNDERTRAINED)])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_c3_draws_nearer_to_true_pictures_than_c1(decoder: str) -> None:
     found = figures(decoder)
     assert found["c3"]["fid"] < found["c1"]["fid"]
@@ -46,7 +42,7 @@ def test_c3_draws_nearer_to_true_pictures_than_c1(decoder: str) -> None:
         assert found["c3"]["r1"] >= found["c1"]["r1"] + 5
 
 
-@pytest.mark.parametrize(("decoder", "least"), [("diffusion", 60), ("stylegan", 40)])
+@pytest.mark.parametrize(("decoder", "least"), [("diffusion", 60), ("stylegan", 50)])
 def test_drawings_show_what_sentences_state(decoder: str, least: float) -> None:
     assert figures(decoder)["c3"]["factors"] > least
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
@@ -20,11 +22,16 @@ def best_of(
 
     Outputs are embedded as sources of the decoder's modality and bridged as in use, so that the space and the bridge must know
     that modality. One that cannot be embedded (an empty caption) is kept only where all are so. A decoder that draws nothing by
-    chance gives the same output `count` times.
+    chance gives the same output `count` times, which a warning says.
     """
     modality = pipeline.decoder.modality
     asked = conditions.repeat_interleave(count, dim=0)
     outputs = pipeline.decoder.generate(asked, options, generator=generator)
+    if all(_same(outputs[start], outputs[start + 1]) for start in range(0, len(asked), count)):
+        warnings.warn(
+            f"best_of made the same output {count} times: nothing is left to chance with these options. Change them, or leave it.",
+            stacklevel=3,
+        )
     likeness = torch.full((len(asked),), -torch.inf)
     for batch in pipeline.encoder(modality).encode_batches(outputs):
         if batch.index:
@@ -32,3 +39,7 @@ def best_of(
             likeness[batch.index] = cosine_similarity(seen, asked[batch.index]).float().cpu()
     best = likeness.view(-1, count).argmax(dim=1) + torch.arange(0, len(asked), count)
     return [outputs[place] for place in best.tolist()]
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other)

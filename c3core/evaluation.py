@@ -28,6 +28,7 @@ class Evaluation:
     outputs: list[Any]
     references: list[list[Any]]
     bad: list[BadItem] = field(default_factory=list)
+    best_of: int = 1
 
     @property
     def items(self) -> int:
@@ -35,7 +36,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Figures by name, what they were taken with, what was left out and why, and how many items."""
-        return {**self.scores.to_dict(), "items": self.items, "bad": len(self.bad)}
+        return {**self.scores.to_dict(), "items": self.items, "bad": len(self.bad), "best_of": self.best_of}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a metric, for a table."""
@@ -49,7 +50,10 @@ class Evaluation:
             if isinstance(scores, EmbeddedScores)
             else f"tokeniser: {scores.tokeniser}"
         )
-        return [how, *(f"{name}: {why}" for name, why in scores.left_out.items())]
+        chosen = (
+            [f"best of {self.best_of}: the space chose, so that figures of its own encoders flatter"] if self.best_of > 1 else []
+        )
+        return [how, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
 
 
 def evaluate(
@@ -90,14 +94,12 @@ def evaluate(
     scores: CaptionScores | EmbeddedScores
     if pipeline.decoder.suffix is None:
         scores = caption_metrics([str(output) for output in made], references, metrics=METRICS if metrics is None else metrics)
-    elif metrics is None:
+    else:
         encoder = pipeline.encoder(target)
         features = f"the {target} encoder of {pipeline.space.spec}"
         asked = pipeline.encoder(modality).encode(inputs)
         scores = embedded_metrics(encoder.encode(made), truth, asked, features=features, seed=seed)
-    else:
-        raise C3Error(f"metrics can be chosen for captions alone, not for {target}. Leave them out.")
-    return Evaluation(scores, inputs, made, references, bad)
+    return Evaluation(scores, inputs, made, references, bad, best_of)
 
 
 def input_column(pipeline: Pipeline, table: Table) -> str:

@@ -171,9 +171,14 @@ class Fit:
 
     def _conditions_of(self, outputs: Tensor) -> Tensor:
         """Conditions of the decoder's own outputs, with gradient: for `Decoder.watch`."""
-        modality = self.pipeline.decoder.modality
+        modality, bridge = self.pipeline.decoder.modality, self.pipeline.bridge
+        if modality not in bridge.modalities:
+            raise C3Error(
+                f"decoder {self.pipeline.decoder.name!r} looks at what it makes, but the bridge knows no {modality}:"
+                f" give items={{{modality!r}: …}} beside the pairs, or set the weight of that look to 0."
+            )
         embeddings = normalize(self.pipeline.encoder(modality).embed_raw(outputs).float(), dim=-1)
-        return self.pipeline.bridge.condition(embeddings, modality)
+        return bridge.condition(embeddings, modality)
 
     def _rows(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, share: float) -> Rows:
         target = self.pipeline.decoder.modality

@@ -116,13 +116,17 @@ class Pipeline:
         batch_size: int = 64,
         best_of: int = 1,
     ) -> Iterator[tuple[int, Any]]:
-        """(position, output or `BadItem`) of each source, in order, as batches get done; of `batch_size` outputs at the most.
+        """(position, output or `BadItem`) of each source, in order, as batches get done: of `batch_size` outputs, or of the
+        `best_of` outputs of one source where those are more.
 
         With `best_of` n, n outputs are made of each source, and the one is kept that the space sees nearest to the source: the
-        largest cosine between the two conditions. The space must have an encoder of the decoder's modality.
+        largest cosine between the two conditions. The space must have an encoder of the decoder's modality, and the bridge know it.
         """
-        if best_of < 1:
-            raise C3Error(f"best_of must be at least 1, got {best_of}.")
+        for name, count in (("best_of", best_of), ("batch_size", batch_size)):
+            if not isinstance(count, int) or count < 1:
+                raise C3Error(f"{name} must be a whole number of at least 1, got {count!r}.")
+        if best_of > 1:
+            self._check_choosing()
         chosen, generator = self.decoder.options(options), torch.Generator().manual_seed(seed)
         self.decoder.eval()
         for positions, embeddings, bad in self._embeddings(sources, modality, max(1, batch_size // best_of)):
@@ -132,6 +136,16 @@ class Pipeline:
             else:
                 outputs = self.decoder.generate(condition, chosen, generator=generator) if positions else []
             yield from sorted([*zip(positions, outputs, strict=True), *bad], key=lambda entry: entry[0])
+
+    def _check_choosing(self) -> None:
+        """Refuse `best_of` before anything is made where outputs cannot be compared with what was asked for."""
+        modality = self.decoder.modality
+        self.encoder(modality)
+        if modality not in self.bridge.modalities:
+            raise C3Error(
+                f"best_of looks at what was made, but the bridge knows no {modality} (only {', '.join(self.bridge.modalities)})."
+                f" Add it: pipeline.extend({{{modality!r}: …}})."
+            )
 
     def _modality(self, sources: Iterable[Any] | Store, modality: str | None) -> str:
         if modality is None and isinstance(sources, Store):

@@ -33,7 +33,7 @@ def test_the_figures_are_those_of_the_metrics_on_its_outputs(pipeline: Pipeline)
     assert found.outputs == pipeline.run(pictures(3, "test"), modality="image")
     assert [len(references) for references in found.references] == [5, 5, 5]
     expected = caption_metrics(found.outputs, found.references).to_dict()
-    assert found.to_dict() == {**expected, "items": 3, "bad": 0}
+    assert found.to_dict() == {**expected, "items": 3, "bad": 0, "best_of": 1}
 
 
 def test_bad_inputs_are_left_out_and_listed(pipeline: Pipeline) -> None:
@@ -53,3 +53,10 @@ def test_columns_may_be_named_otherwise(pipeline: Pipeline) -> None:
     assert found.items == 2
     with pytest.raises(C3Error, match="say which column"):
         evaluate(pipeline, other)
+
+
+def test_that_the_space_chose_is_said(pipeline: Pipeline) -> None:
+    found = evaluate(pipeline, table(2), best_of=2, options={"do_sample": True})
+    assert found.to_dict()["best_of"] == 2
+    assert any("best of 2" in remark for remark in found.remarks())
+    assert not any("best of" in remark for remark in evaluate(pipeline, table(1)).remarks())

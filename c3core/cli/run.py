@@ -43,7 +43,7 @@ def run(
     seed: int = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many outputs of each input, with seeds from --seed on.")] = 1,
     best_of: BestOf = 1,
-    batch_size: int = 64,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
     device: Device = "auto",
     precision: Precision = "float32",
     json: Json = False,

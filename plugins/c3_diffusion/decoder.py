@@ -201,7 +201,8 @@ class DiffusionDecoder(Decoder):
         write_tensors(folder / "painter.safetensors", averaged.module.state_dict(), getattr(torch, self.settings.weights))
         self.canvas.save(folder / "autoencoder")
         settings = self.settings.model_dump(mode="json")
-        write_json(folder / "decoder.json", {"condition_dim": self.condition_dim, "licence": self.licence, "settings": settings})
+        about = {"condition_dim": self.condition_dim, "licence": self.licence, "steps": int(averaged.n_averaged)}
+        write_json(folder / "decoder.json", {**about, "settings": settings})
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
@@ -210,6 +211,9 @@ class DiffusionDecoder(Decoder):
         config = read_json(folder / "decoder.json")
         try:
             dim, settings, licence = int(config["condition_dim"]), dict(config["settings"]), str(config["licence"])
+            steps = int(config.get("steps", 0))  # not said by the first files
+            if dim < 1 or steps < 0:
+                raise ValueError(f"condition_dim {dim}, steps {steps}")
         except (KeyError, TypeError, ValueError) as error:
             raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
         refuse_pickles(folder)
@@ -220,4 +224,5 @@ class DiffusionDecoder(Decoder):
         read_tensors(folder / "painter.safetensors", painter)
         assert decoder.averaged is not None
         decoder.averaged.module.load_state_dict(painter.state_dict())
+        decoder.averaged.n_averaged.fill_(steps)  # trained further, the average goes on and does not begin anew
         return decoder.eval()

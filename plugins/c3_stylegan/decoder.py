@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -253,6 +254,8 @@ class StyleGANDecoder(Decoder):
         try:
             dim, settings = int(config["condition_dim"]), dict(config["settings"])
             licence, steps, mean_length = str(config["licence"]), int(config["steps"]), float(config["mean_length"])
+            if dim < 1 or steps < 0 or not math.isfinite(mean_length):
+                raise ValueError(f"condition_dim {dim}, steps {steps}, mean_length {mean_length}")
         except (KeyError, TypeError, ValueError) as error:
             raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
         decoder = cls(dim, device=device, **settings)

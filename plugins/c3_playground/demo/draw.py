@@ -47,7 +47,9 @@ def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
         if method == "c3" and best_of == 1:
             samples = pipeline.run([items[0].sentences[0]] * SAMPLES, modality="text", seed=seed)  # each from noise of its own
             write_sheet([samples[row : row + 4] for row in range(0, SAMPLES, 4)], out / f"samples-{decoder}.png")
-    table = [{"painter": f"{row['decoder']} {_symbol(row)}"} | {COLUMNS[name]: row[name] for name in COLUMNS} for row in rows]
+    table = [
+        {"painter": f"{row['decoder']} {_symbol(row)}"} | {COLUMNS[name]: row[name] for name in _measured(rows)} for row in rows
+    ]
     print_table(table, list(table[0]))
     write_sheet([[item.data, *(pictures[k] for pictures in drawn)] for k, item in enumerate(items[:SHOWN])], out / "grid.png")
     seconds = time.monotonic() - started
@@ -67,10 +69,11 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
             name = f"{number}-{row['decoder']}-{row['method']}-{row['best_of']}.png"
             cells.append(_picture(pictures[number], picture_files / name))
         grid.append(f"<tr><td>{escape(item.sentences[0])}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    best = {name: (min if name in DISTANCES else max)(row[name] for row in rows) for name in COLUMNS}
+    names = _measured(rows)
+    best = {name: (min if name in DISTANCES else max)(row[name] for row in rows) for name in names}
     figures = ""
     for row in rows:
-        cells = (f"<td{' class=best' if row[name] == best[name] else ''}>{cell(row[name])}</td>" for name in COLUMNS)
+        cells = (f"<td{' class=best' if row[name] == best[name] else ''}>{cell(row[name])}</td>" for name in names)
         figures += f"<tr><td>{row['decoder']} {_symbol(row)}</td>{''.join(cells)}</tr>"
     samples = "".join(
         f"<h3>{decoder}</h3><img alt='16 pictures by {decoder}' src='{data_uri(out / f'samples-{decoder}.png', 'image/png')}'>"
@@ -83,7 +86,7 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
         "<h1>Pictures from text, learned from pictures alone</h1>",
         "<p class=lead>The painters never met a sentence in training: its embedding takes the place of a picture's.</p>",
         f"<table class=grid><tr><th>sentence</th><th>true<br>picture</th>{head}</tr>{''.join(grid)}</table>",
-        f"<table><tr><th>painter</th>{''.join(f'<th>{name}</th>' for name in COLUMNS.values())}</tr>{figures}</table>",
+        f"<table><tr><th>painter</th>{''.join(f'<th>{COLUMNS[name]}</th>' for name in names)}</tr>{figures}</table>",
         "<p>Factors: what the sentence states, as a classifier of true pictures reads it. FID and KID (× 1000) are of the"
         " playground's own image encoder, the inception score (IS) of that classifier. Best of"
         f" {BEST_OF}: the space's encoder chose among {BEST_OF} pictures. R@1, FID and KID are of that encoder and so flatter"
@@ -91,6 +94,11 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
         f"<h2>Sixteen pictures of one sentence, by C³</h2><p>{escape(items[0].sentences[0])}</p>{samples}",
     ]
     write_text(out / "index.html", "\n".join(parts))
+
+
+def _measured(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The figures that all rows have: few pictures give no FID."""
+    return [name for name in COLUMNS if all(name in row for row in rows)]
 
 
 def _name(row: dict[str, Any]) -> str:

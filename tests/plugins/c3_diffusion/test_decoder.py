@@ -77,9 +77,13 @@ def test_without_guidance_from_the_condition_it_draws_either_colour(learned: Dif
     assert 0.1 < reds < 0.9
 
 
-def test_an_interrupted_training_ends_as_an_unbroken_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"rows": 8, "watch_weight": 0.1, "watch_noise": 0.1}])
+def test_an_interrupted_training_ends_as_an_unbroken_one(tmp_path: Path, options: dict[str, Any]) -> None:
+    more = options
+
     def trained(folder: Path, *, stop: int | None = None) -> DiffusionDecoder:
-        decoder = made()
+        decoder = made(**more)
+        decoder.watch(lambda pictures: pictures.flatten(1)[:, :4])
         options = TrainingOptions(steps=8, warmup=2, checkpoint_every=3)
         work = job(decoder)
         if stop is not None:
@@ -345,6 +349,18 @@ def test_half_precision_halves_the_file_and_hardly_changes_a_pixel(learned: Diff
         halved.save(tmp_path)
 
 
+def test_trained_further_the_average_goes_on(learned: DiffusionDecoder, tmp_path: Path) -> None:
+    learned.save(tmp_path)
+    decoder = DiffusionDecoder.load(tmp_path, device="cpu")
+    assert decoder.painter is not None
+    assert decoder.averaged is not None
+    before = decoder.averaged.module.nothing.detach().clone()
+    decoder.painter.nothing.data += 1
+    decoder.after_step(1)
+    moved = float((decoder.averaged.module.nothing - before).detach().abs().max())
+    assert moved == pytest.approx(1 - 151 / 160, rel=0.01)  # after 150 steps: (1 + 150) / (10 + 150) of it stays
+
+
 def test_files_that_do_not_fit_are_refused(learned: DiffusionDecoder, tmp_path: Path) -> None:
     learned.save(tmp_path)
     described = json.loads((tmp_path / "decoder.json").read_text())
@@ -352,6 +368,8 @@ def test_files_that_do_not_fit_are_refused(learned: DiffusionDecoder, tmp_path: 
         ({"settings": {**described["settings"], "size": 16}}, "another resolution"),
         ({"condition_dim": 5}, "does not fit"),
         ({"condition_dim": None}, "is not one of"),
+        ({"condition_dim": -3}, "is not one of"),
+        ({"steps": -1}, "is not one of"),
         ({"settings": {**described["settings"], "zebra": 1}}, "zebra"),
     ):
         (tmp_path / "decoder.json").write_text(json.dumps({**described, **change}))

@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from c3_playground.demo import draw
+from c3_playground.painters import measure
 from c3_playground.painters.factor_reader import load_reader
 from c3_playground.painters.measure import score
 from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter, without_collapse
 from c3_playground.world import World
 from c3core import C3Error, load_bridge, load_pipeline
+from c3core.recipes import FitRecipe, read_recipe
 
 pytest.importorskip("diffusers", reason="needs the extra diffusion")
 
@@ -58,6 +60,26 @@ def test_memory_does_not_grow(decoder: str) -> None:
         if number in (199, 999):
             sizes.append(process.memory_info().rss)
     assert sizes[1] - sizes[0] < 800 * 32 * 32 * 3
+
+
+def test_the_tables_command_prints_what_it_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    measure.main(sentences=4, decoder=["stylegan"], method=["c1", "c3"], best_of=2, json=True)
+    said = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # NaN is no JSON
+    assert [row.get("method") for row in said["rows"]] == ["C¹", "C³", ""]
+    assert (said["sentences"], said["best_of"]) == (4, 2)
+    assert {"factors", "shape", "colour", "place", "r1", "inception"} <= set(said["rows"][0])
+    measure.main(sentences=4, decoder=["stylegan"], method=["c3"])
+    assert "factors" in capsys.readouterr().out
+
+
+def test_the_recipes_are_those_of_the_shipped_weights() -> None:
+    for name in ("diffusion", "diffusion_plain", "stylegan", "stylegan_plain"):
+        recipe = read_recipe(FOLDER.parent / f"{name}.yaml", FitRecipe)
+        made = json.loads((FOLDER / name / "decoder" / "decoder.json").read_text())["settings"]
+        assert {field: made[field] for field in recipe.decoder.options} == recipe.decoder.options
+        about = json.loads((FOLDER / name / "pipeline.json").read_text())
+        assert about["trained_on"][0]["steps"] == recipe.training.steps
+        assert about["bridge"]["config"]["corrupt"].get("std") == recipe.bridge.options.get("noise_std")
 
 
 def test_any_modality_may_come_in() -> None:

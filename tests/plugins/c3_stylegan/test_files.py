@@ -99,7 +99,16 @@ def test_pickles_are_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{}", "null", '{"condition_dim": "x", "settings": {}, "licence": "", "steps": 0, "mean_length": 0}']
+    "text",
+    [
+        "[]",
+        "{}",
+        "null",
+        '{"condition_dim": "x", "settings": {}, "licence": "", "steps": 0, "mean_length": 0}',
+        '{"condition_dim": 0, "settings": {}, "licence": "", "steps": 0, "mean_length": 0}',
+        '{"condition_dim": 8, "settings": {}, "licence": "", "steps": -1, "mean_length": 0}',
+        '{"condition_dim": 8, "settings": {}, "licence": "", "steps": 0, "mean_length": "nan"}',
+    ],
 )
 def test_a_foreign_decoder_json_is_refused(tmp_path: Path, text: str) -> None:
     trained().save(tmp_path)

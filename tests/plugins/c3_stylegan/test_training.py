@@ -285,3 +285,19 @@ def test_validation_data_is_refused() -> None:
     pictures = [item.data for item in World().items("image", "train", 4)]
     with pytest.raises(C3Error, match="no loss to validate by"):
         pipeline.fit({"image": pictures}, validation=pictures, quiet=True)
+
+
+def test_a_supervised_painter_that_looks_at_its_pictures_needs_their_mean() -> None:
+    """Pairs give no statistics of what is drawn; a few pictures beside them do."""
+    items = World().items("image", "train", 8)
+    pairs = c3core.Pairs([item.sentences[0] for item in items], "text", [item.data for item in items])
+    options = {"steps": 1, "batch_size": 4, "warmup": 0}
+
+    def painter() -> c3core.Pipeline:
+        space = c3core.load_space("playground")
+        decoder = c3core.load_decoder("stylegan", space=space, **SMALL)
+        return c3core.Pipeline(space, c3core.load_bridge("c3", rescale="none"), decoder)
+
+    with pytest.raises(C3Error, match=r"looks at what it makes, but the bridge knows no image.*beside the pairs"):
+        painter().fit(pairs=pairs, options=options, quiet=True)
+    painter().fit({"image": [item.data for item in items]}, pairs=pairs, options=options, quiet=True)

@@ -120,10 +120,16 @@ def test_the_blank_pictures_embedding_is_the_priors(kandinsky_folder: Path, prio
     assert torch.equal(KandinskyDecoder.load(tmp_path, device="cpu").blank, decoder.blank)
 
 
-def test_text_to_picture_through_the_bridge_alone(unclip_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["unclip", "kandinsky"])
+def test_text_to_picture_through_the_bridge_alone(
+    name: str, unclip_folder: Path, kandinsky_folder: Path, prior_folder: Path, tmp_path: Path
+) -> None:
     """Nothing is trained, and what the decoder gets has the mean and the norm of the pictures' own embeddings."""
     space = load_space(str(write_space(tmp_path / "space")))
-    decoder = load_decoder("unclip", space=space, model=str(unclip_folder), device="cpu")
+    folders = {"unclip": {"model": unclip_folder}, "kandinsky": {"model": kandinsky_folder, "prior": prior_folder}}[name]
+    words = {key: str(folder) for key, folder in folders.items()}
+    decoder = load_decoder(name, space=space, device="cpu", **words)
+    side = {"unclip": 16, "kandinsky": 32}[name]
     before = {name: value.clone() for name, value in decoder.state_dict().items()}
     pipeline = Pipeline(space, load_bridge("c3"), decoder)
     sentences = World().sentences(20, modality="image")
@@ -139,13 +145,41 @@ def test_text_to_picture_through_the_bridge_alone(unclip_folder: Path, tmp_path:
     wanted = shifted / shifted.norm(dim=1, keepdim=True) * norms.double().mean()
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
-    drawn = pipeline.run(sentences[:2], modality="text", options={"steps": 1})
-    assert drawn[0].shape == (16, 16, 3)
+    options = {"steps": 1} if name == "unclip" else {"steps": 1, "size": 32}
+    drawn = pipeline.run(sentences[:2], modality="text", options=options)
+    assert drawn[0].shape == (side, side, 3)
     pipeline.save(tmp_path / "pipeline")
     assert sum(path.stat().st_size for path in (tmp_path / "pipeline" / "decoder").iterdir()) < 2000  # a reference
     loaded = load_pipeline(tmp_path / "pipeline", device="cpu")
-    again = loaded.run(sentences[:2], modality="text", options={"steps": 1})
+    again = loaded.run(sentences[:2], modality="text", options=options)
     assert all(np.array_equal(one, other) for one, other in zip(drawn, again, strict=True))
+
+
+def test_a_hub_name_is_fetched_as_the_hub_has_it(
+    kandinsky_folder: Path, prior_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No hub can be reached by a test: what is asked of it is looked at, and what comes back is loaded."""
+    from huggingface_hub.utils import filter_repo_objects
+
+    asked: list[str] = []
+
+    def download(name: str, *, use_safetensors: bool) -> str:
+        assert use_safetensors
+        asked.append(name)
+        return str(kandinsky_folder)
+
+    def snapshot(name: str, *, allow_patterns: list[str]) -> str:
+        asked.append(name)
+        files = [path.relative_to(prior_folder).as_posix() for path in prior_folder.rglob("*") if path.is_file()]
+        kept = set(filter_repo_objects(files, allow_patterns=allow_patterns))
+        assert {"image_encoder/config.json", "image_encoder/model.safetensors"} <= kept
+        return str(prior_folder)
+
+    monkeypatch.setattr("diffusers.DiffusionPipeline.download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    decoder = kandinsky(Path("somebody/decoder"), blank=None, prior="somebody/prior")
+    assert asked == ["somebody/decoder", "somebody/prior"]
+    assert torch.equal(decoder.blank, kandinsky(kandinsky_folder, blank=None, prior=str(prior_folder)).blank)
 
 
 # ---- what is refused

@@ -36,7 +36,7 @@ class Settings(BaseModel):
         " None: all, and no sketch",
     )
     watch_weight: float = Field(
-        0.0, ge=0, description="with `rows`: of 1 − the cosine between what the space sees in the sketches and in the pictures"
+        0.0, ge=0, description="with `rows`: of 1 − the cosine between what the space sees in these rows' sketches and pictures"
     )
     watch_noise: float = Field(0.0, ge=0, description="std of noise on sketches (0 to 1) before they are embedded")
     drop: float = Field(0.1, ge=0, lt=1, description="share of the training rows whose condition is hidden, for guidance")

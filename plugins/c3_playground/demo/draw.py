@@ -92,6 +92,7 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
         f" {BEST_OF}: the space's encoder chose among {BEST_OF} pictures. R@1, FID and KID are of that encoder and so flatter"
         " this row; the classifier is another network.</p>",
         f"<h2>Sixteen pictures of one sentence, by C³</h2><p>{escape(items[0].sentences[0])}</p>{samples}",
+        "<p>stylegan draws nearly the same picture each time: its recipe rewards the mean of what a sentence may mean.</p>",
     ]
     write_text(out / "index.html", "\n".join(parts))
 

@@ -81,8 +81,8 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
     )
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-        f"<title>c3core demo: draw</title><style>{STYLE}td img{{width:72px;height:72px;image-rendering:pixelated}}"
-        ".grid td{padding:.2em .4em}.grid td:first-child{min-width:17em}</style>",
+        f"<title>c3core demo: draw</title><style>{STYLE}td img{{width:64px;height:64px;image-rendering:pixelated}}"
+        ".grid td,.grid th{padding:.2em .25em}.grid td:first-child{min-width:14em}</style>",
         "<h1>Pictures from text, learned from pictures alone</h1>",
         "<p class=lead>The painters never met a sentence in training: its embedding takes the place of a picture's.</p>",
         f"<table class=grid><tr><th>sentence</th><th>true<br>picture</th>{head}</tr>{''.join(grid)}</table>",

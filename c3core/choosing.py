@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
 
 
-def best_of(
+def choose(
     pipeline: Pipeline, conditions: Tensor, options: GenerateOptions, *, generator: torch.Generator, count: int
 ) -> list[Any]:
     """One output of each condition (n, dim): of `count`, the one whose own condition has the largest cosine with it.

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from c3core.choosing import best_of as choose
+from c3core.choosing import choose
 from c3core.contracts import BadItem, Bridge, Decoder, Encoder, GenerateOptions, Space
 from c3core.errors import C3Error
 from c3core.files import replacing, write_json

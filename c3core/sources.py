@@ -294,7 +294,7 @@ def _rows(name: str) -> Iterator[list[str]]:
 def _table(name: str) -> Iterator[Iterator[list[str]]]:
     lines = (line for _, line in _decoded(name))
     delimiter = "\t" if name.lower().endswith(".tsv") else ","
-    csv.field_size_limit(LONGEST_LINE)
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))  # the whole process's, 128 KB until somebody says else
     rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ",")
     try:
         yield rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -217,8 +217,9 @@ class StoreWriter:
 
     def _resume(self) -> None:
         manifest = Manifest.read(self.folder)
-        ours = asdict(self.encoding)
-        differ = [f"{name} {value}" for name, value in asdict(manifest.encoding).items() if name != "space" and value != ours[name]]
+        ours, theirs = self.encoding, manifest.encoding
+        counted = [one.name for one in fields(Encoding) if one.compare]
+        differ = [f"{name} {getattr(theirs, name)}" for name in counted if getattr(theirs, name) != getattr(ours, name)]
         if differ:
             raise C3Error(f"{self.folder} is a store of another encoder ({', '.join(differ)}). Choose another folder.")
         if manifest.complete:

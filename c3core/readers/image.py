@@ -38,7 +38,7 @@ class ImageReader(Reader):
 
     The EXIF orientation is applied. Colours become RGB as PIL's `convert("RGB")` does it, because encoders were
     trained so: grey is repeated, a palette is looked up, alpha is dropped (what lies under a transparent pixel shows),
-    CMYK is converted without its colour profile. Grey of 16 bits is scaled to 8 (PIL would clip it). Pixels of 32 bits
+    CMYK is converted without its colour profile. Grey of 12 or 16 bits is scaled to 8 (PIL would clip it). Pixels of 32 bits
     are refused: nothing says what is white.
 
     A file that is broken or truncated is refused rather than filled with grey. So is a picture that is more than 256

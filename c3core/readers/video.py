@@ -111,17 +111,18 @@ class VideoReader(Reader):
         if isinstance(source, str | os.PathLike):
             return _File(regular_file(source), self.max_pixels)
         if isinstance(source, np.ndarray):
-            return _Array(source, None)
+            return _Array(source, None, self.max_pixels)
         if isinstance(source, tuple | list) and len(source) == 2 and isinstance(source[0], np.ndarray):
-            return _Array(source[0], float(source[1]))
+            return _Array(source[0], float(source[1]), self.max_pixels)
         kind = type(source).__name__
         raise C3Error(f"a video must be a path or a uint8 array (n, h, w, 3), alone or with its rate, not {kind}")
 
 
 class _Array(Video):
-    def __init__(self, array: npt.NDArray[Any], rate: float | None) -> None:
+    def __init__(self, array: npt.NDArray[Any], rate: float | None, max_pixels: int) -> None:
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or array.size == 0:
             raise C3Error(f"a video as an array must be uint8 (n, h, w, 3), got {array.dtype} {array.shape}")
+        check_sides(array.shape[2], array.shape[1], max_pixels, "the video has frames of")
         if rate is not None and not 0 < rate < np.inf:
             raise C3Error(f"the rate of a video must be above 0 frames a second, got {rate}")
         self._array, self.rate = array, rate

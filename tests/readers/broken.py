@@ -283,5 +283,6 @@ def table(lines: Iterable[str]) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--table"]:
-        sys.exit(print(table(sys.stdin)))
+        print(table(sys.stdin))
+        sys.exit()
     main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)

@@ -356,3 +356,8 @@ print(json.dumps(out))
     assert all(row[1] == 11 for row in out)
     assert out[1][3] - out[0][3] < 100  # MiB
     assert all(row[2] < 5 for row in out)
+
+
+def test_frames_far_longer_than_wide_are_refused() -> None:
+    with pytest.raises(C3Error, match="one side is more than 256 times the other"):
+        VideoReader(2).read(np.zeros((3, 2, 600, 3), np.uint8))

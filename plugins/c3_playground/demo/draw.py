@@ -43,12 +43,17 @@ def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
         figures = score(pipeline, items, pictures, reader, seed=seed)
         rows.append({"decoder": decoder, "method": method, "best_of": best_of, **figures})
         drawn.append(pictures[:SHOWN])
-        say(METHODS[method], f"{_name(rows[-1]):19} factors {figures['factors']:5.1f} %   R@1 of 100 {figures['r1']:5.1f} %")
+        say(
+            METHODS[method],
+            f"{decoder + _chosen(rows[-1]):19} factors {figures['factors']:5.1f} %   R@1 of 100 {figures['r1']:5.1f} %",
+        )
         if method == "c3" and best_of == 1:
             samples = pipeline.run([items[0].sentences[0]] * SAMPLES, modality="text", seed=seed)  # each from noise of its own
             write_sheet([samples[row : row + 4] for row in range(0, SAMPLES, 4)], out / f"samples-{decoder}.png")
     table = [
-        {"painter": f"{row['decoder']} {_symbol(row)}"} | {COLUMNS[name]: row[name] for name in _measured(rows)} for row in rows
+        {"painter": f"{row['decoder']} {METHODS[row['method']]}{_chosen(row)}"}
+        | {COLUMNS[name]: row[name] for name in _measured(rows)}
+        for row in rows
     ]
     print_table(table, list(table[0]))
     write_sheet([[item.data, *(pictures[k] for pictures in drawn)] for k, item in enumerate(items[:SHOWN])], out / "grid.png")
@@ -61,7 +66,7 @@ def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
 def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]], rows: Sequence[dict[str, Any]]) -> None:
     """Write `index.html`: the table, the grid of sentences × the rows' painters beside the true picture, the samples."""
     picture_files = out / "pictures"
-    head = "".join(f"<th>{METHODS[row['method']]}<br><small>{_name(row)}</small></th>" for row in rows)
+    head = "".join(f"<th>{METHODS[row['method']]}<br><small>{row['decoder']}{_chosen(row)}</small></th>" for row in rows)
     grid = []
     for number, item in enumerate(items):
         cells = [_picture(item.data, picture_files / f"{number}-true.png")]
@@ -74,7 +79,7 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
     figures = ""
     for row in rows:
         cells = (f"<td{' class=best' if row[name] == best[name] else ''}>{cell(row[name])}</td>" for name in names)
-        figures += f"<tr><td>{row['decoder']} {_symbol(row)}</td>{''.join(cells)}</tr>"
+        figures += f"<tr><td>{row['decoder']} {METHODS[row['method']]}{_chosen(row)}</td>{''.join(cells)}</tr>"
     samples = "".join(
         f"<h3>{decoder}</h3><img alt='16 pictures by {decoder}' src='{data_uri(out / f'samples-{decoder}.png', 'image/png')}'>"
         for decoder in DECODERS
@@ -102,12 +107,8 @@ def _measured(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [name for name in COLUMNS if all(name in row for row in rows)]
 
 
-def _name(row: dict[str, Any]) -> str:
-    return row["decoder"] + (f" best of {row['best_of']}" if row["best_of"] > 1 else "")
-
-
-def _symbol(row: dict[str, Any]) -> str:
-    return METHODS[row["method"]] + (f", best of {row['best_of']}" if row["best_of"] > 1 else "")
+def _chosen(row: dict[str, Any]) -> str:
+    return f" best of {row['best_of']}" if row["best_of"] > 1 else ""
 
 
 def _picture(picture: Picture, path: Path) -> str:

@@ -72,11 +72,11 @@ def main(
         network = load_inception(inception)
         true = inception_features(network, [item.data for item in items])
     for name in decoder:
-        for bridge in method:
-            pipeline, started = painter(name, bridge, folder=folder), time.monotonic()
+        for key in method:
+            pipeline, started = painter(name, key, folder=folder), time.monotonic()
             pictures = draw(pipeline, items, seed=seed, best_of=best_of)
             seconds = time.monotonic() - started
-            row = {"decoder": name, "method": METHODS[bridge], **score(pipeline, items, pictures, reader, seed=seed)}
+            row = {"decoder": name, "method": METHODS[key], **score(pipeline, items, pictures, reader, seed=seed)}
             row["ms a picture"] = 1000 * seconds / len(items)
             if inception:
                 found = inception_metrics(inception_features(network, pictures), true, seed=seed)

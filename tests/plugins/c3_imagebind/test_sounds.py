@@ -113,9 +113,10 @@ def test_the_filter_bank_is_the_restated_one():
 
 
 def test_no_warning_about_empty_bands():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         SoundReader().read((voice(0.1), 16000))
+    assert not [str(one.message) for one in said]
 
 
 def test_a_file_at_another_rate(tmp_path):

@@ -260,10 +260,21 @@ class Decoder(nn.Module, ABC):
     condition_dim: int
     licence: str = "unknown"  # of pretrained weights; "own" when trained from scratch
     settings: BaseModel | None = None  # what it is made of and trained with: a run is continued with the same alone
+    tunable: ClassVar[frozenset[str]] = frozenset()  # those fields of `settings` that another training may change
 
     @abstractmethod
     def reader(self) -> Reader:
         """The reader that makes a training target of a source."""
+
+    def tune(self, options: Mapping[str, Any]) -> None:
+        """Other values of `tunable` settings for the training that follows. Raises `C3Error` for any other field."""
+        for option in options:
+            if self.settings is None or option not in self.tunable:
+                may = ", ".join(sorted(self.tunable)) or "nothing"
+                raise C3Error(f"decoder {self.name!r} keeps its {option} when it is trained further. What may change: {may}.")
+        if self.settings is not None:
+            values = {**self.settings.model_dump(), **options}
+            self.settings = checked(type(self.settings), values, what=f"options of decoder {self.name!r}")
 
     def prepare(self, targets: Iterable[Any]) -> None:
         """Called once before training with a stream of read targets: learn a vocabulary, say. By default nothing."""

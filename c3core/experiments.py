@@ -57,7 +57,13 @@ def _input(folder: Path, name: str, *, text: bool) -> str:
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     """The pipeline of a recipe, not yet trained; or the one that it starts from."""
     if recipe.start is not None:
-        return load_pipeline(folder / recipe.start, device=recipe.device, precision=recipe.precision)
+        local = folder / recipe.start
+        pipeline = load_pipeline(local if local.exists() else recipe.start, device=recipe.device, precision=recipe.precision)
+        if "decoder" in recipe.model_fields_set:
+            if recipe.decoder.name != pipeline.decoder.name:
+                raise C3Error(f"start has a decoder {pipeline.decoder.name!r}, and the recipe one named {recipe.decoder.name!r}.")
+            pipeline.decoder.tune(recipe.decoder.options)
+        return pipeline
     assert recipe.space is not None
     name = str(folder / recipe.space) if os.path.isfile(folder / recipe.space / "space.json") else recipe.space
     space = load_space(name, device=recipe.device, precision=recipe.precision)

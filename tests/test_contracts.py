@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from c3core import (
@@ -233,6 +234,30 @@ def test_options_of_the_base_class_are_taken_over():
 def test_a_wrong_option_is_named():
     with pytest.raises(C3Error, match=r"options of decoder 'echo': temprature: no such field, did you mean temperature"):
         Echo(2).generate(torch.ones(1, 2), {"temprature": 1})
+
+
+class Made(BaseModel):
+    width: int = 4
+    weight: float = Field(1.0, ge=0)
+
+
+class Tuned(Echo):
+    tunable = frozenset({"weight"})
+    settings = Made()
+
+
+def test_another_training_may_change_what_is_tunable_and_nothing_else():
+    decoder = Tuned(2)
+    decoder.tune({"weight": 2})
+    assert decoder.settings == Made(weight=2)
+    assert Tuned.settings == Made()
+    with pytest.raises(C3Error, match=r"decoder 'echo' keeps its width when it is trained further. What may change: weight\."):
+        decoder.tune({"weight": 3, "width": 8})
+    with pytest.raises(C3Error, match="options of decoder 'echo': weight"):
+        decoder.tune({"weight": -1})
+    assert decoder.settings == Made(weight=2)
+    with pytest.raises(C3Error, match="What may change: nothing"):
+        Echo(2).tune({"weight": 1})
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 3), (1, 2, 1), (0, 3)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from c3core.devices import PRECISIONS, device_of, precision_of
+from c3core.devices import PRECISIONS, computes_bfloat16, device_of, precision_of
 from c3core.errors import C3Error
 
 
@@ -57,3 +57,11 @@ def test_an_unknown_precision_offers_near_ones():
         precision_of("fp16")
     with pytest.raises(C3Error, match="known: bf16, bfloat16, float16, float32"):
         precision_of("double")
+
+
+@pytest.mark.parametrize(
+    ("has", "computes"), [({}, False), ({"amx_bf16": True}, True), ({"avx512_bf16": True, "avx2": True}, True)]
+)
+def test_which_processors_compute_in_bfloat16(monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], computes: bool):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    assert computes_bfloat16(torch.device("cpu")) is computes

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from spaces import TRAINING, write_space
 
 from c3core.errors import C3Error
-from c3core.experiments import ablate, sources_of
+from c3core.experiments import ablate, fit, sources_of
 from c3core.loading import load_pipeline
 from c3core.recipes import FitRecipe
 
@@ -108,3 +109,30 @@ def test_of_two_processes_one_embeds_and_saves(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("embedding text: 36/36") == 1  # the others open what the first one wrote, and say nothing
     assert load_pipeline(tmp_path / "captioner").trained_on[0]["rows"] > 0
+
+
+def test_a_training_that_starts_from_a_pipeline_may_change_how_the_decoder_is_trained(tmp_path: Path) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra diffusion")
+    training = {"steps": 2, "batch_size": 4, "warmup": 0, "validation_share": 0, "precision": "bfloat16"}
+    items = {"image": "playground:image/train/8/1"}
+    tiny = {"name": "diffusion", "size": 32, "widths": [8, 8], "hidden": 8, "layout": 2, "watch_noise": 0.1}
+    bridge = {"name": "c2_1", "rescale": "none"}
+    first = fit(
+        recipe(items=items, decoder=tiny, bridge=bridge, training=training), tmp_path / "first", folder=tmp_path, quiet=True
+    )
+
+    def further(**decoder: object) -> FitRecipe:
+        return FitRecipe.model_validate({"start": "first", "items": items, "training": training, "decoder": decoder})
+
+    fit(further(name="diffusion", watch_drawn=0.5), tmp_path / "second", folder=tmp_path, quiet=True)
+    second = load_pipeline(tmp_path / "second")
+    assert second.decoder.settings == first.decoder.settings.model_copy(update={"watch_drawn": 0.5})  # type: ignore[union-attr]
+    assert [trained["recipe"]["start"] for trained in second.trained_on] == [None, "first"]
+    assert not torch.equal(second.decoder.painter.nothing, first.decoder.painter.nothing)  # type: ignore[union-attr]
+    for given, message in (
+        (further(name="gpt2"), "the recipe one named 'gpt2'"),
+        (further(name="diffusion", hidden=16), "keeps its hidden"),
+    ):
+        with pytest.raises(C3Error, match=message):
+            fit(given, tmp_path / "third", folder=tmp_path, quiet=True)
+    assert not (tmp_path / "third").exists()

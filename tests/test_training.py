@@ -215,3 +215,17 @@ def test_a_checkpoint_without_all_weights_is_refused() -> None:
     smaller, larger = nn.Sequential(nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     with pytest.raises(C3Error, match=r"lacks '1\.bias'"):
         load_trained(larger, trained_state(smaller), Path("checkpoint.safetensors"))
+
+
+def test_bfloat16_is_computed_where_the_processor_has_it_and_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of processor, on whatever this one is: torch emulates bfloat16 where it is missing."""
+    weights = {}
+    for kind, has in (("without", {}), ("with", {"amx_bf16": True})):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
+        for precision in ("float32", "bfloat16"):
+            job = make_job()
+            train(job, OPTIONS.model_copy(update={"precision": precision}), tmp_path / kind / precision, quiet=True)
+            weights[kind, precision] = job.module[0].weight.detach().clone()
+    assert torch.equal(weights["without", "bfloat16"], weights["without", "float32"])
+    assert torch.equal(weights["with", "float32"], weights["without", "float32"])
+    assert not torch.equal(weights["with", "bfloat16"], weights["with", "float32"])

@@ -43,6 +43,9 @@ class DiffusionDecoder(Decoder):
     modality: ClassVar[str] = "image"
     suffix: ClassVar[str | None] = ".png"
     Options: ClassVar[type[GenerateOptions]] = PictureOptions
+    tunable: ClassVar[frozenset[str]] = frozenset(
+        {"watch_weight", "watch_drawn", "watch_noise", "drop", "time_mean", "time_std", "average", "weights"}
+    )
     licence = "own"
 
     def __init__(self, condition_dim: int, *, canvas: Canvas | None = None, device: str = "auto", **options: Any) -> None:
@@ -96,7 +99,7 @@ class DiffusionDecoder(Decoder):
 
     def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
         """The mean squared error of the velocity, over pixels or latents; in training with `rows`, also that of the sketch, and
-        with `watch_weight` what the space sees in it (in training by `Pipeline.fit`).
+        with `watch_weight` or `watch_drawn` what the space sees in it and in the pictures (in training by `Pipeline.fit`).
 
         In training, noise comes from torch's global generator. In eval mode the averaged weights are measured, every condition is
         seen and the noise is the same at every call, so that validations compare.
@@ -106,33 +109,42 @@ class DiffusionDecoder(Decoder):
         generator = None if self.training else torch.Generator().manual_seed(0)
         settings, device = self.settings, batch.device
         pictures = self.canvas.enter(batch.float() / 127.5 - 1)
-        sketched = torch.zeros((), device=device)
+        loss, looks = torch.zeros((), device=device), []
         if self.training and settings.rows is not None:
             sketches = painter.sketch(conditions).float()
-            sketched = F.mse_loss(sketches, pictures) + self._watched(sketches[: settings.rows], batch[: settings.rows])
-            conditions, pictures = conditions[: settings.rows], pictures[: settings.rows]
+            loss = F.mse_loss(sketches, pictures)
+            conditions, pictures, batch = conditions[: settings.rows], pictures[: settings.rows], batch[: settings.rows]
+            looks.append((settings.watch_weight, sketches[: settings.rows], None))
         count = len(pictures)
         noise = torch.randn(pictures.shape, generator=generator).to(device)
         time = flow.noise_levels(count, settings.time_mean, settings.time_std, generator, device)
         seen = flow.noisy(pictures, noise, time)
         hidden = torch.rand(count).to(device) < settings.drop if self.training else None
         found = (painter if self.training else averaged)(seen, time, conditions, hidden).float()
-        return F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time)) + sketched
+        if hidden is not None:
+            looks.append((settings.watch_drawn, found, hidden))
+        loss = loss + F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time))
+        return loss + self._watched([look for look in looks if look[0]], batch)
 
-    def _watched(self, sketches: Tensor, batch: Tensor) -> Tensor | float:
-        """How far the space sees something else in the sketches than in the pictures. Shapes differ in few pixels, but much to it.
+    def _watched(self, looks: Sequence[tuple[float, Tensor, Tensor | None]], batch: Tensor) -> Tensor | float:
+        """How far the space sees something else in pictures made than in the true ones: (weight, made, rows left out) each.
 
-        What it sees in the pictures has no noise, unlike the conditions: a target that stands still is learned sooner.
+        Shapes differ in few pixels, but much to the space. What it sees in the true pictures has no noise, unlike the conditions:
+        a target that stands still is learned sooner.
         """
-        settings = self.settings
-        if not settings.watch_weight or self._conditions_of is None:
+        if not looks or self._conditions_of is None:
             return 0.0
         with torch.no_grad():
             asked = self._conditions_of(batch.float() / 255)
-        pictures = (self.canvas.leave(sketches) + 1) / 2
-        if settings.watch_noise:
-            pictures = pictures + settings.watch_noise * torch.randn_like(pictures)
-        return settings.watch_weight * (1 - F.cosine_similarity(self._conditions_of(pictures), asked)).mean()
+        made = torch.cat([(self.canvas.leave(pictures) + 1) / 2 for _, pictures, _ in looks])
+        if self.settings.watch_noise:
+            made = made + self.settings.watch_noise * torch.randn_like(made)
+        apart = 1 - F.cosine_similarity(self._conditions_of(made), asked.repeat(len(looks), 1))
+        total = torch.zeros((), device=made.device)
+        for (weight, _, hidden), far in zip(looks, apart.chunk(len(looks)), strict=True):
+            # A picture whose condition is hidden cannot be what was asked for.
+            total = total + weight * (far if hidden is None else far * ~hidden).mean()
+        return total
 
     def objectives(self) -> list[Objective]:
         """One objective over the network (which `prepare` makes); the average is not trained."""

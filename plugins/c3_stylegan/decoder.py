@@ -56,6 +56,10 @@ class StyleGANDecoder(Decoder):
     Options: ClassVar[type[GenerateOptions]] = DrawOptions
     validates: ClassVar[bool] = False
     suffix: ClassVar[str | None] = ".png"
+    tunable: ClassVar[frozenset[str]] = frozenset(
+        {"match_weight", "watch_weight", "temperature", "watch_noise", "reconstruction", "tries", "r1", "r1_every", "path_length"}
+        | {"path_length_every", "augment", "discriminator_lr", "average", "weights", "keep"}
+    )
     licence = "own"
     steps: Tensor
     mean_length: Tensor
@@ -146,7 +150,7 @@ class StyleGANDecoder(Decoder):
         Real to the discriminator; matching there (`match_weight`) and in the space (`watch_weight`, in training by `Pipeline.fit`).
         """
         settings, conditions = self.settings, self.check(conditions, len(batch))
-        drawn = self._draw(conditions)
+        drawn = self._draw(conditions, self._nearest(conditions, batch))
         with _frozen(self.discriminator):
             fake, features = self._judged(drawn)
         loss = losses.generator_loss(judge(fake, features, conditions))
@@ -155,7 +159,7 @@ class StyleGANDecoder(Decoder):
             seen = self._conditions_of(self._noisy((drawn + 1) / 2))
             loss = loss + settings.watch_weight * losses.info_nce(seen, conditions, settings.temperature)
         if settings.reconstruction:
-            loss = loss + settings.reconstruction * losses.reconstruction_loss(drawn, batch)
+            loss = loss + settings.reconstruction * losses.distances(drawn, batch).mean()
         if settings.path_length and self.steps % settings.path_length_every == 0:
             loss = loss + settings.path_length_every * settings.path_length * self._path_length(conditions)
         return loss
@@ -163,11 +167,30 @@ class StyleGANDecoder(Decoder):
     def _noisy(self, pictures: Tensor) -> Tensor:
         return pictures + torch.randn_like(pictures) * self.settings.watch_noise if self.settings.watch_noise else pictures
 
-    def _draw(self, conditions: Tensor) -> Tensor:
-        """Pictures with gradient, z and noise from torch's global generator, which training seeds at each step."""
-        n, device = len(conditions), conditions.device
-        z = torch.randn(n, self.settings.style_dim, device=device)
-        noise = [torch.randn(n, 1, side, side, device=device) for side in self.generator.noise_sides()]
+    def _chance(self, count: int) -> list[Tensor]:
+        """z, then the noise maps, from torch's global generator, which training seeds at each step."""
+        shapes = [(self.settings.style_dim,), *((1, side, side) for side in self.generator.noise_sides())]
+        return [torch.randn(count, *shape, device=self._device) for shape in shapes]
+
+    def _nearest(self, conditions: Tensor, batch: Tensor) -> list[Tensor]:
+        """Of `tries` chances, each row's whose drawing is nearest to its picture.
+
+        A condition fits many pictures. Where every drawing is held against the one at hand, their mean is best, the same for every
+        z. Where only the nearest is, it is best that drawings differ as the pictures do (Li & Malik 2018, "Implicit Maximum
+        Likelihood Estimation").
+        """
+        tries, count = self.settings.tries, len(conditions)
+        chances = [self._chance(count) for _ in range(tries)]
+        if tries == 1 or not self.settings.reconstruction:
+            return chances[0]
+        with torch.no_grad():
+            far = torch.stack([losses.distances(self._draw(conditions, chance), batch) for chance in chances])
+        best, rows = far.argmin(dim=0), torch.arange(count, device=far.device)
+        return [torch.stack(same)[best, rows] for same in zip(*chances, strict=True)]
+
+    def _draw(self, conditions: Tensor, chance: list[Tensor] | None = None) -> Tensor:
+        """Pictures with gradient, of a new chance where none is given."""
+        z, *noise = self._chance(len(conditions)) if chance is None else chance
         pictures: Tensor = self.generator(conditions, z, noise=noise)
         return pictures
 

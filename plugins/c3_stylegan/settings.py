@@ -31,6 +31,9 @@ class Settings(BaseModel):
     temperature: float = Field(0.5, gt=0, description="of both")
     watch_noise: float = Field(0.0, ge=0, description="std of noise on drawn pictures (0 to 1) before they are embedded")
     reconstruction: float = Field(0.0, ge=0, description="weight of the distance to the condition's own picture; not in LAFITE")
+    tries: int = Field(
+        1, ge=1, description="with `reconstruction`: drawings of a condition, the nearest of which counts; more give more variety"
+    )
     r1: float = Field(10.0, ge=0, description="γ of the R1 penalty")
     r1_every: int = Field(16, ge=1, description="steps from one R1 penalty to the next")
     path_length: float = Field(0.0, ge=0, description="weight of the path length penalty; StyleGAN2's is 2")

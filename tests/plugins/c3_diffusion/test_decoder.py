@@ -77,7 +77,7 @@ def test_without_guidance_from_the_condition_it_draws_either_colour(learned: Dif
     assert 0.1 < reds < 0.9
 
 
-@pytest.mark.parametrize("options", [{}, {"rows": 8, "watch_weight": 0.1, "watch_noise": 0.1}])
+@pytest.mark.parametrize("options", [{}, {"rows": 8, "watch_weight": 0.1, "watch_drawn": 0.3, "watch_noise": 0.1}])
 def test_an_interrupted_training_ends_as_an_unbroken_one(tmp_path: Path, options: dict[str, Any]) -> None:
     more = options
 
@@ -195,6 +195,36 @@ def test_what_the_space_sees_in_a_sketch() -> None:
     asked, found = pictures.flatten(1) @ matrix.t(), sketches.flatten(1) @ matrix.t()
     cosines = (found * asked).sum(dim=1) / (found.norm(dim=1) * asked.norm(dim=1))
     torch.testing.assert_close(watched - unwatched, 3 * (1 - cosines).mean(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sketched", [0.0, 2.0])
+def test_what_the_space_sees_in_what_the_unet_draws(sketched: float) -> None:
+    """`watch_drawn` counts the rows whose condition was not hidden, as part of all; beside a sketch's look if there is one."""
+    more = {"rows": 6, "watch_weight": sketched} if sketched else {}
+    decoder = made(watch_drawn=3.0, drop=0.5, **more).train()
+    rows, batch = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    torch.manual_seed(0)
+    unwatched = decoder.loss(rows, batch)
+    drawn, hidden, matrix = [], [], torch.randn(4, 3 * 8 * 8)
+
+    def note(_: torch.nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
+        drawn.append(out)
+        hidden.append(given[3])
+
+    decoder.painter.register_forward_hook(note)
+    decoder.watch(lambda pictures: pictures.flatten(1) @ matrix.t())
+    torch.manual_seed(0)
+    watched = decoder.loss(rows, batch)
+
+    def apart(pictures: Tensor) -> Tensor:
+        found, asked = ((pictures + 1) / 2).flatten(1) @ matrix.t(), (batch / 255).flatten(1) @ matrix.t()
+        return 1 - (found * asked).sum(dim=1) / (found.norm(dim=1) * asked.norm(dim=1))
+
+    assert 0 < int(hidden[0].sum()) < 6
+    expected = 3 * (apart(drawn[0]) * ~hidden[0]).sum() / 6
+    if sketched:
+        expected = expected + sketched * apart(decoder.painter.sketch(rows)).mean()
+    torch.testing.assert_close(watched - unwatched, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_noise_before_the_space_sees_sketches() -> None:

@@ -83,7 +83,7 @@ def test_the_generators_loss_is_its_terms(batch: Tensor, conditions: Tensor) -> 
     drawn = same_draws(decoder, conditions)
     fake, features = decoder.discriminator(drawn)
     expected = losses.generator_loss(judge(fake, features, conditions)) + 3 * losses.info_nce(features, conditions, 0.2)
-    expected = expected + 7 * losses.reconstruction_loss(drawn, batch)
+    expected = expected + 7 * losses.distances(drawn, batch).mean()
     torch.testing.assert_close(decoder.loss(conditions, batch), expected)
     seen: list[Tensor] = []
 
@@ -96,6 +96,38 @@ def test_the_generators_loss_is_its_terms(batch: Tensor, conditions: Tensor) -> 
     found = decoder.loss(conditions, batch)
     torch.testing.assert_close(seen[0], (drawn + 1) / 2)
     torch.testing.assert_close(found, expected + 2 * losses.info_nce(seen[0].flatten(1) @ matrix.t(), conditions, 0.2))
+
+
+def test_of_several_tries_the_nearest_to_the_picture_counts(batch: Tensor, conditions: Tensor) -> None:
+    """Row by row, among the drawings that the seed gives."""
+    decoder = make(reconstruction=2.0, tries=5, match_weight=0.0)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        drawings = torch.stack([decoder._draw(conditions) for _ in range(5)])
+    nearest = torch.stack([losses.distances(drawing, batch) for drawing in drawings]).argmin(dim=0)
+    assert len(set(nearest.tolist())) > 1
+    drawn = torch.stack([drawings[k, row] for row, k in enumerate(nearest.tolist())])
+    expected = losses.generator_loss(judge(*decoder.discriminator(drawn), conditions)) + 2 * losses.distances(drawn, batch).mean()
+    torch.manual_seed(3)
+    torch.testing.assert_close(decoder.loss(conditions, batch), expected)
+
+
+def test_tries_make_drawings_of_one_condition_differ() -> None:
+    """One condition of white and of black pictures: held against whichever comes, the generator draws their grey."""
+    conditions = torch.ones(8, 8) / 8**0.5
+    batch = torch.ones(8, 3, 32, 32) * torch.tensor([1.0, -1.0]).repeat(4)[:, None, None, None]
+    spread = {}
+    for tries in (1, 4):
+        decoder = make(reconstruction=1.0, tries=tries, match_weight=0.0)
+        optimizer = torch.optim.Adam(decoder.generator.parameters(), lr=1e-2, betas=BETAS)
+        torch.manual_seed(0)
+        for _ in range(50):
+            optimizer.zero_grad()
+            losses.distances(decoder._draw(conditions, decoder._nearest(conditions, batch)), batch).mean().backward()
+            optimizer.step()
+        with torch.no_grad():
+            spread[tries] = float(decoder._draw(conditions).mean(dim=(1, 2, 3)).std())
+    assert spread[1] < 0.3 < 0.6 < spread[4]
 
 
 def test_the_discriminator_may_have_a_learning_rate_of_its_own() -> None:

@@ -268,13 +268,14 @@ class Decoder(nn.Module, ABC):
 
     def tune(self, options: Mapping[str, Any]) -> None:
         """Other values of `tunable` settings for the training that follows. Raises `C3Error` for any other field."""
+        settings = self.settings
+        if settings is not None:
+            settings = checked(type(settings), {**settings.model_dump(), **options}, what=f"options of decoder {self.name!r}")
         for option in options:
-            if self.settings is None or option not in self.tunable:
+            if option not in self.tunable:
                 may = ", ".join(sorted(self.tunable)) or "nothing"
                 raise C3Error(f"decoder {self.name!r} keeps its {option} when it is trained further. What may change: {may}.")
-        if self.settings is not None:
-            values = {**self.settings.model_dump(), **options}
-            self.settings = checked(type(self.settings), values, what=f"options of decoder {self.name!r}")
+        self.settings = settings
 
     def prepare(self, targets: Iterable[Any]) -> None:
         """Called once before training with a stream of read targets: learn a vocabulary, say. By default nothing."""

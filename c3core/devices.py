@@ -42,13 +42,13 @@ def precision_of(name: str) -> torch.dtype:
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16. A processor without such instructions emulates it, ten times slower than float32.
+    """Whether a device computes in bfloat16. One without such instructions emulates it, ten times slower than float32.
 
     >>> computes_bfloat16(torch.device("cpu")) in (True, False)
     True
     """
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older torch does not tell: as asked for
         return True
     known = torch.cpu.get_capabilities()

@@ -57,8 +57,9 @@ def _input(folder: Path, name: str, *, text: bool) -> str:
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     """The pipeline of a recipe, not yet trained; or the one that it starts from."""
     if recipe.start is not None:
-        local = folder / recipe.start
-        pipeline = load_pipeline(local if local.exists() else recipe.start, device=recipe.device, precision=recipe.precision)
+        ships = any(found.kind == "pipeline" and found.name == recipe.start for found in entries())
+        start = recipe.start if ships else folder / recipe.start
+        pipeline = load_pipeline(start, device=recipe.device, precision=recipe.precision)
         if "decoder" in recipe.model_fields_set:
             if recipe.decoder.name != pipeline.decoder.name:
                 raise C3Error(f"start has a decoder {pipeline.decoder.name!r}, and the recipe one named {recipe.decoder.name!r}.")
@@ -94,7 +95,8 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
         folder=out / "run",
         quiet=quiet or not first,
     )
-    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include={"items", "pairs", "start", "training"})}
+    noted = {"items", "pairs", "start", "training"} | ({"decoder"} & recipe.model_fields_set if recipe.start else set())
+    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
     if first:
         pipeline.save(out)
     return pipeline

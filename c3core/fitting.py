@@ -160,6 +160,7 @@ class Fit:
             "bridge": self.pipeline.bridge.config(),
             "decoder": {"name": decoder.name, **(decoder.settings.model_dump(mode="json") if decoder.settings else {})},
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
+            "start": self.pipeline.loaded,
             "targets": [checksum(given.target) for given in (pairs, validation) if isinstance(given, Pairs)],
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)

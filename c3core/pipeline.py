@@ -45,6 +45,7 @@ class Pipeline:
         self.bridge = bridge.native() if decoder.frame == "native" else bridge
         self.trained_on: list[dict[str, Any]] = []
         self._fingerprints: dict[str, str] = {}  # of the encoders that the bridge was fitted with
+        self.loaded: dict[str, str] = {}  # the sha256 of each file that it was loaded from
 
     # ---- training
 
@@ -239,7 +240,7 @@ class Pipeline:
         decoder_class = entry("decoder", manifest.decoder.name).load()
         pipeline = cls(space, _restore_bridge(manifest.bridge, state), decoder_class.load(folder / "decoder", device=device))
         pipeline.trained_on = manifest.trained_on
-        pipeline._fingerprints = dict(manifest.space.fingerprints)
+        pipeline._fingerprints, pipeline.loaded = dict(manifest.space.fingerprints), dict(manifest.files)
         return pipeline
 
 

@@ -100,7 +100,7 @@ class FitRecipe(BaseModel):
             if name in self.decoder.options:
                 raise ValueError(f"decoder.{name} is the pipeline's own: leave it out")
         if (self.space is None) == (self.start is None):
-            raise ValueError("give either space (a fresh pipeline) or start (one to fine-tune)")
+            raise ValueError("give either space (a fresh pipeline) or start (one to train further)")
         if self.start is not None and "bridge" in self.model_fields_set:
             raise ValueError("start has a bridge of its own: leave it out")
         if not self.items and self.pairs is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from c3core import (
@@ -237,6 +237,8 @@ def test_a_wrong_option_is_named():
 
 
 class Made(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     width: int = 4
     weight: float = Field(1.0, ge=0)
 
@@ -256,6 +258,8 @@ def test_another_training_may_change_what_is_tunable_and_nothing_else():
     with pytest.raises(C3Error, match="options of decoder 'echo': weight"):
         decoder.tune({"weight": -1})
     assert decoder.settings == Made(weight=2)
+    with pytest.raises(C3Error, match="wieght: no such field, did you mean weight"):
+        decoder.tune({"wieght": 2})
     with pytest.raises(C3Error, match="What may change: nothing"):
         Echo(2).tune({"weight": 1})
 

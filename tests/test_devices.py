@@ -65,3 +65,8 @@ def test_an_unknown_precision_offers_near_ones():
 def test_which_processors_compute_in_bfloat16(monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], computes: bool):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
     assert computes_bfloat16(torch.device("cpu")) is computes
+
+
+def test_emulated_bfloat16_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert computes_bfloat16(torch.device("cuda")) is False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +14,9 @@ import torch
 from spaces import TRAINING, write_space
 
 from c3core.errors import C3Error
-from c3core.experiments import ablate, fit, sources_of
-from c3core.loading import load_pipeline
+from c3core.experiments import ablate, build, fit, sources_of
+from c3core.loading import load_pipeline, pipeline_folder
+from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe
 
 
@@ -127,8 +130,10 @@ def test_a_training_that_starts_from_a_pipeline_may_change_how_the_decoder_is_tr
     fit(further(name="diffusion", watch_drawn=0.5), tmp_path / "second", folder=tmp_path, quiet=True)
     second = load_pipeline(tmp_path / "second")
     assert second.decoder.settings == first.decoder.settings.model_copy(update={"watch_drawn": 0.5})  # type: ignore[union-attr]
-    assert [trained["recipe"]["start"] for trained in second.trained_on] == [None, "first"]
-    assert not torch.equal(second.decoder.painter.nothing, first.decoder.painter.nothing)  # type: ignore[union-attr]
+    assert [trained["recipe"].get("start") for trained in second.trained_on] == [None, "first"]
+    assert second.trained_on[1]["recipe"]["decoder"] == {"name": "diffusion", "watch_drawn": 0.5}
+    begun = load_pipeline(tmp_path / "first").decoder.painter.vector.weight  # type: ignore[union-attr]
+    assert not torch.equal(second.decoder.painter.vector.weight, begun)  # type: ignore[union-attr]
     for given, message in (
         (further(name="gpt2"), "the recipe one named 'gpt2'"),
         (further(name="diffusion", hidden=16), "keeps its hidden"),
@@ -136,3 +141,40 @@ def test_a_training_that_starts_from_a_pipeline_may_change_how_the_decoder_is_tr
         with pytest.raises(C3Error, match=message):
             fit(given, tmp_path / "third", folder=tmp_path, quiet=True)
     assert not (tmp_path / "third").exists()
+
+
+def test_a_run_is_not_continued_from_another_start(tmp_path: Path) -> None:
+    """Nor is a finished one taken for it: the weights that it starts from belong to its recipe."""
+    pytest.importorskip("diffusers", reason="needs the extra diffusion")
+    training = {"steps": 1, "batch_size": 4, "warmup": 0, "validation_share": 0}
+    items = {"image": "playground:image/train/8/1"}
+    tiny = {"name": "diffusion", "size": 32, "widths": [8, 8], "hidden": 8, "layout": 2}
+
+    def first(seed: int) -> None:
+        plain = {"name": "c2_1", "rescale": "none"}
+        given = recipe(items=items, decoder=tiny, bridge=plain, training={**training, "seed": seed})
+        fit(given, tmp_path / f"first-{seed}", folder=tmp_path, quiet=True)
+        shutil.copytree(tmp_path / f"first-{seed}", tmp_path / "first", dirs_exist_ok=True)
+
+    further = FitRecipe.model_validate({"start": "first", "items": items, "training": training})
+    first(0)
+    fit(further, tmp_path / "second", folder=tmp_path, quiet=True)
+    fit(further, tmp_path / "second", folder=tmp_path, quiet=True)
+    first(1)
+    with pytest.raises(C3Error, match="a run of another recipe"):
+        fit(further, tmp_path / "second", folder=tmp_path, quiet=True)
+
+
+def test_a_start_is_a_folder_beside_the_recipe_or_a_shipped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra diffusion")
+    monkeypatch.chdir(tmp_path)
+
+    def started(name: str) -> Pipeline:
+        return build(FitRecipe.model_validate({"start": name, "items": {"image": "a"}}), tmp_path / "recipes")
+
+    assert started("playground/painter-diffusion").decoder.name == "diffusion"
+    shutil.copytree(pipeline_folder("playground/painter-diffusion"), tmp_path / "painter")
+    with pytest.raises(C3Error, match=re.escape(str(tmp_path / "recipes" / "painter"))):
+        started("painter")
+    shutil.copytree(tmp_path / "painter", tmp_path / "recipes" / "painter")
+    assert started("painter").decoder.name == "diffusion"

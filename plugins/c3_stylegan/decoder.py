@@ -70,6 +70,7 @@ class StyleGANDecoder(Decoder):
         self.settings = checked(Settings, options, what=f"options of decoder {self.name!r}")
         self._device = device_of(device)
         self._conditions_of: Callable[[Tensor], Tensor] | None = None
+        self._lacks_judge = False  # loaded without a discriminator
         self._build()
 
     def _build(self) -> None:
@@ -96,9 +97,15 @@ class StyleGANDecoder(Decoder):
         return ImageReader(transform=Square(self.settings.resolution))
 
     def prepare(self, targets: Iterable[Any]) -> None:
-        """Draw new weights from torch's global generator, unless the decoder was trained or loaded: fine-tuning keeps them."""
+        """Draw new weights from torch's global generator, unless the decoder was trained or loaded: fine-tuning keeps them.
+
+        A discriminator that was not saved is drawn anew.
+        """
         if self.steps == 0:
             self._build()
+        elif self._lacks_judge:
+            self.discriminator = Discriminator(self.condition_dim, self.settings).to(self._device)
+            self._lacks_judge = False
 
     def watch(self, conditions_of: Callable[[Tensor], Tensor]) -> None:
         self._conditions_of = conditions_of
@@ -173,15 +180,15 @@ class StyleGANDecoder(Decoder):
         return [torch.randn(count, *shape, device=self._device) for shape in shapes]
 
     def _nearest(self, conditions: Tensor, batch: Tensor) -> list[Tensor]:
-        """Of `tries` chances, each row's whose drawing is nearest to its picture.
+        """Of `tries` chances, each row's whose drawing is nearest to its picture; the generator's loss sees that drawing alone.
 
         A condition fits many pictures. Where every drawing is held against the one at hand, their mean is best, the same for every
         z. Where only the nearest is, it is best that drawings differ as the pictures do (Li & Malik 2018, "Implicit Maximum
         Likelihood Estimation").
         """
-        tries, count = self.settings.tries, len(conditions)
-        chances = [self._chance(count) for _ in range(tries)]
-        if tries == 1 or not self.settings.reconstruction:
+        count = len(conditions)
+        chances = [self._chance(count) for _ in range(self.settings.tries)]
+        if len(chances) == 1:
             return chances[0]
         with torch.no_grad():
             far = torch.stack([losses.distances(self._draw(conditions, chance), batch) for chance in chances])
@@ -287,6 +294,8 @@ class StyleGANDecoder(Decoder):
         decoder._start_average()
         if decoder.settings.keep == "all":
             read_tensors(folder / "players.safetensors", decoder._players())
+        else:
+            decoder._lacks_judge = True
         decoder.steps.fill_(steps)
         decoder.mean_length.fill_(mean_length)
         decoder.average.n_averaged.fill_(steps)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from c3core.contracts import GenerateOptions
 
@@ -51,6 +51,14 @@ class Settings(BaseModel):
         if not SMALLEST <= value <= LARGEST or value & (value - 1):
             raise ValueError(f"must be 32, 64, 128 or 256, got {value}")
         return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.tries > 1 and not self.reconstruction:
+            raise ValueError(
+                "tries holds the nearest drawing against the picture, which needs a weight: give reconstruction, or tries 1"
+            )
+        return self
 
     def sides(self) -> list[int]:
         """The sides of the grids from 4 × 4 up.

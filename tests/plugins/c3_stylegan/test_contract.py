@@ -31,5 +31,5 @@ class TestConstantStart(PictureContract):
 
 class TestConditionStart(PictureContract):
     def make(self) -> StyleGANDecoder:
-        extra = {"reconstruction": 1.0, "path_length": 2.0, "path_length_every": 2, "r1_every": 2}
+        extra = {"reconstruction": 1.0, "tries": 2, "path_length": 2.0, "path_length_every": 2, "r1_every": 2}
         return StyleGANDecoder(8, start="condition", **extra, **SMALL)

@@ -64,8 +64,15 @@ def test_the_generator_alone_is_enough_to_draw(tmp_path: Path) -> None:
     assert np.array_equal(draw(decoder), draw(loaded))
     average = decoder.average.module.state_dict()
     assert all(torch.equal(average[name], value) for name, value in loaded.generator.state_dict().items())
-    loaded.prepare([])  # fine-tuning goes on from it
-    assert np.array_equal(draw(decoder), draw(loaded))
+    judges = []
+    for seed in (0, 0, 1):
+        loaded = StyleGANDecoder.load(tmp_path, device="cpu")
+        torch.manual_seed(seed)
+        loaded.prepare([])  # a further training goes on from it, with a discriminator of its seed
+        judges.append(torch.cat([value.flatten() for value in loaded.discriminator.state_dict().values()]))
+        assert np.array_equal(draw(decoder), draw(loaded))
+    assert torch.equal(judges[0], judges[1])
+    assert not torch.equal(judges[0], judges[2])
 
 
 def test_half_precision_is_half_as_large_and_draws_the_same(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
     python benchmarks/training.py [--steps 12]
 
-A small GPT-2 of captions learns in bfloat16 from batches of 128 sentences. The two take turns, so that whatever else the
-machine does falls on both; each figure is the median.
+A small GPT-2 of captions learns, in bfloat16 where the processor has it, from batches of 128 sentences. The two take turns, so
+that whatever else the machine does falls on both; each figure is the median.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def main() -> None:
                     run._one_step(None)
                 seconds[name].append(time.perf_counter() - started)
     ours, plain = (median(times[1:]) for times in seconds.values())
-    print(f"a step takes {1000 * ours:.0f} ms, with torch's own choice {1000 * plain:.0f} ms: {plain / ours:.2f} x as fast")
+    taken = f"{1000 * ours:.0f} ms, with torch's own choice {1000 * plain:.0f} ms"
+    print(f"a step in {run.precision} takes {taken}: {plain / ours:.2f} x as fast")
 
 
 if __name__ == "__main__":

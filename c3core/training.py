@@ -118,7 +118,8 @@ class Result:
 def train(
     job: Job, options: TrainingOptions, folder: Path, *, recipe: Mapping[str, Any] | None = None, quiet: bool = False
 ) -> Result:
-    """Train, in `folder`: `run.json` (recipe, versions, seed), `metrics.jsonl`, `checkpoint.safetensors`, `best.safetensors`.
+    """Train, in `folder`: `run.json` (recipe, versions, seed, precision), `metrics.jsonl`, and `checkpoint.safetensors` and
+    `best.safetensors`.
 
     A folder with a checkpoint of the same recipe is continued. The module ends with its best weights where there is validation.
     """
@@ -245,11 +246,16 @@ class _Run:
                 if parameter.grad is not None:
                     parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
 
+    @property
+    def precision(self) -> str:
+        """What is computed in, which need not be what was asked for."""
+        device, asked = self.accelerator.device, self.options.precision
+        if asked == "auto":
+            asked = "bfloat16" if device.type == "cuda" else "float32"
+        return asked if computes_bfloat16(device) else "float32"
+
     def _autocast(self) -> Any:
-        name = self.options.precision
-        if name == "auto":
-            name = "bfloat16" if self.accelerator.device.type == "cuda" else "float32"
-        dtype = precision_of(name) if computes_bfloat16(self.accelerator.device) else torch.float32
+        dtype = precision_of(self.precision)
         return nullcontext() if dtype is torch.float32 else torch.autocast(self.accelerator.device.type, dtype)
 
     def _attention(self) -> Any:
@@ -297,7 +303,8 @@ class _Run:
         if not described.exists() and self.accelerator.is_main_process:
             libraries = {name: version(name) for name in ("c3core", "torch", "numpy", "accelerate", "safetensors")}
             versions = {"python": platform.python_version(), **libraries}
-            write_json(described, {"recipe": self.recipe, "versions": versions, "seed": self.options.seed})
+            about = {"recipe": self.recipe, "versions": versions, "seed": self.options.seed, "precision": self.precision}
+            write_json(described, about)
         path = self.folder / "checkpoint.safetensors"
         if not path.exists():
             return

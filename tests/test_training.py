@@ -226,6 +226,8 @@ def test_bfloat16_is_computed_where_the_processor_has_it_and_nowhere_else(tmp_pa
             job = make_job()
             train(job, OPTIONS.model_copy(update={"precision": precision}), tmp_path / kind / precision, quiet=True)
             weights[kind, precision] = job.module[0].weight.detach().clone()
+            said = json.loads((tmp_path / kind / precision / "run.json").read_text())
+            assert said["precision"] == (precision if has else "float32")
     assert torch.equal(weights["without", "bfloat16"], weights["without", "float32"])
     assert torch.equal(weights["with", "float32"], weights["without", "float32"])
     assert not torch.equal(weights["with", "bfloat16"], weights["with", "float32"])

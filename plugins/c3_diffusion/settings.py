@@ -66,6 +66,6 @@ class PictureOptions(GenerateOptions):
     """
 
     steps: int = Field(16, ge=1)
-    guidance: float = Field(4.0, ge=0)
+    guidance: float = Field(3.0, ge=0)
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(64, ge=1, description="pictures drawn at once")

@@ -22,7 +22,7 @@ from c3core.cli.output import cell, print_table
 from c3core.files import write_json, write_text
 from c3core.pictures import Picture, write_png, write_sheet
 
-BEST_OF = 8  # pictures, of which the space chooses one
+BEST_OF = 4  # pictures, of which the space chooses one
 WAYS = [(decoder, method, 1) for decoder in DECODERS for method in METHODS] + [("diffusion", "c3", BEST_OF)]
 MEASURED = 100  # unseen sentences
 SHOWN = 8  # of them in the grid
@@ -97,7 +97,7 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
         f" {BEST_OF}: the space's encoder chose among {BEST_OF} pictures. R@1, FID and KID are of that encoder and so flatter"
         " this row; the classifier is another network.</p>",
         f"<h2>Sixteen pictures of one sentence, by C³</h2><p>{escape(items[0].sentences[0])}</p>{samples}",
-        "<p>stylegan draws nearly the same picture each time: its recipe rewards the mean of what a sentence may mean.</p>",
+        "<p>stylegan's pictures of one sentence differ in the background, hardly in the objects.</p>",
     ]
     write_text(out / "index.html", "\n".join(parts))
 

@@ -42,7 +42,7 @@ def precision_of(name: str) -> torch.dtype:
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16. One without such instructions emulates it, ten times slower than float32.
+    """Whether a device computes in bfloat16. One without such instructions emulates it, many times slower than float32.
 
     >>> computes_bfloat16(torch.device("cpu")) in (True, False)
     True

@@ -45,7 +45,7 @@ class TrainingOptions(BaseModel):
     kept, and training ends after `patience` validations without a better one.
 
     `precision` "auto" is bfloat16 on CUDA and float32 elsewhere. A device that does not compute in bfloat16, as most processors
-    do not, trains in float32 even so: to emulate it takes ten times as long. (Older torch does not tell; then bfloat16 is taken.)
+    do not, trains in float32 even so: to emulate it takes many times as long. (Older torch does not tell; then bfloat16 is taken.)
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

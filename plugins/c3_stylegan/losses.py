@@ -51,5 +51,4 @@ def distances(pictures: Tensor, targets: Tensor) -> Tensor:
     Squares, as the mean of |x − y| is least when small things are left out.
     """
     difference = pictures - targets
-    coarser = (F.avg_pool2d(difference, size) if size > 1 else difference for size in (1, 2, 4))
-    return torch.stack([grid.square().mean(dim=(1, 2, 3)) for grid in coarser]).mean(dim=0)
+    return torch.stack([F.avg_pool2d(difference, size).square().mean(dim=(1, 2, 3)) for size in (1, 2, 4)]).mean(dim=0)

@@ -11,28 +11,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_painters import SMALL, conditions, made
 from torch import Tensor
 
 from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
 from c3core.training import Job, TrainingOptions, train
 
-SMALL: dict[str, Any] = {"size": 8, "widths": (8, 16), "patch": 1, "layout": 4, "hidden": 32, "device": "cpu"}
-
-
-def made(seed: int = 0, **options: Any) -> DiffusionDecoder:
-    torch.manual_seed(seed)
-    decoder = DiffusionDecoder(4, **{**SMALL, **options})
-    decoder.prepare([])
-    return decoder.eval()
-
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def conditions(n: int) -> Tensor:
-    return torch.randn(n, 4, generator=generator(1))
 
 
 def drawn(decoder: DiffusionDecoder, rows: Tensor, *, seed: int = 0, **options: Any) -> np.ndarray[Any, Any]:
@@ -157,119 +145,6 @@ def test_a_hidden_condition_is_not_seen() -> None:
         seen = painter(x, t, rows, ~hidden)
         assert not torch.allclose(seen[0], seen[1], atol=1e-4)
         torch.testing.assert_close(seen, painter(x, t, rows))
-
-
-def test_rows_beyond_the_unets_teach_the_sketch_alone() -> None:
-    decoder = made(rows=2).train()
-    assert decoder.painter is not None
-    rows, batch = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
-    torch.manual_seed(0)
-    both = decoder.loss(rows, batch)
-    torch.manual_seed(0)
-    velocity = decoder.loss(rows[:2], batch[:2]) - sketch_error(decoder, rows[:2], batch[:2])
-    torch.testing.assert_close(both, velocity + sketch_error(decoder, rows, batch))
-    decoder.zero_grad()
-    sketch_error(decoder, rows, batch).backward()
-    taught = {name.split(".")[0] for name, parameter in decoder.painter.named_parameters() if parameter.grad is not None}
-    assert taught == {"trunk", "layout", "pencil"}
-
-
-def test_what_the_space_sees_in_a_sketch() -> None:
-    """1 − the cosine between what the space sees in the sketches of the UNet's rows and in their pictures, times its weight."""
-    decoder = made(rows=2, watch_weight=3.0).train()
-    rows, batch = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
-    torch.manual_seed(0)
-    unwatched = decoder.loss(rows, batch)
-    matrix, seen = torch.randn(4, 3 * 8 * 8), []
-
-    def conditions_of(pictures: Tensor) -> Tensor:
-        seen.append(pictures)
-        return pictures.flatten(1) @ matrix.t()
-
-    decoder.watch(conditions_of)
-    torch.manual_seed(0)
-    watched = decoder.loss(rows, batch)
-    pictures, sketches = seen
-    torch.testing.assert_close(pictures, batch[:2] / 255)
-    torch.testing.assert_close(sketches, (decoder.painter.sketch(rows[:2]) + 1) / 2)
-    asked, found = pictures.flatten(1) @ matrix.t(), sketches.flatten(1) @ matrix.t()
-    cosines = (found * asked).sum(dim=1) / (found.norm(dim=1) * asked.norm(dim=1))
-    torch.testing.assert_close(watched - unwatched, 3 * (1 - cosines).mean(), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("sketched", [0.0, 2.0])
-def test_what_the_space_sees_in_what_the_unet_draws(sketched: float) -> None:
-    """`watch_drawn` counts the rows whose condition was not hidden, as part of all; beside a sketch's look if there is one."""
-    more = {"rows": 6, "watch_weight": sketched} if sketched else {}
-    decoder = made(watch_drawn=3.0, drop=0.5, **more).train()
-    rows, batch = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
-    torch.manual_seed(0)
-    unwatched = decoder.loss(rows, batch)
-    drawn, hidden, matrix = [], [], torch.randn(4, 3 * 8 * 8)
-
-    def note(_: torch.nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
-        drawn.append(out)
-        hidden.append(given[3])
-
-    decoder.painter.register_forward_hook(note)
-    decoder.watch(lambda pictures: pictures.flatten(1) @ matrix.t())
-    torch.manual_seed(0)
-    watched = decoder.loss(rows, batch)
-
-    def apart(pictures: Tensor) -> Tensor:
-        found, asked = ((pictures + 1) / 2).flatten(1) @ matrix.t(), (batch / 255).flatten(1) @ matrix.t()
-        return 1 - (found * asked).sum(dim=1) / (found.norm(dim=1) * asked.norm(dim=1))
-
-    assert 0 < int(hidden[0].sum()) < 6
-    expected = 3 * (apart(drawn[0]) * ~hidden[0]).sum() / 6
-    if sketched:
-        expected = expected + sketched * apart(decoder.painter.sketch(rows)).mean()
-    torch.testing.assert_close(watched - unwatched, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_noise_before_the_space_sees_sketches() -> None:
-    decoder = made(rows=64, watch_weight=1.0, watch_noise=0.1).train()
-    seen: list[Tensor] = []
-    decoder.watch(lambda pictures: (seen.append(pictures), pictures.flatten(1)[:, :4])[1])
-    rows = conditions(64)
-    decoder.loss(rows, torch.zeros(64, 3, 8, 8, dtype=torch.uint8))
-    noise = seen[1] - (decoder.painter.sketch(rows) + 1) / 2
-    assert float(noise.detach().std()) == pytest.approx(0.1, rel=0.05)
-
-
-def test_steps_bring_what_the_space_sees_in_sketches_to_what_it_sees_in_pictures() -> None:
-    decoder = made(rows=6, watch_weight=1.0).train()
-    matrix, rows = torch.randn(4, 3 * 8 * 8), conditions(6)
-    batch = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
-    decoder.watch(lambda pictures: (pictures * 2 - 1).flatten(1) @ matrix.t())
-
-    def cosine() -> float:
-        with torch.no_grad():
-            found, asked = decoder.painter.sketch(rows), batch.float() / 127.5 - 1
-            return float(torch.cosine_similarity(found.flatten(1) @ matrix.t(), asked.flatten(1) @ matrix.t()).mean())
-
-    before, optimizer = cosine(), torch.optim.Adam(decoder.painter.parameters(), lr=1e-2)
-    for _ in range(30):
-        optimizer.zero_grad()
-        decoder.loss(rows, batch).backward()
-        optimizer.step()
-    assert before < 0.5 < 0.9 < cosine()
-
-
-def sketch_error(decoder: DiffusionDecoder, rows: Tensor, batch: Tensor) -> Tensor:
-    assert decoder.painter is not None
-    return (decoder.painter.sketch(rows) - (batch.float() / 127.5 - 1)).square().mean()
-
-
-def test_the_unet_sees_the_sketch() -> None:
-    painter = made(rows=2).painter
-    assert painter is not None
-    assert isinstance(painter.pencil, torch.nn.Sequential)
-    x, t, rows = torch.randn(1, 3, 8, 8), torch.full((1,), 0.5), conditions(1)
-    with torch.no_grad():
-        before = painter(x, t, rows)
-        painter.pencil[-1].bias += 1
-        assert not torch.allclose(painter(x, t, rows), before, atol=1e-4)
 
 
 # ---- drawing

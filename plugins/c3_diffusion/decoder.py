@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
+from torchvision.transforms.v2 import RandomCrop
 
 from c3_diffusion import flow
 from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
@@ -44,7 +45,7 @@ class DiffusionDecoder(Decoder):
     suffix: ClassVar[str | None] = ".png"
     Options: ClassVar[type[GenerateOptions]] = PictureOptions
     tunable: ClassVar[frozenset[str]] = frozenset(
-        {"watch_weight", "watch_drawn", "watch_noise", "drop", "time_mean", "time_std", "average", "weights"}
+        {"watch_weight", "watch_drawn", "watch_noise", "watch_shift", "drop", "time_mean", "time_std", "average", "weights"}
     )
     licence = "own"
 
@@ -130,15 +131,20 @@ class DiffusionDecoder(Decoder):
         """How far the space sees something else in pictures made than in the true ones: (weight, made, rows left out) each.
 
         Shapes differ in few pixels, but much to the space. What it sees in the true pictures has no noise, unlike the conditions:
-        a target that stands still is learned sooner.
+        a target that stands still is learned sooner. All are moved by the same few pixels, or the UNet would learn where the
+        encoder's patches begin, and draw their grid.
         """
         if not looks or self._conditions_of is None:
             return 0.0
+        settings = self.settings
+        shown = torch.cat([batch.float() / 255, *((self.canvas.leave(pictures) + 1) / 2 for _, pictures, _ in looks)])
+        if settings.watch_shift:
+            shown = RandomCrop(settings.size, padding=settings.watch_shift, padding_mode="edge")(shown)
+        true, made = shown.split([len(batch), len(shown) - len(batch)])
+        if settings.watch_noise:
+            made = made + settings.watch_noise * torch.randn_like(made)
         with torch.no_grad():
-            asked = self._conditions_of(batch.float() / 255)
-        made = torch.cat([(self.canvas.leave(pictures) + 1) / 2 for _, pictures, _ in looks])
-        if self.settings.watch_noise:
-            made = made + self.settings.watch_noise * torch.randn_like(made)
+            asked = self._conditions_of(true)
         apart = 1 - F.cosine_similarity(self._conditions_of(made), asked.repeat(len(looks), 1))
         total = torch.zeros((), device=made.device)
         for (weight, _, hidden), far in zip(looks, apart.chunk(len(looks)), strict=True):

@@ -88,6 +88,29 @@ def test_noise_before_the_space_sees_sketches() -> None:
     assert float(noise.detach().std()) == pytest.approx(0.1, rel=0.05)
 
 
+def test_all_pictures_are_moved_alike_before_the_space_sees_them() -> None:
+    """By each of −2 … 2 pixels in the end, and edges are continued."""
+    decoder = made(rows=2, watch_weight=1.0, watch_shift=2).train()
+    seen: list[Tensor] = []
+    decoder.watch(lambda pictures: (seen.append(pictures.detach()), pictures.flatten(1)[:, :4])[1])
+    rows, batch = conditions(2), torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    sketches = ((decoder.painter.sketch(rows) + 1) / 2).detach()
+
+    def moved(pictures: Tensor, down: int, right: int) -> Tensor:
+        y, x = ((torch.arange(8) + by).clamp(0, 7) for by in (down, right))
+        return pictures[:, :, y][:, :, :, x]
+
+    met = set()
+    for _ in range(60):
+        seen.clear()
+        decoder.loss(rows, batch)
+        true, made_ones = seen
+        (by,) = [(d, r) for d in range(-2, 3) for r in range(-2, 3) if torch.allclose(true, moved(batch / 255, d, r))]
+        torch.testing.assert_close(made_ones, moved(sketches, *by))
+        met |= {by}
+    assert {down for down, _ in met} == {right for _, right in met} == {-2, -1, 0, 1, 2}
+
+
 def test_steps_bring_what_the_space_sees_in_sketches_to_what_it_sees_in_pictures() -> None:
     decoder = made(rows=6, watch_weight=1.0).train()
     matrix, rows = torch.randn(4, 3 * 8 * 8), conditions(6)

@@ -25,6 +25,8 @@ from c3core.readers.image import ImageReader
 from c3core.validation import checked
 from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
+WATCHED_STEPS, WATCHED_GUIDANCE = 8, 2.0  # of the drawing that `watch_sampled` looks at: half of what costs time at use
+
 
 class DiffusionDecoder(Decoder):
     """Pictures from conditions: uint8 arrays (size, size, 3).
@@ -45,7 +47,8 @@ class DiffusionDecoder(Decoder):
     suffix: ClassVar[str | None] = ".png"
     Options: ClassVar[type[GenerateOptions]] = PictureOptions
     tunable: ClassVar[frozenset[str]] = frozenset(
-        {"watch_weight", "watch_drawn", "watch_noise", "watch_shift", "drop", "time_mean", "time_std", "average", "weights"}
+        {"drop", "time_mean", "time_std", "average", "weights"}
+        | {field for field in Settings.model_fields if field.startswith("watch_")}
     )
     licence = "own"
 
@@ -100,7 +103,8 @@ class DiffusionDecoder(Decoder):
 
     def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
         """The mean squared error of the velocity, over pixels or latents; in training with `rows`, also that of the sketch, and
-        with `watch_weight` or `watch_drawn` what the space sees in it and in the pictures (in training by `Pipeline.fit`).
+        with `watch_weight`, `watch_drawn` or `watch_sampled` what the space sees in it and in the pictures (in training by
+        `Pipeline.fit`).
 
         In training, noise comes from torch's global generator. In eval mode the averaged weights are measured, every condition is
         seen and the noise is the same at every call, so that validations compare.
@@ -124,6 +128,8 @@ class DiffusionDecoder(Decoder):
         found = (painter if self.training else averaged)(seen, time, conditions, hidden).float()
         if hidden is not None:
             looks.append((settings.watch_drawn, found, hidden))
+            if settings.watch_sampled and self._conditions_of is not None:
+                looks.append((settings.watch_sampled, self._half_drawn(conditions[: (count + 1) // 2]), None))
         loss = loss + F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time))
         return loss + self._watched([look for look in looks if look[0]], batch)
 
@@ -145,12 +151,26 @@ class DiffusionDecoder(Decoder):
             made = made + settings.watch_noise * torch.randn_like(made)
         with torch.no_grad():
             asked = self._conditions_of(true)
-        apart = 1 - F.cosine_similarity(self._conditions_of(made), asked.repeat(len(looks), 1))
+        counts = [len(pictures) for _, pictures, _ in looks]
+        apart = 1 - F.cosine_similarity(self._conditions_of(made), torch.cat([asked[:count] for count in counts]))
         total = torch.zeros((), device=made.device)
-        for (weight, _, hidden), far in zip(looks, apart.chunk(len(looks)), strict=True):
+        for (weight, _, hidden), far in zip(looks, apart.split(counts), strict=True):
             # A picture whose condition is hidden cannot be what was asked for.
             total = total + weight * (far if hidden is None else far * ~hidden).mean()
         return total
+
+    def _half_drawn(self, conditions: Tensor) -> Tensor:
+        """The pictures that the UNet finds somewhere on its way from noise, drawing with guidance as it does at use.
+
+        In a true picture with noise the shapes can still be seen; here they are what the UNet has made of the condition.
+        """
+        painter, _ = self._ready()
+        noise = torch.randn(len(conditions), self.canvas.channels, self.side, self.side).to(conditions.device)
+        done = int(torch.randint(WATCHED_STEPS, ()))
+        with torch.no_grad():
+            x = flow.denoise(noise, flow.guided(painter, conditions, WATCHED_GUIDANCE), WATCHED_STEPS, done)
+        found: Tensor = painter(x, torch.full((len(x),), 1 - done / WATCHED_STEPS, device=x.device), conditions)
+        return found.float()
 
     def objectives(self) -> list[Objective]:
         """One objective over the network (which `prepare` makes); the average is not trained."""
@@ -186,18 +206,7 @@ class DiffusionDecoder(Decoder):
 
     def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Picture]:
         _, averaged = self._ready()
-        guidance, count = options.guidance, len(conditions)
-        hidden = torch.ones(count, dtype=torch.bool, device=conditions.device)
-
-        def field(x: Tensor, t: Tensor) -> Tensor:
-            if guidance in (0, 1):
-                picture: Tensor = averaged(x, t, conditions, None if guidance else hidden)
-            else:
-                doubled = (x.repeat(2, 1, 1, 1), t.repeat(2), conditions.repeat(2, 1), torch.cat([~hidden, hidden]))
-                with_condition, without = averaged(*doubled).chunk(2)
-                picture = without + guidance * (with_condition - without)
-            return flow.velocity(picture, x, t)
-
+        field = flow.guided(averaged, conditions, options.guidance)
         drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
         return to_pictures(self.canvas.leave(drawn))
 

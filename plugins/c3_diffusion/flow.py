@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 LEAST_TIME = 0.05
 Field = Callable[[Tensor, Tensor], Tensor]  # (x_t, t) to the velocity there
@@ -32,12 +32,28 @@ def velocity(picture: Tensor, x: Tensor, time: Tensor) -> Tensor:
     return (x - picture) / time.clamp_min(LEAST_TIME)[:, None, None, None]
 
 
-def denoise(noise: Tensor, field: Field, steps: int) -> Tensor:
-    """Follow the velocity from noise (time 1) to pictures (time 0) in Euler steps."""
+def guided(network: nn.Module, conditions: Tensor, guidance: float) -> Field:
+    """The velocity towards the pictures that `network` (a `Painter`) finds: x₀ + guidance (x − x₀), x₀ found without condition."""
+    hidden = torch.ones(len(conditions), dtype=torch.bool, device=conditions.device)
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        if guidance in (0, 1):
+            picture: Tensor = network(x, t, conditions, None if guidance else hidden)
+        else:
+            doubled = (x.repeat(2, 1, 1, 1), t.repeat(2), conditions.repeat(2, 1), torch.cat([~hidden, hidden]))
+            with_condition, without = network(*doubled).chunk(2)
+            picture = without + guidance * (with_condition - without)
+        return velocity(picture, x, t)
+
+    return field
+
+
+def denoise(noise: Tensor, field: Field, steps: int, done: int | None = None) -> Tensor:
+    """Follow the velocity from noise (time 1) to pictures (time 0) in Euler steps; only the first `done` of them, if given."""
     scheduler = FlowMatchEulerDiscreteScheduler()
     scheduler.set_timesteps(sigmas=[1 - k / steps for k in range(steps)], device=noise.device)
     picture = noise
-    for timestep, time in zip(scheduler.timesteps, scheduler.sigmas, strict=False):
+    for timestep, time in list(zip(scheduler.timesteps, scheduler.sigmas, strict=False))[:done]:
         v = field(picture, time.expand(len(picture)))
         picture = scheduler.step(v, timestep, picture, return_dict=False)[0]
     return picture

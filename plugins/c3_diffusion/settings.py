@@ -39,8 +39,9 @@ class Settings(BaseModel):
         0.0, ge=0, description="with `rows`: of 1 − the cosine between what the space sees in these rows' sketches and pictures"
     )
     watch_drawn: float = Field(0.0, ge=0, description="the same of the pictures that the UNet finds in noisy ones")
-    watch_noise: float = Field(0.0, ge=0, description="std of noise on either (0 to 1) before they are embedded")
-    watch_shift: int = Field(0, ge=0, description="pixels by which both and the true pictures are moved at most before that")
+    watch_sampled: float = Field(0.0, ge=0, description="the same of pictures that it finds on its way of drawing from noise")
+    watch_noise: float = Field(0.0, ge=0, description="std of noise on any of them (0 to 1) before they are embedded")
+    watch_shift: int = Field(0, ge=0, description="pixels by which they and the true pictures are moved at most before that")
     drop: float = Field(0.1, ge=0, lt=1, description="share of the training rows whose condition is hidden, for guidance")
     time_mean: float = Field(0.8, description="of the noise level's logit while training; higher: more noise")
     time_std: float = Field(0.8, gt=0)

@@ -41,6 +41,7 @@ def job(decoder: DiffusionDecoder) -> Job:
     def batch(which: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return known[which], colours[which][:, :, None, None].expand(-1, -1, 8, 8).contiguous()
 
+    decoder.watch(lambda pictures: pictures.mean(dim=(2, 3)))
     objectives = decoder.objectives()
     return Job(decoder, objectives, rows, batch, batches_per_epoch=1000, after_step=decoder.after_step)
 
@@ -65,7 +66,10 @@ def test_without_guidance_from_the_condition_it_draws_either_colour(learned: Dif
     assert 0.1 < reds < 0.9
 
 
-@pytest.mark.parametrize("options", [{}, {"rows": 8, "watch_weight": 0.1, "watch_drawn": 0.3, "watch_noise": 0.1}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"rows": 8, "watch_weight": 0.1, "watch_drawn": 0.3, "watch_sampled": 0.2, "watch_noise": 0.1, "watch_shift": 1}],
+)
 def test_an_interrupted_training_ends_as_an_unbroken_one(tmp_path: Path, options: dict[str, Any]) -> None:
     more = options
 

@@ -47,6 +47,15 @@ def test_denoise_ends_at_a_picture_that_is_known(steps: int) -> None:
     torch.testing.assert_close(torch.tensor(calls), torch.tensor([1 - k / steps for k in range(steps)]))
 
 
+@given(steps=st.integers(1, 20), data=st.data())
+def test_denoise_stops_on_its_way(steps: int, data: st.DataObject) -> None:
+    """Towards a picture that is known the way is straight: x = (1 − t) picture + t noise."""
+    done = data.draw(st.integers(0, steps))
+    picture, noise = torch.linspace(-1, 1, 48).reshape(1, *SHAPE), torch.randn(2, *SHAPE)
+    found = flow.denoise(noise, lambda x, t: flow.velocity(picture, x, t), steps, done)
+    torch.testing.assert_close(found, flow.noisy(picture, noise, torch.full((2,), 1 - done / steps)), atol=1e-5, rtol=0)
+
+
 def test_denoise_draws_a_gaussian_whose_best_guess_is_known() -> None:
     """Pictures N(μ, s²): E[x₀ | x_t] = μ + (1−t) s² (x_t − (1−t) μ) / ((1−t)² s² + t²), in closed form."""
     mean, std = 0.3, 0.5

@@ -7,6 +7,7 @@ import torch
 from small_painters import conditions, made
 from torch import Tensor
 
+from c3_diffusion import flow
 from c3_diffusion.decoder import DiffusionDecoder
 
 
@@ -76,6 +77,40 @@ def test_what_the_space_sees_in_what_the_unet_draws(sketched: float) -> None:
     if sketched:
         expected = expected + sketched * apart(decoder.painter.sketch(rows)).mean()
     torch.testing.assert_close(watched - unwatched, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_the_space_sees_in_a_drawing_on_its_way() -> None:
+    """`watch_sampled`: guided steps from noise without gradient, then one guess with its condition, of half of the rows."""
+    decoder = made(watch_sampled=3.0, drop=0.0).train()
+    rows, batch, matrix = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8), torch.randn(4, 3 * 8 * 8)
+    torch.manual_seed(0)
+    unwatched = decoder.loss(rows, batch)
+    calls: list[tuple[tuple[Tensor, ...], Tensor]] = []
+    decoder.painter.register_forward_hook(lambda _, given, out: calls.append((given, out)))
+    decoder.watch(lambda pictures: pictures.flatten(1) @ matrix.t())
+    met = set()
+    for seed in range(40):
+        calls.clear()
+        torch.manual_seed(seed)
+        watched = decoder.loss(rows, batch)
+        *steps, ((x, time, asked), guess) = calls[1:]
+        done = len(steps)
+        met.add(done)
+        torch.testing.assert_close(time, torch.full((3,), 1 - done / 8))
+        assert torch.equal(asked, rows[:3])
+        assert not any(out.requires_grad for _, out in steps)
+        assert not x.requires_grad
+        assert guess.requires_grad
+        if steps:
+            (before, at, *_), out = steps[-1]
+            with_condition, without = out.chunk(2)
+            velocity = flow.velocity(without + 2 * (with_condition - without), before[:3], at[:3])
+            torch.testing.assert_close(x, before[:3] - velocity / 8)
+        if seed == 0:
+            found, wanted = ((guess + 1) / 2).flatten(1) @ matrix.t(), (batch[:3] / 255).flatten(1) @ matrix.t()
+            cosines = (found * wanted).sum(dim=1) / (found.norm(dim=1) * wanted.norm(dim=1))
+            torch.testing.assert_close(watched - unwatched, 3 * (1 - cosines).mean(), rtol=1e-4, atol=1e-5)
+    assert met == set(range(8))
 
 
 def test_noise_before_the_space_sees_sketches() -> None:

@@ -27,7 +27,8 @@ def choose(
     modality = pipeline.decoder.modality
     asked = conditions.repeat_interleave(count, dim=0)
     outputs = pipeline.decoder.generate(asked, options, generator=generator)
-    if all(_same(outputs[start], outputs[start + 1]) for start in range(0, len(asked), count)):
+    groups = [outputs[start : start + count] for start in range(0, len(outputs), count)]
+    if all(_same(first, other) for first, *others in groups for other in others):
         warnings.warn(
             f"best_of made the same output {count} times: nothing is left to chance with these options. Change them, or leave it.",
             stacklevel=3,
@@ -42,4 +43,4 @@ def choose(
 
 
 def _same(one: Any, other: Any) -> bool:
-    return bool(np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other)
+    return np.array_equal(one, other) if isinstance(one, np.ndarray | Tensor) else bool(one == other)

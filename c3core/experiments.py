@@ -151,12 +151,16 @@ def ablate(
 
 
 def _shared_stores(recipe: FitRecipe, pipeline: Pipeline, out: Path, folder: Path, *, quiet: bool) -> dict[str, Any]:
-    """The recipe's items, embedded once into `out`; stores stay what they are."""
+    """The recipe's items, embedded once into `out`; stores stay what they are.
+
+    A store names files and sentences, but keeps no array that a plugin made: if the decoder learns from such, it is given them.
+    """
     space = pipeline.space
     stores: dict[str, Any] = {}
     for modality, named in recipe.items.items():
         sources = sources_of(recipe, modality, named, folder)
-        if not isinstance(sources, Store):
+        arrays = not isinstance(sources, Store) and any(not isinstance(source, str | Path) for source in sources)
+        if not isinstance(sources, Store) and not (arrays and modality == pipeline.decoder.modality):
             stream = (Source(str(i), source) for i, source in enumerate(sources))
             sources = embed(space.encoder(modality), stream, out / modality, total=len(sources), quiet=quiet)
         stores[modality] = sources

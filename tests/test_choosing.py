@@ -96,6 +96,15 @@ def test_a_bridge_without_the_outputs_modality_is_refused_before_anything_is_mad
         captioner.run(pictures(2), modality="image", best_of=2)
 
 
+def test_two_outputs_that_happen_to_be_the_same_are_no_reason_to_warn(
+    painter: Pipeline, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    one, other = (np.full((8, 8, 3), level, np.uint8) for level in (0, 255))
+    monkeypatch.setattr(painter.decoder, "generate", lambda *_, **__: [one, one, other])
+    painter.run(SENTENCES[:1], modality="text", best_of=3)
+    assert not [warning for warning in recwarn if "best_of" in str(warning.message)]
+
+
 @pytest.mark.parametrize("wrong", [0, -5, 2.0, "3"])
 @pytest.mark.parametrize("name", ["best_of", "batch_size"])
 def test_no_count_is_refused(painter: Pipeline, name: str, wrong: Any) -> None:

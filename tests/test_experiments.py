@@ -97,6 +97,18 @@ def test_an_ablation_gives_no_figures_of_another_one(tmp_path: Path) -> None:
         ablate(given, "playground:image/test/3", tmp_path / "out", **words)
 
 
+def test_a_painter_learns_from_pictures_that_a_plugin_makes(tmp_path: Path) -> None:
+    """A store of their embeddings keeps no pictures, so that the decoder is given the pictures themselves."""
+    pytest.importorskip("diffusers", reason="needs the extra diffusion")
+    items = {"text": "playground:image/train/8/1", "image": "playground:image/train/8/1"}
+    tiny = {"name": "diffusion", "size": 32, "widths": [8, 8], "hidden": 8, "layout": 2}
+    training = {**TRAINING, "steps": 1}
+    given = recipe(space=str(write_space(tmp_path / "space")), items=items, decoder=tiny, training=training)
+    words = {"bridges": ["c1", "c3"], "seeds": [0], "folder": tmp_path, "quiet": True}
+    scores = ablate(given, "playground:image/test/3", tmp_path / "out", options={"steps": 1}, **words)
+    assert [row["bridge"] for row in scores["rows"]] == ["c1", "c3"]
+
+
 def test_of_two_processes_one_embeds_and_saves(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="needs the extra gpt2")
     (tmp_path / "c3.py").write_text("from c3core.cli import main\nmain()\n")
@@ -118,7 +130,7 @@ def test_a_training_that_starts_from_a_pipeline_may_change_how_the_decoder_is_tr
     pytest.importorskip("diffusers", reason="needs the extra diffusion")
     training = {"steps": 2, "batch_size": 4, "warmup": 0, "validation_share": 0, "precision": "bfloat16"}
     items = {"image": "playground:image/train/8/1"}
-    tiny = {"name": "diffusion", "size": 32, "widths": [8, 8], "hidden": 8, "layout": 2, "watch_noise": 0.1}
+    tiny = {"name": "diffusion", "size": 32, "widths": [8, 8], "hidden": 8, "layout": 2, "watch_drawn": 0.2, "watch_noise": 0.1}
     bridge = {"name": "c2_1", "rescale": "none"}
     first = fit(
         recipe(items=items, decoder=tiny, bridge=bridge, training=training), tmp_path / "first", folder=tmp_path, quiet=True

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import print_json, print_table
+from c3core.cli.output import cell, print_json, print_table
 from c3core.cli.run import Option
 
 Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
@@ -80,7 +80,7 @@ def ablate(
         cells = {name: value for name, value in row.items() if not isinstance(value, dict)}
         for name, value in row.items():
             if isinstance(value, dict):
-                cells[name] = f"{value['mean']:.1f}" + (f" ± {value['std']:.1f}" if value["std"] is not None else "")
+                cells[name] = cell(value["mean"]) + (f" ± {cell(value['std'])}" if value["std"] is not None else "")
         rows.append(cells)
     print_table(rows, list(rows[0]))
 

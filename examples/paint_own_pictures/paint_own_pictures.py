@@ -11,10 +11,13 @@ a line; of them the mean is used and nothing else. SPACE knows both text and pic
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from c3core import C3Error
 from c3core.experiments import fit
 from c3core.recipes import FitRecipe, read_recipe
+from c3core.training import TrainingOptions
 
 HERE = Path(__file__).parent
 
@@ -29,10 +32,14 @@ def main() -> None:
     words = parser.parse_args()
     recipe = read_recipe(HERE / "stylegan.yaml", FitRecipe)
     recipe.space, recipe.items = words.space, {"image": words.pictures, "text": words.sentences}
-    recipe.training.steps = words.steps or recipe.training.steps
+    if words.steps is not None:
+        recipe.training = TrainingOptions.of({**recipe.training.model_dump(), "steps": words.steps})
     fit(recipe, words.out, folder=Path())
     print(f'a picture for any sentence: c3 run {words.out} "a red circle above a blue star" -m text --out drawn')
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except C3Error as error:
+        sys.exit(f"error: {error}")

@@ -61,7 +61,7 @@ class DiffusionDecoder(Decoder):
             canvas = Plain() if settings.autoencoder is None else latents(settings.autoencoder)
         self.canvas = canvas
         self.side = settings.size // canvas.shrinks
-        smallest = settings.patch * 2 ** len(settings.widths)
+        smallest = settings.patch * 2 ** (len(settings.widths) - 1)
         if settings.size % canvas.shrinks or self.side % smallest or not self.side:
             raise C3Error(
                 f"size {settings.size} does not fit: it must be a multiple of {smallest * canvas.shrinks}"
@@ -83,6 +83,11 @@ class DiffusionDecoder(Decoder):
         return self.painter, self.averaged
 
     # ---- training
+
+    @property
+    def validates(self) -> bool:  # type: ignore[override]
+        """Not where the space looks at what the UNet draws: a held-out loss knows nothing of that, and would undo it."""
+        return not (self.settings.watch_drawn or self.settings.watch_sampled)
 
     def reader(self) -> Reader:
         """Any picture as uint8 (3, size, size): its middle square, scaled."""

@@ -17,6 +17,7 @@ from c3core.files import read_json
 from c3core.weights import refuse_pickles
 
 UNKNOWN = "see the model's card"
+WEIGHTS = (".safetensors", ".safetensors.index.json", "-*.safetensors")  # the ends of weights' names: whole, or an index and shards
 
 
 def diffusers_folder(name: str, *, part: str | None = None) -> Path:
@@ -41,7 +42,9 @@ def _pipeline(name: str) -> Path:
 def _part(name: str, part: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    patterns = [f"{folder}{file}" for folder in ("", f"{part}/") for file in ("config.json", "*model.safetensors")]
+    # No pattern begins with a star, which would match across folders: every part of the pipeline would come along.
+    weights = [f"{start}model{end}" for start in ("", "diffusion_pytorch_") for end in WEIGHTS]
+    patterns = [f"{folder}{file}" for folder in ("", f"{part}/") for file in ("config.json", *weights)]
     return Path(snapshot_download(name, allow_patterns=patterns))
 
 

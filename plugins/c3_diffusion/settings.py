@@ -24,7 +24,7 @@ class Settings(BaseModel):
     )
     patch: int = Field(2, ge=1, description="side of the squares of pixels (or latents) that the network sees as one place")
     widths: tuple[int, ...] = Field(
-        (32, 64, 64), min_length=2, description="channels of each level of the UNet; each halves the side"
+        (32, 64, 64), min_length=2, description="channels of each level of the UNet; each but the last halves the side"
     )
     layers: int = Field(1, ge=1, description="residual blocks a level")
     hidden: int = Field(512, ge=1, description="units of the layers that read the condition")
@@ -42,7 +42,12 @@ class Settings(BaseModel):
     watch_sampled: float = Field(0.0, ge=0, description="the same of pictures that it finds on its way of drawing from noise")
     watch_noise: float = Field(0.0, ge=0, description="std of noise on any of them (0 to 1) before they are embedded")
     watch_shift: int = Field(0, ge=0, description="pixels by which they and the true pictures are moved at most before that")
-    drop: float = Field(0.1, ge=0, lt=1, description="share of the training rows whose condition is hidden, for guidance")
+    drop: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of the training rows whose condition is hidden, for guidance; after 0, draw with guidance 1",
+    )
     time_mean: float = Field(0.8, description="of the noise level's logit while training; higher: more noise")
     time_std: float = Field(0.8, gt=0)
     average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights")
@@ -55,6 +60,10 @@ class Settings(BaseModel):
                 raise ValueError(f"widths must be multiples of {GROUPS}, got {width}")
         if self.watch_weight and self.rows is None:
             raise ValueError("watch_weight looks at sketches, and there are none without rows: give rows, or watch_weight 0")
+        if (self.watch_noise or self.watch_shift) and not (self.watch_weight or self.watch_drawn or self.watch_sampled):
+            raise ValueError(
+                "watch_noise and watch_shift change what the space looks at: give watch_weight, watch_drawn or watch_sampled"
+            )
         return self
 
 

@@ -244,7 +244,8 @@ class StyleGANDecoder(Decoder):
         shapes: list[tuple[int, ...]] = [(self.settings.style_dim,)]
         if options.noise == "random":
             shapes += [(1, side, side) for side in average.noise_sides()]
-        rows = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in conditions]
+        device = "cpu" if generator is None else generator.device
+        rows = [[torch.randn(shape, generator=generator, device=device) for shape in shapes] for _ in conditions]
         z, *noise = (torch.stack(column).to(conditions.device) for column in zip(*rows, strict=True))
         pictures: Tensor = average(conditions, z, noise=noise or None, truncation=options.truncation)
         return pictures

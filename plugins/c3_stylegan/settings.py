@@ -80,6 +80,8 @@ class Settings(BaseModel):
 class DrawOptions(GenerateOptions):
     """Options of drawing."""
 
-    truncation: float = Field(1.0, ge=0, le=1, description="ψ: how far styles go from the mean; 0 draws the same for every seed")
+    truncation: float = Field(
+        1.0, ge=0, le=1, description="ψ: how far styles go from the mean; 0 draws the same for every seed, but for noise maps"
+    )
     noise: Literal["none", "random"] = Field("none", description="the noise maps: none, or drawn")
     batch_size: int = Field(64, ge=1)

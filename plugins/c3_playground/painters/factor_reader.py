@@ -7,6 +7,7 @@ It is trained on true pictures, and scores those that a painter drew. `python -m
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -24,6 +25,7 @@ from c3_playground.towers.places import TRUNK, PlacesNet
 from c3_playground.world import World, lexicon, parse
 from c3_playground.world.scenes import PictureScene, Thing
 from c3core.contracts import Objective
+from c3core.errors import C3Error
 from c3core.files import replacing
 from c3core.training import Job, TrainingOptions, train
 
@@ -92,8 +94,9 @@ def read(reader: FactorReader, pictures: Sequence[NDArray[np.uint8]]) -> list[Pi
 def factor_score(sentence: str, seen: PictureScene) -> dict[str, tuple[int, int]]:
     """(right, stated) for shape, colour and place: what the sentence states, looked for in what a picture shows.
 
-    Stated and seen objects are matched one to one in the way that is best for the picture; a stated object that is not
-    there has all its factors wrong. A relation ("left of") counts as a place.
+    Stated and seen objects are matched one to one in the way that is best for the picture: an object of another shape in the
+    right colour has its colour right. Where fewer are seen than stated, the rest has all its factors wrong; more than stated cost
+    nothing. A relation ("left of") counts as a place.
 
     >>> seen = PictureScene((Thing("ring", "red", None, "left"), Thing("star", "blue", None, "top")), "")
     >>> factor_score("a red ring to the left of a green star", seen)
@@ -173,7 +176,7 @@ def main(
         batch_size=size,
         label="training the factor reader",
     )
-    options = TrainingOptions(steps=steps, lr=2e-3, batch_size=size, precision="float32", seed=seed)
+    options = TrainingOptions.of({"steps": steps, "lr": 2e-3, "batch_size": size, "precision": "float32", "seed": seed})
     train(job, options, folder / "run", recipe={"seed": seed})
     weights = {name: value.half() for name, value in reader.state_dict().items()}
     trunk = {name.removeprefix("net."): value for name, value in weights.items() if name.startswith("net.")}
@@ -186,4 +189,7 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except C3Error as error:
+        sys.exit(f"error: {error}")

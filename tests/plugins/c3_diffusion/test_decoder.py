@@ -197,7 +197,8 @@ def test_bad_options_are_refused(learned: DiffusionDecoder, options: dict[str, A
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 10}, "multiple of 4"),
+        ({"size": 9}, "multiple of 2"),
+        ({"watch_shift": 1}, "give watch_weight"),
         ({"widths": (8,)}, "widths"),
         ({"widths": (12, 16)}, "multiples of 8"),
         ({"drop": 1.0}, "drop"),
@@ -212,6 +213,22 @@ def test_bad_settings_are_refused(options: dict[str, Any], message: str, monkeyp
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(C3Error, match=message):
         made(**options)
+
+
+@pytest.mark.parametrize("options", [{"size": 10}, {"size": 8, "patch": 2, "widths": (16, 16, 16)}, {"size": 40, "patch": 4}])
+def test_any_size_that_can_be_halved_for_all_widths_but_the_last(options: dict[str, Any]) -> None:
+    decoder = made(**options).train()
+    side = options["size"]
+    decoder.loss(conditions(2), torch.zeros(2, 3, side, side, dtype=torch.uint8)).backward()
+    assert drawn(decoder, conditions(1)).shape == (1, side, side, 3)
+
+
+@pytest.mark.parametrize(("options", "validates"), [({}, True), ({"watch_drawn": 0.1}, False), ({"watch_sampled": 0.1}, False)])
+def test_what_the_space_sees_in_drawings_is_not_undone_by_a_held_out_loss(options: dict[str, float], validates: bool) -> None:
+    decoder = made()
+    assert decoder.validates
+    decoder.tune(options)
+    assert decoder.validates == validates
 
 
 def test_pictures_of_another_size_are_refused() -> None:

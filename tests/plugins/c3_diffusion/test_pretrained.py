@@ -170,9 +170,12 @@ def test_a_hub_name_is_fetched_as_the_hub_has_it(
 
     def snapshot(name: str, *, allow_patterns: list[str]) -> str:
         asked.append(name)
-        files = [path.relative_to(prior_folder).as_posix() for path in prior_folder.rglob("*") if path.is_file()]
-        kept = set(filter_repo_objects(files, allow_patterns=allow_patterns))
-        assert {"image_encoder/config.json", "image_encoder/model.safetensors"} <= kept
+        wanted = {path.relative_to(prior_folder).as_posix() for path in prior_folder.rglob("*") if path.is_file()}
+        assert wanted == {"image_encoder/config.json", "image_encoder/model.safetensors"}
+        wanted |= {"image_encoder/model-00001-of-00002.safetensors", "image_encoder/model.safetensors.index.json"}
+        parts = ("text_encoder/model.safetensors", "prior/diffusion_pytorch_model.safetensors", "prior/config.json")
+        forms = ("image_encoder/model.fp16.safetensors", "image_encoder/pytorch_model.bin", "README.md")
+        assert set(filter_repo_objects([*wanted, *parts, *forms], allow_patterns=allow_patterns)) == wanted
         return str(prior_folder)
 
     monkeypatch.setattr("diffusers.DiffusionPipeline.download", download)

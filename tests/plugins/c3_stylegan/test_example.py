@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from c3_playground.world import World
@@ -19,6 +20,23 @@ def run(*command: object) -> str:
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize(("words", "message"), [(("--steps", "0"), "steps"), ((), "does not exist")])
+def test_bad_words_get_one_clear_error(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    command = [
+        sys.executable,
+        EXAMPLE / "paint_own_pictures.py",
+        tmp_path / "none",
+        tmp_path / "none.txt",
+        *words,
+        "--out",
+        tmp_path / "out",
+    ]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_paint_own_pictures(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_the_average_follows_slowly() -> None:
     torch.testing.assert_close(decoder.average.module.get_parameter(name), before + 0.9 * 9 / 11 + 0.1 * 2)
 
 
-def test_path_length_pulls_lengths_together(batch: Tensor, conditions: Tensor) -> None:
+def test_the_mean_length_moves_in_training_alone(batch: Tensor, conditions: Tensor) -> None:
     decoder = make(path_length=1.0)
     decoder._path_length(conditions)
     assert decoder.mean_length > 0

@@ -47,9 +47,11 @@ def score(
     return {**figures, "inception": inception_score(reader, pictures)}
 
 
-def truth(items: Sequence[Item], reader: FactorReader, pipeline: Pipeline) -> dict[str, Any]:
-    """The same figures of the true pictures: the most that a painter can reach."""
-    return score(pipeline, items, [item.data for item in items], reader)
+def bounds(items: Sequence[Item], reader: FactorReader, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+    """The same figures of the true pictures, the most that a painter can reach; and of the next item's: right by chance alone."""
+    true = [item.data for item in items]
+    given = {"true pictures": true, "those of other sentences": [*true[1:], *true[:1]]}
+    return {name: score(pipeline, items, pictures, reader) for name, pictures in given.items()}
 
 
 def main(
@@ -82,7 +84,7 @@ def main(
                 found = inception_metrics(inception_features(network, pictures), true, seed=seed)
                 row |= {f"Inception's {name}": value for name, value in found.items()}
             rows.append(row)
-    rows.append({"decoder": "true pictures", "method": "", **truth(items, reader, pipeline)})
+    rows += [{"decoder": name, "method": "", **found} for name, found in bounds(items, reader, pipeline).items()]
     if json:
         print_json({"rows": rows, "sentences": sentences, "seed": seed, "best_of": best_of})
     else:

@@ -14,7 +14,7 @@ import torch
 from c3_playground.demo import draw
 from c3_playground.painters import measure
 from c3_playground.painters.factor_reader import load_reader
-from c3_playground.painters.measure import score
+from c3_playground.painters.measure import bounds, score
 from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter, without_collapse
 from c3_playground.world import World
 from c3core import C3Error, load_bridge, load_pipeline
@@ -45,6 +45,15 @@ def test_c3_draws_nearer_to_true_pictures_than_c1(decoder: str) -> None:
         assert found["c3"]["factors"] > found["c1"]["factors"] + 2
 
 
+def test_what_pictures_reach_at_most_and_by_chance() -> None:
+    found = bounds(World().items("image", "test", 100), load_reader(), painter("diffusion", "c3"))
+    true, others = found.values()
+    assert true["factors"] > 99
+    assert true["r1"] > 90
+    assert 10 < others["factors"] < 60
+    assert others["r1"] < 10
+
+
 @pytest.mark.parametrize(("decoder", "least"), [("diffusion", 65), ("stylegan", 50)])
 def test_drawings_show_what_sentences_state(decoder: str, least: float) -> None:
     assert figures(decoder)["c3"]["factors"] > least
@@ -72,7 +81,7 @@ def test_memory_does_not_grow(decoder: str) -> None:
 def test_the_tables_command_prints_what_it_measured(capsys: pytest.CaptureFixture[str]) -> None:
     measure.main(sentences=4, decoder=["stylegan"], method=["c1", "c3"], best_of=2, json=True)
     said = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # NaN is no JSON
-    assert [row.get("method") for row in said["rows"]] == ["C¹", "C³", ""]
+    assert [row.get("method") for row in said["rows"]] == ["C¹", "C³", "", ""]
     assert (said["sentences"], said["best_of"]) == (4, 2)
     assert {"factors", "shape", "colour", "place", "r1", "inception"} <= set(said["rows"][0])
     measure.main(sentences=4, decoder=["stylegan"], method=["c3"])
@@ -81,14 +90,15 @@ def test_the_tables_command_prints_what_it_measured(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("name", ["diffusion", "diffusion_plain", "stylegan", "stylegan_plain"])
 def test_the_recipes_are_those_of_the_shipped_weights(name: str) -> None:
-    recipe, finish = (read_recipe(FOLDER.parent / f"{name}{end}.yaml", FitRecipe) for end in ("", "_finish"))
-    options = {**recipe.decoder.options, **finish.decoder.options}
+    ends = ("", "_finish", "_sharpen") if name.startswith("diffusion") else ("", "_finish")
+    recipes = [read_recipe(FOLDER.parent / f"{name}{end}.yaml", FitRecipe) for end in ends]
+    options = {option: value for recipe in recipes for option, value in recipe.decoder.options.items()}
     made = json.loads((FOLDER / name / "decoder" / "decoder.json").read_text())["settings"]
     assert {field: made[field] for field in options} == options
     about = json.loads((FOLDER / name / "pipeline.json").read_text())
-    assert finish.start == name
-    assert [training["steps"] for training in about["trained_on"]] == [recipe.training.steps, finish.training.steps]
-    assert about["bridge"]["config"]["corrupt"].get("std") == recipe.bridge.options.get("noise_std")
+    assert [recipe.start for recipe in recipes] == [None, f"first/{name}", f"second/{name}"][: len(recipes)]
+    assert [training["steps"] for training in about["trained_on"]] == [recipe.training.steps for recipe in recipes]
+    assert about["bridge"]["config"]["corrupt"].get("std") == recipes[0].bridge.options.get("noise_std")
 
 
 @pytest.mark.parametrize(("decoder", "least"), [("diffusion", 30), ("stylegan", 8)])

@@ -56,6 +56,7 @@ def bounds(items: Sequence[Item], reader: FactorReader, pipeline: Pipeline) -> d
 
 def main(
     sentences: Annotated[int, typer.Option(min=1)] = 1000,
+    first: Annotated[int, typer.Option(min=0, help="The first of the unseen sentences that are drawn.")] = 0,
     seed: int = 0,
     decoder: list[str] = list(DECODERS),  # noqa: B006
     method: list[str] = list(METHODS),  # noqa: B006
@@ -69,7 +70,7 @@ def main(
     """Print the table for unseen sentences, each method and decoder."""
     from c3core.cli.output import print_json, print_table
 
-    items, reader, rows = World().items("image", "test", sentences), load_reader(), []
+    items, reader, rows = World().items("image", "test", sentences, start=first), load_reader(), []
     if inception:
         network = load_inception(inception)
         true = inception_features(network, [item.data for item in items])
@@ -86,7 +87,7 @@ def main(
             rows.append(row)
     rows += [{"decoder": name, "method": "", **found} for name, found in bounds(items, reader, pipeline).items()]
     if json:
-        print_json({"rows": rows, "sentences": sentences, "seed": seed, "best_of": best_of})
+        print_json({"rows": rows, "sentences": sentences, "first": first, "seed": seed, "best_of": best_of})
     else:
         names = list(rows[0])
         print_table([{name: row.get(name, "") for name in names} for row in rows], names)

@@ -84,6 +84,10 @@ def test_the_tables_command_prints_what_it_measured(capsys: pytest.CaptureFixtur
     assert [row.get("method") for row in said["rows"]] == ["C¹", "C³", "", ""]
     assert (said["sentences"], said["best_of"]) == (4, 2)
     assert {"factors", "shape", "colour", "place", "r1", "inception"} <= set(said["rows"][0])
+    measure.main(sentences=4, first=4, decoder=["stylegan"], method=["c3"], json=True)
+    others = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert others["first"] == 4
+    assert others["rows"][-1]["inception"] != said["rows"][-1]["inception"]  # of other true pictures
     measure.main(sentences=4, decoder=["stylegan"], method=["c3"])
     assert "factors" in capsys.readouterr().out
 

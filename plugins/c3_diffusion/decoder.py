@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
-from torchvision.transforms.v2 import RandomCrop
 
 from c3_diffusion import flow
 from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
@@ -150,7 +149,7 @@ class DiffusionDecoder(Decoder):
         settings = self.settings
         shown = torch.cat([batch.float() / 255, *((self.canvas.leave(pictures) + 1) / 2 for _, pictures, _ in looks)])
         if settings.watch_shift:
-            shown = RandomCrop(settings.size, padding=settings.watch_shift, padding_mode="edge")(shown)
+            shown = _moved(shown, settings.watch_shift)
         true, made = shown.split([len(batch), len(shown) - len(batch)])
         if settings.watch_noise:
             made = made + settings.watch_noise * torch.randn_like(made)
@@ -258,3 +257,10 @@ class DiffusionDecoder(Decoder):
         decoder.averaged.module.load_state_dict(painter.state_dict())
         decoder.averaged.n_averaged.fill_(steps)  # trained further, the average goes on and does not begin anew
         return decoder.eval()
+
+
+def _moved(pictures: Tensor, most: int) -> Tensor:
+    """All of (n, 3, side, side) by the same whole pixels, at most `most` in each direction; edges are continued."""
+    side = pictures.shape[-1]
+    down, right = torch.randint(2 * most + 1, (2,)).tolist()
+    return F.pad(pictures, (most,) * 4, mode="replicate")[..., down : down + side, right : right + side]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -53,7 +54,7 @@ def denoise(noise: Tensor, field: Field, steps: int, done: int | None = None) ->
     scheduler = FlowMatchEulerDiscreteScheduler()
     scheduler.set_timesteps(sigmas=[1 - k / steps for k in range(steps)], device=noise.device)
     picture = noise
-    for timestep, time in list(zip(scheduler.timesteps, scheduler.sigmas, strict=False))[:done]:
+    for timestep, time in islice(zip(scheduler.timesteps, scheduler.sigmas, strict=False), done):
         v = field(picture, time.expand(len(picture)))
         picture = scheduler.step(v, timestep, picture, return_dict=False)[0]
     return picture

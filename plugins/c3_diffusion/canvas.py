@@ -16,10 +16,11 @@ KINDS = ("AutoencoderKL", "AutoencoderTiny")
 
 
 class Canvas(nn.Module, ABC):
-    """`channels` at each place, `shrinks` pixels a place along each side."""
+    """`channels` at each place, `shrinks` pixels a place along each side; what enters lies within ± `limit`, if there is one."""
 
     channels: int
     shrinks: int
+    limit: float | None = None
 
     @abstractmethod
     def enter(self, pictures: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class Canvas(nn.Module, ABC):
 class Plain(Canvas):
     """Pixels as they are."""
 
-    channels, shrinks = 3, 1
+    channels, shrinks, limit = 3, 1, 1.0
 
     def enter(self, pictures: Tensor) -> Tensor:
         return pictures

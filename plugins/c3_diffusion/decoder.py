@@ -164,9 +164,9 @@ class DiffusionDecoder(Decoder):
         return total
 
     def _half_drawn(self, conditions: Tensor) -> Tensor:
-        """The pictures that the UNet finds somewhere on its way from noise, drawing with guidance as it does at use.
+        """The pictures that the UNet finds somewhere on its way from noise, drawing with guidance.
 
-        In a true picture with noise the shapes can still be seen; here they are what the UNet has made of the condition.
+        In a true picture with noise the shapes can still be seen; here they are what the UNet has made of the condition, as at use.
         """
         painter, _ = self._ready()
         noise = torch.randn(len(conditions), self.canvas.channels, self.side, self.side).to(conditions.device)
@@ -210,7 +210,7 @@ class DiffusionDecoder(Decoder):
 
     def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Picture]:
         _, averaged = self._ready()
-        field = flow.guided(averaged, conditions, options.guidance)
+        field = flow.guided(averaged, conditions, options.guidance, until=options.guidance_until, limit=self.canvas.limit)
         drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
         return to_pictures(self.canvas.leave(drawn))
 

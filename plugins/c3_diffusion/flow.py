@@ -33,18 +33,24 @@ def velocity(picture: Tensor, x: Tensor, time: Tensor) -> Tensor:
     return (x - picture) / time.clamp_min(LEAST_TIME)[:, None, None, None]
 
 
-def guided(network: nn.Module, conditions: Tensor, guidance: float) -> Field:
-    """The velocity towards the pictures that `network` (a `Painter`) finds: x₀ + guidance (x − x₀), x₀ found without condition."""
+def guided(network: nn.Module, conditions: Tensor, guidance: float, *, until: float = 0.0, limit: float | None = None) -> Field:
+    """The velocity towards the pictures that `network` (a `Painter`) finds: x₀ + guidance (x − x₀), x₀ found without condition.
+
+    More guidance than 1 ends where t falls below `until`: it settles what stands where, and later only frays outlines
+    (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval"). As guidance overshoots, the picture found is kept within
+    −`limit` … `limit` at every step (Saharia et al. 2022, section 2.3, static thresholding).
+    """
     hidden = torch.ones(len(conditions), dtype=torch.bool, device=conditions.device)
 
     def field(x: Tensor, t: Tensor) -> Tensor:
-        if guidance in (0, 1):
-            picture: Tensor = network(x, t, conditions, None if guidance else hidden)
+        strength = 1.0 if guidance > 1 and float(t[0]) < until else guidance
+        if strength in (0, 1):
+            picture: Tensor = network(x, t, conditions, None if strength else hidden)
         else:
             doubled = (x.repeat(2, 1, 1, 1), t.repeat(2), conditions.repeat(2, 1), torch.cat([~hidden, hidden]))
             with_condition, without = network(*doubled).chunk(2)
-            picture = without + guidance * (with_condition - without)
-        return velocity(picture, x, t)
+            picture = without + strength * (with_condition - without)
+        return velocity(picture if limit is None else picture.clamp(-limit, limit), x, t)
 
     return field
 

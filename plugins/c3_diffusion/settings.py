@@ -71,12 +71,14 @@ class PictureOptions(GenerateOptions):
     """How pictures are drawn.
 
     `guidance` g mixes what is seen with and without the condition: x₀ + g (x − x₀). 1 is plain sampling, 0 looks away from
-    the condition, more than 1 follows it closer. With `noise="own"` each row starts from noise of its own, drawn in order, so
+    the condition, more than 1 follows it closer, until the noise level t (1 noise, 0 picture) falls below `guidance_until`: the
+    steps from there on are plain. With `noise="own"` each row starts from noise of its own, drawn in order, so
     that a row's picture does not depend on the batch size; "shared" starts all rows from the same noise, so that their
     pictures differ by their conditions alone.
     """
 
     steps: int = Field(16, ge=1)
     guidance: float = Field(3.0, ge=0)
+    guidance_until: float = Field(0.3, ge=0, le=1, description="noise level below which guidance beyond 1 ends; 0: never")
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(64, ge=1, description="pictures drawn at once")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DModel
 
-from c3_diffusion.canvas import latents
+from c3_diffusion.canvas import Plain, latents
 from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
 
@@ -29,6 +29,12 @@ def test_latents_are_the_autoencoders(autoencoder_folder: Path) -> None:
             back = model.decode(wanted / model.config.scaling_factor).sample
         torch.testing.assert_close(entered, wanted)
         torch.testing.assert_close(canvas.leave(entered), back)
+
+
+def test_pixels_have_a_limit_and_latents_none(autoencoder_folder: Path) -> None:
+    ends = torch.tensor([0, 255]).float() / 127.5 - 1  # as `DiffusionDecoder.loss` has them
+    assert Plain().limit == ends.abs().max()
+    assert latents(str(autoencoder_folder)).limit is None
 
 
 def test_the_shift_of_an_autoencoder_is_applied(tmp_path: Path) -> None:

@@ -178,6 +178,14 @@ def test_guidance_mixes_as_its_formula_says(learned: DiffusionDecoder) -> None:
         assert np.abs(drawn(learned, rows, steps=1, guidance=guidance) - expected).max() <= 1
 
 
+def test_guidance_ends_at_the_noise_level_that_is_asked_for(learned: DiffusionDecoder) -> None:
+    """Of the times 1, 0.75, 0.5 and 0.25 all are guided, or all but the last, or the first alone."""
+    rows = conditions(3)
+    until = {level: drawn(learned, rows, steps=4, guidance=4, guidance_until=level).astype(int) for level in (0, 0.3, 1)}
+    assert np.abs(until[0] - until[0.3]).max() > 1
+    assert np.abs(until[1] - until[0.3]).max() > 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -185,6 +193,8 @@ def test_guidance_mixes_as_its_formula_says(learned: DiffusionDecoder) -> None:
         ({"guidance": -0.1}, "guidance: .*greater than or equal to 0"),
         ({"guidance": math.nan}, "guidance: .*finite"),
         ({"guidance": math.inf}, "guidance: .*finite"),
+        ({"guidance_until": 1.1}, "guidance_until: .*less than or equal to 1"),
+        ({"guidance_until": -0.1}, "guidance_until: .*greater than or equal to 0"),
         ({"noise": "none"}, "noise"),
         ({"batch_size": 0}, "batch_size"),
     ],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from c3_diffusion import flow
 
@@ -69,6 +70,42 @@ def test_denoise_draws_a_gaussian_whose_best_guess_is_known() -> None:
     drawn = flow.denoise(torch.randn(400, *SHAPE, generator=generator), field, 200)
     assert abs(drawn.mean() - mean) < 0.02  # 19,200 draws: a standard error of 0.004
     assert abs(drawn.std() - std) < 0.02
+
+
+class Twice(nn.Module):
+    """Finds 2 where it sees the condition and 1 where not; counts the rows that it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = 0
+
+    def forward(self, x: Tensor, t: Tensor, conditions: Tensor, hidden: Tensor | None = None) -> Tensor:
+        self.rows += len(x)
+        seen = torch.ones(len(x), dtype=torch.bool) if hidden is None else ~hidden
+        return torch.where(seen, 2.0, 1.0)[:, None, None, None].expand_as(x)
+
+
+def found(guidance: float, time: float, **limits: float) -> tuple[float, int]:
+    """The picture that a step at `time` goes to, and the rows that it cost, of one row."""
+    network, x, t = Twice(), torch.zeros(1, *SHAPE), torch.tensor([time])
+    velocity = flow.guided(network, torch.zeros(1, 2), guidance, **limits)(x, t)
+    return float((x - t[:, None, None, None] * velocity).mean()), network.rows
+
+
+def test_guidance_beyond_one_ends_on_the_way() -> None:
+    assert found(3, 0.3, until=0.3) == (pytest.approx(4), 2)  # 1 + 3 (2 - 1)
+    assert found(3, 0.29, until=0.3) == (pytest.approx(2), 1)
+    assert found(3, 0.1) == (pytest.approx(4), 2)
+
+
+@pytest.mark.parametrize(("guidance", "picture"), [(0, 1.0), (0.5, 1.5), (1, 2.0)])
+def test_guidance_up_to_one_does_not_end(guidance: float, picture: float) -> None:
+    assert found(guidance, 0.1, until=0.3)[0] == pytest.approx(picture)
+
+
+@given(guidance=st.floats(0, 20), limit=st.floats(0.1, 5))
+def test_a_limit_holds_what_guidance_finds(guidance: float, limit: float) -> None:
+    assert found(guidance, 0.5, limit=limit)[0] == pytest.approx(min(1 + guidance, limit), abs=1e-4)
 
 
 def test_noise_levels_have_a_normal_logit() -> None:

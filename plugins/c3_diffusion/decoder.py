@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,6 +25,7 @@ from c3core.readers.image import ImageReader
 from c3core.validation import checked
 from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
+KEPT_WEIGHT = 40.0  # of the rows where the UNet is to find what it found before: near it, their errors are small
 WATCHED_STEPS, WATCHED_GUIDANCE = 8, 2.0  # of the drawing that `watch_sampled` looks at: half of what costs time at use
 
 
@@ -46,7 +48,7 @@ class DiffusionDecoder(Decoder):
     suffix: ClassVar[str | None] = ".png"
     Options: ClassVar[type[GenerateOptions]] = PictureOptions
     tunable: ClassVar[frozenset[str]] = frozenset(
-        {"drop", "time_mean", "time_std", "average", "weights"}
+        {"drop", "time_mean", "time_std", "keep_above", "average", "weights"}
         | {field for field in Settings.model_fields if field.startswith("watch_")}
     )
     licence = "own"
@@ -69,6 +71,7 @@ class DiffusionDecoder(Decoder):
         self.painter: Painter | None = None
         self.averaged: AveragedModel | None = None
         self._conditions_of: Callable[[Tensor], Tensor] | None = None
+        self._before: tuple[Painter, ...] = ()  # what `keep_above` holds on to; in a tuple, so that it is no part of the module
 
     def _build(self) -> Painter:
         self.painter = painter = Painter(self.condition_dim, self.canvas.channels, self.side, self.settings)
@@ -85,15 +88,21 @@ class DiffusionDecoder(Decoder):
 
     @property
     def validates(self) -> bool:  # type: ignore[override]
-        """Not where the space looks at what the UNet draws: a held-out loss knows nothing of that, and would undo it."""
-        return not (self.settings.watch_drawn or self.settings.watch_sampled)
+        """Not where the space looks at what the UNet draws, or what it found before is kept: a held-out loss would undo that."""
+        return not (self.settings.watch_drawn or self.settings.watch_sampled or self.settings.keep_above is not None)
 
     def reader(self) -> Reader:
         """Any picture as uint8 (3, size, size): its middle square, scaled."""
         return ImageReader(Square(self.settings.size))
 
     def prepare(self, targets: Iterable[Any]) -> None:
-        """Make the network, with weights drawn from torch's global generator. A loaded one stays."""
+        """Make the network, with weights drawn from torch's global generator. A loaded one stays; `keep_above` needs one."""
+        if self.settings.keep_above is None:
+            self._before = ()
+        elif self.painter is None:
+            raise C3Error("keep_above is for a decoder that is trained further: load one, or leave keep_above out.")
+        else:
+            self._before = (copy.deepcopy(self.painter).eval().requires_grad_(False),)
         if self.painter is None:
             self._build()
 
@@ -134,8 +143,26 @@ class DiffusionDecoder(Decoder):
             looks.append((settings.watch_drawn, found, hidden))
             if settings.watch_sampled and self._conditions_of is not None:
                 looks.append((settings.watch_sampled, self._half_drawn(conditions[: (count + 1) // 2]), None))
-        loss = loss + F.mse_loss(flow.velocity(found, seen, time), flow.velocity(pictures, seen, time))
+        target, weight = self._kept(pictures, seen, time, conditions, hidden)
+        far = (flow.velocity(found, seen, time) - flow.velocity(target, seen, time)).square().mean(dim=(1, 2, 3))
+        loss = loss + (weight * far).mean()
         return loss + self._watched([look for look in looks if look[0]], batch)
+
+    def _kept(
+        self, pictures: Tensor, seen: Tensor, time: Tensor, conditions: Tensor, hidden: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """What the UNet is to find and each row's weight: the true pictures, but above `keep_above` what it found before.
+
+        Little noise is left to the last steps of drawing, which make outlines; what stands where is settled before, and would be
+        lost where only those steps are learned.
+        """
+        weight, least = torch.ones_like(time), self.settings.keep_above
+        if hidden is None or least is None or not self._before or not (kept := time > least).any():
+            return pictures, weight
+        pictures = pictures.clone()
+        with torch.no_grad():
+            pictures[kept] = self._before[0](seen[kept], time[kept], conditions[kept], hidden[kept]).to(pictures.dtype)
+        return pictures, weight.masked_fill(kept, KEPT_WEIGHT)
 
     def _watched(self, looks: Sequence[tuple[float, Tensor, Tensor | None]], batch: Tensor) -> Tensor | float:
         """How far the space sees something else in pictures made than in the true ones: (weight, made, rows left out) each.
@@ -231,7 +258,7 @@ class DiffusionDecoder(Decoder):
         folder = Path(folder)
         write_tensors(folder / "painter.safetensors", averaged.module.state_dict(), getattr(torch, self.settings.weights))
         self.canvas.save(folder / "autoencoder")
-        settings = self.settings.model_dump(mode="json")
+        settings = self.settings.model_dump(mode="json") | {"keep_above": None}  # of one training: the next one is to learn all
         about = {"condition_dim": self.condition_dim, "licence": self.licence, "steps": int(averaged.n_averaged)}
         write_json(folder / "decoder.json", {**about, "settings": settings})
 

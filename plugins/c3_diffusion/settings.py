@@ -50,6 +50,12 @@ class Settings(BaseModel):
     )
     time_mean: float = Field(0.8, description="of the noise level's logit while training; higher: more noise")
     time_std: float = Field(0.8, gt=0)
+    keep_above: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="trained further: the noise level above which the UNet is to find what it found before. None: nowhere",
+    )
     average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights")
     weights: Literal["float32", "float16"] = Field("float32", description="of the file that `save` writes")
 

@@ -52,6 +52,7 @@ def main() -> None:
         "size": decoder.settings.size,
         "steps": drawn.steps,
         "guidance": drawn.guidance,
+        "guidance_until": drawn.guidance_until,
         "threads": words.threads,
         "ms_alone": round(alone, 1),
         "batch": words.batch,
@@ -61,7 +62,8 @@ def main() -> None:
     if words.json:
         print(json.dumps(result))
         return
-    print(f"{result['size']} × {result['size']} pixels, {drawn.steps} steps, guidance {drawn.guidance:g}, {words.threads} threads")
+    print(f"{result['size']} × {result['size']} pixels, {drawn.steps} steps, {words.threads} threads")
+    print(f"guidance {drawn.guidance:g} until the noise level {drawn.guidance_until:g}")
     print(f"one at a time   {alone:8.1f} ms a picture")
     print(f"{words.batch:>3} at once     {together:8.1f} ms a picture   {alone / together:.1f} times as fast")
 

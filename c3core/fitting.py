@@ -132,7 +132,7 @@ class Fit:
             return {"modality": None, "rows": 0, "supervised": False, "statistics_of": self._counts(items), "seed": options.seed}
         if not decoder.validates:
             if validation is not None:
-                raise C3Error(f"decoder {decoder.name!r} has no loss to validate by. Leave validation out.")
+                raise C3Error(f"decoder {decoder.name!r} has no loss to validate by, as it is set. Leave validation out.")
             options = options.model_copy(update={"validation_share": 0.0})
         rows = self._rows(items, pairs, options.validation_share if validation is None else 0.0)
         held_out = rows if validation is None else self._validation_rows(validation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,7 +25,7 @@ from c3core.readers.image import ImageReader
 from c3core.validation import checked
 from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
-KEPT_WEIGHT = 40.0  # of the rows where the UNet is to find what it found before: near it, their errors are small
+KEPT_WEIGHT = 40.0  # of rows above `keep_above`: the UNet starts at what they ask for, so their errors and their pull are small
 WATCHED_STEPS, WATCHED_GUIDANCE = 8, 2.0  # of the drawing that `watch_sampled` looks at: half of what costs time at use
 
 
@@ -57,6 +57,11 @@ class DiffusionDecoder(Decoder):
         super().__init__()
         self.condition_dim = condition_dim
         self.settings = settings = checked(Settings, options, what=f"options of decoder {self.name!r}")
+        if settings.keep_above is not None:
+            raise C3Error(
+                "keep_above is for a decoder that is trained further: start from a trained one"
+                " (`start` in a recipe; `load_pipeline` and `decoder.tune`), or leave keep_above out."
+            )
         self._device = device_of(device)
         if canvas is None:
             canvas = Plain() if settings.autoencoder is None else latents(settings.autoencoder)
@@ -71,7 +76,7 @@ class DiffusionDecoder(Decoder):
         self.painter: Painter | None = None
         self.averaged: AveragedModel | None = None
         self._conditions_of: Callable[[Tensor], Tensor] | None = None
-        self._before: tuple[Painter, ...] = ()  # what `keep_above` holds on to; in a tuple, so that it is no part of the module
+        self._before: tuple[Painter, ...] = ()  # what `keep_above` holds on to: in a tuple it is no part of the module, nor saved
 
     def _build(self) -> Painter:
         self.painter = painter = Painter(self.condition_dim, self.canvas.channels, self.side, self.settings)
@@ -88,21 +93,25 @@ class DiffusionDecoder(Decoder):
 
     @property
     def validates(self) -> bool:  # type: ignore[override]
-        """Not where the space looks at what the UNet draws, or what it found before is kept: a held-out loss would undo that."""
+        """Not with looks at drawings, nor `keep_above`: early stopping by a held-out loss, which lacks them, would undo them."""
         return not (self.settings.watch_drawn or self.settings.watch_sampled or self.settings.keep_above is not None)
+
+    def tune(self, options: Mapping[str, Any]) -> None:
+        """As `Decoder.tune`. With `keep_above` the trainings that follow hold on to what draws now, until it is None again."""
+        super().tune(options)
+        if self.settings.keep_above is None:
+            self._before = ()
+        elif "keep_above" in options:
+            painter, averaged = self._ready()
+            painter.load_state_dict(averaged.module.state_dict())
+            self._before = (copy.deepcopy(painter).eval().requires_grad_(False),)
 
     def reader(self) -> Reader:
         """Any picture as uint8 (3, size, size): its middle square, scaled."""
         return ImageReader(Square(self.settings.size))
 
     def prepare(self, targets: Iterable[Any]) -> None:
-        """Make the network, with weights drawn from torch's global generator. A loaded one stays; `keep_above` needs one."""
-        if self.settings.keep_above is None:
-            self._before = ()
-        elif self.painter is None:
-            raise C3Error("keep_above is for a decoder that is trained further: load one, or leave keep_above out.")
-        else:
-            self._before = (copy.deepcopy(self.painter).eval().requires_grad_(False),)
+        """Make the network, with weights drawn from torch's global generator. A loaded one stays."""
         if self.painter is None:
             self._build()
 
@@ -153,15 +162,17 @@ class DiffusionDecoder(Decoder):
     ) -> tuple[Tensor, Tensor]:
         """What the UNet is to find and each row's weight: the true pictures, but above `keep_above` what it found before.
 
-        Little noise is left to the last steps of drawing, which make outlines; what stands where is settled before, and would be
-        lost where only those steps are learned.
+        The last steps of drawing see little noise and make outlines. What stands where is settled before, and would be lost where
+        only those steps are learned.
         """
-        weight, least = torch.ones_like(time), self.settings.keep_above
-        if hidden is None or least is None or not self._before or not (kept := time > least).any():
+        weight, most = torch.ones_like(time), self.settings.keep_above
+        if not self.training or most is None or not (kept := time > most).any():
             return pictures, weight
-        pictures = pictures.clone()
+        (before,) = self._before
+        pictures, hidden = pictures.clone(), None if hidden is None else hidden[kept]
         with torch.no_grad():
-            pictures[kept] = self._before[0](seen[kept], time[kept], conditions[kept], hidden[kept]).to(pictures.dtype)
+            found = before.to(seen.device)(seen[kept], time[kept], conditions[kept], hidden)
+        pictures[kept] = found.to(pictures.dtype)
         return pictures, weight.masked_fill(kept, KEPT_WEIGHT)
 
     def _watched(self, looks: Sequence[tuple[float, Tensor, Tensor | None]], batch: Tensor) -> Tensor | float:
@@ -193,7 +204,7 @@ class DiffusionDecoder(Decoder):
     def _half_drawn(self, conditions: Tensor) -> Tensor:
         """The pictures that the UNet finds somewhere on its way from noise, drawing with guidance.
 
-        In a true picture with noise the shapes can still be seen; here they are what the UNet has made of the condition, as at use.
+        In a true picture with noise the shapes can still be seen; here they are what the UNet has made of the condition.
         """
         painter, _ = self._ready()
         noise = torch.randn(len(conditions), self.canvas.channels, self.side, self.side).to(conditions.device)

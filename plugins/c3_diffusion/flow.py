@@ -10,6 +10,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
 LEAST_TIME = 0.05
+ROUNDING = 1e-6  # of times in float32
 Field = Callable[[Tensor, Tensor], Tensor]  # (x_t, t) to the velocity there
 
 
@@ -35,6 +36,7 @@ def velocity(picture: Tensor, x: Tensor, time: Tensor) -> Tensor:
 
 def guided(network: nn.Module, conditions: Tensor, guidance: float, *, until: float = 0.0, limit: float | None = None) -> Field:
     """The velocity towards the pictures that `network` (a `Painter`) finds: x₀ + guidance (x − x₀), x₀ found without condition.
+    All rows are at the same time.
 
     More guidance than 1 ends where t falls below `until`: it settles what stands where, and later only frays outlines
     (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval"). As guidance overshoots, the picture found is kept within
@@ -43,7 +45,8 @@ def guided(network: nn.Module, conditions: Tensor, guidance: float, *, until: fl
     hidden = torch.ones(len(conditions), dtype=torch.bool, device=conditions.device)
 
     def field(x: Tensor, t: Tensor) -> Tensor:
-        strength = 1.0 if guidance > 1 and float(t[0]) < until else guidance
+        plain = until and guidance > 1 and float(t[0]) < until - ROUNDING
+        strength = 1.0 if plain else guidance
         if strength in (0, 1):
             picture: Tensor = network(x, t, conditions, None if strength else hidden)
         else:

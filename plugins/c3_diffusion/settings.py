@@ -52,9 +52,9 @@ class Settings(BaseModel):
     time_std: float = Field(0.8, gt=0)
     keep_above: float | None = Field(
         None,
-        ge=0,
-        le=1,
-        description="trained further: the noise level above which the UNet is to find what it found before. None: nowhere",
+        gt=0,
+        lt=1,
+        description="trained further: the noise level above which the UNet is to find what it found before; set by `tune`",
     )
     average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights")
     weights: Literal["float32", "float16"] = Field("float32", description="of the file that `save` writes")
@@ -70,6 +70,8 @@ class Settings(BaseModel):
             raise ValueError(
                 "watch_noise and watch_shift change what the space looks at: give watch_weight, watch_drawn or watch_sampled"
             )
+        if self.keep_above is not None and (self.watch_drawn or self.watch_sampled):
+            raise ValueError("keep_above holds on to drawings that watch_drawn and watch_sampled would change: set these to 0")
         return self
 
 

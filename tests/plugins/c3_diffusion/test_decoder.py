@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 from small_painters import SMALL, conditions, made
 from torch import Tensor
 
+from c3_diffusion import flow
 from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
+from c3core.pictures import to_pictures
 from c3core.training import Job, TrainingOptions, train
 
 
@@ -68,13 +70,19 @@ def test_without_guidance_from_the_condition_it_draws_either_colour(learned: Dif
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"rows": 8, "watch_weight": 0.1, "watch_drawn": 0.3, "watch_sampled": 0.2, "watch_noise": 0.1, "watch_shift": 1}],
+    [
+        {},
+        {"rows": 8, "watch_weight": 0.1, "watch_drawn": 0.3, "watch_sampled": 0.2, "watch_noise": 0.1, "watch_shift": 1},
+        {"keep_above": 0.6},
+    ],
 )
 def test_an_interrupted_training_ends_as_an_unbroken_one(tmp_path: Path, options: dict[str, Any]) -> None:
     more = options
 
     def trained(folder: Path, *, stop: int | None = None) -> DiffusionDecoder:
-        decoder = made(**more)
+        tuned = {name: value for name, value in more.items() if name == "keep_above"}
+        decoder = made(**{name: value for name, value in more.items() if name not in tuned})
+        decoder.tune(tuned)
         decoder.watch(lambda pictures: pictures.flatten(1)[:, :4])
         options = TrainingOptions(steps=8, warmup=2, checkpoint_every=3)
         work = job(decoder)
@@ -186,6 +194,19 @@ def test_guidance_ends_at_the_noise_level_that_is_asked_for(learned: DiffusionDe
     assert np.abs(until[1] - until[0.3]).max() > 1
 
 
+def test_pixels_are_kept_in_range_on_the_way(learned: DiffusionDecoder) -> None:
+    """By hand, with and without the limit."""
+    noise = torch.stack([torch.randn(3, 8, 8, generator=g) for g in [generator()] for _ in range(3)])
+    rows, expected = conditions(3), []
+    for limit in (1.0, None):
+        with torch.no_grad():
+            field = flow.guided(learned.averaged, rows, 20, until=0.3, limit=limit)
+            expected.append(np.stack(to_pictures(flow.denoise(noise, field, 4))).astype(int))
+    found = drawn(learned, rows, steps=4, guidance=20).astype(int)
+    assert np.abs(found - expected[0]).max() <= 1
+    assert np.abs(found - expected[1]).max() > 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -233,8 +254,11 @@ def test_any_size_that_can_be_halved_for_all_widths_but_the_last(options: dict[s
     assert drawn(decoder, conditions(1)).shape == (1, side, side, 3)
 
 
-@pytest.mark.parametrize(("options", "validates"), [({}, True), ({"watch_drawn": 0.1}, False), ({"watch_sampled": 0.1}, False)])
-def test_what_the_space_sees_in_drawings_is_not_undone_by_a_held_out_loss(options: dict[str, float], validates: bool) -> None:
+@pytest.mark.parametrize(
+    ("options", "validates"),
+    [({}, True), ({"watch_drawn": 0.1}, False), ({"watch_sampled": 0.1}, False), ({"keep_above": 0.5}, False)],
+)
+def test_what_a_held_out_loss_knows_nothing_of_is_not_undone_by_it(options: dict[str, float], validates: bool) -> None:
     decoder = made()
     assert decoder.validates
     decoder.tune(options)

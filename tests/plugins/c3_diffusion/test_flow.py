@@ -73,39 +73,40 @@ def test_denoise_draws_a_gaussian_whose_best_guess_is_known() -> None:
 
 
 class Twice(nn.Module):
-    """Finds 2 where it sees the condition and 1 where not; counts the rows that it is asked for."""
+    """Finds 2 where it sees the condition and 1 where not, times `sign`; counts the rows that it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, sign: int = 1) -> None:
         super().__init__()
-        self.rows = 0
+        self.rows, self.sign = 0, sign
 
     def forward(self, x: Tensor, t: Tensor, conditions: Tensor, hidden: Tensor | None = None) -> Tensor:
         self.rows += len(x)
         seen = torch.ones(len(x), dtype=torch.bool) if hidden is None else ~hidden
-        return torch.where(seen, 2.0, 1.0)[:, None, None, None].expand_as(x)
+        return self.sign * torch.where(seen, 2.0, 1.0)[:, None, None, None].expand_as(x)
 
 
-def found(guidance: float, time: float, **limits: float) -> tuple[float, int]:
+def aim(guidance: float, time: float, sign: int = 1, **limits: float) -> tuple[float, int]:
     """The picture that a step at `time` goes to, and the rows that it cost, of one row."""
-    network, x, t = Twice(), torch.zeros(1, *SHAPE), torch.tensor([time])
+    network, x, t = Twice(sign), torch.zeros(1, *SHAPE), torch.tensor([time])
     velocity = flow.guided(network, torch.zeros(1, 2), guidance, **limits)(x, t)
     return float((x - t[:, None, None, None] * velocity).mean()), network.rows
 
 
-def test_guidance_beyond_one_ends_on_the_way() -> None:
-    assert found(3, 0.3, until=0.3) == (pytest.approx(4), 2)  # 1 + 3 (2 - 1)
-    assert found(3, 0.29, until=0.3) == (pytest.approx(2), 1)
-    assert found(3, 0.1) == (pytest.approx(4), 2)
+@pytest.mark.parametrize("until", [k / 10 for k in range(1, 11)])
+def test_guidance_beyond_one_ends_on_the_way(until: float) -> None:
+    assert aim(3, until, until=until) == (pytest.approx(4), 2)  # 1 + 3 (2 - 1)
+    assert aim(3, until - 0.01, until=until) == (pytest.approx(2), 1)
+    assert aim(3, until - 0.01) == (pytest.approx(4), 2)
 
 
 @pytest.mark.parametrize(("guidance", "picture"), [(0, 1.0), (0.5, 1.5), (1, 2.0)])
 def test_guidance_up_to_one_does_not_end(guidance: float, picture: float) -> None:
-    assert found(guidance, 0.1, until=0.3)[0] == pytest.approx(picture)
+    assert aim(guidance, 0.1, until=0.3)[0] == pytest.approx(picture)
 
 
-@given(guidance=st.floats(0, 20), limit=st.floats(0.1, 5))
-def test_a_limit_holds_what_guidance_finds(guidance: float, limit: float) -> None:
-    assert found(guidance, 0.5, limit=limit)[0] == pytest.approx(min(1 + guidance, limit), abs=1e-4)
+@given(guidance=st.floats(0, 20), limit=st.floats(0.1, 5), sign=st.sampled_from([-1, 1]))
+def test_a_limit_holds_what_guidance_finds(guidance: float, limit: float, sign: int) -> None:
+    assert aim(guidance, 0.5, sign, limit=limit)[0] == pytest.approx(sign * min(1 + guidance, limit), abs=1e-4)
 
 
 def test_noise_levels_have_a_normal_logit() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_painters import SMALL, conditions, made
+from small_painters import conditions, made
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
@@ -14,11 +14,12 @@ from c3_diffusion import flow
 from c3_diffusion.decoder import KEPT_WEIGHT, DiffusionDecoder
 from c3core.errors import C3Error
 
+LEAST, MOST = 1e-6, 1 - 1e-6
+
 
 def further(keep_above: float) -> DiffusionDecoder:
     decoder = made(drop=0.5)
     decoder.tune({"keep_above": keep_above})
-    decoder.prepare([])
     return decoder.train()
 
 
@@ -27,12 +28,12 @@ def pictures(n: int) -> Tensor:
 
 
 def test_at_first_nothing_is_left_to_learn_of_what_is_kept() -> None:
-    decoder = further(0.0)
+    decoder = further(LEAST)
     assert decoder.loss(conditions(8), pictures(8)) < 1e-9
 
 
 def test_where_nothing_is_kept_the_loss_is_the_usual_one() -> None:
-    kept, usual = further(1.0), made(drop=0.5).train()
+    kept, usual = further(MOST), made(drop=0.5).train()
     losses = []
     for decoder in (kept, usual):
         torch.manual_seed(0)
@@ -77,27 +78,46 @@ def test_what_was_found_before_is_neither_trained_nor_saved() -> None:
     assert not any(torch.equal(*pair) for pair in zip(before[:1], decoder.objectives()[0].parameters[:1], strict=True))
 
 
-def test_the_next_training_keeps_nothing_unless_asked() -> None:
-    decoder = further(0.0)
-    decoder.tune({"keep_above": None})
+def test_what_draws_is_what_is_kept() -> None:
+    """The average, which the training goes on from, as after loading."""
+    decoder = made(average=0.5)
+    assert decoder.painter is not None
+    assert decoder.averaged is not None
+    with torch.no_grad():
+        for parameter in decoder.painter.parameters():
+            parameter.add_(1)
+    decoder.tune({"keep_above": 0.5})
+    for state in (decoder._before[0].state_dict(), decoder.painter.state_dict()):
+        assert all(torch.equal(value, state[name]) for name, value in decoder.averaged.module.state_dict().items())
+
+
+def test_another_option_does_not_change_what_is_kept() -> None:
+    decoder = further(0.5)
+    before = decoder._before
+    decoder.tune({"average": 0.9})
     decoder.prepare([])
+    assert decoder._before is before
+
+
+def test_nothing_is_kept_after_none() -> None:
+    decoder = further(LEAST)
+    decoder.tune({"keep_above": None})
     assert decoder.train().loss(conditions(8), pictures(8)) > 0
 
 
 def test_a_saved_decoder_keeps_nothing(tmp_path: Path) -> None:
-    further(0.0).save(tmp_path)
+    further(LEAST).save(tmp_path)
     loaded = DiffusionDecoder.load(tmp_path, device="cpu")
-    loaded.prepare([])
     assert loaded.settings.keep_above is None
     assert loaded.train().loss(conditions(8), pictures(8)) > 1e-3
 
 
-def test_nothing_is_held_out_while_something_is_kept() -> None:
-    assert made().validates
-    assert not further(0.5).validates
-
-
 def test_a_new_decoder_has_nothing_to_keep() -> None:
-    decoder = DiffusionDecoder(4, **SMALL, keep_above=0.5)
     with pytest.raises(C3Error, match="keep_above is for a decoder that is trained further"):
-        decoder.prepare([])
+        made(keep_above=0.5)
+
+
+@pytest.mark.parametrize("look", ["watch_drawn", "watch_sampled"])
+def test_what_is_kept_is_not_to_be_changed_by_looks(look: str) -> None:
+    with pytest.raises(C3Error, match="set these to 0"):
+        made(**{look: 1.0}).tune({"keep_above": 0.5})

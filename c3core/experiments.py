@@ -12,6 +12,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from c3core.bridges.presets import PRESETS
+from c3core.contracts import Bridge
 from c3core.embedding import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.evaluation import evaluate, input_column
@@ -54,6 +55,17 @@ def _input(folder: Path, name: str, *, text: bool) -> str:
     raise WrongCall(f"{path} does not exist. Check the spelling; a sentence of one word needs a list of its own.")
 
 
+def _keeps_bridge(recipe: FitRecipe) -> bool:
+    return recipe.start is not None and "bridge" not in recipe.model_fields_set
+
+
+def _with_bridge(pipeline: Pipeline, bridge: Bridge) -> Pipeline:
+    """The pipeline with another bridge, not fitted yet."""
+    changed = Pipeline(pipeline.space, bridge, pipeline.decoder)
+    changed.trained_on, changed.loaded = pipeline.trained_on, pipeline.loaded
+    return changed
+
+
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     """The pipeline of a recipe, not yet trained; or the one that it starts from."""
     if recipe.start is not None:
@@ -64,6 +76,8 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
             if recipe.decoder.name != pipeline.decoder.name:
                 raise C3Error(f"start has a decoder {pipeline.decoder.name!r}, and the recipe one named {recipe.decoder.name!r}.")
             pipeline.decoder.tune(recipe.decoder.options)
+        if not _keeps_bridge(recipe):
+            pipeline = _with_bridge(pipeline, load_bridge(recipe.bridge.name, **recipe.bridge.options))
         return pipeline
     assert recipe.space is not None
     name = str(folder / recipe.space) if os.path.isfile(folder / recipe.space / "space.json") else recipe.space
@@ -90,12 +104,12 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
         given,
         pairs=recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None,
         validation=validation,
-        bridge="keep" if recipe.start is not None else "fit",
+        bridge="keep" if _keeps_bridge(recipe) else "fit",
         options=recipe.training,
         folder=out / "run",
         quiet=quiet or not first,
     )
-    noted = {"items", "pairs", "start", "training"} | ({"decoder"} & recipe.model_fields_set if recipe.start else set())
+    noted = {"items", "pairs", "start", "training"} | ({"bridge", "decoder"} & recipe.model_fields_set if recipe.start else set())
     pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
     if first:
         pipeline.save(out)

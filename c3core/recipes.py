@@ -75,9 +75,9 @@ class FitRecipe(BaseModel):
     """The recipe of `c3 fit`: what is fitted on what.
 
     `items` maps a modality to inputs (as `c3 embed` takes them), a store's folder, or `plugin:argument` for a table that a plugin
-    makes. `start` is a pipeline to train further, by folder or name: then space, bridge and decoder are its own, and
-    `decoder` may change how that decoder is trained. `root` is where the paths inside lists and tables start; by default at each
-    of them.
+    makes. `start` is a pipeline to train further, by folder or name: then space, bridge and decoder are its own; `bridge` gives it
+    another one, fitted on `items`, and `decoder` may change how that decoder is trained. `root` is where the paths inside lists
+    and tables start; by default at each of them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -101,8 +101,6 @@ class FitRecipe(BaseModel):
                 raise ValueError(f"decoder.{name} is the pipeline's own: leave it out")
         if (self.space is None) == (self.start is None):
             raise ValueError("give either space (a fresh pipeline) or start (one to train further)")
-        if self.start is not None and "bridge" in self.model_fields_set:
-            raise ValueError("start has a bridge of its own: leave it out")
         if not self.items and self.pairs is None:
             raise ValueError("give items, or pairs, to train on")
         return self

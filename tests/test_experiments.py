@@ -155,6 +155,23 @@ def test_a_training_that_starts_from_a_pipeline_may_change_how_the_decoder_is_tr
     assert not (tmp_path / "third").exists()
 
 
+def test_a_training_that_starts_from_a_pipeline_may_give_it_another_bridge(tmp_path: Path) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra diffusion")
+    training = {"steps": 1, "batch_size": 4, "warmup": 0, "validation_share": 0}
+    tiny = {"name": "diffusion", "size": 32, "widths": [8, 8], "hidden": 8, "layout": 2}
+    plain, noisy = {"name": "c2_1", "rescale": "none"}, {"name": "c3", "rescale": "none", "noise_std": 0.03}
+    items = {"image": "playground:image/train/8/1"}
+    fit(recipe(items=items, decoder=tiny, bridge=plain, training=training), tmp_path / "first", folder=tmp_path, quiet=True)
+    more = items | {"text": "playground:image/train/6/1"}
+    further = FitRecipe.model_validate({"start": "first", "bridge": noisy, "items": more, "training": training})
+    fit(further, tmp_path / "second", folder=tmp_path, quiet=True)
+    second = load_pipeline(tmp_path / "second")
+    assert second.bridge.config()["corrupt"]["std"] == 0.03
+    assert set(second.bridge.modalities) == {"image", "text"}  # fitted anew, on the recipe's items
+    assert [trained["recipe"].get("start") for trained in second.trained_on] == [None, "first"]
+    assert second.trained_on[1]["recipe"]["bridge"]["noise_std"] == 0.03
+
+
 def test_a_run_is_not_continued_from_another_start(tmp_path: Path) -> None:
     """Nor is a finished one taken for it: the weights that it starts from belong to its recipe."""
     pytest.importorskip("diffusers", reason="needs the extra diffusion")

@@ -38,7 +38,6 @@ def test_names_are_short_or_with_options(tmp_path: Path) -> None:
         (GOOD + "decoder: {name: gpt2, space: x}\n", "decoder.space is the pipeline's own"),
         ("items: {text: a.txt}\n", "give either space"),
         ("space: playground\nstart: x\nitems: {text: a.txt}\n", "give either space"),
-        ("start: x\nbridge: c1\nitems: {text: a.txt}\n", "start has a bridge of its own"),
         ("space: playground\n", "give items, or pairs"),
         ("- a\n- b\n", "must hold fields"),
         ("space: [unclosed\n", "no valid YAML"),

@@ -34,7 +34,7 @@ def resident() -> float:
 
 def measure(resolution: int, channels: int, batch: int, rounds: int, generations: int) -> dict[str, Any]:
     torch.manual_seed(0)
-    options = {"resolution": resolution, "channels": channels, "start": "condition"}
+    options = {"resolution": resolution, "channels": channels, "rows": 32, "hidden": 624}
     decoder = StyleGANDecoder(CONDITION_DIM, device="cpu", **options).eval()
     conditions = torch.nn.functional.normalize(torch.randn(batch, CONDITION_DIM), dim=-1)
     generator = torch.Generator().manual_seed(0)
@@ -73,7 +73,7 @@ def measure(resolution: int, channels: int, batch: int, rounds: int, generations
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--channels", type=int, default=512, help="a layer of r × r has channels // r of them")
+    parser.add_argument("--channels", type=int, default=1024, help="a layer of r × r has channels // r of them")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--generations", type=int, default=1000, help="of one picture each, for the memory")

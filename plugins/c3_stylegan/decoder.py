@@ -10,13 +10,15 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from c3_stylegan import losses
 from c3_stylegan.augment import augment
 from c3_stylegan.discriminator import Discriminator, judge
 from c3_stylegan.generator import Generator
-from c3_stylegan.settings import DrawOptions, Settings
+from c3_stylegan.settings import SMALLEST, DrawOptions, Settings
+from c3_stylegan.sketch import Sketch
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error
@@ -40,10 +42,16 @@ def _frozen(module: nn.Module) -> Iterator[None]:
         module.requires_grad_(True)
 
 
+def _small(batch: Tensor) -> Tensor:
+    """Pictures at the sketch's size."""
+    return F.adaptive_avg_pool2d(batch, SMALLEST)
+
+
 class StyleGANDecoder(Decoder):
     """Pictures from conditions: uint8 arrays (side, side, 3).
 
     Two players: the discriminator tells real pictures from drawn ones and matches pictures to conditions, the generator draws.
+    With `rows` the generator draws on a sketch, which more rows of a batch teach than the players see.
     What is used and saved is the moving average of the generator. `options` are the fields of `Settings`.
 
     >>> decoder = StyleGANDecoder(8, max_channels=8, style_dim=16)
@@ -58,7 +66,7 @@ class StyleGANDecoder(Decoder):
     suffix: ClassVar[str | None] = ".png"
     tunable: ClassVar[frozenset[str]] = frozenset(
         {"match_weight", "watch_weight", "temperature", "watch_noise", "reconstruction", "tries", "r1", "r1_every", "path_length"}
-        | {"path_length_every", "augment", "discriminator_lr", "average", "weights", "keep"}
+        | {"path_length_every", "augment", "discriminator_lr", "sketch_lr", "average", "weights", "keep"}
     )
     licence = "own"
     steps: Tensor
@@ -115,20 +123,31 @@ class StyleGANDecoder(Decoder):
         return stack(targets, self.settings.resolution).to(self._device).float() / 127.5 - 1
 
     def objectives(self) -> list[Objective]:
-        """The discriminator's loss, then the generator's."""
+        """The discriminator's loss, then the generator's and, with `rows`, the sketch's, whose optimizer is the training's."""
         own: dict[str, Any] = {"betas": BETAS, "weight_decay": 0.0}
         judging = own if self.settings.discriminator_lr is None else own | {"lr": self.settings.discriminator_lr}
-        return [
+        drawing = [p for name, p in self.generator.named_parameters() if not name.startswith("sketch.")]
+        found = [
             Objective("discriminator", list(self.discriminator.parameters()), self.discriminator_loss, optimizer=judging),
-            Objective("generator", list(self.generator.parameters()), self.loss, optimizer=own),
+            Objective("generator", drawing, self.loss, optimizer=own),
         ]
+        if self.generator.sketch is not None:
+            sketching: dict[str, Any] = {} if self.settings.sketch_lr is None else {"lr": self.settings.sketch_lr}
+            found.append(Objective("sketch", list(self.generator.sketch.parameters()), self.sketch_loss, optimizer=sketching))
+        return found
+
+    def _seen(self, conditions: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows of a batch that the players see, checked."""
+        rows = self.settings.rows
+        return self.check(conditions, len(batch))[:rows], batch[:rows]
 
     def discriminator_loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
         """Real or drawn; which condition; and, at every `r1_every`-th step, R1.
 
         R1 is a part of this loss because an optimizer of its own would, like every Adam, make its size without effect.
         """
-        settings, conditions = self.settings, self.check(conditions, len(batch))
+        settings = self.settings
+        conditions, batch = self._seen(conditions, batch)
         with torch.no_grad():
             drawn = self._draw(conditions)
         real, features = self._judged(batch)
@@ -156,7 +175,8 @@ class StyleGANDecoder(Decoder):
 
         Real to the discriminator; matching there (`match_weight`) and in the space (`watch_weight`, in training by `Pipeline.fit`).
         """
-        settings, conditions = self.settings, self.check(conditions, len(batch))
+        settings = self.settings
+        conditions, batch = self._seen(conditions, batch)
         drawn = self._draw(conditions, self._nearest(conditions, batch))
         with _frozen(self.discriminator):
             fake, features = self._judged(drawn)
@@ -171,6 +191,20 @@ class StyleGANDecoder(Decoder):
             loss = loss + settings.path_length_every * settings.path_length * self._path_length(conditions)
         return loss
 
+    def sketch_loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        """The mean squared error of sketches of conditions (n, condition_dim), against the n pictures at 32 × 32."""
+        conditions = self.check(conditions, len(batch))
+        z, *_ = self._nearest(conditions, batch)
+        return losses.squares(self._sketched(conditions, z), _small(batch)).mean()
+
+    def _sketched(self, conditions: Tensor, z: Tensor) -> Tensor:
+        """Pictures (n, 3, 32, 32) of the sketch, with its gradient but not that of the mapping, which is the generator's."""
+        assert self.generator.sketch is not None
+        with torch.no_grad():
+            w = self.generator.mapping(z)
+        _, drawn = self.generator.sketch(conditions, w)
+        return Sketch.picture(drawn).float()
+
     def _noisy(self, pictures: Tensor) -> Tensor:
         return pictures + torch.randn_like(pictures) * self.settings.watch_noise if self.settings.watch_noise else pictures
 
@@ -180,19 +214,22 @@ class StyleGANDecoder(Decoder):
         return [torch.randn(count, *shape, device=self._device) for shape in shapes]
 
     def _nearest(self, conditions: Tensor, batch: Tensor) -> list[Tensor]:
-        """Of `tries` chances, each row's whose drawing is nearest to its picture; the generator's loss sees that drawing alone.
+        """Of `tries` chances, each row's whose drawing (or sketch, where there is one) is nearest to its picture: all a loss sees.
 
         A condition fits many pictures. Where every drawing is held against the one at hand, their mean is best, the same for every
         z. Where only the nearest is, it is best that drawings differ as the pictures do (Li & Malik 2018, "Implicit Maximum
         Likelihood Estimation").
         """
-        count = len(conditions)
-        chances = [self._chance(count) for _ in range(self.settings.tries)]
+        chances = [self._chance(len(conditions)) for _ in range(self.settings.tries)]
         if len(chances) == 1:
             return chances[0]
         with torch.no_grad():
-            far = torch.stack([losses.distances(self._draw(conditions, chance), batch) for chance in chances])
-        best, rows = far.argmin(dim=0), torch.arange(count, device=far.device)
+            if self.generator.sketch is None:
+                far = [losses.distances(self._draw(conditions, chance), batch) for chance in chances]
+            else:  # it costs little, and says what stands where
+                far = [losses.squares(self._sketched(conditions, z), _small(batch)) for z, *_ in chances]
+        best = torch.stack(far).argmin(dim=0)
+        rows = torch.arange(len(best), device=best.device)
         return [torch.stack(same)[best, rows] for same in zip(*chances, strict=True)]
 
     def _draw(self, conditions: Tensor, chance: list[Tensor] | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""StyleGAN2's generator with the condition in its style space, as in LAFITE."""
+"""StyleGAN2's generator with the condition in its style space, as in LAFITE, and a sketch to draw on, which is not there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from c3_stylegan.filters import upsample
 from c3_stylegan.layers import Linear, ModulatedConvolution, ToRGB, activate, normalise
-from c3_stylegan.settings import Settings
+from c3_stylegan.settings import SMALLEST, Settings
+from c3_stylegan.sketch import LAYOUT, PLACES, SQUARE, Sketch
 
-START = 4  # the first grid's side
+START = 4  # the first grid's side; with a sketch it is that of the sketch's coarse map
 MAPPING_RATE = 0.01  # of the learning rate
 CODE_WIDTH = 4  # of the layers between condition and code, times the code's own
 MEAN_RATE = 0.005  # of the mean of w, a step
@@ -77,18 +78,26 @@ class Generator(nn.Module):
         super().__init__()
         self.sides, widths, style = settings.sides(), settings.widths(), settings.style_dim
         self.mapping, self.code = Mapping(style, settings.mapping_layers), Code(condition_dim, style)
-        self.width = widths[0]
-        self.start: Linear | nn.Parameter
-        if settings.start == "condition":
-            self.start = Linear(style, widths[0] * START * START)
-        else:
+        self.sketch: Sketch | None = None
+        if settings.rows is None:
             self.start = nn.Parameter(torch.randn(1, widths[0], START, START))
-        self.first, self.rgb = ModulatedConvolution(widths[0], widths[0], style, style), ToRGB(widths[0], style, style)
-        self.blocks = nn.ModuleList(Block(a, b, style) for a, b in pairwise(widths))
+            begins = widths[0]
+        else:
+            self.sketch, begins = Sketch(condition_dim, style, settings.hidden), LAYOUT
+            first = self.sides.index(PLACES)
+            self.sides, widths = self.sides[first:], widths[first:]
+        self.first, self.rgb = ModulatedConvolution(begins, widths[0], style, style), ToRGB(widths[0], style, style)
+        self.blocks = nn.ModuleList(
+            Block(a + self._sketched(side), b, style) for side, (a, b) in zip(self.sides[1:], pairwise(widths), strict=True)
+        )
+
+    def _sketched(self, side: int) -> int:
+        """How many channels of the sketch a block of this side sees."""
+        return SQUARE if self.sketch is not None and side == SMALLEST else 0
 
     def noise_sides(self) -> list[int]:
-        """The side of each noise map: one for 4 × 4, two for each larger resolution."""
-        return [START, *(side for side in self.sides[1:] for _ in range(2))]
+        """The side of each noise map: one for the first grid, two for each larger one."""
+        return [self.sides[0], *(side for side in self.sides[1:] for _ in range(2))]
 
     def forward(self, conditions: Tensor, z: Tensor, *, noise: Sequence[Tensor] | None = None, truncation: float = 1.0) -> Tensor:
         """`noise` holds a map (n, 1, side, side) for each of `noise_sides`. `truncation` ψ moves w to its mean."""
@@ -101,16 +110,23 @@ class Generator(nn.Module):
         """Pictures of conditions (n, condition_dim) and w (n, style)."""
         code = self.code(conditions)
         maps = iter(noise if noise is not None else [None] * len(self.noise_sides()))
-        if isinstance(self.start, nn.Parameter):
+        sketch: Tensor | None = None
+        if self.sketch is None:
             x = self.start.expand(len(w), -1, -1, -1)
         else:
-            x = normalise(self.start(code).to(code.dtype)).view(len(w), self.width, START, START)
+            with torch.no_grad():  # what it draws is what it learned off pictures, not what pleases the discriminator
+                x, sketch = self.sketch(conditions, w)
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.first(x, w, code, next(maps))
         picture: Tensor = self.rgb(x, w, code)
-        for block in self.blocks:
+        for side, block in zip(self.sides[1:], self.blocks, strict=True):
             assert isinstance(block, Block)
+            sketched = sketch is not None and side == SMALLEST
+            if sketched:
+                x = torch.cat([x, sketch.to(x.dtype)], dim=1)
             x = block.up(x, w, code, next(maps))
             x = block.same(x, w, code, next(maps))
             picture = upsample(picture) + block.rgb(x, w, code)
+            if sketched:
+                picture = picture + Sketch.picture(sketch)
         return picture

@@ -45,6 +45,11 @@ def path_lengths(pictures: Tensor, w: Tensor, directions: Tensor) -> Tensor:
     return gradient.square().sum(dim=1).sqrt()
 
 
+def squares(pictures: Tensor, targets: Tensor) -> Tensor:
+    """(n,) mean squares of x − y."""
+    return (pictures - targets).square().mean(dim=(1, 2, 3))
+
+
 def distances(pictures: Tensor, targets: Tensor) -> Tensor:
     """(n,) mean squares of x − y at full, half and quarter resolution: coarse grids tell colours and places.
 

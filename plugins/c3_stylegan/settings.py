@@ -22,9 +22,14 @@ class Settings(BaseModel):
     max_channels: int = Field(128, ge=8, description="but no layer has more")
     style_dim: int = Field(128, ge=1, description="of z, w and the condition's code")
     mapping_layers: int = Field(4, ge=1, description="from z to w")
-    start: Literal["constant", "condition"] = Field(
-        "constant", description="what the 4 × 4 start is: learned, as in StyleGAN2, or made of the condition"
+    rows: int | None = Field(
+        None,
+        ge=1,
+        description="rows of a training batch that the players see; the rest teach a sketch of the picture, which costs little and"
+        " which the generator draws on. None: all, and no sketch",
     )
+    hidden: int = Field(512, ge=1, description="with `rows`: units of the layers that sketch")
+    sketch_lr: float | None = Field(None, gt=0, description="with `rows`: learning rate of the sketch; None: that of the training")
 
     match_weight: float = Field(10.0, ge=0, description="InfoNCE between the discriminator's features and conditions")
     watch_weight: float = Field(10.0, ge=0, description="InfoNCE between drawn pictures' own conditions and conditions")
@@ -32,7 +37,10 @@ class Settings(BaseModel):
     watch_noise: float = Field(0.0, ge=0, description="std of noise on drawn pictures (0 to 1) before they are embedded")
     reconstruction: float = Field(0.0, ge=0, description="weight of the distance to the condition's own picture; not in LAFITE")
     tries: int = Field(
-        1, ge=1, description="with `reconstruction`: drawings of a condition, the nearest of which counts; more give more variety"
+        1,
+        ge=1,
+        description="with `reconstruction` or `rows`: drawings (with `rows`, sketches) of a condition, the nearest of which counts;"
+        " more give more variety",
     )
     r1: float = Field(10.0, ge=0, description="γ of the R1 penalty")
     r1_every: int = Field(16, ge=1, description="steps from one R1 penalty to the next")
@@ -54,10 +62,12 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.tries > 1 and not self.reconstruction:
+        if self.tries > 1 and not self.reconstruction and self.rows is None:
             raise ValueError(
                 "tries holds the nearest drawing against the picture, which needs a weight: give reconstruction, or tries 1"
             )
+        if self.sketch_lr is not None and self.rows is None:
+            raise ValueError("sketch_lr is of the sketch, and there is none without rows: give rows, or leave sketch_lr out")
         return self
 
     def sides(self) -> list[int]:

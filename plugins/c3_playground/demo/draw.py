@@ -97,7 +97,6 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
         f" {BEST_OF}: the space's encoder chose among {BEST_OF} pictures. R@1, FID and KID are of that encoder and so flatter"
         " this row; the classifier is another network.</p>",
         f"<h2>Sixteen pictures of one sentence, by C³</h2><p>{escape(items[0].sentences[0])}</p>{samples}",
-        "<p>stylegan's pictures of one sentence differ in the background, hardly in the objects.</p>",
     ]
     write_text(out / "index.html", "\n".join(parts))
 

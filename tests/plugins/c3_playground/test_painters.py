@@ -54,7 +54,7 @@ def test_what_pictures_reach_at_most_and_by_chance() -> None:
     assert others["r1"] < 10
 
 
-@pytest.mark.parametrize(("decoder", "least"), [("diffusion", 65), ("stylegan", 50)])
+@pytest.mark.parametrize(("decoder", "least"), [("diffusion", 65), ("stylegan", 60)])
 def test_drawings_show_what_sentences_state(decoder: str, least: float) -> None:
     assert figures(decoder)["c3"]["factors"] > least
 
@@ -92,21 +92,31 @@ def test_the_tables_command_prints_what_it_measured(capsys: pytest.CaptureFixtur
     assert "factors" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["diffusion", "diffusion_plain", "stylegan", "stylegan_plain"])
+RECIPES = {
+    "diffusion": ["diffusion", "diffusion_finish", "diffusion_sharpen", "diffusion_outline"],
+    "diffusion_plain": ["diffusion_plain", "diffusion_plain_finish", "diffusion_plain_sharpen", "diffusion_plain_outline"],
+    "stylegan": ["stylegan_plain", "stylegan"],
+    "stylegan_plain": ["stylegan_plain"],
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
 def test_the_recipes_are_those_of_the_shipped_weights(name: str) -> None:
-    ends = ("", "_finish", "_sharpen", "_outline") if name.startswith("diffusion") else ("", "_finish")
-    recipes = [read_recipe(FOLDER.parent / f"{name}{end}.yaml", FitRecipe) for end in ends]
+    recipes = [read_recipe(FOLDER.parent / f"{recipe}.yaml", FitRecipe) for recipe in RECIPES[name]]
     options = {option: value for recipe in recipes for option, value in recipe.decoder.options.items()}
     options.pop("keep_above", None)  # is not saved
     made = json.loads((FOLDER / name / "decoder" / "decoder.json").read_text())["settings"]
     assert {field: made[field] for field in options} == options
     about = json.loads((FOLDER / name / "pipeline.json").read_text())
-    assert [recipe.start for recipe in recipes] == [None, f"first/{name}", f"second/{name}", f"third/{name}"][: len(recipes)]
+    before = f"{{}}/{name}" if name.startswith("diffusion") else "painters/stylegan_plain"
+    starts = [before.format(folder) for folder in ("first", "second", "third")]
+    assert [recipe.start for recipe in recipes] == [None, *starts][: len(recipes)]
     assert [training["steps"] for training in about["trained_on"]] == [recipe.training.steps for recipe in recipes]
-    assert about["bridge"]["config"]["corrupt"].get("std") == recipes[0].bridge.options.get("noise_std")
+    bridge = [recipe.bridge for recipe in recipes if "bridge" in recipe.model_fields_set][-1]
+    assert about["bridge"]["config"]["corrupt"].get("std") == bridge.options.get("noise_std")
 
 
-@pytest.mark.parametrize(("decoder", "least"), [("diffusion", 18), ("stylegan", 8)])
+@pytest.mark.parametrize(("decoder", "least"), [("diffusion", 18), ("stylegan", 18)])
 def test_drawings_of_one_sentence_differ(decoder: str, least: float) -> None:
     """How far a pixel deviates over four seeds, of 255: the mean over all pixels of drawings of ten sentences."""
     pipeline, sentences = painter(decoder, "c3"), World().sentences(10, modality="image")

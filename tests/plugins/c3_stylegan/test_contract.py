@@ -1,4 +1,4 @@
-"""The contract of a decoder, with each kind of start."""
+"""The contract of a decoder, with a sketch and without."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class PictureContract(DecoderContract):
         return list(pictures)
 
 
-class TestConstantStart(PictureContract):
+class TestPlain(PictureContract):
     def make(self) -> StyleGANDecoder:
         return StyleGANDecoder(8, **SMALL)
 
 
-class TestConditionStart(PictureContract):
+class TestSketch(PictureContract):
     def make(self) -> StyleGANDecoder:
         extra = {"reconstruction": 1.0, "tries": 2, "path_length": 2.0, "path_length_every": 2, "r1_every": 2}
-        return StyleGANDecoder(8, start="condition", **extra, **SMALL)
+        return StyleGANDecoder(8, rows=2, hidden=32, **extra, **SMALL)

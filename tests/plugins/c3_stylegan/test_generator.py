@@ -13,7 +13,7 @@ from c3_stylegan.discriminator import Discriminator, judge
 from c3_stylegan.generator import Code, Generator, Mapping
 from c3_stylegan.settings import Settings
 
-SMALL = {"channels": 256, "max_channels": 12, "style_dim": 16, "mapping_layers": 2}
+SMALL = {"channels": 256, "max_channels": 12, "style_dim": 16, "mapping_layers": 2, "hidden": 20}
 
 
 def make(**more: object) -> Generator:
@@ -21,27 +21,27 @@ def make(**more: object) -> Generator:
     return Generator(8, Settings(**{**SMALL, **more})).eval()
 
 
-@pytest.mark.parametrize("start", ["constant", "condition"])
+@pytest.mark.parametrize("rows", [None, 4])
 @pytest.mark.parametrize("resolution", [32, 64, 128, 256])
-def test_sizes(resolution: int, start: str) -> None:
-    generator = make(resolution=resolution, start=start, channels=512)
+def test_sizes(resolution: int, rows: int | None) -> None:
+    generator = make(resolution=resolution, rows=rows, channels=512)
     noise = [torch.randn(2, 1, side, side) for side in generator.noise_sides()]
     assert generator(torch.randn(2, 8), torch.randn(2, 16), noise=noise).shape == (2, 3, resolution, resolution)
     assert generator.noise_sides()[-1] == resolution
 
 
-@pytest.mark.parametrize("start", ["constant", "condition"])
-def test_a_row_does_not_depend_on_its_batch(start: str) -> None:
-    generator = make(start=start).double()
+@pytest.mark.parametrize("rows", [None, 4])
+def test_a_row_does_not_depend_on_its_batch(rows: int | None) -> None:
+    generator = make(rows=rows).double()
     conditions, z = torch.randn(5, 8).double(), torch.randn(5, 16).double()
     together = generator(conditions, z)
     alone = torch.cat([generator(conditions[k : k + 1], z[k : k + 1]) for k in range(5)])
     torch.testing.assert_close(together, alone)
 
 
-@pytest.mark.parametrize("start", ["constant", "condition"])
-def test_pictures_depend_on_condition_z_and_noise(start: str) -> None:
-    generator = make(start=start)
+@pytest.mark.parametrize("rows", [None, 4])
+def test_pictures_depend_on_condition_z_and_noise(rows: int | None) -> None:
+    generator = make(rows=rows)
     with torch.no_grad():
         for name, parameter in generator.named_parameters():
             if name.endswith("strength"):
@@ -73,7 +73,7 @@ def test_truncation_moves_w_to_its_mean() -> None:
 
 def test_the_size_of_a_condition_is_told_apart() -> None:
     """Bridges without rescaling tell by the norm how sure a condition is."""
-    generator = make(start="condition")
+    generator = make(rows=4)
     conditions, z = torch.randn(1, 8), torch.randn(1, 16)
     assert (generator(conditions, z) - generator(conditions / 2, z)).abs().max() > 1e-3
     assert torch.isfinite(generator(torch.zeros(1, 8), z)).all()
@@ -111,10 +111,11 @@ def test_the_code_is_three_layers_of_the_condition_brought_to_ones() -> None:
     torch.testing.assert_close(code(conditions), expected)
 
 
-@pytest.mark.parametrize("start", ["constant", "condition"])
-def test_the_picture_is_the_sum_of_what_each_resolution_draws(start: str) -> None:
+@pytest.mark.parametrize("resolution", [32, 64])
+@pytest.mark.parametrize("rows", [None, 4])
+def test_the_picture_is_the_sum_of_what_each_resolution_draws(rows: int | None, resolution: int) -> None:
     """Each resolution's picture is brought to the full size by itself: doubling is linear, so that the order does not matter."""
-    generator = make(start=start).double()
+    generator = make(rows=rows, resolution=resolution).double()
     with torch.no_grad():
         for name, parameter in generator.named_parameters():
             if name.endswith("strength"):
@@ -122,21 +123,24 @@ def test_the_picture_is_the_sum_of_what_each_resolution_draws(start: str) -> Non
     conditions, z = torch.randn(2, 8).double(), torch.randn(2, 16).double()
     noise = [torch.randn(2, 1, side, side).double() for side in generator.noise_sides()]
     w, code = generator.mapping(z), generator.code(conditions)
-    if start == "constant":
+    expected, sketch = torch.zeros(2, 3, resolution, resolution).double(), None
+    if generator.sketch is None:
         x = generator.start.expand(2, -1, -1, -1)
     else:
-        x = code @ (generator.start.weight / 4).t() + generator.start.bias
-        x = (x / x.square().mean(dim=1, keepdim=True).sqrt()).view(2, 12, 4, 4)
+        x, sketch = generator.sketch(conditions, w)
     x = generator.first(x, w, code, noise[0])
     drawn = [generator.rgb(x, w, code)]
     for number, block in enumerate(generator.blocks):
+        if sketch is not None and x.shape[2] == 16:
+            x = torch.cat([x, sketch], dim=1)
+            drawn.append(F.pixel_shuffle(sketch, 2))
         x = block.up(x, w, code, noise[2 * number + 1])
         x = block.same(x, w, code, noise[2 * number + 2])
         drawn.append(block.rgb(x, w, code))
-    assert [picture.shape[2] for picture in drawn] == [4, 8, 16, 32]
-    expected = torch.zeros(2, 3, 32, 32).double()
+    sides = [side for side in (4, 8, 16, 32, 64) if side <= resolution]
+    assert sorted(picture.shape[2] for picture in drawn) == sorted(sides if rows is None else [*sides[1:], 32])
     for picture in drawn:
-        while picture.shape[2] < 32:
+        while picture.shape[2] < resolution:
             picture = F.interpolate(picture, scale_factor=2, mode="bilinear")
         expected = expected + picture
     torch.testing.assert_close(generator(conditions, z, noise=noise), expected, rtol=1e-6, atol=1e-6)

@@ -162,7 +162,7 @@ def test_gradients_go_through_the_spaces_encoder(batch: Tensor) -> None:
     space = c3core.load_space("playground", device="cpu")
     encoder = space.encoder("image")
     torch.manual_seed(0)
-    decoder = StyleGANDecoder(encoder.dim, match_weight=0, watch_weight=100, temperature=0.2, start="condition", **SMALL).train()
+    decoder = StyleGANDecoder(encoder.dim, match_weight=0, watch_weight=100, temperature=0.2, **SMALL).train()
     decoder.watch(lambda pictures: normalize(encoder.embed_raw(pictures), dim=1))
     with torch.no_grad():
         conditions = normalize(encoder.embed_raw((batch + 1) / 2), dim=1)

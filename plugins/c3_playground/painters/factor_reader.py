@@ -121,13 +121,23 @@ def factor_score(sentence: str, seen: PictureScene) -> dict[str, tuple[int, int]
 
 
 def factor_accuracy(reader: FactorReader, sentences: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
-    """Shares in [0, 1] of the stated shapes, colours and places that the pictures show, and their `mean`."""
+    """Shares in [0, 1] of the stated shapes, colours and places that the pictures show, and their `mean`.
+
+    As objects more than stated cost these nothing, `exact` is the share of pictures that show all that is stated and as many
+    objects; `objects` is how many they show on average.
+    """
     totals = {factor: np.zeros(2) for factor in FACTORS}
-    for sentence, seen in zip(sentences, read(reader, pictures), strict=True):
-        for factor, counts in factor_score(sentence, seen).items():
+    exact, seen = 0, read(reader, pictures)
+    for sentence, scene in zip(sentences, seen, strict=True):
+        found = factor_score(sentence, scene)
+        exact += all(right == stated for right, stated in found.values()) and len(scene.things) == len(
+            parse(sentence, "image").parts
+        )
+        for factor, counts in found.items():
             totals[factor] += counts
     shares = {factor: float(right / max(counted, 1)) for factor, (right, counted) in totals.items()}
-    return {**shares, "mean": float(np.mean(list(shares.values())))}
+    objects = float(np.mean([len(scene.things) for scene in seen]))
+    return {**shares, "mean": float(np.mean(list(shares.values()))), "exact": exact / len(seen), "objects": objects}
 
 
 def inception_score(reader: FactorReader, pictures: Sequence[NDArray[np.uint8]]) -> float:

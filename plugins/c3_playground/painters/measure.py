@@ -19,8 +19,8 @@ from c3core.metrics.embedded import embedded_metrics
 from c3core.metrics.inception import inception_features, inception_metrics, load_inception
 from c3core.pictures import Picture
 
-COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "place": "place %", "r1": "R@1 of 100"}
-COLUMNS |= {"fid": "FID", "kid": "KID", "inception": "IS"}
+COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "place": "place %", "exact": "exact %"}
+COLUMNS |= {"r1": "R@1 of 100", "fid": "FID", "kid": "KID", "inception": "IS"}
 
 
 def draw(pipeline: Pipeline, items: Sequence[Item], *, seed: int = 0, best_of: int = 1) -> list[Picture]:
@@ -41,7 +41,8 @@ def score(
     asked = pipeline.space.encode(sentences, "text")
     found = embedded_metrics(made, truth, asked, features="the playground's image encoder", seed=seed).scores
     factors = factor_accuracy(reader, sentences, pictures)
-    figures = {"factors": 100 * factors.pop("mean"), **{name: 100 * share for name, share in factors.items()}}
+    objects, mean = factors.pop("objects"), factors.pop("mean")
+    figures = {"factors": 100 * mean, **{name: 100 * share for name, share in factors.items()}, "objects": objects}
     figures |= {"r1": found["r1"]}  # the others need more pictures than may be at hand
     figures |= {name: 1000 * found[key] for name, key in (("fid", "fid"), ("kid", "kid_mean")) if key in found}
     return {**figures, "inception": inception_score(reader, pictures)}

@@ -62,6 +62,15 @@ def test_a_score_counts_what_the_sentence_states(sentence: str, seen: PictureSce
     assert factor_score(sentence, seen) == expected
 
 
+def test_an_object_more_than_stated_costs_exactness_alone(reader: factor_reader.FactorReader) -> None:
+    pair = next(item for item in World().items("image", "test", 50) if len(item.scene.things) == 2)
+    first, second = (f"a {thing.colour} {thing.shape} at the {thing.place}" for thing in pair.scene.things)
+    for sentence, exact in ((f"{first} and {second}", 1.0), (first, 0.0), (f"{first}, {second} and {second}", 0.0)):
+        found = factor_accuracy(reader, [sentence], [pair.data])
+        assert (found["exact"], found["objects"]) == (exact, 2.0)
+    assert factor_accuracy(reader, [first], [pair.data])["mean"] == 1.0
+
+
 def test_the_inception_score_is_high_for_clear_and_varied_pictures_alone(reader: factor_reader.FactorReader) -> None:
     pictures = [item.data for item in World().items("image", "test", 400)]
     assert inception_score(reader, pictures) > 40

@@ -12,7 +12,6 @@ from typing import Any
 from accelerate import Accelerator
 
 from c3core.bridges.presets import PRESETS
-from c3core.contracts import Bridge
 from c3core.embedding import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.evaluation import evaluate, input_column
@@ -59,13 +58,6 @@ def _keeps_bridge(recipe: FitRecipe) -> bool:
     return recipe.start is not None and "bridge" not in recipe.model_fields_set
 
 
-def _with_bridge(pipeline: Pipeline, bridge: Bridge) -> Pipeline:
-    """The pipeline with another bridge, not fitted yet."""
-    changed = Pipeline(pipeline.space, bridge, pipeline.decoder)
-    changed.trained_on, changed.loaded = pipeline.trained_on, pipeline.loaded
-    return changed
-
-
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     """The pipeline of a recipe, not yet trained; or the one that it starts from."""
     if recipe.start is not None:
@@ -76,9 +68,15 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
             if recipe.decoder.name != pipeline.decoder.name:
                 raise C3Error(f"start has a decoder {pipeline.decoder.name!r}, and the recipe one named {recipe.decoder.name!r}.")
             pipeline.decoder.tune(recipe.decoder.options)
-        if not _keeps_bridge(recipe):
-            pipeline = _with_bridge(pipeline, load_bridge(recipe.bridge.name, **recipe.bridge.options))
-        return pipeline
+        if _keeps_bridge(recipe):
+            return pipeline
+        columns = {recipe.pairs.source, recipe.pairs.target} if recipe.pairs else set()
+        if lost := set(pipeline.bridge.modalities) - recipe.items.keys() - columns:
+            raise C3Error(
+                f"the bridge of {recipe.start} knows {', '.join(sorted(lost))} too. One fitted on this recipe's items would not:"
+                " name items of each."
+            )
+        return pipeline.with_bridge(load_bridge(recipe.bridge.name, **recipe.bridge.options))
     assert recipe.space is not None
     name = str(folder / recipe.space) if os.path.isfile(folder / recipe.space / "space.json") else recipe.space
     space = load_space(name, device=recipe.device, precision=recipe.precision)

@@ -78,6 +78,13 @@ class Pipeline:
             self.trained_on.append(run.train(items or {}, pairs, validation))
         return self
 
+    def with_bridge(self, bridge: Bridge) -> Self:
+        """The same space and decoder with another bridge, yet to be fitted: on embeddings of the same encoders as this one."""
+        pipeline = type(self)(self.space, bridge, self.decoder)
+        pipeline.trained_on, pipeline.loaded = [*self.trained_on], dict(self.loaded)
+        pipeline._fingerprints = dict(self._fingerprints)
+        return pipeline
+
     def extend(self, items: Mapping[str, Sequence[Any] | Store], *, quiet: bool = True) -> Self:
         """Add a modality that was not there at training: only its statistics are gathered, the decoder stays as it is."""
         with tempfile.TemporaryDirectory() as temporary:

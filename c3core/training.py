@@ -256,7 +256,9 @@ class _Run:
 
     def _autocast(self) -> Any:
         dtype = precision_of(self.precision)
-        return nullcontext() if dtype is torch.float32 else torch.autocast(self.accelerator.device.type, dtype)
+        # In its cache older versions of torch keep weights that were cast without gradient, and objectives may look before they learn.
+        device = self.accelerator.device.type
+        return nullcontext() if dtype is torch.float32 else torch.autocast(device, dtype, cache_enabled=False)
 
     def _attention(self) -> Any:
         # In bfloat16, over rows as short as sentences, the backward pass of the processor's fused attention costs more than it

@@ -15,6 +15,7 @@ from spaces import TRAINING, write_space
 
 from c3core.errors import C3Error
 from c3core.experiments import ablate, build, fit, sources_of
+from c3core.files import read_json, write_json
 from c3core.loading import load_pipeline, pipeline_folder
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe
@@ -155,21 +156,41 @@ def test_a_training_that_starts_from_a_pipeline_may_change_how_the_decoder_is_tr
     assert not (tmp_path / "third").exists()
 
 
-def test_a_training_that_starts_from_a_pipeline_may_give_it_another_bridge(tmp_path: Path) -> None:
-    pytest.importorskip("diffusers", reason="needs the extra diffusion")
-    training = {"steps": 1, "batch_size": 4, "warmup": 0, "validation_share": 0}
-    tiny = {"name": "diffusion", "size": 32, "widths": [8, 8], "hidden": 8, "layout": 2}
+TINY_PAINTER = {"name": "stylegan", "channels": 64, "max_channels": 8, "style_dim": 8, "rows": 2, "hidden": 8}
+
+
+def with_another_bridge(tmp_path: Path, items: dict[str, str]) -> FitRecipe:
+    """A painter fitted without noise, and the recipe that goes on from it with noise."""
+    training = {"steps": 1, "batch_size": 4, "warmup": 0}
     plain, noisy = {"name": "c2_1", "rescale": "none"}, {"name": "c3", "rescale": "none", "noise_std": 0.03}
-    items = {"image": "playground:image/train/8/1"}
-    fit(recipe(items=items, decoder=tiny, bridge=plain, training=training), tmp_path / "first", folder=tmp_path, quiet=True)
-    more = items | {"text": "playground:image/train/6/1"}
-    further = FitRecipe.model_validate({"start": "first", "bridge": noisy, "items": more, "training": training})
+    first = recipe(items={"image": "playground:image/train/8/1"}, decoder=TINY_PAINTER, bridge=plain, training=training)
+    fit(first, tmp_path / "first", folder=tmp_path, quiet=True)
+    return FitRecipe.model_validate({"start": "first", "bridge": noisy, "items": items, "training": training})
+
+
+def test_a_training_that_starts_from_a_pipeline_may_give_it_another_bridge(tmp_path: Path) -> None:
+    further = with_another_bridge(tmp_path, {"image": "playground:image/train/8/1", "text": "playground:image/train/6/1"})
     fit(further, tmp_path / "second", folder=tmp_path, quiet=True)
     second = load_pipeline(tmp_path / "second")
     assert second.bridge.config()["corrupt"]["std"] == 0.03
     assert set(second.bridge.modalities) == {"image", "text"}  # fitted anew, on the recipe's items
     assert [trained["recipe"].get("start") for trained in second.trained_on] == [None, "first"]
     assert second.trained_on[1]["recipe"]["bridge"]["noise_std"] == 0.03
+
+
+def test_another_bridge_is_fitted_with_the_encoders_of_the_one_before(tmp_path: Path) -> None:
+    further = with_another_bridge(tmp_path, {"image": "playground:image/train/8/1"})
+    manifest = read_json(tmp_path / "first" / "pipeline.json")
+    manifest["space"]["fingerprints"]["image"] = "0" * 64
+    write_json(tmp_path / "first" / "pipeline.json", manifest)
+    with pytest.raises(C3Error, match="image embeddings come from another encoder"):
+        fit(further, tmp_path / "second", folder=tmp_path, quiet=True)
+
+
+def test_another_bridge_must_know_the_modalities_of_the_one_before(tmp_path: Path) -> None:
+    further = with_another_bridge(tmp_path, {"text": "playground:image/train/6/1"})
+    with pytest.raises(C3Error, match="knows image too"):
+        fit(further, tmp_path / "second", folder=tmp_path, quiet=True)
 
 
 def test_a_run_is_not_continued_from_another_start(tmp_path: Path) -> None:

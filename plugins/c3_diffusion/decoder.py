@@ -287,7 +287,8 @@ class DiffusionDecoder(Decoder):
             raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
         refuse_pickles(folder)
         canvas = None if settings.get("autoencoder") is None else read_latents(folder / "autoencoder")
-        decoder = cls(dim, canvas=canvas, device=device, **settings)
+        options = checked(Settings, settings, what=f"settings in {folder / 'decoder.json'}").model_dump()
+        decoder = cls(dim, canvas=canvas, device=device, **options)
         decoder.licence = licence
         painter = decoder._build()
         read_tensors(folder / "painter.safetensors", painter)

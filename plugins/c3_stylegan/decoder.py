@@ -47,6 +47,11 @@ def _small(batch: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(batch, SMALLEST)
 
 
+def _of_the_least(far: Tensor, choices: Tensor) -> Tensor:
+    """Each row's of `choices` (tries, n, …) at which `far` (tries, n) is least."""
+    return choices[far.argmin(dim=0), torch.arange(far.shape[1], device=far.device)]
+
+
 class StyleGANDecoder(Decoder):
     """Pictures from conditions: uint8 arrays (side, side, 3).
 
@@ -112,7 +117,7 @@ class StyleGANDecoder(Decoder):
         if self.steps == 0:
             self._build()
         elif self._lacks_judge:
-            self.discriminator = Discriminator(self.condition_dim, self.settings).to(self._device)
+            self.discriminator = Discriminator(self.condition_dim, self.settings).to(self.mean_length.device)
             self._lacks_judge = False
 
     def watch(self, conditions_of: Callable[[Tensor], Tensor]) -> None:
@@ -120,7 +125,7 @@ class StyleGANDecoder(Decoder):
 
     def collate(self, targets: Sequence[Tensor]) -> Tensor:
         """uint8 pictures (3, side, side) as float32 (n, 3, side, side) in −1 .. 1."""
-        return stack(targets, self.settings.resolution).to(self._device).float() / 127.5 - 1
+        return stack(targets, self.settings.resolution).to(self.mean_length.device).float() / 127.5 - 1
 
     def objectives(self) -> list[Objective]:
         """The discriminator's loss, then the generator's and, with `rows`, the sketch's, whose optimizer is the training's."""
@@ -193,9 +198,8 @@ class StyleGANDecoder(Decoder):
 
     def sketch_loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
         """The mean squared error of sketches of conditions (n, condition_dim), against the n pictures at 32 × 32."""
-        conditions = self.check(conditions, len(batch))
-        z, *_ = self._nearest(conditions, batch)
-        return losses.squares(self._sketched(conditions, z), _small(batch)).mean()
+        conditions, small = self.check(conditions, len(batch)), _small(batch)
+        return losses.squares(self._sketched(conditions, self._nearest_z(conditions, small)), small).mean()
 
     def _sketched(self, conditions: Tensor, z: Tensor) -> Tensor:
         """Pictures (n, 3, 32, 32) of the sketch, with its gradient but not that of the mapping, which is the generator's."""
@@ -208,33 +212,43 @@ class StyleGANDecoder(Decoder):
     def _noisy(self, pictures: Tensor) -> Tensor:
         return pictures + torch.randn_like(pictures) * self.settings.watch_noise if self.settings.watch_noise else pictures
 
-    def _chance(self, count: int) -> list[Tensor]:
-        """z, then the noise maps, from torch's global generator, which training seeds at each step."""
-        shapes = [(self.settings.style_dim,), *((1, side, side) for side in self.generator.noise_sides())]
-        return [torch.randn(count, *shape, device=self._device) for shape in shapes]
+    def _z(self, count: int) -> Tensor:
+        """From torch's global generator, which training seeds at each step."""
+        return torch.randn(count, self.settings.style_dim, device=self.mean_length.device)
+
+    def _maps(self, count: int) -> list[Tensor]:
+        """The noise maps, from the same generator."""
+        return [torch.randn(count, 1, side, side, device=self.mean_length.device) for side in self.generator.noise_sides()]
 
     def _nearest(self, conditions: Tensor, batch: Tensor) -> list[Tensor]:
-        """Of `tries` chances, each row's whose drawing (or sketch, where there is one) is nearest to its picture: all a loss sees.
+        """z and noise maps: of `tries`, each row's whose drawing (or sketch, where there is one) is nearest to its picture.
 
         A condition fits many pictures. Where every drawing is held against the one at hand, their mean is best, the same for every
         z. Where only the nearest is, it is best that drawings differ as the pictures do (Li & Malik 2018, "Implicit Maximum
         Likelihood Estimation").
         """
-        chances = [self._chance(len(conditions)) for _ in range(self.settings.tries)]
+        count = len(conditions)
+        if self.generator.sketch is not None:  # it costs little, and says what stands where
+            return [self._nearest_z(conditions, _small(batch)), *self._maps(count)]
+        chances = [[self._z(count), *self._maps(count)] for _ in range(self.settings.tries)]
         if len(chances) == 1:
             return chances[0]
         with torch.no_grad():
-            if self.generator.sketch is None:
-                far = [losses.distances(self._draw(conditions, chance), batch) for chance in chances]
-            else:  # it costs little, and says what stands where
-                far = [losses.squares(self._sketched(conditions, z), _small(batch)) for z, *_ in chances]
-        best = torch.stack(far).argmin(dim=0)
-        rows = torch.arange(len(best), device=best.device)
-        return [torch.stack(same)[best, rows] for same in zip(*chances, strict=True)]
+            far = torch.stack([losses.distances(self._draw(conditions, chance), batch) for chance in chances])
+        return [_of_the_least(far, torch.stack(same)) for same in zip(*chances, strict=True)]
+
+    def _nearest_z(self, conditions: Tensor, small: Tensor) -> Tensor:
+        """Of `tries` z, each row's whose sketch is nearest to its picture, which is as small as a sketch."""
+        chances = [self._z(len(conditions)) for _ in range(self.settings.tries)]
+        if len(chances) == 1:
+            return chances[0]
+        with torch.no_grad():
+            far = torch.stack([losses.squares(self._sketched(conditions, z), small) for z in chances])
+        return _of_the_least(far, torch.stack(chances))
 
     def _draw(self, conditions: Tensor, chance: list[Tensor] | None = None) -> Tensor:
         """Pictures with gradient, of a new chance where none is given."""
-        z, *noise = self._chance(len(conditions)) if chance is None else chance
+        z, *noise = [self._z(len(conditions)), *self._maps(len(conditions))] if chance is None else chance
         pictures: Tensor = self.generator(conditions, z, noise=noise)
         return pictures
 
@@ -326,7 +340,7 @@ class StyleGANDecoder(Decoder):
                 raise ValueError(f"condition_dim {dim}, steps {steps}, mean_length {mean_length}")
         except (KeyError, TypeError, ValueError) as error:
             raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
-        decoder = cls(dim, device=device, **settings)
+        decoder = cls(dim, device=device, **checked(Settings, settings, what=f"settings in {folder / 'decoder.json'}").model_dump())
         decoder.licence = licence
         read_tensors(folder / "generator.safetensors", decoder.generator)
         decoder._start_average()

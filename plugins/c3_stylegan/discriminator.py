@@ -14,11 +14,11 @@ GROUP = 4
 
 
 def with_batch_std(x: Tensor) -> Tensor:
-    """(n, c, h, w) with one more channel: the standard deviation within groups of at most four samples, averaged over channels and
-    pixels. A collapsed generator gives itself away by it.
+    """(n, c, h, w) with one more channel: the standard deviation within groups of at most four samples (all n, where neither 4, 3
+    nor 2 divides n), averaged over channels and pixels. A collapsed generator gives itself away by it.
     """
     n, _, h, w = x.shape
-    group = max(size for size in range(1, GROUP + 1) if n % size == 0)
+    group = next((size for size in range(GROUP, 1, -1) if n % size == 0), n)
     grouped = x.float().reshape(group, n // group, -1)
     std = (grouped.var(dim=0, unbiased=False) + EPSILON).sqrt().mean(dim=1)  # one a group
     channel = std.repeat(group)[:, None, None, None].expand(n, 1, h, w)

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from c3_stylegan.filters import upsample
 from c3_stylegan.layers import Linear, ModulatedConvolution, ToRGB, activate, normalise
 from c3_stylegan.settings import SMALLEST, Settings
-from c3_stylegan.sketch import LAYOUT, PLACES, SQUARE, Sketch
+from c3_stylegan.sketch import HIDDEN, LAYOUT, PLACES, SQUARE, Sketch
 
 START = 4  # the first grid's side; with a sketch it is that of the sketch's coarse map
 MAPPING_RATE = 0.01  # of the learning rate
 CODE_WIDTH = 4  # of the layers between condition and code, times the code's own
-MEAN_RATE = 0.005  # of the mean of w, a step
+MEAN_RATE = 0.005  # of the mean of w, each time that z is mapped in training
 
 
 class Mapping(nn.Module):
@@ -83,7 +83,7 @@ class Generator(nn.Module):
             self.start = nn.Parameter(torch.randn(1, widths[0], START, START))
             begins = widths[0]
         else:
-            self.sketch, begins = Sketch(condition_dim, style, settings.hidden), LAYOUT
+            self.sketch, begins = Sketch(condition_dim, style, settings.hidden or HIDDEN), LAYOUT
             first = self.sides.index(PLACES)
             self.sides, widths = self.sides[first:], widths[first:]
         self.first, self.rgb = ModulatedConvolution(begins, widths[0], style, style), ToRGB(widths[0], style, style)

@@ -20,7 +20,8 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def info_nce(features: Tensor, conditions: Tensor, temperature: float) -> Tensor:
     """The mean of −log softmax_j(cos(f_i, c_j) / τ) at j = i: a picture's features tell its condition among the batch's.
 
-    features and conditions (n, d). (LAFITE, equations 6 and 7, has one more factor τ in front: it is part of the weight here.)
+    features and conditions (n, d). LAFITE (equations 6 and 7) tells a condition's picture among the batch's, and has one more
+    factor τ in front, which is part of the weight here.
 
     >>> float(info_nce(torch.eye(2), torch.eye(2), 0.01))
     0.0

@@ -24,11 +24,11 @@ class Settings(BaseModel):
     mapping_layers: int = Field(4, ge=1, description="from z to w")
     rows: int | None = Field(
         None,
-        ge=1,
+        ge=2,
         description="rows of a training batch that the players see; the rest teach a sketch of the picture, which costs little and"
         " which the generator draws on. None: all, and no sketch",
     )
-    hidden: int = Field(512, ge=1, description="with `rows`: units of the layers that sketch")
+    hidden: int | None = Field(None, ge=1, description="with `rows`: units of the layers that sketch; None: 512")
     sketch_lr: float | None = Field(None, gt=0, description="with `rows`: learning rate of the sketch; None: that of the training")
 
     match_weight: float = Field(10.0, ge=0, description="InfoNCE between the discriminator's features and conditions")
@@ -44,7 +44,9 @@ class Settings(BaseModel):
     )
     r1: float = Field(10.0, ge=0, description="γ of the R1 penalty")
     r1_every: int = Field(16, ge=1, description="steps from one R1 penalty to the next")
-    path_length: float = Field(0.0, ge=0, description="weight of the path length penalty; StyleGAN2's is 2")
+    path_length: float = Field(
+        0.0, ge=0, description="weight of the path length penalty, which leaves a sketch out; StyleGAN2's is 2"
+    )
     path_length_every: int = Field(4, ge=1, description="steps from one path length penalty to the next")
     augment: tuple[Augmentation, ...] = Field((), description="what the discriminator sees pictures through")
     discriminator_lr: float | None = Field(None, gt=0, description="learning rate of the discriminator; None: that of the training")
@@ -66,8 +68,9 @@ class Settings(BaseModel):
             raise ValueError(
                 "tries holds the nearest drawing against the picture, which needs a weight: give reconstruction, or tries 1"
             )
-        if self.sketch_lr is not None and self.rows is None:
-            raise ValueError("sketch_lr is of the sketch, and there is none without rows: give rows, or leave sketch_lr out")
+        for name in ("hidden", "sketch_lr"):
+            if getattr(self, name) is not None and self.rows is None:
+                raise ValueError(f"{name} is of the sketch, and there is none without rows: give rows, or leave {name} out")
         return self
 
     def sides(self) -> list[int]:

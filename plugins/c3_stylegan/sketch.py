@@ -1,4 +1,4 @@
-"""A blurred picture of the condition alone, drawn by linear layers, which cost little where convolutions cost most."""
+"""A blurred picture of condition and w, laid out by linear layers, which cost little where convolutions cost most."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from c3_stylegan.settings import SMALLEST
 
 LAYOUT, PLACES = 16, 8  # channels of the coarse map that the condition is laid out as, and its side
+HIDDEN = 512  # units of the layers that lay out
 PENCIL = 32  # channels between map and picture
 PATCH = 2  # side of the squares of pixels that the pencil draws as one place
 SQUARE = 3 * PATCH**2

@@ -13,7 +13,7 @@ from c3_stylegan.discriminator import Discriminator, judge
 from c3_stylegan.generator import Code, Generator, Mapping
 from c3_stylegan.settings import Settings
 
-SMALL = {"channels": 256, "max_channels": 12, "style_dim": 16, "mapping_layers": 2, "hidden": 20}
+SMALL = {"channels": 256, "max_channels": 12, "style_dim": 16, "mapping_layers": 2}
 
 
 def make(**more: object) -> Generator:

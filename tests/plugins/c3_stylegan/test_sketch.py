@@ -113,13 +113,13 @@ def test_the_sketch_has_the_trainings_optimizer() -> None:
 
 
 def test_of_several_tries_the_nearest_sketch_counts(batch: Tensor, conditions: Tensor) -> None:
-    """Row by row; and the generator draws on just that one, noise maps and all."""
+    """Row by row; and the generator draws on just that one."""
     decoder = make(tries=5)
     torch.manual_seed(3)
-    chances = [decoder._chance(8) for _ in range(5)]
+    chances = torch.stack([decoder._z(8) for _ in range(5)])
     with torch.no_grad():
         sketches = torch.stack(
-            [Sketch.picture(decoder.generator.sketch(conditions, decoder.generator.mapping(z))[1]) for z, *_ in chances]
+            [Sketch.picture(decoder.generator.sketch(conditions, decoder.generator.mapping(z))[1]) for z in chances]
         )
     far = (sketches - batch).square().mean(dim=(2, 3, 4))
     nearest = far.argmin(dim=0).tolist()
@@ -127,8 +127,22 @@ def test_of_several_tries_the_nearest_sketch_counts(batch: Tensor, conditions: T
     torch.manual_seed(3)
     torch.testing.assert_close(decoder.sketch_loss(conditions, batch), far.min(dim=0).values.mean())
     torch.manual_seed(3)
-    for found, *given in zip(decoder._nearest(conditions, batch), *chances, strict=True):
-        assert torch.equal(found, torch.stack([given[k][row] for row, k in enumerate(nearest)]))
+    z, *noise = decoder._nearest(conditions, batch)
+    assert torch.equal(z, torch.stack([chances[k, row] for row, k in enumerate(nearest)]))
+    assert [part.shape for part in noise] == [(8, 1, side, side) for side in decoder.generator.noise_sides()]
+
+
+def test_sketches_have_a_gradient_in_bfloat16(batch: Tensor, conditions: Tensor) -> None:
+    """Also of several tries, which draw with the same weights without gradient first."""
+    decoder, gradients = make(tries=3), []
+    for enabled in (True, False):
+        decoder.zero_grad()
+        torch.manual_seed(3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled, cache_enabled=False):
+            loss = decoder.sketch_loss(conditions, batch)
+        loss.backward()
+        gradients.append(torch.cat([weight.grad.flatten() for weight in decoder.generator.sketch.parameters()]))
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.98
 
 
 def test_sketches_are_learned() -> None:
@@ -146,9 +160,10 @@ def test_sketches_are_learned() -> None:
 
 
 def test_what_is_of_a_sketch_is_refused_without_one() -> None:
-    with pytest.raises(C3Error, match="sketch_lr is of the sketch"):
-        StyleGANDecoder(8, sketch_lr=0.1, **SMALL)
+    for name, value in (("sketch_lr", 0.1), ("hidden", 7)):
+        with pytest.raises(C3Error, match=f"{name} is of the sketch"):
+            StyleGANDecoder(8, **{name: value}, **SMALL)
     with pytest.raises(C3Error, match="tries holds the nearest drawing"):
         StyleGANDecoder(8, tries=2, **SMALL)
     with pytest.raises(C3Error, match=r"rows"):
-        StyleGANDecoder(8, rows=0, **SMALL)
+        StyleGANDecoder(8, rows=1, **SMALL)

@@ -256,7 +256,7 @@ class _Run:
 
     def _autocast(self) -> Any:
         dtype = precision_of(self.precision)
-        # In its cache older versions of torch keep weights that were cast without gradient, and objectives may look before they learn.
+        # Older versions of torch cache weights cast without gradient too, and objectives may look before they learn.
         device = self.accelerator.device.type
         return nullcontext() if dtype is torch.float32 else torch.autocast(device, dtype, cache_enabled=False)
 

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from c3_diffusion.decoder import DiffusionDecoder
+from c3_diffusion.settings import GUIDANCE
 
 CONDITION_DIM = 256
 SHIPPED = {"rows": 64, "hidden": 624}  # what its recipe sets beside the defaults
@@ -51,7 +52,7 @@ def main() -> None:
     result = {
         "size": decoder.settings.size,
         "steps": drawn.steps,
-        "guidance": drawn.guidance,
+        "guidance": GUIDANCE,
         "guidance_until": drawn.guidance_until,
         "threads": words.threads,
         "ms_alone": round(alone, 1),
@@ -63,7 +64,7 @@ def main() -> None:
         print(json.dumps(result))
         return
     print(f"{result['size']} × {result['size']} pixels, {drawn.steps} steps, {words.threads} threads")
-    print(f"guidance {drawn.guidance:g} until the noise level {drawn.guidance_until:g}")
+    print(f"guidance {GUIDANCE:g} until the noise level {drawn.guidance_until:g}")
     print(f"one at a time   {alone:8.1f} ms a picture")
     print(f"{words.batch:>3} at once     {together:8.1f} ms a picture   {alone / together:.1f} times as fast")
 

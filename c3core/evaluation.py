@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, Encoder
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
 from c3core.sources import Table
@@ -78,6 +78,8 @@ def evaluate(
     output_column = output_column or target
     if input_column is None:
         input_column = _input_column(pipeline, table, output_column)
+    if metrics is not None and pipeline.decoder.suffix is not None:
+        raise WrongCall(f"metrics chooses among those of captions; of what is {target} all are given. Leave it out.")
     groups = table.grouped(by=input_column, of=output_column)
     if not groups:
         raise C3Error("the table has no rows to score.")

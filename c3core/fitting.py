@@ -129,6 +129,8 @@ class Fit:
         """Train the decoder; returns what it was trained on, for the manifest."""
         decoder, options = self.pipeline.decoder, self.options
         if not decoder.objectives():  # pretrained: its conditions are all that was fitted
+            if validation is not None:
+                raise C3Error(f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out.")
             return {"modality": None, "rows": 0, "supervised": False, "statistics_of": self._counts(items), "seed": options.seed}
         if not decoder.validates:
             if validation is not None:

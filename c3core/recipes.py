@@ -119,7 +119,7 @@ def read_recipe(path: str | Path, model: type[Model]) -> Model:
         raise WrongCall(f"no recipe at {path}. Check the file's name.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise C3Error(f"{path} cannot be read as text ({error}). A recipe is a YAML file.") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that there is not is the latter
         raise C3Error(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise C3Error(f"{path} is no recipe: it must hold fields, as in `space: playground`.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from c3core.errors import WrongCall
-from c3core.sources import expand
+from c3core.sources import COLUMN, expand
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
@@ -30,20 +30,36 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
             raise WrongCall(f"an option is written name=value, not {word!r}.")
         try:
             options[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # a date that there is not is the latter
             raise WrongCall(f"the value of option {name!r} cannot be read: {value!r}. Put it in quotes.") from None
     return options
 
 
 def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
-    """The modality of inputs: by the media type of the first file, text where it names none, else the only one that is left.
+    """The modality of inputs: by the first one's column of a table or media type, text where it names no file, else the only one
+    that is left.
 
     Media types and modalities share their names where both are common ones ("image/png"); nothing else is known by name here.
     """
     known = pipeline.space.modalities
     if not inputs[0].strip():
         raise WrongCall("an input is empty. Leave it out.")
-    first = Path(inputs[0])
+    column = COLUMN.fullmatch(inputs[0])
+    if column and os.path.exists(column[1]):
+        if column[2] in known:
+            return column[2]
+    elif guessed := _by_media_type(pipeline, inputs[0]):
+        return guessed
+    others = [modality for modality in known if modality != pipeline.decoder.modality]
+    if len(others) == 1:
+        return others[0]
+    raise WrongCall(f"say which modality the inputs have: --modality {'|'.join(known)}.")
+
+
+def _by_media_type(pipeline: Pipeline, name: str) -> str | None:
+    """The modality of a file, of a folder's first one, or of words; None if that is open."""
+    known = pipeline.space.modalities
+    first = Path(name)
     if os.path.isdir(first):  # not `first.is_dir()`: a long sentence is too long for a file's name, which that raises
         first = next((path for path in sorted(first.rglob("*")) if path.is_file()), first)
     words = not os.path.exists(first) or first.suffix == ".txt"
@@ -51,13 +67,10 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     if guessed in known:
         return "video" if first.suffix.lower() == ".gif" and "video" in known else guessed
     if words and "text" in known and pipeline.decoder.modality != "text":
-        if not os.path.exists(first) and not any(letter.isspace() for letter in inputs[0]) and ("/" in inputs[0] or first.suffix):
-            raise WrongCall(f"{inputs[0]} does not exist. Check the spelling; if it is a sentence, say --modality text.")
+        if not os.path.exists(first) and not any(letter.isspace() for letter in name) and ("/" in name or first.suffix):
+            raise WrongCall(f"{name} does not exist. Check the spelling; if it is a sentence, say --modality text.")
         return "text"  # a sentence, or a list of them
-    others = [modality for modality in known if modality != pipeline.decoder.modality]
-    if len(others) == 1:
-        return others[0]
-    raise WrongCall(f"say which modality the inputs have: --modality {'|'.join(known)}.")
+    return None
 
 
 def sources_of(inputs: Sequence[str], modality: str, *, root: Path | None = None) -> tuple[list[str], list[Any]]:

@@ -13,11 +13,13 @@ the pictures' mean and rescaled to their norm, takes the place of the picture em
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import c3core
+from c3core.errors import C3Error
 from c3core.sources import expand
 
 SENTENCES = [f"a {colour} {shape}" for colour in ("red", "green", "blue") for shape in ("circle", "square", "star")]
@@ -124,4 +126,7 @@ def tiny_unclip(folder: Path, dim: int) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except C3Error as error:
+        sys.exit(f"error: {error}")

@@ -6,7 +6,7 @@ import pytest
 from spaces import fitted, pictures, write_space
 
 from c3_playground.world import World
-from c3core import C3Error, Pipeline
+from c3core import C3Error, Pipeline, load_pipeline
 from c3core.evaluation import evaluate
 from c3core.metrics.captions import caption_metrics
 from c3core.sources import Table
@@ -34,6 +34,13 @@ def test_the_figures_are_those_of_the_metrics_on_its_outputs(pipeline: Pipeline)
     assert [len(references) for references in found.references] == [5, 5, 5]
     expected = caption_metrics(found.outputs, found.references).to_dict()
     assert found.to_dict() == {**expected, "items": 3, "bad": 0, "best_of": 1}
+
+
+def test_metrics_are_chosen_of_captions_alone(pipeline: Pipeline) -> None:
+    assert set(evaluate(pipeline, table(2), metrics=["bleu4"]).to_dict()) >= {"bleu4"}
+    painter = load_pipeline("playground/painter-stylegan")
+    with pytest.raises(C3Error, match="metrics chooses among those of captions"):
+        evaluate(painter, table(2), metrics=["bleu4"])
 
 
 def test_bad_inputs_are_left_out_and_listed(pipeline: Pipeline) -> None:

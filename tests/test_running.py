@@ -13,7 +13,7 @@ from c3core.running import guess_modality, options_of
 PAINTER = SimpleNamespace(space=SimpleNamespace(modalities=("text", "image", "audio")), decoder=SimpleNamespace(modality="image"))
 
 
-@pytest.mark.parametrize("word", ["prompt=[red", "prompt=a: b: c", "prompt"])
+@pytest.mark.parametrize("word", ["prompt=2020-13-45", "prompt=[red", "prompt=a: b: c", "prompt"])
 def test_an_option_that_cannot_be_read_is_named(word: str) -> None:
     with pytest.raises(C3Error, match="prompt"):
         options_of([word])
@@ -30,6 +30,13 @@ def test_files_are_known_by_their_media_type(tmp_path: Path) -> None:
     with pytest.raises(C3Error, match=r"text\|image\|audio"):
         (tmp_path / "sub" / "a.wav").rename(tmp_path / "sub" / "a.xyz")
         guess_modality(PAINTER, [str(tmp_path)])
+
+
+def test_a_column_of_a_table_is_known_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,caption\na star,a ring\n")
+    assert guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:text"]) == "text"
+    with pytest.raises(C3Error, match=r"which modality .* text\|image\|audio"):
+        guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:caption"])
 
 
 def test_an_empty_input_is_refused_whatever_the_folder_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

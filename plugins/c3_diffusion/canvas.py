@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from c3_diffusion.folders import diffusers_folder, from_folder
+from c3_diffusion.folders import diffusers_folder, from_folder, licence_of
 
 PROBE = 64  # side of a picture that shows the shape of the latents
 KINDS = ("AutoencoderKL", "AutoencoderTiny")
@@ -21,6 +21,7 @@ class Canvas(nn.Module, ABC):
     channels: int
     shrinks: int
     limit: float | None = None
+    licence: str | None = None  # of what is saved with the decoder and is not its own
 
     @abstractmethod
     def enter(self, pictures: Tensor) -> Tensor:
@@ -77,7 +78,10 @@ class Latents(Canvas):
 
 def latents(name: str) -> Latents:
     """The canvas of an autoencoder by hub name or folder (or its subfolder `vae`, as a pipeline's folder has it)."""
-    return read_latents(diffusers_folder(name, part="vae"))
+    folder = diffusers_folder(name, part="vae")
+    canvas = read_latents(folder)
+    canvas.licence = licence_of(folder, name)
+    return canvas
 
 
 def read_latents(folder: Path) -> Latents:

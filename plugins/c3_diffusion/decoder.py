@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from c3_diffusion import flow
 from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
 from c3_diffusion.network import Painter
-from c3_diffusion.settings import PictureOptions, Settings
+from c3_diffusion.settings import GUIDANCE, PictureOptions, Settings
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error
@@ -66,6 +66,8 @@ class DiffusionDecoder(Decoder):
         if canvas is None:
             canvas = Plain() if settings.autoencoder is None else latents(settings.autoencoder)
         self.canvas = canvas
+        if canvas.licence is not None:
+            self.licence = f"own; autoencoder: {canvas.licence}"
         self.side = settings.size // canvas.shrinks
         smallest = settings.patch * 2 ** (len(settings.widths) - 1)
         if settings.size % canvas.shrinks or self.side % smallest or not self.side:
@@ -98,11 +100,12 @@ class DiffusionDecoder(Decoder):
 
     def tune(self, options: Mapping[str, Any]) -> None:
         """As `Decoder.tune`. With `keep_above` the trainings that follow hold on to what draws now, until it is None again."""
+        ready = self._ready() if options.get("keep_above") is not None else None
         super().tune(options)
         if self.settings.keep_above is None:
             self._before = ()
-        elif "keep_above" in options:
-            painter, averaged = self._ready()
+        elif ready is not None:
+            painter, averaged = ready
             painter.load_state_dict(averaged.module.state_dict())
             self._before = (copy.deepcopy(painter).eval().requires_grad_(False),)
 
@@ -153,6 +156,7 @@ class DiffusionDecoder(Decoder):
             if settings.watch_sampled and self._conditions_of is not None:
                 looks.append((settings.watch_sampled, self._half_drawn(conditions[: (count + 1) // 2]), None))
         target, weight = self._kept(pictures, seen, time, conditions, hidden)
+        time = time.clamp_min(flow.LEAST_TIME)
         far = (flow.velocity(found, seen, time) - flow.velocity(target, seen, time)).square().mean(dim=(1, 2, 3))
         loss = loss + (weight * far).mean()
         return loss + self._watched([look for look in looks if look[0]], batch)
@@ -210,7 +214,8 @@ class DiffusionDecoder(Decoder):
         noise = torch.randn(len(conditions), self.canvas.channels, self.side, self.side).to(conditions.device)
         done = int(torch.randint(WATCHED_STEPS, ()))
         with torch.no_grad():
-            x = flow.denoise(noise, flow.guided(painter, conditions, WATCHED_GUIDANCE), WATCHED_STEPS, done)
+            field = flow.guided(painter, conditions, WATCHED_GUIDANCE, limit=self.canvas.limit)
+            x = flow.denoise(noise, field, WATCHED_STEPS, done)
         found: Tensor = painter(x, torch.full((len(x),), 1 - done / WATCHED_STEPS, device=x.device), conditions)
         return found.float()
 
@@ -248,7 +253,9 @@ class DiffusionDecoder(Decoder):
 
     def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Picture]:
         _, averaged = self._ready()
-        field = flow.guided(averaged, conditions, options.guidance, until=options.guidance_until, limit=self.canvas.limit)
+        usual = GUIDANCE if self.settings.drop else 1.0
+        guidance = usual if options.guidance is None else options.guidance
+        field = flow.guided(averaged, conditions, guidance, until=options.guidance_until, limit=self.canvas.limit)
         drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
         return to_pictures(self.canvas.leave(drawn))
 

@@ -9,7 +9,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
-LEAST_TIME = 0.05
+LEAST_TIME = 0.05  # in training: nearer to the picture the quotient of `velocity` would blow up
 ROUNDING = 1e-6  # of times in float32
 Field = Callable[[Tensor, Tensor], Tensor]  # (x_t, t) to the velocity there
 
@@ -29,9 +29,9 @@ def velocity(picture: Tensor, x: Tensor, time: Tensor) -> Tensor:
     """The velocity noise − picture of x_t, given its picture: (x_t − picture) / t.
 
     The network guesses the picture, which is simple, and not the velocity, which holds all of the noise: a small network cannot
-    carry that (Li & He 2025, "Back to basics"). Near t = 0, where the quotient would blow up, t counts as `LEAST_TIME`.
+    carry that (Li & He 2025, "Back to basics").
     """
-    return (x - picture) / time.clamp_min(LEAST_TIME)[:, None, None, None]
+    return (x - picture) / time[:, None, None, None]
 
 
 def guided(network: nn.Module, conditions: Tensor, guidance: float, *, until: float = 0.0, limit: float | None = None) -> Field:
@@ -69,8 +69,16 @@ def denoise(noise: Tensor, field: Field, steps: int, done: int | None = None) ->
     return picture
 
 
+def first_again(generator: torch.Generator | None) -> torch.Generator | None:
+    """A generator that begins where this one began."""
+    return None if generator is None else torch.Generator(generator.device).manual_seed(generator.initial_seed())
+
+
 def own_noise(count: int, shape: tuple[int, ...], generator: torch.Generator | None, *, shared: bool) -> Tensor:
-    """(count, *shape) of N(0, 1), drawn row by row: a row does not depend on how many follow. `shared`: the first row for all."""
+    """(count, *shape) of N(0, 1), drawn row by row: a row does not depend on how many follow. `shared`: one row for all, which is
+    the generator's first whatever was drawn of it before: so it is the same in each batch.
+    """
+    generator = first_again(generator) if shared else generator
     device = "cpu" if generator is None else generator.device
     rows = [torch.randn(shape, generator=generator, device=device) for _ in range(1 if shared else count)]
     return torch.stack(rows).expand(count, *shape) if rows else torch.zeros(0, *shape, device=device)

@@ -40,7 +40,7 @@ class KandinskyOptions(PretrainedOptions):
 class KandinskyDecoder(PretrainedDecoder):
     """Pictures of a pretrained Kandinsky 2.2 decoder (`KandinskyV22Pipeline` of diffusers).
 
-    As `unclip`, in the space of CLIP ViT-bigG/14. Guidance leads away from the embedding of a blank (black) picture, which
+    As `unclip`, in the space of CLIP ViT-bigG/14. Guidance leads away from the embedding of a blank picture (an even grey), which
     comes from the picture encoder of `prior`, or is given as `blank` (1, condition_dim) in that encoder's own scale; `save`
     keeps it, so that `prior` is not needed again.
     """
@@ -99,7 +99,10 @@ class KandinskyDecoder(PretrainedDecoder):
 
 
 def blank_embedding(prior: str) -> Tensor:
-    """(1, dim) embedding of a black picture by the picture encoder of a Kandinsky 2.2 prior, in the encoder's own scale."""
+    """(1, dim) embedding of a blank picture by the picture encoder of a Kandinsky 2.2 prior, in the encoder's own scale.
+
+    It is all zeros after CLIP's normalisation, and so CLIP's mean colour, a grey: as diffusers has it.
+    """
     from transformers import CLIPVisionModelWithProjection
 
     folder = diffusers_folder(prior, part="image_encoder")

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from c3_diffusion.flow import first_again
 from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, naming, quiet
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of, precision_of
@@ -129,6 +130,9 @@ class PretrainedDecoder(Decoder):
     def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Picture]:
         """One picture a condition, in order. Each row has a generator of its own, seeded from `generator`."""
         chosen: Any = self.options(options)
+        most: int = self.pipeline.scheduler.config.num_train_timesteps
+        if chosen.steps > most:
+            raise C3Error(f"steps may be at most {most} for this model, got {chosen.steps}.")
         conditions = self.check(conditions)
         seeds = self._seeds(len(conditions), generator, shared=chosen.noise == "shared")
         pictures: list[Picture] = []
@@ -142,6 +146,7 @@ class PretrainedDecoder(Decoder):
 
     @staticmethod
     def _seeds(count: int, generator: torch.Generator | None, *, shared: bool) -> Tensor:
+        generator = first_again(generator) if shared else generator
         device = "cpu" if generator is None else generator.device
         seeds = [torch.randint(2**62, (1,), generator=generator, device=device).cpu() for _ in range(1 if shared else count)]
         return torch.cat(seeds).expand(count) if seeds else torch.zeros(0, dtype=torch.long)

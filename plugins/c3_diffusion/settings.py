@@ -46,7 +46,7 @@ class Settings(BaseModel):
         0.1,
         ge=0,
         lt=1,
-        description="share of the training rows whose condition is hidden, for guidance; after 0, draw with guidance 1",
+        description="share of the training rows whose condition is hidden, for guidance; after 0 there is none to draw with",
     )
     time_mean: float = Field(0.8, description="of the noise level's logit while training; higher: more noise")
     time_std: float = Field(0.8, gt=0)
@@ -75,6 +75,9 @@ class Settings(BaseModel):
         return self
 
 
+GUIDANCE = 3.0  # where none is asked for
+
+
 class PictureOptions(GenerateOptions):
     """How pictures are drawn.
 
@@ -86,7 +89,7 @@ class PictureOptions(GenerateOptions):
     """
 
     steps: int = Field(16, ge=1)
-    guidance: float = Field(3.0, ge=0)
+    guidance: float | None = Field(None, ge=0, description="None: 3, or 1 for a decoder that was trained with `drop` 0")
     guidance_until: float = Field(0.3, ge=0, le=1, description="noise level below which guidance beyond 1 ends; 0: never")
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(64, ge=1, description="pictures drawn at once")

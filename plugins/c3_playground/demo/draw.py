@@ -92,9 +92,9 @@ def write_page(out: Path, items: Sequence[Item], drawn: Sequence[list[Picture]],
         "<p class=lead>The painters never met a sentence in training: its embedding takes the place of a picture's.</p>",
         f"<table class=grid><tr><th>sentence</th><th>true<br>picture</th>{head}</tr>{''.join(grid)}</table>",
         f"<table><tr><th>painter</th>{''.join(f'<th>{COLUMNS[name]}</th>' for name in names)}</tr>{figures}</table>",
-        "<p>Factors: what the sentence states, as a classifier of true pictures reads it. Exact: pictures that show all of it, and no"
-        " object more. FID and KID (× 1000) are of the"
-        " playground's own image encoder, the inception score (IS) of that classifier. Best of"
+        "<p>Factors: what the sentence states, as a classifier of true pictures reads it. Exact: pictures that show all of it,"
+        " and no object more. FID and KID (× 1000) are of the playground's own image encoder, the inception score (IS) of that"
+        " classifier. Best of"
         f" {BEST_OF}: the space's encoder chose among {BEST_OF} pictures. R@1, FID and KID are of that encoder and so flatter"
         " this row; the classifier is another network.</p>",
         f"<h2>Sixteen pictures of one sentence, by C³</h2><p>{escape(items[0].sentences[0])}</p>{samples}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,16 @@ def test_the_shift_of_an_autoencoder_is_applied(tmp_path: Path) -> None:
 def test_sizes_that_do_not_fit_the_latents_are_refused(autoencoder_folder: Path) -> None:
     with pytest.raises(C3Error, match="multiple of 8"):
         DiffusionDecoder(4, size=20, widths=(8, 8), patch=2, autoencoder=str(autoencoder_folder))
+
+
+def test_the_licence_names_that_of_the_autoencoder(autoencoder_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(autoencoder_folder, tmp_path / "vae")
+    (tmp_path / "vae" / "README.md").write_text("---\nlicense: mit\n---\n")
+    decoder = DiffusionDecoder(4, size=16, widths=(8, 8), patch=1, autoencoder=str(tmp_path / "vae"), device="cpu")
+    decoder.prepare([])
+    decoder.save(tmp_path / "saved")
+    assert decoder.licence == DiffusionDecoder.load(tmp_path / "saved").licence == "own; autoencoder: mit"
+    assert DiffusionDecoder(4, size=16, widths=(8, 8), patch=1, device="cpu").licence == "own"
 
 
 def test_a_saved_decoder_carries_its_autoencoder(autoencoder_folder: Path, tmp_path: Path) -> None:

@@ -186,6 +186,17 @@ def test_guidance_mixes_as_its_formula_says(learned: DiffusionDecoder) -> None:
         assert np.abs(drawn(learned, rows, steps=1, guidance=guidance) - expected).max() <= 1
 
 
+def test_unless_asked_for_guidance_is_three_or_none_where_no_condition_was_hidden(learned: DiffusionDecoder) -> None:
+    rows, drop = conditions(3), learned.settings.drop
+    try:
+        for given, usual in ((0.1, 3.0), (0.0, 1.0)):
+            learned.tune({"drop": given})
+            assert np.array_equal(drawn(learned, rows, steps=4), drawn(learned, rows, steps=4, guidance=usual))
+    finally:
+        learned.tune({"drop": drop})
+    assert not np.array_equal(drawn(learned, rows, steps=4, guidance=3.0), drawn(learned, rows, steps=4, guidance=1.0))
+
+
 def test_guidance_ends_at_the_noise_level_that_is_asked_for(learned: DiffusionDecoder) -> None:
     """Of the times 1, 0.75, 0.5 and 0.25 all are guided, or all but the last, or the first alone."""
     rows = conditions(3)

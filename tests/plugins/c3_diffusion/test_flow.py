@@ -29,12 +29,7 @@ def test_velocity_of_the_true_picture_is_noise_minus_picture(time: float, seed: 
     torch.testing.assert_close(found, noise - pictures, rtol=1e-9, atol=1e-9)
 
 
-def test_near_the_picture_the_velocity_stays_bounded() -> None:
-    x, guess = torch.ones(1, *SHAPE), torch.zeros(1, *SHAPE)
-    assert flow.velocity(guess, x, torch.tensor([0.0])).max() == 1 / flow.LEAST_TIME
-
-
-@given(steps=st.integers(1, 20))
+@given(steps=st.integers(1, 200))
 def test_denoise_ends_at_a_picture_that_is_known(steps: int) -> None:
     picture = torch.linspace(-1, 1, 48).reshape(1, *SHAPE)
     calls: list[float] = []
@@ -48,7 +43,7 @@ def test_denoise_ends_at_a_picture_that_is_known(steps: int) -> None:
     torch.testing.assert_close(torch.tensor(calls), torch.tensor([1 - k / steps for k in range(steps)]))
 
 
-@given(steps=st.integers(1, 20), data=st.data())
+@given(steps=st.integers(1, 200), data=st.data())
 def test_denoise_stops_on_its_way(steps: int, data: st.DataObject) -> None:
     """Towards a picture that is known the way is straight: x = (1 − t) picture + t noise."""
     done = data.draw(st.integers(0, steps))
@@ -125,4 +120,5 @@ def test_a_rows_noise_does_not_depend_on_the_others() -> None:
     assert torch.equal(noise(7)[:2], noise(2))
     assert not torch.equal(noise(2)[0], noise(2)[1])
     assert torch.equal(noise(3, shared=True), noise(1).expand(3, -1, -1, -1))
+    assert torch.equal(noise(1, 2, shared=True), noise(3, shared=True))  # also of the batches of one call of a pipeline
     assert noise(0).shape == noise(0, shared=True).shape == (0, 3, 5, 5)

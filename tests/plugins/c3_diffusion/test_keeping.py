@@ -92,6 +92,13 @@ def test_what_draws_is_what_is_kept() -> None:
         assert all(torch.equal(value, state[name]) for name, value in decoder.averaged.module.state_dict().items())
 
 
+def test_a_refused_tune_changes_nothing() -> None:
+    decoder = DiffusionDecoder(4, size=8, widths=(8, 8), patch=1, device="cpu")
+    with pytest.raises(C3Error):
+        decoder.tune({"keep_above": 0.5})
+    assert decoder.settings.keep_above is None
+
+
 def test_another_option_does_not_change_what_is_kept() -> None:
     decoder = further(0.5)
     before = decoder._before

@@ -90,6 +90,13 @@ def test_a_row_does_not_depend_on_the_batch_size(unclip_folder: Path) -> None:
     assert np.abs(pictures[0][0] - pictures[0][1]).max() > 1
 
 
+def test_shared_noise_is_that_of_every_batch(unclip_folder: Path) -> None:
+    decoder, generator, row = unclip(unclip_folder), torch.Generator().manual_seed(3), conditions(1)
+    for noise, same in (("shared", True), ("own", False)):
+        first, second = (decoder.generate(row, {"steps": 2, "noise": noise}, generator=generator)[0] for _ in range(2))
+        assert np.array_equal(first, second) == same
+
+
 def test_the_size_is_as_asked(unclip_folder: Path) -> None:
     (picture,) = unclip(unclip_folder).generate(conditions(1), {"steps": 1, "size": 24})
     assert picture.shape == (24, 24, 3)
@@ -133,6 +140,8 @@ def test_text_to_picture_through_the_bridge_alone(
     before = {name: value.clone() for name, value in decoder.state_dict().items()}
     pipeline = Pipeline(space, load_bridge("c3"), decoder)
     sentences = World().sentences(20, modality="image")
+    with pytest.raises(C3Error, match="nothing to validate"):
+        pipeline.fit({"text": sentences, "image": pictures(20)}, validation=pictures(2), quiet=True)
     pipeline.fit({"text": sentences, "image": pictures(20)}, quiet=True)
     assert all(torch.equal(value, before[name]) for name, value in decoder.state_dict().items())
     found = pipeline.condition(space.encode(sentences, "text"), "text").double()
@@ -189,7 +198,8 @@ def test_a_hub_name_is_fetched_as_the_hub_has_it(
 
 
 @pytest.mark.parametrize(
-    "options", [{"steps": 0}, {"guidance": -1}, {"guidance": inf}, {"size": 30}, {"noise_level": -1}, {"noise_level": 1000}]
+    "options",
+    [{"steps": 0}, {"steps": 1001}, {"guidance": -1}, {"guidance": inf}, {"size": 30}, {"noise_level": -1}, {"noise_level": 1000}],
 )
 def test_bad_options_are_refused(unclip_folder: Path, options: dict[str, Any]) -> None:
     with pytest.raises(C3Error, match=next(iter(options))):

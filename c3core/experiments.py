@@ -72,7 +72,7 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
             return pipeline
         columns = {recipe.pairs.source, recipe.pairs.target} if recipe.pairs else set()
         if lost := set(pipeline.bridge.modalities) - recipe.items.keys() - columns:
-            raise C3Error(
+            raise WrongCall(
                 f"the bridge of {recipe.start} knows {', '.join(sorted(lost))} too. One fitted on this recipe's items would not:"
                 " name items of each."
             )

@@ -41,9 +41,8 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
 
     Media types and modalities share their names where both are common ones ("image/png"); nothing else is known by name here.
     """
+    _refuse_empty(inputs)
     known = pipeline.space.modalities
-    if not inputs[0].strip():
-        raise WrongCall("an input is empty. Leave it out.")
     column = COLUMN.fullmatch(inputs[0])
     if column and os.path.exists(column[1]):
         if column[2] in known:
@@ -56,12 +55,23 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     raise WrongCall(f"say which modality the inputs have: --modality {'|'.join(known)}.")
 
 
+def _refuse_empty(inputs: Sequence[str]) -> None:
+    if not all(name.strip() for name in inputs):
+        raise WrongCall("an input is empty. Leave it out.")
+
+
 def _by_media_type(pipeline: Pipeline, name: str) -> str | None:
     """The modality of a file, of a folder's first one, or of words; None if that is open."""
     known = pipeline.space.modalities
     first = Path(name)
     if os.path.isdir(first):  # not `first.is_dir()`: a long sentence is too long for a file's name, which that raises
         first = next((path for path in sorted(first.rglob("*")) if path.is_file()), first)
+    if first.suffix == ".txt" and os.path.isfile(first):  # a list, of files or of sentences
+        with open(first, encoding="utf-8", errors="replace") as lines:
+            line = next((line.strip() for line in lines if line.strip()), "")
+        listed = (mimetypes.guess_type(line)[0] or "").split("/")[0]
+        if listed in known and not any(letter.isspace() for letter in line):
+            return listed
     words = not os.path.exists(first) or first.suffix == ".txt"
     guessed = (mimetypes.guess_type(first.name)[0] or "").split("/")[0] if first.suffix != ".txt" else ""
     if guessed in known:
@@ -75,5 +85,6 @@ def _by_media_type(pipeline: Pipeline, name: str) -> str | None:
 
 def sources_of(inputs: Sequence[str], modality: str, *, root: Path | None = None) -> tuple[list[str], list[Any]]:
     """The ids and sources that inputs name."""
+    _refuse_empty(inputs)
     sources = list(expand(inputs, root=root, text=modality == "text"))
     return [source.id for source in sources], [source.source for source in sources]

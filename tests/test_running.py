@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from c3core.errors import C3Error
-from c3core.running import guess_modality, options_of
+from c3core.running import guess_modality, options_of, sources_of
 
 PAINTER = SimpleNamespace(space=SimpleNamespace(modalities=("text", "image", "audio")), decoder=SimpleNamespace(modality="image"))
 
@@ -39,12 +39,25 @@ def test_a_column_of_a_table_is_known_by_its_name(tmp_path: Path) -> None:
         guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:caption"])
 
 
+def test_a_list_is_of_what_its_first_line_is(tmp_path: Path) -> None:
+    for lines, modality in (
+        ("\npics/a.png\nb.png\n", "image"),
+        ("a.wav\n", "audio"),
+        ("a red star\nb.png\n", "text"),
+        ("star\n", "text"),
+    ):
+        (tmp_path / "list.txt").write_text(lines)
+        assert guess_modality(PAINTER, [str(tmp_path / "list.txt")]) == modality
+
+
 def test_an_empty_input_is_refused_whatever_the_folder_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.wav").touch()
     monkeypatch.chdir(tmp_path)
     for empty in ("", "  "):
         with pytest.raises(C3Error, match="an input is empty"):
             guess_modality(PAINTER, [empty])
+        with pytest.raises(C3Error, match="an input is empty"):
+            sources_of(["a star", empty], "text")
 
 
 @pytest.mark.parametrize("word", ["./no_such_folder/", "photo.jpeg2", "photo.jpg.part"])

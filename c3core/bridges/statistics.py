@@ -54,7 +54,7 @@ class Statistics:
         if modality not in self._known:
             raise C3Error(
                 f"the bridge was not fitted on {modality!r} (it knows {', '.join(self._known)})."
-                f" Add it: bridge.extend({{{modality!r}: embeddings}})"
+                f" Fit it with items of {modality!r} too, or add that later: bridge.extend({{{modality!r}: embeddings}})"
             )
         if name not in self._known[modality]:
             raise C3Error(f"the bridge was fitted without the {name} of {modality!r}. Fit it again as it is now.")

@@ -66,6 +66,9 @@ def main() -> None:
     """Run `c3`. Errors are one or two lines on standard error; exit status 2 for a wrong call, 1 where the work failed."""
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Threads that wait for one another spin, and on a busy machine keep each other from their turn: a picture of 0.2 s then takes
+    # 20 s. Torch's OpenMP reads this when it loads.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app()
     except C3Error as error:

@@ -39,7 +39,7 @@ def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> N
     if json:
         print_json({"pipeline": str(out), "trained_on": pipeline.trained_on})
     else:
-        print(f"saved {out}. Use it: c3 run {out} INPUT…")
+        print(f"saved {out}, which takes {', '.join(pipeline.bridge.modalities)}. Use it: c3 run {out} INPUT…")
 
 
 def ablate(

@@ -70,7 +70,8 @@ def distances(outputs: Tensor, truth: Tensor, *, seed: int = 0) -> tuple[dict[st
         left_out["fid"] = "FID needs at least two outputs and two true items."
     else:
         statistics = [fid_features_to_statistics(one) for one in rows]
-        scores["fid"] = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+        found = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+        scores["fid"] = max(0.0, found)  # of the same items rounding may bring it below
     if min(map(len, rows)) < SUBSET:
         left_out["kid"] = f"KID needs at least {SUBSET} outputs and {SUBSET} true items."
     else:

@@ -54,8 +54,8 @@ def _hub(name: str) -> Iterator[None]:
         yield
     except Exception as error:  # no network, no such name, no permission: the hub's client has an error for each
         raise C3Error(
-            f"there is no folder {name!r}, and the hub has no such model or cannot be reached ({first_line(error)}).\n"
-            "Give a folder in diffusers' format with safetensors weights, or a hub name."
+            f"there is no folder {name!r}, and the hub has no such model or cannot be reached ({type(error).__name__})."
+            " Check the name, or fetch it where the hub can be reached and give its folder."
         ) from error
 
 

@@ -90,8 +90,8 @@ def main(
     if json:
         print_json({"rows": rows, "sentences": sentences, "first": first, "seed": seed, "best_of": best_of})
     else:
-        names = list(rows[0])
-        print_table([{name: row.get(name, "") for name in names} for row in rows], names)
+        heads = {name: COLUMNS.get(name, name) for name in rows[0]}
+        print_table([{head: row.get(name, "") for name, head in heads.items()} for row in rows], list(heads.values()))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,10 @@ def test_bad_words_get_one_clear_error(tmp_path: Path, words: tuple[str, ...], m
     assert "Traceback" not in done.stderr
 
 
-def test_paint_own_pictures(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("decoder", "option"), [("stylegan", "truncation=0.5"), ("diffusion", "steps=2")])
+def test_paint_own_pictures(tmp_path: Path, decoder: str, option: str) -> None:
+    if decoder == "diffusion":
+        pytest.importorskip("diffusers", reason="needs the extra diffusion")
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number, item in enumerate(World().items("image", "train", 10)):
@@ -48,17 +51,18 @@ def test_paint_own_pictures(tmp_path: Path) -> None:
     (tmp_path / "sentences.txt").write_text("\n".join(World().sentences(20, modality="image")))
     folder = tmp_path / "example"
     folder.mkdir()
-    for name in ("paint_own_pictures.py", "stylegan.yaml"):
+    for name in ("paint_own_pictures.py", f"{decoder}.yaml"):
         text = (EXAMPLE / name).read_text()
         for field, value in {"channels": 256, "batch_size": 4, "warmup": 1}.items():
             text = re.sub(rf"{field}: \d+", f"{field}: {value}", text)
         (folder / name).write_text(text)
     out = tmp_path / "painter"
-    told = run(folder / "paint_own_pictures.py", pictures, tmp_path / "sentences.txt", "--steps", 3, "--out", out)
+    words = [pictures, tmp_path / "sentences.txt", "--decoder", decoder, "--steps", 3, "--out", out]
+    told = run(folder / "paint_own_pictures.py", *words)
     assert f"c3 run {out}" in told
     sentences = ["a red circle above a blue star", "a green heart"]
     main = "from c3core.cli import main; main()"
-    run("-c", main, "run", out, *sentences, "-m", "text", "--out", tmp_path / "drawn", "-o", "truncation=0.5", "--seed", 3)
+    run("-c", main, "run", out, *sentences, "-m", "text", "--out", tmp_path / "drawn", "-o", option, "--seed", 3)
     files = sorted((tmp_path / "drawn").glob("0*"))
     assert [path.name for path in files] == ["000000.png", "000001.png"]
     drawn = [np.asarray(Image.open(path)) for path in files]

@@ -274,7 +274,7 @@ class Decoder(nn.Module, ABC):
         for option in options:
             if option not in self.tunable:
                 may = ", ".join(sorted(self.tunable)) or "nothing"
-                raise C3Error(f"decoder {self.name!r} keeps its {option} when it is trained further. What may change: {may}.")
+                raise WrongCall(f"decoder {self.name!r} keeps its {option} when it is trained further. What may change: {may}.")
         self.settings = settings
 
     def prepare(self, targets: Iterable[Any]) -> None:

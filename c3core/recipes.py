@@ -120,7 +120,7 @@ def read_recipe(path: str | Path, model: type[Model]) -> Model:
     except (OSError, UnicodeDecodeError) as error:
         raise C3Error(f"{path} cannot be read as text ({error}). A recipe is a YAML file.") from None
     except (yaml.YAMLError, ValueError) as error:  # a date that there is not is the latter
-        raise C3Error(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+        raise WrongCall(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise C3Error(f"{path} is no recipe: it must hold fields, as in `space: playground`.")
     return checked(model, values, what=str(path))

@@ -42,6 +42,9 @@ def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int
         "<h1>Captions without paired data</h1>",
         "<p class=lead>Captioners that learned from sentences alone caption pictures, videos and sounds they never met.</p>",
         _table(modalities, methods, shown.rows),
+        "<p>C¹: connect alone. C²₁: and collapse. C²₂: and corrupt instead. C³: all three. Factors: how much of the item a caption"
+        " tells, less what is wrong in it; below, in grey, that of each caption. CIDEr and BLEU-4 compare with the item's"
+        " sentences.</p>",
     ]
     for modality in modalities:
         parts.append(f"<h2>{modality.capitalize()}</h2><div class=items>")
@@ -76,7 +79,7 @@ def _table(modalities: Sequence[str], methods: Mapping[str, str], rows: Sequence
 def _item(item: Item, methods: Mapping[str, str], captions: Mapping[str, str]) -> str:
     lines = [f"<dt>truth</dt><dd class=truth>{escape(item.sentences[0])}</dd>"]
     for method, symbol in methods.items():
-        right = f"<small>{100 * accuracy(captions[method], item.scene):.0f} %</small>"
+        right = f"<small>{100 * accuracy(captions[method], item.scene):.0f}\u00a0%</small>"
         lines.append(f"<dt>{symbol}</dt><dd>{escape(captions[method])} {right}</dd>")
     return f"<div class=item>{_player(item)}<dl>{''.join(lines)}</dl></div>"
 

@@ -98,6 +98,9 @@ def test_a_batch_of_bad_inputs_ends_nothing(painter: Path, tmp_path: Path) -> No
 def test_wrong_calls_are_one_clear_error(painter: Path, tmp_path: Path) -> None:
     fails("run", painter, "a star", status=2, says="Say where they go: --out DIR.")
     fails("run", painter, "", "--out", tmp_path, status=2, says="empty")
+    fails("run", painter, "a star", "", "-m", "text", "--out", tmp_path, status=2, says="empty")
+    (tmp_path / "file.png").touch()
+    fails("run", painter, "a star", "--out", tmp_path / "file.png", status=2, says="is a file. Name a folder")
     fails("run", painter, "a star", "--out", tmp_path, "-o", "truncation=-1", status=2, says="truncation")
     fails("run", painter, "a star", "--out", tmp_path, "--seeds", "0", status=2, says="--seeds")
     fails("run", tmp_path, "a star", "--out", tmp_path / "x", status=2, says="is not a pipeline")

@@ -61,6 +61,8 @@ def run(
         raise WrongCall(
             f"pipeline {pipeline} makes {loaded.decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
         )
+    if out is not None and out.is_file():
+        raise WrongCall(f"--out {out} is a file. Name a folder for the outputs.")
     modality = modality or guess_modality(loaded, inputs)
     ids, stream = sources_of(inputs, modality, root=root)
     rows: list[dict[str, Any]] = []

@@ -79,7 +79,13 @@ class Pipeline:
         return self
 
     def with_bridge(self, bridge: Bridge) -> Self:
-        """The same space and decoder with another bridge, yet to be fitted: on embeddings of the same encoders as this one."""
+        """The same space and decoder with another bridge, yet to be fitted: on embeddings of the same encoders as this one.
+
+        >>> import c3core
+        >>> painter = c3core.load_pipeline("playground/painter-stylegan")
+        >>> painter.with_bridge(c3core.load_bridge("c3", noise_std=0.05, rescale="none")).bridge.modalities
+        ()
+        """
         pipeline = type(self)(self.space, bridge, self.decoder)
         pipeline.trained_on, pipeline.loaded = [*self.trained_on], dict(self.loaded)
         pipeline._fingerprints = dict(self._fingerprints)

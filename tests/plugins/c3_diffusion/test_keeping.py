@@ -92,6 +92,11 @@ def test_what_draws_is_what_is_kept() -> None:
         assert all(torch.equal(value, state[name]) for name, value in decoder.averaged.module.state_dict().items())
 
 
+def test_near_the_picture_the_loss_stays_bounded() -> None:
+    """Of noise levels about 1e-4, whose squares would divide."""
+    assert made(time_mean=-9.0, time_std=0.01).train().loss(conditions(8), pictures(8)) < 10 / flow.LEAST_TIME**2
+
+
 def test_a_refused_tune_changes_nothing() -> None:
     decoder = DiffusionDecoder(4, size=8, widths=(8, 8), patch=1, device="cpu")
     with pytest.raises(C3Error):

@@ -92,6 +92,19 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
     first = Accelerator().is_main_process
     pipeline = build(recipe, folder)
     given = items or {modality: sources_of(recipe, modality, named, folder) for modality, named in recipe.items.items()}
+    quiet = quiet or not first
+    if recipe.training is None:
+        pipeline.extend(given, folder=out / "run", quiet=quiet)
+    else:
+        _train(pipeline, recipe, given, out, folder=folder, quiet=quiet)
+    noted = {"items", "pairs", "start", "training"} | ({"bridge", "decoder"} & recipe.model_fields_set if recipe.start else set())
+    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
+    if first:
+        pipeline.save(out)
+    return pipeline
+
+
+def _train(pipeline: Pipeline, recipe: FitRecipe, items: Mapping[str, Any], out: Path, *, folder: Path, quiet: bool) -> None:
     validation = None
     if recipe.validation is not None:
         found = sources_of(recipe, pipeline.decoder.modality, recipe.validation, folder)
@@ -99,19 +112,14 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
             raise C3Error("validation must be a list of items, not a store.")
         validation = found
     pipeline.fit(
-        given,
+        items,
         pairs=recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None,
         validation=validation,
         bridge="keep" if _keeps_bridge(recipe) else "fit",
         options=recipe.training,
         folder=out / "run",
-        quiet=quiet or not first,
+        quiet=quiet,
     )
-    noted = {"items", "pairs", "start", "training"} | ({"bridge", "decoder"} & recipe.model_fields_set if recipe.start else set())
-    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
-    if first:
-        pipeline.save(out)
-    return pipeline
 
 
 def ablate(
@@ -139,6 +147,7 @@ def ablate(
     first = build(recipe, folder)
     first.decoder.options(options)
     input_column(first, scored)
+    assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
     runs = []

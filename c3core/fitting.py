@@ -118,8 +118,13 @@ class Fit:
             raise C3Error("nothing to fit on: give items={modality: sources}, or pairs.")
         bridge.fit(stores, target=target)
 
-    def extend_bridge(self, items: Mapping[str, Sequence[Any] | Store]) -> None:
+    def extend_bridge(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
+        """Statistics of more modalities; returns what was looked at, for the manifest."""
+        for modality in items:  # said before anything is embedded
+            if modality in self.pipeline.bridge.modalities:
+                raise C3Error(f"the bridge knows {modality!r} already. Leave it out, or fit the pipeline again to replace it.")
         self.pipeline.bridge.extend({modality: self.store(modality, modality, sources) for modality, sources in items.items()})
+        return self._untrained(items)
 
     # ---- the decoder
 
@@ -131,7 +136,7 @@ class Fit:
         if not decoder.objectives():  # pretrained: its conditions are all that was fitted
             if validation is not None:
                 raise C3Error(f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out.")
-            return {"modality": None, "rows": 0, "supervised": False, "statistics_of": self._counts(items), "seed": options.seed}
+            return self._untrained(items)
         if not decoder.validates:
             if validation is not None:
                 raise C3Error(f"decoder {decoder.name!r} has no loss to validate by, as it is set. Leave validation out.")
@@ -168,6 +173,9 @@ class Fit:
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
         figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}
         return {**recipe["trained_on"], **figures, "statistics_of": self._counts(items), "seed": options.seed}  # type: ignore[dict-item]
+
+    def _untrained(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
+        return {"modality": None, "rows": 0, "supervised": False, "statistics_of": self._counts(items), "seed": self.options.seed}
 
     def _counts(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, int]:
         return {modality: len(self._stores[modality]) for modality in items if modality in self._stores}

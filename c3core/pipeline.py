@@ -91,10 +91,14 @@ class Pipeline:
         pipeline._fingerprints = dict(self._fingerprints)
         return pipeline
 
-    def extend(self, items: Mapping[str, Sequence[Any] | Store], *, quiet: bool = True) -> Self:
-        """Add a modality that was not there at training: only its statistics are gathered, the decoder stays as it is."""
+    def extend(self, items: Mapping[str, Sequence[Any] | Store], *, folder: str | Path | None = None, quiet: bool = True) -> Self:
+        """Add modalities that were not there at training: only their statistics are gathered, the decoder stays as it is.
+
+        `folder` keeps the embeddings, so that a killed run continues. A known modality is refused.
+        """
         with tempfile.TemporaryDirectory() as temporary:
-            Fit(self, Path(temporary), TrainingOptions(), quiet=quiet).extend_bridge(items)
+            run = Fit(self, Path(folder or temporary), TrainingOptions(), quiet=quiet)
+            self.trained_on.append(run.extend_bridge(items))
         return self
 
     # ---- use

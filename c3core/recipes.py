@@ -76,8 +76,9 @@ class FitRecipe(BaseModel):
 
     `items` maps a modality to inputs (as `c3 embed` takes them), a store's folder, or `plugin:argument` for a table that a plugin
     makes. `start` is a pipeline to train further, by folder or name: then space, bridge and decoder are its own; `bridge` gives it
-    another one, fitted on `items`, and `decoder` may change how that decoder is trained. `root` is where the paths inside lists
-    and tables start; by default at each of them.
+    another one, fitted on `items`, and `decoder` may change how that decoder is trained. `training: null` beside it trains nothing:
+    the bridge learns the modalities of `items`, which it did not know. `root` is where the paths inside lists and tables start; by
+    default at each of them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -90,7 +91,7 @@ class FitRecipe(BaseModel):
     validation: str | list[str] | None = None
     start: str | None = None
     root: str | None = None
-    training: TrainingOptions = TrainingOptions()
+    training: TrainingOptions | None = TrainingOptions()
     device: str = "auto"
     precision: str = "float32"
 
@@ -101,6 +102,11 @@ class FitRecipe(BaseModel):
                 raise ValueError(f"decoder.{name} is the pipeline's own: leave it out")
         if (self.space is None) == (self.start is None):
             raise ValueError("give either space (a fresh pipeline) or start (one to train further)")
+        if self.training is None:
+            if self.start is None or not self.items:
+                raise ValueError("training: null adds modalities to a trained pipeline: give start, and items of each")
+            if trained := {"bridge", "decoder", "pairs", "validation"} & self.model_fields_set:
+                raise ValueError(f"training: null adds modalities and no more: leave out {', '.join(sorted(trained))}")
         if not self.items and self.pairs is None:
             raise ValueError("give items, or pairs, to train on")
         return self

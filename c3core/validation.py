@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -41,8 +41,10 @@ def _line(model: type[BaseModel], problem: Any) -> str:
 
 
 def _nested(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel] | None:
-    """The model of a field within a model, where its type is one."""
-    inner: Any = model
+    """The model of a field within a model, where its type is one, or one or None."""
+    inner: type[BaseModel] | None = model
     for name in place:
-        inner = inner.model_fields[name].annotation if name in getattr(inner, "model_fields", {}) else None
-    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+        kind = inner.model_fields[name].annotation if inner and name in inner.model_fields else None
+        models = (part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, BaseModel))
+        inner = next(models, None)
+    return inner

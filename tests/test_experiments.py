@@ -16,7 +16,7 @@ from spaces import TRAINING, write_space
 from c3core.errors import C3Error
 from c3core.experiments import ablate, build, fit, sources_of
 from c3core.files import read_json, write_json
-from c3core.loading import load_pipeline, pipeline_folder
+from c3core.loading import load_pipeline, load_table, pipeline_folder
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe
 
@@ -191,6 +191,24 @@ def test_another_bridge_must_know_the_modalities_of_the_one_before(tmp_path: Pat
     further = with_another_bridge(tmp_path, {"text": "playground:image/train/6/1"})
     with pytest.raises(C3Error, match="knows image too"):
         fit(further, tmp_path / "second", folder=tmp_path, quiet=True)
+
+
+def test_a_recipe_that_trains_nothing_adds_modalities(tmp_path: Path) -> None:
+    with_another_bridge(tmp_path, {"image": "a"})  # writes `first`, which knows pictures alone
+    given = {"start": "first", "items": {"text": "playground:image/train/6/1"}, "training": None}
+    fit(FitRecipe.model_validate(given), tmp_path / "second", folder=tmp_path, quiet=True)
+    first, second = load_pipeline(tmp_path / "first"), load_pipeline(tmp_path / "second")
+    assert second.bridge.modalities == ("image", "text")
+    sentences = load_table("playground:image/train/6/1").column("text")
+    mean = second.space.encode(sentences, "text").double().mean(dim=0)
+    torch.testing.assert_close(second.bridge.state()["text.mean"], mean, rtol=1e-5, atol=1e-6)
+    for name, value in first.decoder.state_dict().items():
+        assert torch.equal(second.decoder.state_dict()[name], value), name
+    assert second.trained_on[:1] == first.trained_on
+    assert second.trained_on[1]["statistics_of"] == {"text": 6}
+    with pytest.raises(C3Error, match="knows 'text' already"):
+        again = {"start": "second", "items": {"text": "a red circle"}, "training": None}
+        fit(FitRecipe.model_validate(again), tmp_path / "third", folder=tmp_path, quiet=True)
 
 
 def test_a_run_is_not_continued_from_another_start(tmp_path: Path) -> None:

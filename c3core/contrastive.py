@@ -34,8 +34,10 @@ class Temperature(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
 
     def forward(self) -> Tensor:
-        scale = self.log_scale.clamp(max=math.log(100.0)) if self.log_scale.requires_grad else self.log_scale
-        return scale.exp()
+        if self.log_scale.requires_grad:
+            with torch.no_grad():  # the number itself, not its copy: one that is beyond the cap would get no gradient to come back
+                self.log_scale.clamp_(max=math.log(100.0))
+        return self.log_scale.exp()
 
 
 class Parts(nn.Module):

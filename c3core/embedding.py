@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -159,12 +159,27 @@ def checksum(sources: Iterable[Any]) -> int:
 
 
 def _checksum(source: Source, before: int) -> int:
-    """A checksum of the sources up to this one. Of an object that shows no bytes only the id counts."""
-    value: Any = source.source
-    if isinstance(value, Tensor):
-        value = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    """A checksum of the sources up to this one. Of an object that shows neither bytes nor parts only the id counts."""
     mark = crc32(f"{source.id}\0{_text(source)}".encode(errors="backslashreplace"), before)
-    return crc32(value.tobytes(), mark) if hasattr(value, "tobytes") else mark
+    return _content(source.source, mark)
+
+
+def _content(value: Any, mark: int) -> int:
+    """The checksum of what an object holds: arrays, numbers, and sequences and mappings of them, as (wave, rate)."""
+    if isinstance(value, Mapping):
+        value = [part for pair in value.items() for part in pair]
+    if isinstance(value, list | tuple):
+        for part in value:
+            mark = _content(part, mark)
+        return crc32(str(len(value)).encode(), mark)
+    mark = crc32(f"{getattr(value, 'dtype', '')}{getattr(value, 'shape', '')}".encode(), mark)
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().reshape(-1).view(torch.uint8).numpy()
+    if hasattr(value, "tobytes"):
+        return crc32(value.tobytes(), mark)
+    if isinstance(value, str | bytes | int | float):
+        return crc32(repr(value).encode(errors="backslashreplace"), mark)
+    return mark
 
 
 class Embedding:

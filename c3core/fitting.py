@@ -31,15 +31,25 @@ class Rows:
     """Embeddings of one modality with the decoder's targets: what training reads.
 
     `targets` are given by position, or stand in the store's `source` column. A share of the rows, chosen by a checksum of their
-    ids, is held out.
+    ids, is held out; where `sources` are given, of these, so that all rows of one photo are for training or all are held out.
     """
 
-    def __init__(self, store: Store, modality: str, targets: Sequence[Any] | None, share: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        modality: str,
+        targets: Sequence[Any] | None,
+        share: float,
+        *,
+        sources: Sequence[Any] | None = None,
+    ) -> None:
         self.store, self.modality, self.targets = store, modality, targets
         self.limit = round(share * 2**32)
+        self.groups = None if sources is None else _groups(sources)
 
     def held_out(self, identity: str) -> bool:
-        return crc32(identity.encode()) < self.limit
+        group = identity if self.groups is None else self.groups[int(identity)]
+        return crc32(group.encode(errors="backslashreplace")) < self.limit
 
     def count(self) -> int:
         """How many rows are for training."""
@@ -71,6 +81,13 @@ class Rows:
         return source if self.targets is None else self.targets[int(identity)]
 
 
+def _groups(sources: Sequence[Any]) -> list[str]:
+    """The same name for the same source: a file or sentence by its own, an object by the place where it first came."""
+    first: dict[int, int] = {}
+    named = (str, Path)
+    return [str(s if isinstance(s, named) else first.setdefault(id(s), place)) for place, s in enumerate(sources)]
+
+
 def _say_bad(store: Store) -> None:
     bad = [f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors()]
     if bad:
@@ -93,7 +110,8 @@ class Fit:
             if sources.modality != modality:
                 raise C3Error(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
             self.pipeline.check_fingerprint(modality, self.pipeline.space.encoder(modality).fingerprint)
-            self.pipeline.check_fingerprint(modality, sources.fingerprint)
+            self.pipeline.know_encoder(modality, sources.fingerprint)
+            self._stores[name] = sources
             return sources
         if isinstance(sources, str):
             raise C3Error(f"the {modality} items must be a list, not one string. Write [item].")
@@ -105,6 +123,7 @@ class Fit:
             folder = self.folder / "embeddings" / name
             with Accelerator().main_process_first():  # of several processes one embeds, the others open what it wrote
                 self._stores[name] = embed(encoder, stream, folder, total=len(sources), quiet=self.quiet)
+            self.pipeline.know_encoder(modality, encoder.fingerprint)
             _say_bad(self._stores[name])
         return self._stores[name]
 
@@ -168,6 +187,7 @@ class Fit:
             "decoder": {"name": decoder.name, **(decoder.settings.model_dump(mode="json") if decoder.settings else {})},
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
             "start": self.pipeline.loaded,
+            "data": {name: store.mark for name, store in self._stores.items()},
             "targets": [checksum(given.target) for given in (pairs, validation) if isinstance(given, Pairs)],
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
@@ -194,7 +214,8 @@ class Fit:
     def _rows(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, share: float) -> Rows:
         target = self.pipeline.decoder.modality
         if pairs is not None:
-            return Rows(self.store("pairs", pairs.modality, pairs.source), pairs.modality, pairs.target, share)
+            store = self.store("pairs", pairs.modality, pairs.source)
+            return Rows(store, pairs.modality, pairs.target, share, sources=pairs.source)
         if target not in items:
             raise C3Error(f"the decoder learns from {target}: give items={{{target!r}: …}}, or pairs.")
         sources = items[target]

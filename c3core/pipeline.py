@@ -111,12 +111,17 @@ class Pipeline:
 
     def check_fingerprint(self, modality: str, fingerprint: str) -> None:
         """Refuse embeddings of another encoder than the one that the bridge was fitted with."""
-        known = self._fingerprints.setdefault(modality, fingerprint)
+        known = self._fingerprints.get(modality, fingerprint)  # only fitting adds one: `know_encoder`
         if known != fingerprint:
             raise C3Error(
                 f"these {modality} embeddings come from another encoder (fingerprint {fingerprint[:8]}…) than the pipeline's"
                 f" ({known[:8]}…). Use the space {self.space.spec!r} that it was fitted with."
             )
+
+    def know_encoder(self, modality: str, fingerprint: str) -> None:
+        """Note whose embeddings were fitted on, after `check_fingerprint`: from now on no other will do."""
+        self.check_fingerprint(modality, fingerprint)
+        self._fingerprints[modality] = fingerprint
 
     def condition(self, embeddings: Tensor, modality: str) -> Tensor:
         """(n, dim) unit embeddings to the decoder's conditions, for use."""
@@ -166,7 +171,9 @@ class Pipeline:
             )
 
     def _modality(self, sources: Iterable[Any] | Store, modality: str | None) -> str:
-        if modality is None and isinstance(sources, Store):
+        if isinstance(sources, Store):
+            if modality not in (None, sources.modality):
+                raise C3Error(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
             return sources.modality
         if modality is None:
             raise C3Error(f"say which modality the sources have: modality=… (one of {', '.join(self.space.modalities)}).")

@@ -112,14 +112,22 @@ class Store:
         writer = StoreWriter(folder, space=space, modality=modality, dim=embeddings.shape[1], fingerprint=fingerprint)
         if writer.resume_at:
             raise C3Error(f"{folder} holds a store already. Choose another folder, or delete it.")
+        mark = 0
         for start in range(0, max(len(embeddings), len(ids), len(sources), len(norms)), SHARD_ROWS):
             piece = slice(start, start + SHARD_ROWS)
-            writer.append(ids[piece], sources[piece], embeddings[piece], norms[piece])
+            mark = crc32("\0".join([*ids[piece], *sources[piece]]).encode(errors="backslashreplace"), mark)
+            mark = crc32(embeddings[piece].contiguous().numpy().data, mark)
+            writer.append(ids[piece], sources[piece], embeddings[piece], norms[piece], mark=str(mark))
         writer.finish()
         return cls.open(folder)
 
     def __len__(self) -> int:
         return self._manifest.rows
+
+    @property
+    def mark(self) -> str:
+        """Tells stores of different inputs apart: how many there were, and a checksum of them."""
+        return f"{self._manifest.consumed}-{self._manifest.mark}"
 
     def __repr__(self) -> str:
         shape = f"rows={len(self)}, dim={self.dim}"

@@ -54,6 +54,18 @@ def test_the_temperature_is_fixed_or_learned_and_capped() -> None:
     assert float(Temperature(0.005, learned=False)()) == pytest.approx(200.0)  # only a learned one is capped
 
 
+@pytest.mark.parametrize("start", [0.01, 0.001])
+def test_a_temperature_at_its_cap_can_come_back(start: float) -> None:
+    temperature = Temperature(start, learned=True)
+    (-temperature()).backward()  # of a loss that wants it higher
+    with torch.no_grad():
+        temperature.log_scale += 0.1
+    temperature.log_scale.grad = None
+    temperature().backward()
+    assert temperature.log_scale.grad is not None
+    assert float(temperature.log_scale.grad) == pytest.approx(100.0)
+
+
 def test_parts_are_mapped_alike_and_added() -> None:
     torch.manual_seed(0)
     parts = Parts(4, parts=3, hidden=5).double()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem
-from c3core.embedding import BROKEN, embed
+from c3core.embedding import BROKEN, checksum, embed
 from c3core.errors import C3Error
 from c3core.reading import read_batches
 from c3core.sources import Source, expand
@@ -171,6 +172,22 @@ def test_other_arrays_under_the_same_ids_are_refused(tmp_path: Path) -> None:
 class _AsIs(words.WordReader):
     def read(self, source: Any) -> Any:
         return source
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((np.zeros(9, np.float32), 16000), (np.ones(9, np.float32), 16000)),
+        ((np.zeros(9, np.float32), 16000), (np.zeros(9, np.float32), 8000)),
+        (np.zeros((2, 3, 3), np.uint8), np.zeros((3, 2, 3), np.uint8)),
+        (torch.zeros(2, 6), torch.zeros(3, 4)),
+        (torch.zeros(2, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.float16)),
+        ([1.0, 2.0], [1.0, 3.0]),
+        ({"a": torch.tensor(1)}, {"a": torch.tensor(2)}),
+    ],
+)
+def test_a_checksum_tells_contents_apart(one: Any, other: Any) -> None:
+    assert checksum([one]) == checksum([copy.deepcopy(one)]) != checksum([other])
 
 
 def test_another_encoder_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.fitting import Rows
 from c3core.readers.image import ImageReader
+from c3core.stores import Store
 
 
 class LinearPainter(Decoder):
@@ -111,6 +113,36 @@ def test_a_run_is_continued_with_the_same_settings_and_targets_alone(space: Spac
         fit([*texts[1:], texts[0]])
     with pytest.raises(C3Error, match="another recipe"):
         fit(texts, max_tokens=5)
+
+
+def test_a_run_is_not_continued_with_another_store(space: Space, tmp_path: Path) -> None:
+    stores = []
+    for name, texts in (("a", World().sentences(30, modality="image")), ("b", World().sentences(30, modality="audio"))):
+        embeddings, encoder = space.encode(texts, "text"), space.encoder("text")
+        about = {"space": encoder.space, "modality": "text", "fingerprint": encoder.fingerprint}
+        stores.append(Store.from_embeddings(tmp_path / name, embeddings, sources=texts, **about))
+
+    def fit(store: Store) -> Pipeline:
+        pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER))
+        return pipeline.fit({"text": store}, options=TRAINING, folder=tmp_path / "run", quiet=True)
+
+    fit(stores[0])
+    assert fit(stores[0]).trained_on[0]["statistics_of"] == {"text": 30}
+    with pytest.raises(C3Error, match="another recipe"):
+        fit(stores[1])
+
+
+def test_all_rows_of_one_source_are_held_out_or_none(space: Space, tmp_path: Path) -> None:
+    for sources in (pictures(40), [f"{k}.png" for k in range(40)]):
+        repeated = [source for source in sources for _ in range(5)]
+        store = Store.from_embeddings(
+            tmp_path / type(sources[0]).__name__, torch.eye(200), space="s", modality="image", fingerprint="f"
+        )
+        rows = Rows(store, "image", [f"{k}" for k in range(200)], 0.3, sources=repeated)
+        held = [rows.held_out(str(k)) for k in range(200)]
+        assert 0 < sum(held) < 200
+        assert all(len(set(held[k : k + 5])) == 1 for k in range(0, 200, 5))
+        assert rows.count() == 200 - sum(held)
 
 
 def test_one_string_is_no_list_of_items(space: Space) -> None:

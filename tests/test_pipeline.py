@@ -119,6 +119,17 @@ def test_embeddings_of_another_encoder_are_refused(pipeline: Pipeline, tmp_path:
         pipeline.run(foreign)
 
 
+def test_a_store_of_another_modality_is_refused_and_leaves_no_trace(pipeline: Pipeline, tmp_path: Path) -> None:
+    encoder = pipeline.space.encoder("text")
+    embeddings, known = encoder.encode(["a red circle"]), dict(pipeline._fingerprints)
+    store = Store.from_embeddings(tmp_path, embeddings, space=encoder.space, modality="text", fingerprint=encoder.fingerprint)
+    with pytest.raises(C3Error, match="holds text embeddings, not image"):
+        pipeline.run(store, modality="image")
+    with pytest.raises(C3Error):
+        pipeline.run([], modality="smell")
+    assert pipeline._fingerprints == known
+
+
 def test_a_store_of_its_own_space_is_run_as_the_items_are(pipeline: Pipeline, tmp_path: Path) -> None:
     items = pictures(3, "test")
     encoder = pipeline.space.encoder("image")

@@ -84,9 +84,10 @@ def write_page(
         grid.append(f"<tr><td>{escape(item.sentences[0])}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     best = {COLUMNS[name]: (min if name in DISTANCES else max)(row[name] for row in rows) for name in _measured(rows)}
     figures = ""
-    for row in _table(rows, limits):
-        cells = (f"<td{' class=best' if row[head] == value else ''}>{cell(row[head])}</td>" for head, value in best.items())
-        figures += f"<tr><td>{row['painter']}</td>{''.join(cells)}</tr>"
+    for number, row in enumerate(_table(rows, limits)):
+        marks = {head: " class=best" if number < len(rows) and row[head] == value else "" for head, value in best.items()}
+        cells = "".join(f"<td{mark}>{cell(row[head])}</td>" for head, mark in marks.items())
+        figures += f"<tr><td>{row['painter']}</td>{cells}</tr>"
     samples = "".join(
         f"<h3>{decoder}</h3><img alt='16 pictures by {decoder}' src='{data_uri(out / f'samples-{decoder}.png', 'image/png')}'>"
         for decoder in DECODERS

@@ -16,17 +16,18 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from c3core.contracts import Encoder, Reader, Space
 from c3core.contrastive import Head
 from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error
-from c3core.files import read_json, replacing, sha256, write_json
+from c3core.files import read_json, sha256, write_json
 from c3core.loading import load_tower
 from c3core.towers import Tower
 from c3core.validation import checked
+from c3core.weights import write_tensors
 
 
 class TowerSpec(BaseModel):
@@ -167,13 +168,8 @@ def save_connected(
     encoders = {}
     for modality, (registered, tower, head_spec, head) in towers.items():
         parts = nn.ModuleDict({"head": head} if tower.frozen else {"head": head, "tower": tower})
-        weights = {
-            key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous()
-            for key, value in parts.state_dict().items()
-        }
         path = folder / f"{modality}.safetensors"
-        with replacing(path) as temporary:
-            save_file(weights, temporary)
+        write_tensors(path, parts.state_dict(), dtype)
         spec = TowerSpec(tower=registered, **tower.config())
         encoders[modality] = EncoderSpec(
             tower=spec, head=head_spec, frozen=tower.frozen, licence=tower.licence, sha256=sha256(path)

@@ -19,18 +19,24 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from c3core.errors import C3Error, WrongCall, near
+from c3core.refusing import embed_taken
 from c3core.validation import checked
 
 
 @dataclass(frozen=True)
 class BadItem:
-    """A source that gave no item, and why."""
+    """A source that gave no item, or no embedding, and why."""
 
     source: str
     why: str
 
     def __str__(self) -> str:
         return f"{self.source}: {self.why}"
+
+
+def name_of(source: Any) -> str:
+    """How a source is called where there is only text: a path or sentence by itself, an object by its type."""
+    return str(source) if isinstance(source, str | Path) else f"<{type(source).__name__}>"
 
 
 class BadItems(C3Error):
@@ -58,8 +64,7 @@ class Reader(ABC):
         try:
             return self.read(source)
         except Exception as error:  # a codec may raise anything on a broken file
-            name = source if isinstance(source, str | Path) else f"<{type(source).__name__}>"
-            return BadItem(str(name), str(error) or type(error).__name__)
+            return BadItem(name_of(source), str(error) or type(error).__name__)
 
 
 @dataclass(frozen=True)
@@ -121,10 +126,14 @@ class Encoder(ABC):
         reader, start, stream = self.reader(), 0, iter(sources)
         while chunk := list(islice(stream, batch_size)):
             read = [reader(source) for source in chunk]
-            good = [(start + i, item) for i, item in enumerate(read) if not isinstance(item, BadItem)]
+            items = [(i, item) for i, item in enumerate(read) if not isinstance(item, BadItem)]
+            embeddings, norms, refused = embed_taken(self, [item for _, item in items])
+            for place, why in refused.items():
+                i = items[place][0]
+                read[i] = BadItem(name_of(chunk[i]), why)
+            good = [start + i for i, item in enumerate(read) if not isinstance(item, BadItem)]
             bad = [(start + i, item) for i, item in enumerate(read) if isinstance(item, BadItem)]
-            embeddings, norms = self.embed_items([item for _, item in good])
-            yield Encoded([i for i, _ in good], embeddings, norms, bad)
+            yield Encoded(good, embeddings, norms, bad)
             start += len(chunk)
 
     def encode(self, sources: Iterable[Any], *, batch_size: int = 64) -> Tensor:
@@ -338,6 +347,9 @@ class Decoder(nn.Module, ABC):
 
         A loss also gives the number of its `targets`, of which each must have one condition.
         """
+        if not isinstance(conditions, Tensor) or not conditions.is_floating_point():
+            what = str(conditions.dtype) if isinstance(conditions, Tensor) else type(conditions).__name__
+            raise C3Error(f"decoder {self.name!r} takes conditions as a floating-point tensor, got {what}.")
         if conditions.ndim != 2 or conditions.shape[1] != self.condition_dim:
             raise C3Error(
                 f"decoder {self.name!r} takes conditions of shape (n, {self.condition_dim}),"

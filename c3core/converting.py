@@ -15,7 +15,7 @@ from c3core.files import replacing
 
 
 def convert(weights: Path, out: Path) -> int:
-    """Write the tensors of a torch file to safetensors; returns how many. Nested names are joined by dots.
+    """Write the tensors of a torch file to safetensors; returns how many. Nested names, and positions in lists, are joined by dots.
 
     Read with `weights_only=True`: a file that holds anything but tensors and plain values is refused.
     """
@@ -27,8 +27,12 @@ def convert(weights: Path, out: Path) -> int:
         loaded = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch's reader raises over a file of something else
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise C3Error(f"{weights} holds no plain weights, or is truncated ({reason[:120]}). It was not run.") from None
-    tensors = dict(_tensors(loaded, ""))
+        raise C3Error(f"{weights} holds no plain weights, or is truncated ({_short(reason)}). It was not run.") from None
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in _tensors(loaded, ""):
+        if name in tensors:
+            raise C3Error(f"{weights} holds two tensors that would both be called {name!r}. Save it with other names.")
+        tensors[name] = tensor
     if not tensors:
         raise C3Error(f"{weights} holds no tensors.")
     with replacing(out) as temporary:
@@ -36,10 +40,15 @@ def convert(weights: Path, out: Path) -> int:
     return len(tensors)
 
 
+def _short(reason: str) -> str:
+    """The first sentence: torch goes on at length."""
+    return reason.split(". ")[0][:200]
+
+
 def _tensors(value: Any, prefix: str) -> Any:
-    """(name, tensor) of nested mappings; tensors that share memory are copied, as safetensors wants."""
+    """(name, tensor) of nested mappings and lists; tensors that share memory are copied, as safetensors wants."""
     if isinstance(value, Tensor):
         yield prefix or "tensor", value.detach().clone().contiguous()
-    elif isinstance(value, Mapping):
-        for key, entry in value.items():
+    elif isinstance(value, Mapping | list | tuple):
+        for key, entry in value.items() if isinstance(value, Mapping) else enumerate(value):
             yield from _tensors(entry, f"{prefix}.{key}" if prefix else str(key))

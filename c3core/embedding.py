@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -14,10 +14,11 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from c3core.contracts import BadItem, Encoder
+from c3core.contracts import BadItem, Encoder, name_of
 from c3core.errors import C3Error
 from c3core.progress import progress
 from c3core.reading import PATIENCE, Read, read_batches
+from c3core.refusing import embed_taken
 from c3core.shards import Bad, Encoding
 from c3core.sources import Source, Sources
 from c3core.store_writer import ERRORS, SHARD_ROWS, StoreWriter
@@ -125,10 +126,10 @@ def _append(writer: StoreWriter, batch: Embedded, mark: int) -> None:
     kept = [source for at, source in enumerate(batch.sources) if at not in batch.why]
     writer.append(
         [source.id for source in kept],
-        [_text(source) for source in kept],
+        [name_of(source.source) for source in kept],
         batch.embeddings,
         batch.norms,
-        bad=[Bad(batch.sources[at].id, _text(batch.sources[at]), batch.why[at]) for at in sorted(batch.why)],
+        bad=[Bad(batch.sources[at].id, name_of(batch.sources[at].source), batch.why[at]) for at in sorted(batch.why)],
         consumed=len(batch.sources),
         mark=str(mark),
     )
@@ -160,7 +161,7 @@ def checksum(sources: Iterable[Any]) -> int:
 
 def _checksum(source: Source, before: int) -> int:
     """A checksum of the sources up to this one. Of an object that shows neither bytes nor parts only the id counts."""
-    mark = crc32(f"{source.id}\0{_text(source)}".encode(errors="backslashreplace"), before)
+    mark = crc32(f"{source.id}\0{name_of(source.source)}".encode(errors="backslashreplace"), before)
     return _content(source.source, mark)
 
 
@@ -193,53 +194,19 @@ class Embedding:
         """Embed a batch of sources with their items."""
         why = {at: item.why for at, (_, item) in enumerate(read) if isinstance(item, BadItem)}
         good = [at for at in range(len(read)) if at not in why]
-        embeddings, norms, refused = self._embed([read[at][1] for at in good])
-        why |= {good[at]: reason for at, reason in refused.items()}
+        embeddings, norms, refused = embed_taken(self.encoder, [read[at][1] for at in good])
+        for place in range(len(good)):
+            if place in refused:
+                self._count(refused[place])
+            else:
+                self.refused_in_a_row = 0
+        why |= {good[place]: reason for place, reason in refused.items()}
         return Embedded([source for source, _ in read], embeddings, norms, why)
 
-    def _embed(self, items: Sequence[Any]) -> tuple[Tensor, Tensor, dict[int, str]]:
-        """Embeddings and norms of the items that the encoder takes, and why it does not take the others."""
-        if not items:
-            return torch.zeros(0, self.encoder.dim), torch.zeros(0), {}
-        try:
-            embeddings, norms = self.encoder.embed_items(items)
-        except torch.OutOfMemoryError as error:
-            raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from error
-        except Exception as error:  # whatever a model raises over an odd item
-            if len(items) > 1:
-                return self._one_by_one(items)
-            return torch.zeros(0, self.encoder.dim), torch.zeros(0), {0: self._refused(str(error) or repr(error))}
-        if embeddings.shape != (len(items), self.encoder.dim) or norms.shape != (len(items),):
-            shape, expected = tuple(embeddings.shape), (len(items), self.encoder.dim)
-            raise C3Error(f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is.")
-        finite = torch.isfinite(embeddings).all(dim=-1) & torch.isfinite(norms)
-        kept = finite & (norms > 0)
-        if kept.all():
-            self.refused_in_a_row = 0
-            return embeddings, norms, {}
-        refused = {}
-        for at in range(len(items)):
-            if kept[at]:
-                self.refused_in_a_row = 0
-            else:
-                refused[at] = self._refused("its embedding is zero" if finite[at] else "its embedding is not finite")
-        return embeddings[kept], norms[kept], refused
-
-    def _one_by_one(self, items: Sequence[Any]) -> tuple[Tensor, Tensor, dict[int, str]]:
-        parts = [self._embed([item]) for item in items]
-        refused = {at: part[2][0] for at, part in enumerate(parts) if part[2]}
-        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), refused
-
-    def _refused(self, why: str) -> str:
+    def _count(self, why: str) -> None:
         self.refused_in_a_row += 1
         if self.refused_in_a_row >= BROKEN:
             raise C3Error(f"the encoder failed on {BROKEN} items in a row ({why}). Mend it, then run the same again.")
-        return why
-
-
-def _text(source: Source) -> str:
-    """What stands in the store's `source` column."""
-    return str(source.source) if isinstance(source.source, str | Path) else f"<{type(source.source).__name__}>"
 
 
 def _nothing(writer: StoreWriter) -> C3Error:

@@ -9,8 +9,6 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from accelerate import Accelerator
-
 from c3core.bridges.presets import PRESETS
 from c3core.embedding import embed
 from c3core.errors import C3Error, WrongCall
@@ -22,7 +20,7 @@ from c3core.recipes import FitRecipe
 from c3core.registry import entries
 from c3core.sources import LIST, TABLES, Source, expand
 from c3core.stores import Store
-from c3core.training import TrainingOptions
+from c3core.training import TrainingOptions, processes
 
 METRICS = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
 
@@ -89,7 +87,7 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
 
     Of several processes the first one speaks and saves.
     """
-    first = Accelerator().is_main_process
+    first = processes().is_main_process
     pipeline = build(recipe, folder)
     given = items or {modality: sources_of(recipe, modality, named, folder) for modality, named in recipe.items.items()}
     quiet = quiet or not first

@@ -61,6 +61,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def append_text(path: str | os.PathLike[str], text: str) -> None:
+    """Add UTF-8 text to the end of a file: for logs, whose last line a kill may cut."""
+    try:
+        with open(path, "a", encoding="utf-8") as handle:
+            handle.write(text)
+    except OSError as error:
+        raise C3Error(f"cannot write {path}: {error.strerror}. Free some room or choose another folder.") from error
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The JSON value in a file; a `C3Error` names a file that is missing or is no JSON."""
     try:

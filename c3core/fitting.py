@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -19,7 +18,7 @@ from c3core.errors import C3Error
 from c3core.pairs import Pairs
 from c3core.sources import Source
 from c3core.stores import Store
-from c3core.training import Job, TrainingOptions, seed_of, train
+from c3core.training import Job, TrainingOptions, processes, seed_of, train
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
@@ -121,7 +120,7 @@ class Fit:
             encoder = self.pipeline.encoder(modality)
             stream = (Source(str(i), source) for i, source in enumerate(sources))
             folder = self.folder / "embeddings" / name
-            with Accelerator().main_process_first():  # of several processes one embeds, the others open what it wrote
+            with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
                 self._stores[name] = embed(encoder, stream, folder, total=len(sources), quiet=self.quiet)
             self.pipeline.know_encoder(modality, encoder.fingerprint)
             _say_bad(self._stores[name])

@@ -50,7 +50,8 @@ class Hooks:
 
     @hookspec
     def c3_bridges(self, register: Register) -> None:
-        """Bridges: `factory(name, **options) -> Bridge`, whose class has the class method `restore(config, state)`."""
+        """Bridges: "module:Class", called as `Class(name, **options)`, with the class method `restore(config, state)`; or a
+        function of these arguments that gives a `C3Bridge`, which restores itself."""
 
     @hookspec
     def c3_decoders(self, register: Register) -> None:

@@ -98,8 +98,8 @@ class Moments:
         """
         needs = frozenset(needs)
         if not isinstance(embeddings, Moments) and callable(getattr(embeddings, "moments", None)):
-            larger = {"sample_size": sample_size} if sample_size and "sample" in needs else {}
-            embeddings = embeddings.moments(needs, **larger)
+            drawn = {"sample_size": sample_size or SAMPLE_SIZE, "seed": seed} if "sample" in needs else {}
+            embeddings = embeddings.moments(needs, **drawn)
         if isinstance(embeddings, Moments):
             if missing := needs - embeddings.needs - {"mean"} - embeddings._implied:
                 raise C3Error(f"these moments lack {', '.join(sorted(missing))}. Gather with needs={sorted(needs)}.")

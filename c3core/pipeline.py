@@ -26,6 +26,8 @@ from c3core.stores import Store
 from c3core.training import TrainingOptions
 from c3core.version import __version__
 
+STAGED = ".saving."  # a folder beside the pipeline's own, whose parts take their place when all are written
+
 
 class Pipeline:
     """A space, a bridge and a decoder.
@@ -214,24 +216,31 @@ class Pipeline:
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            staged = Path(tempfile.mkdtemp(prefix=".decoder.", dir=folder))
+            for left in folder.glob(f"{STAGED}*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder))
         except OSError as error:
             raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
         try:
-            self.decoder.save(staged)
+            (staged / "decoder").mkdir()
+            self.decoder.save(staged / "decoder")
             if self.space.folder:
-                _copy_space(self.space.folder, folder / "space")
-            with replacing(folder / "bridge.safetensors") as temporary:
+                _copy_space(self.space.folder, staged / "space")
+            with replacing(staged / "bridge.safetensors") as temporary:
                 # safetensors refuses an empty file for some readers: a bridge without statistics still says so with one tensor
                 save_file(self.bridge.state() or {"empty": torch.zeros(1)}, temporary)
-            shutil.rmtree(folder / "decoder", ignore_errors=True)
-            staged.chmod(0o755)
-            staged.rename(folder / "decoder")
+            manifest = self._manifest(staged).model_dump(mode="json")
+            # All that takes time is done: what is left are renames, so that a kill hardly ever falls between old and new.
+            for part in sorted(staged.iterdir()):
+                shutil.rmtree(folder / part.name, ignore_errors=True)
+                part.replace(folder / part.name)
+            if not self.space.folder:
+                shutil.rmtree(folder / "space", ignore_errors=True)  # of another pipeline that was saved here
+            write_json(folder / "pipeline.json", manifest)
         except OSError as error:
             raise C3Error(f"cannot write {folder}: {error.strerror or error}. Free some room or choose another folder.") from error
         finally:
             shutil.rmtree(staged, ignore_errors=True)
-        write_json(folder / "pipeline.json", self._manifest(folder).model_dump(mode="json"))
 
     def _manifest(self, folder: Path) -> Manifest:
         loaded = {modality: self.space.encoder(modality) for modality in self._fingerprints}
@@ -280,8 +289,6 @@ def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:
 
 
 def _copy_space(source: Path, target: Path) -> None:
-    if source.resolve() == target.resolve():
-        return
     target.mkdir(exist_ok=True)
     for path in [source / "space.json", *source.glob("*.safetensors")]:
         with replacing(target / path.name) as temporary:

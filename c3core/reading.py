@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import torch
 
-from c3core.contracts import BadItem, Reader
+from c3core.contracts import BadItem, Reader, name_of
 from c3core.errors import C3Error
 from c3core.sources import Source
 
@@ -188,7 +187,7 @@ def _work(pipe: Connection, reader: Reader) -> None:
                 try:
                     message = dumps(item)
                 except Exception as error:  # whatever a foreign object raises when it is pickled
-                    message = dumps(BadItem(_name(source), f"its item cannot be sent between processes ({error})"))
+                    message = dumps(BadItem(name_of(source), f"its item cannot be sent between processes ({error})"))
                 pipe.send_bytes(message)
     except (EOFError, OSError):
         return
@@ -210,9 +209,5 @@ def dumps(value: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _name(source: Any) -> str:
-    return str(source) if isinstance(source, str | Path) else f"<{type(source).__name__}>"
-
-
 def _bad(source: Source, why: str) -> BadItem:
-    return BadItem(_name(source.source), why)
+    return BadItem(name_of(source.source), why)

@@ -186,9 +186,9 @@ class Store:
         for batch in self.batches(columns=("source",)):
             yield from batch.sources
 
-    def moments(self, needs: Iterable[str] = NEEDS, *, sample_size: int = SAMPLE_SIZE) -> Moments:
-        """The statistics of the embeddings, in one pass; `sample_size` is of the sample, where that is needed."""
-        moments = Moments(self.dim, needs, sample_size=sample_size, fingerprint=self.fingerprint)
+    def moments(self, needs: Iterable[str] = NEEDS, *, sample_size: int = SAMPLE_SIZE, seed: int = 0) -> Moments:
+        """The statistics of the embeddings, in one pass; `sample_size` and `seed` are of the sample, where that is needed."""
+        moments = Moments(self.dim, needs, sample_size=sample_size, seed=seed, fingerprint=self.fingerprint)
         for batch in self.batches(columns=("embedding", "norm")):
             moments.update(batch.embeddings, batch.norms)
         return moments

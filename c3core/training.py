@@ -7,6 +7,7 @@ was killed and started again ends with the same weights as one that was not.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -29,8 +30,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from c3core.contracts import Objective
 from c3core.devices import computes_bfloat16, precision_of
-from c3core.errors import C3Error
-from c3core.files import read_json, replacing, write_json, write_text
+from c3core.errors import C3Error, WrongCall
+from c3core.files import append_text, read_json, replacing, write_json, write_text
 from c3core.progress import progress
 from c3core.validation import checked
 
@@ -115,6 +116,21 @@ class Result:
     seconds: float
 
 
+def processes() -> Accelerator:
+    """The processes that work together, each of them on its device.
+
+    A `C3Error` where `torchrun` started several that do not know of each other: each would do all of the work, in one folder.
+    """
+    accelerator = Accelerator()
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started > accelerator.num_processes:
+        raise C3Error(
+            f"{started} processes were started, but they do not work together: on a machine without accelerators,"
+            " set ACCELERATE_USE_CPU=true."
+        )
+    return accelerator
+
+
 def train(
     job: Job, options: TrainingOptions, folder: Path, *, recipe: Mapping[str, Any] | None = None, quiet: bool = False
 ) -> Result:
@@ -141,16 +157,17 @@ class _Run:
 
     def __init__(self, job: Job, options: TrainingOptions, folder: Path, recipe: dict[str, Any]) -> None:
         self.job, self.options, self.folder = job, options, folder
-        self.accelerator = Accelerator()
+        self.accelerator = processes()
         job.module.to(self.accelerator.device)
         broadcast([*job.module.state_dict().values()])  # in place: all processes start from the first one's weights
         # Each of n processes takes every n-th batch of an epoch: a step is on n batches.
-        self.per_epoch = max(1, job.batches_per_epoch // self.accelerator.num_processes)
+        self.per_epoch, count = job.batches_per_epoch // self.accelerator.num_processes, self.accelerator.num_processes
+        if not self.per_epoch:
+            raise C3Error(f"an epoch has {job.batches_per_epoch} batches, too few for {count} processes. Lower batch_size.")
         self.total = options.steps or max(1, round(options.epochs * self.per_epoch))
         self.step, self.loss, self.best, self.best_step, self.without_better = 0, inf, inf, 0, 0
         self.optimizers = [self._optimizer(objective) for objective in job.objectives]
-        self.recipe = {**recipe, "training": options.model_dump(mode="json"), "total_steps": self.total}
-        self.log: list[dict[str, Any]] = []
+        self.recipe = {**recipe, "training": options.model_dump(mode="json"), "total_steps": self.total, "processes": count}
         self.losses: dict[str, float] = {}  # of each objective, as last stepped; the first one's is `loss`
         self.seconds, self.started = 0.0, time.monotonic()  # of earlier sessions; of this one
 
@@ -268,8 +285,11 @@ class _Run:
     def _validate(self) -> None:
         assert self.job.validate is not None
         self.job.module.eval()
-        with torch.no_grad(), self._autocast():
-            figure = float(self.job.validate())
+        figure = inf
+        if self.accelerator.is_main_process:  # all are to agree when to stop, and each may have normalised by other batches
+            with torch.no_grad(), self._autocast():
+                figure = float(self.job.validate())
+        figure = float(broadcast(torch.tensor(figure, dtype=torch.float64, device=self.accelerator.device)))
         self._note({"step": self.step, "validation": figure})
         if isfinite(figure) and figure < self.best:
             self.best, self.best_step, self.without_better = figure, self.step, 0
@@ -278,9 +298,8 @@ class _Run:
             self.without_better += 1
 
     def _note(self, line: dict[str, Any]) -> None:
-        self.log.append(line)
         if self.accelerator.is_main_process:
-            write_text(self.folder / "metrics.jsonl", "".join(json.dumps(entry) + "\n" for entry in self.log))
+            append_text(self.folder / "metrics.jsonl", json.dumps(line) + "\n")
 
     def _save(self, name: str, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         if self.accelerator.is_main_process:
@@ -289,39 +308,57 @@ class _Run:
 
     def checkpoint(self) -> None:
         tensors = {f"module.{key}": value for key, value in trained_state(self.job.module).items()}
-        for objective, optimizer in zip(self.job.objectives, self.optimizers, strict=True):
+        for number, optimizer in enumerate(self.optimizers):
             for index, values in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{objective.name}.{index}.{key}": value for key, value in values.items()}
+                tensors |= {f"optimizer.{number}.{index}.{key}": value for key, value in values.items()}
         state: dict[str, Any] = {"step": self.step, "loss": self.loss, "best": self.best, "best_step": self.best_step}
-        state |= {"without_better": self.without_better, "losses": self.losses, "log": self.log}
+        state |= {"without_better": self.without_better, "losses": self.losses}
         state["seconds"] = self.took()
         self._save("checkpoint", tensors, state)
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint, or start it with a `run.json`."""
         described = self.folder / "run.json"
-        if described.exists() and read_json(described)["recipe"] != json.loads(json.dumps(self.recipe)):
-            raise C3Error(f"{self.folder} holds a run of another recipe. Choose another folder, or delete this one.")
-        if not described.exists() and self.accelerator.is_main_process:
+        about = read_json(described) if described.exists() else None
+        if about is not None and (not isinstance(about, dict) or about.get("recipe") != json.loads(json.dumps(self.recipe))):
+            raise WrongCall(f"{self.folder} holds a run of another recipe. Choose another folder, or delete this one.")
+        if about is None and self.accelerator.is_main_process:
             libraries = {name: version(name) for name in ("c3core", "torch", "numpy", "accelerate", "safetensors")}
             versions = {"python": platform.python_version(), **libraries}
             about = {"recipe": self.recipe, "versions": versions, "seed": self.options.seed, "precision": self.precision}
             write_json(described, about)
         path = self.folder / "checkpoint.safetensors"
-        if not path.exists():
+        tensors, state = _read(path) if path.exists() else ({}, {"step": 0})
+        if self.accelerator.is_main_process:
+            self._cut_metrics(state["step"])
+        if not tensors:
             return
-        tensors, state = _read(path)
         prefix = "module."
         load_trained(self.job.module, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, path)
-        for objective, optimizer in zip(self.job.objectives, self.optimizers, strict=True):
+        for number, optimizer in enumerate(self.optimizers):
             saved: dict[int, dict[str, Tensor]] = {}
             for key, value in tensors.items():
-                if key.startswith(f"optimizer.{objective.name}."):
+                if key.startswith(f"optimizer.{number}."):
                     index, name = key.split(".")[-2:]
                     saved.setdefault(int(index), {})[name] = value
             optimizer.load_state_dict({"state": saved, "param_groups": optimizer.state_dict()["param_groups"]})
         for name, value in state.items():
             setattr(self, name, value)
+
+    def _cut_metrics(self, step: int) -> None:
+        """Take out of the metrics what was noted after the checkpoint, and a line that a kill cut: those steps come again."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                noted = json.loads(line)["step"]
+            except (ValueError, KeyError, TypeError):
+                break
+            if noted <= step:
+                kept.append(line + "\n")
+        write_text(path, "".join(kept))
 
     def restore_best(self) -> None:
         path = self.folder / "best.safetensors"
@@ -372,7 +409,7 @@ def load_trained(module: nn.Module, state: dict[str, Tensor], path: Path) -> Non
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
-            state = json.loads((file.metadata() or {}).get("state", "{}"))
+            state = dict(json.loads((file.metadata() or {})["state"]))
         return load_file(path), state
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise C3Error(f"{path} cannot be read ({error}). Delete it to start this run again.") from None

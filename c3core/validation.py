@@ -24,6 +24,8 @@ def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Mode
     ...
     c3core.errors.WrongCall: options: steps: Input should be a valid integer, unable to parse string as an integer
     """
+    if not isinstance(values, Mapping):
+        raise WrongCall(f"{what}: must hold fields by name, got {type(values).__name__}.")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:

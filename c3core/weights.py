@@ -27,8 +27,10 @@ def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
-    """Write tensors by name, in `dtype` if given; a finite number that it cannot hold is a `C3Error`."""
-    cast = {name: value.detach().cpu().to(dtype or value.dtype).contiguous() for name, value in tensors.items()}
+    """Write tensors by name, floating-point ones in `dtype` if given; a number that it cannot hold, or NaN, is a `C3Error`."""
+    cast = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    if dtype is not None:
+        cast = {name: value.to(dtype) if value.is_floating_point() else value for name, value in cast.items()}
     for name, value in cast.items():
         if dtype is not None and not torch.isfinite(value).all():
             raise C3Error(f"{name} has numbers that {str(dtype).removeprefix('torch.')} cannot hold. Save with weights=float32.")
@@ -53,6 +55,8 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
                 what = "is missing" if found is None else "has no place there"
             other = "Weights of another resolution or size cannot be used."
             raise C3Error(f"{path} does not fit its decoder.json: {name} {what}. {other}")
+        if found is not None and not torch.isfinite(tensors[name]).all():
+            raise C3Error(f"{path}: {name} holds NaN or infinite numbers. Its training went wrong, or the file was changed.")
     module.load_state_dict(tensors, strict=False)
 
 

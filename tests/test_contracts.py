@@ -148,12 +148,29 @@ def test_encode_has_no_gradient_and_embed_has():
     assert encoder.embed([encoder.reader()(1)]).requires_grad
 
 
-def test_a_zero_embedding_stays_zero_and_finite():
-    class Zero(Numbers):
+def test_an_item_that_the_encoder_refuses_is_bad_and_the_rest_of_its_batch_is_not():
+    class Picky(Numbers):
         def embed(self, items: list[Tensor]) -> Tensor:
-            return torch.zeros(len(items), 2)
+            if any(item[0] == 5 for item in items):
+                raise RuntimeError("no fives")
+            rows = super().embed(items)
+            odd = torch.tensor([[0.0], [float("nan")]], dtype=torch.float64)
+            return torch.stack(
+                [row * odd[int(item[0] - 6)] if item[0] in (6, 7) else row for row, item in zip(rows, items, strict=True)]
+            )
 
-    assert torch.equal(Zero().encode([1]), torch.zeros(1, 2))
+    (batch,) = Picky().encode_batches([1, 5, -1, 6, 7, 2])
+    assert batch.index == [0, 5]
+    torch.testing.assert_close(batch.embeddings, unit(1, 2))
+    why = ["no fives", "ValueError", "its embedding is zero", "its embedding is not finite"]
+    assert batch.bad == [(at, BadItem("<int>", reason)) for at, reason in enumerate(why, start=1)]
+
+
+def test_conditions_are_a_tensor_of_floating_point_numbers():
+    with pytest.raises(C3Error, match="floating-point tensor, got list"):
+        Echo(2).check([[0.0, 1.0]])  # type: ignore[arg-type]
+    with pytest.raises(C3Error, match=r"floating-point tensor, got torch\.int64"):
+        Echo(2).check(torch.zeros(1, 2, dtype=torch.int64))
 
 
 def test_a_space_loads_an_encoder_when_first_asked_for_and_once():

@@ -111,7 +111,9 @@ class C3Bridge(Bridge):
         for modality in embeddings:
             if modality in self.modalities:
                 raise C3Error(f"the bridge knows {modality!r} already. Fit it again to replace what it knows.")
-        self.fingerprints |= self._gather(embeddings, self._statistics)
+        extended = self._statistics.copy()  # all or none
+        self.fingerprints |= self._gather(embeddings, extended)
+        self._statistics = extended
         return self
 
     def _gather(self, embeddings: Mapping[str, Any], statistics: Statistics) -> dict[str, str]:

@@ -47,6 +47,12 @@ class Statistics:
         self._known[modality] = values
         self._derived.clear()
 
+    def copy(self) -> Statistics:
+        """The same statistics, to which more may be added without changing these."""
+        other = Statistics(self.target)
+        other._known = dict(self._known)
+        return other
+
     def get(self, modality: str, name: str) -> Tensor:
         """A statistic of a modality, as it is kept."""
         if not self._known:

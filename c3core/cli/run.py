@@ -73,7 +73,7 @@ def run(
             stream, modality=modality, options=chosen, seed=number, batch_size=batch_size, best_of=best_of
         ):
             if isinstance(output, BadItem):
-                bad += [output] if number == seed else []
+                bad += [BadItem(ids[position], output.why)] if number == seed else []
                 continue
             row: dict[str, Any] = {"input": ids[position], "output": str(output)} | ({"seed": number} if seeds > 1 else {})
             if loaded.decoder.suffix and out is not None:

@@ -111,7 +111,10 @@ def fill(
                 _append(writer, batch, mark)
                 bar.advance(len(batch.sources), **({"bad": writer.bad} if writer.bad else {}))
     except BaseException as error:
-        writer.flush()  # what is whole is kept, whatever it was that went wrong
+        try:
+            writer.flush()  # what is whole is kept, whatever it was that went wrong
+        finally:
+            writer.close()
         if isinstance(error, KeyboardInterrupt):
             kept = f"{writer.rows + writer.bad:,} inputs are in {out}"
             error.args = (f"interrupted: {kept}. The same command again goes on from there.",)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from c3core.version import __version__
 
 MANIFEST, ERRORS = STORE, "errors.jsonl"
 LEFT_BEHIND = (".shard-*.tmp.parquet", ".store.*.tmp.json", ".errors.*.tmp.jsonl")  # by a run that was killed
+LOCK = ".lock"  # held by the process that writes
 SHARD_ROWS = 16384  # inputs a shard: 34 MB at 512 dimensions, and what a kill can lose
 BAD_TEXT = 4 << 20  # characters about bad inputs that a shard holds: a Parquet reader refuses too long a footer
 UNIT = 1e-3  # how far from one the norm of a unit embedding may be
@@ -112,10 +114,13 @@ class StoreWriter:
         self.encoding = Encoding(space, modality, dim, fingerprint, precision)
         self.complete = False
         self._written = _Written()
+        self._lock = FileLock(self.folder / LOCK, blocking=False)
         try:
             self._open()
+        except Timeout:
+            raise C3Error(f"another process is writing {self.folder}. Wait for it, or choose another folder.") from None
         except OSError as error:
-            raise C3Error(f"cannot use {self.folder}: {error.strerror}. Choose another folder for the store.") from error
+            raise C3Error(f"cannot write {self.folder}: {error.strerror}. Choose another folder for the store.") from error
         self.resume_at, self.resume_mark = self._written.consumed, self._written.mark
 
     @property
@@ -161,6 +166,10 @@ class StoreWriter:
         if stop - done.consumed >= self.shard_rows or sum(piece.said for piece in done.pieces) > BAD_TEXT:
             self.flush()
 
+    def close(self) -> None:
+        """Let other processes write the folder. What is in memory alone is not written: see `flush`."""
+        self._lock.release()
+
     def flush(self) -> None:
         """Write what is in memory as a shard, even if that makes it a short one."""
         done = self._written
@@ -186,6 +195,7 @@ class StoreWriter:
         figures = {"rows": sum(done.shards), "bad": done.bad, "consumed": done.consumed, "mark": done.mark}
         self._write_manifest(complete=True, shards=done.shards, **figures)
         self.complete = True
+        self.close()
 
     def discard(self) -> None:
         """Remove the shards and the manifest, so that the same work starts anew; `errors.jsonl` stays to be read."""
@@ -195,25 +205,34 @@ class StoreWriter:
             (self.folder / shard_name(index)).unlink()
         (self.folder / MANIFEST).unlink()
         self._written = _Written()
+        self.close()
+        (self.folder / LOCK).unlink(missing_ok=True)
 
     # ---- what is on disk
 
     def _open(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise C3Error(f"{self.folder} is a file. Choose another folder for the store.")
+        begun = (self.folder / MANIFEST).exists()
+        if begun and Manifest.read(self.folder).complete:
+            self._resume()  # nothing is to be written, so that it may stand where nothing can be
+            return
+        if not begun:
+            self._refuse_other_things()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
         for pattern in LEFT_BEHIND:
             for left in self.folder.glob(pattern):
                 left.unlink(missing_ok=True)
         if (self.folder / MANIFEST).exists():
             self._resume()
         else:
-            self._start()
+            self._write_manifest()
 
-    def _start(self) -> None:
+    def _refuse_other_things(self) -> None:
         found = sorted(p.name for p in self.folder.iterdir() if p.name != ERRORS) if self.folder.exists() else []
         if visible := [name for name in found if not name.startswith(".")]:
             raise C3Error(f"{self.folder} is not empty ({visible[0]}) and holds no store. Choose another folder.")
-        self._write_manifest()
 
     def _resume(self) -> None:
         manifest = Manifest.read(self.folder)

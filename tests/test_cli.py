@@ -169,9 +169,12 @@ def test_convert(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    torch.save({"model": {"a": torch.ones(2)}, "step": 3}, tmp_path / "weights.pth")
+    torch.save({"model": {"a": torch.ones(2)}, "step": 3, "layers": [torch.zeros(1), torch.ones(1)]}, tmp_path / "weights.pth")
     assert c3("convert", tmp_path / "weights.pth", tmp_path / "out.safetensors").returncode == 0
-    assert load_file(tmp_path / "out.safetensors")["model.a"].tolist() == [1, 1]
+    found = {name: tensor.tolist() for name, tensor in load_file(tmp_path / "out.safetensors").items()}
+    assert found == {"model.a": [1, 1], "layers.0": [0], "layers.1": [1]}
+    torch.save({"a": {"b": torch.ones(2)}, "a.b": torch.ones(2)}, tmp_path / "twice.pth")
+    fails("convert", tmp_path / "twice.pth", tmp_path / "no.safetensors", says="two tensors that would both be called 'a.b'")
     for number, content in enumerate((b"hello", b"a note", b"")):  # the first letters are words of the unpickler
         (tmp_path / f"{number}.pth").write_bytes(content)
         fails("convert", tmp_path / f"{number}.pth", tmp_path / "no.safetensors", says="holds no plain weights")

@@ -248,7 +248,7 @@ def test_a_read_only_folder_is_said() -> None:
         nobody = 65534 if os.geteuid() == 0 else None  # root may write anywhere
         assert "cannot write" in words.run_limited(folder / "store", folder / "captions.txt", user=nobody)
         if nobody:
-            assert "cannot use" in words.run_limited(folder / "closed/store", folder / "captions.txt", user=nobody)
+            assert "cannot write" in words.run_limited(folder / "closed/store", folder / "captions.txt", user=nobody)
         folder.chmod(0o755)
 
 

@@ -220,6 +220,37 @@ def test_a_read_only_place_is_one_clear_error(pipeline: Pipeline, tmp_path: Path
         pipeline.save(tmp_path / "file" / "captioner")
 
 
+def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.save(tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for module, name in (("c3core.pipeline", "listed_files"), ("c3core.pipeline", "save_file"), ("c3core.pipeline", "_copy_space")):
+        monkeypatch.setattr(f"{module}.{name}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.save(tmp_path)
+        monkeypatch.undo()
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files, name
+    (tmp_path / ".saving.left").mkdir()  # by a kill
+    pipeline.save(tmp_path)
+    assert not list(tmp_path.glob(".saving*"))
+    load_pipeline(tmp_path)
+
+
+def test_an_item_that_the_encoder_refuses_is_bad_in_its_place(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, items = pipeline.encoder("image"), pictures(3, "test")
+    embed, good = encoder.embed, pipeline.run(items, modality="image")
+    monkeypatch.setattr(encoder, "embed", lambda batch: embed(batch) * torch.tensor([[1.0], [float("nan")], [1.0]])[: len(batch)])
+    first, bad, last = pipeline.run(items, modality="image")
+    assert (first, last) == (good[0], good[2])
+    assert isinstance(bad, BadItem)
+    assert "not finite" in bad.why
+
+
 def fit_until_killed(space: str, folder: str) -> None:
     torch.set_num_threads(1)
     pipeline = small_pipeline(load_space(space))

@@ -18,6 +18,9 @@ def test_the_writer_goes_on_where_it_was_left(tmp_path: Path) -> None:
     writer = StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
     writer.append([str(i) for i in range(10)], ["s"] * 10, embeddings[:10], torch.ones(10), mark="ten")
     writer.append(["lost"], ["s"], embeddings[:1], torch.ones(1))  # in memory only: a kill loses it
+    with pytest.raises(C3Error, match="another process is writing"):
+        StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
+    writer.close()
     again = StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
     assert (again.resume_at, again.resume_mark, again.rows, again.complete) == (10, "ten", 10, False)
     again.append([str(i) for i in range(10, 30)], ["s"] * 20, embeddings[10:], torch.ones(20), consumed=25)
@@ -56,7 +59,9 @@ def test_a_long_stretch_of_bad_inputs_is_written_too(tmp_path: Path) -> None:
     for i in range(5):
         bad = [Bad(f"{i}-{k}", "x" * 1000, "y" * 1000) for k in range(10)]
         writer.append([], [], torch.zeros(0, 2), torch.zeros(0), bad=bad)
-    assert StoreWriter(tmp_path, dim=2, **KIND).resume_at == 50
+    writer.close()
+    writer = StoreWriter(tmp_path, dim=2, **KIND)
+    assert writer.resume_at == 50
     writer.append(["a"], ["a"], torch.tensor([[1.0, 0.0]]), torch.ones(1))
     writer.finish()
     store = Store.open(tmp_path)
@@ -98,6 +103,7 @@ def test_the_same_encoder_elsewhere_goes_on(tmp_path: Path) -> None:
     """The fingerprint says what an encoder is; the space's name may be a path."""
     writer = StoreWriter(tmp_path, dim=8, shard_rows=2, **KIND)
     writer.append(["0", "1"], ["s", "s"], unit(2), torch.ones(2))
+    writer.close()
     again = StoreWriter(tmp_path, dim=8, shard_rows=2, **(KIND | {"space": "moved/s"}))
     assert again.resume_at == 2
     again.append(["2"], ["s"], unit(1), torch.ones(1))

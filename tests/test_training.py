@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -128,6 +128,44 @@ def test_a_truncated_checkpoint_is_one_clear_error(tmp_path: Path, share: float)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(C3Error, match="cannot be read"):
+        train(make_job(), OPTIONS, tmp_path, quiet=True)
+
+
+def test_objectives_whose_names_begin_alike_are_continued_each_by_its_own(tmp_path: Path) -> None:
+    def job() -> Job:
+        made = make_job()
+        for objective, name in zip(made.objectives, ("g", "g.x"), strict=True):
+            objective.name = name
+        return made
+
+    whole, half = job(), job()
+    train(whole, OPTIONS, tmp_path / "whole", quiet=True)
+    half.after_step = _stop_at(9)
+    with pytest.raises(KeyboardInterrupt):
+        train(half, OPTIONS, tmp_path / "half", quiet=True)
+    last = job()
+    train(last, OPTIONS, tmp_path / "half", quiet=True)
+    for name, value in trained_state(whole.module).items():
+        assert torch.equal(value, trained_state(last.module)[name]), name
+
+
+def _stop_at(last: int) -> Callable[[int], None]:
+    def stop(step: int) -> None:
+        if step == last:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_a_run_json_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(C3Error, match="another recipe"):
+        train(make_job(), OPTIONS, tmp_path, quiet=True)
+
+
+def test_processes_that_do_not_know_of_each_other_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(C3Error, match="2 processes were started.*ACCELERATE_USE_CPU"):
         train(make_job(), OPTIONS, tmp_path, quiet=True)
 
 

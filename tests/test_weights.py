@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from c3core import C3Error
@@ -30,6 +31,11 @@ def test_half_precision_rounds_and_refuses_what_it_cannot_hold(tmp_path: Path) -
     with pytest.raises(C3Error, match="weights=float32"):
         write_tensors(path, {"weight": torch.full((2, 3), 1e6), "bias": torch.zeros(2)}, torch.float16)
     assert path.read_bytes() == before
+    write_tensors(path, {"count": torch.tensor(70_001)}, torch.float16)  # a counter is no weight
+    assert load_file(path)["count"] == 70_001
+    save_file({"weight": torch.full((2, 3), float("nan")), "bias": torch.zeros(2)}, path)
+    with pytest.raises(C3Error, match="weight holds NaN"):
+        read_tensors(path, module)
 
 
 def test_a_missing_a_truncated_and_another_modules_file_are_one_error(tmp_path: Path) -> None:

@@ -209,6 +209,8 @@ def test_what_cannot_be_fitted_is_refused_and_leaves_the_bridge_as_it_was() -> N
         assert torch.equal(bridge.condition(torch.ones(1, DIM), "text"), before[1])
         with pytest.raises(C3Error):
             bridge.extend({"audio": torch.eye(DIM), "video": bad})
+        with pytest.raises(C3Error, match="dimensions"):
+            bridge.extend({"audio": torch.eye(DIM), "video": torch.eye(DIM + 1)})
         assert bridge.config() == before[0]
 
 

@@ -15,10 +15,10 @@ from torch.optim.swa_utils import AveragedModel
 from c3_diffusion import flow
 from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
 from c3_diffusion.network import Painter
-from c3_diffusion.settings import GUIDANCE, PictureOptions, Settings
+from c3_diffusion.settings import GUIDANCE, PictureOptions, Saved, Settings
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json, write_json
 from c3core.pictures import Picture, Square, stack, to_pictures, write_png, write_sheet
 from c3core.readers.image import ImageReader
@@ -55,10 +55,12 @@ class DiffusionDecoder(Decoder):
 
     def __init__(self, condition_dim: int, *, canvas: Canvas | None = None, device: str = "auto", **options: Any) -> None:
         super().__init__()
+        if condition_dim < 1:
+            raise C3Error(f"condition_dim must be at least 1, got {condition_dim}.")
         self.condition_dim = condition_dim
         self.settings = settings = checked(Settings, options, what=f"options of decoder {self.name!r}")
         if settings.keep_above is not None:
-            raise C3Error(
+            raise WrongCall(
                 "keep_above is for a decoder that is trained further: start from a trained one"
                 " (`start` in a recipe; `load_pipeline` and `decoder.tune`), or leave keep_above out."
             )
@@ -71,7 +73,7 @@ class DiffusionDecoder(Decoder):
         self.side = settings.size // canvas.shrinks
         smallest = settings.patch * 2 ** (len(settings.widths) - 1)
         if settings.size % canvas.shrinks or self.side % smallest or not self.side:
-            raise C3Error(
+            raise WrongCall(
                 f"size {settings.size} does not fit: it must be a multiple of {smallest * canvas.shrinks}"
                 f" (patch {settings.patch}, {len(settings.widths)} widths, autoencoder {canvas.shrinks}:1)."
             )
@@ -284,24 +286,17 @@ class DiffusionDecoder(Decoder):
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
         """The decoder that `save` wrote. Raises `C3Error` if a file is missing, broken, of another size or pickled."""
         folder = Path(folder)
-        config = read_json(folder / "decoder.json")
-        try:
-            dim, settings, licence = int(config["condition_dim"]), dict(config["settings"]), str(config["licence"])
-            steps = int(config.get("steps", 0))  # not said by the first files
-            if dim < 1 or steps < 0:
-                raise ValueError(f"condition_dim {dim}, steps {steps}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
+        path = folder / "decoder.json"
+        saved = checked(Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
         refuse_pickles(folder)
-        canvas = None if settings.get("autoencoder") is None else read_latents(folder / "autoencoder")
-        options = checked(Settings, settings, what=f"settings in {folder / 'decoder.json'}").model_dump()
-        decoder = cls(dim, canvas=canvas, device=device, **options)
-        decoder.licence = licence
+        canvas = None if saved.settings.autoencoder is None else read_latents(folder / "autoencoder")
+        decoder = cls(saved.condition_dim, canvas=canvas, device=device, **saved.settings.model_dump())
+        decoder.licence = saved.licence
         painter = decoder._build()
         read_tensors(folder / "painter.safetensors", painter)
         assert decoder.averaged is not None
         decoder.averaged.module.load_state_dict(painter.state_dict())
-        decoder.averaged.n_averaged.fill_(steps)  # trained further, the average goes on and does not begin anew
+        decoder.averaged.n_averaged.fill_(saved.steps)  # trained further, the average goes on and does not begin anew
         return decoder.eval()
 
 

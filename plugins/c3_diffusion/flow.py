@@ -15,7 +15,7 @@ Field = Callable[[Tensor, Tensor], Tensor]  # (x_t, t) to the velocity there
 
 
 def noise_levels(count: int, mean: float, std: float, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    """(count,) times in 0 … 1 whose logit is normal: most where the picture is half hidden, where there is most to learn."""
+    """(count,) times in 0 … 1 whose logit is normal: with `mean` 0 most where the picture is half hidden."""
     return torch.sigmoid(mean + std * torch.randn(count, generator=generator).to(device))
 
 

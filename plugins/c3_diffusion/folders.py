@@ -100,7 +100,7 @@ def licence_of(folder: Path, name: str) -> str:
 def class_name(folder: Path, file: str) -> str:
     """The class that a folder in diffusers' format says it holds. A `C3Error` if it says none."""
     if not (folder / file).is_file():
-        raise C3Error(f"{folder} is no folder of diffusers: it lacks {file}. Check its name, or save it again.")
+        raise WrongCall(f"{folder} is no folder of diffusers: it lacks {file}. Check its name, or save it again.")
     config = read_json(folder / file)
     found = config.get("_class_name") if isinstance(config, dict) else None
     if not isinstance(found, str):
@@ -112,7 +112,7 @@ def from_folder(folder: Path, kinds: Sequence[str]) -> Any:
     """The model in a folder, float32, of one of these classes. A `C3Error` if it is another, broken, or pickled."""
     found = class_name(folder, "config.json")
     if found not in kinds:
-        raise C3Error(f"{folder} holds a {found}, not one of {', '.join(kinds)}.")
+        raise WrongCall(f"{folder} holds a {found}, not one of {', '.join(kinds)}.")
     refuse_pickles(folder, lone=True)
     with quiet(), naming(folder):
         return getattr(diffusers, found).from_pretrained(folder, use_safetensors=True, dtype=torch.float32)

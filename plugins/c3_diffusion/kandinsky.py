@@ -59,9 +59,10 @@ class KandinskyDecoder(PretrainedDecoder):
                     " its folder), whose picture encoder makes it, or blank= (1, dim)."
                 )
             blank = blank_embedding(self.settings.prior)
-        if tuple(blank.shape) != (1, condition_dim) or not torch.isfinite(blank).all():
+        if tuple(blank.shape) != (1, condition_dim) or not blank.is_floating_point() or not torch.isfinite(blank).all():
             raise C3Error(
-                f"the blank picture's embedding must be finite and of shape (1, {condition_dim}), got {tuple(blank.shape)}."
+                f"the blank picture's embedding must be floating-point, finite and of shape (1, {condition_dim}),"
+                f" got {blank.dtype} {tuple(blank.shape)}."
             )
         self.blank: Tensor
         self.register_buffer("blank", blank.detach().float().to(self._device), persistent=False)

@@ -16,12 +16,22 @@ from c3_diffusion.flow import first_again
 from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, naming, quiet
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of, precision_of
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json, write_json
 from c3core.pictures import Picture, to_pictures, write_png, write_sheet
 from c3core.readers.image import ImageReader
 from c3core.validation import checked
 from c3core.weights import refuse_pickles
+
+
+class _Saved(BaseModel):
+    """`decoder.json`, as `save` writes it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    condition_dim: int = Field(ge=1)
+    fingerprint: str
+    settings: dict[str, Any]
 
 
 class PretrainedSettings(BaseModel):
@@ -80,7 +90,7 @@ class PretrainedDecoder(Decoder):
     def _load(self, folder: Path) -> Any:
         found = class_name(folder, "model_index.json")
         if found not in self.pipelines:
-            raise C3Error(f"{folder} holds a {found}; decoder {self.name!r} takes {' or '.join(self.pipelines)}.")
+            raise WrongCall(f"{folder} holds a {found}; decoder {self.name!r} takes {' or '.join(self.pipelines)}.")
         refuse_pickles(folder, lone=True)
         with quiet(), naming(folder):
             pipeline: Any = getattr(diffusers, self.pipelines[0]).from_pretrained(
@@ -132,7 +142,7 @@ class PretrainedDecoder(Decoder):
         chosen: Any = self.options(options)
         most: int = self.pipeline.scheduler.config.num_train_timesteps
         if chosen.steps > most:
-            raise C3Error(f"steps may be at most {most} for this model, got {chosen.steps}.")
+            raise WrongCall(f"steps may be at most {most} for this model, got {chosen.steps}.")
         conditions = self.check(conditions)
         seeds = self._seeds(len(conditions), generator, shared=chosen.noise == "shared")
         pictures: list[Picture] = []
@@ -174,14 +184,12 @@ class PretrainedDecoder(Decoder):
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
         """The decoder that `save` wrote. A `C3Error` if the model is gone or is not what it was."""
         path = Path(folder) / "decoder.json"
-        config = read_json(path)
-        try:
-            dim, mark, settings = int(config["condition_dim"]), str(config["fingerprint"]), dict(config["settings"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise C3Error(f"{path} is not one of a {cls.name!r} decoder ({error}).") from error
-        decoder = cls(dim, device=device, **{**settings, **cls._extra(Path(folder))})
-        if decoder.fingerprint != mark:
-            raise C3Error(f"{settings['model']!r} holds other weights than when the pipeline was saved. Fit and save it again.")
+        saved = checked(_Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
+        decoder = cls(saved.condition_dim, device=device, **{**saved.settings, **cls._extra(Path(folder))})
+        if decoder.fingerprint != saved.fingerprint:
+            raise C3Error(
+                f"{decoder.settings.model!r} holds other weights than when the pipeline was saved. Fit and save it again."
+            )
         return decoder.eval()
 
     @classmethod

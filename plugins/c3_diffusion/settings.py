@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from c3core.contracts import GenerateOptions
 
+MOST = 1 << 16  # dimensions of a condition: more is a broken file
 GROUPS = 8  # of channels that are normalised together
 
 
@@ -73,6 +74,17 @@ class Settings(BaseModel):
         if self.keep_above is not None and (self.watch_drawn or self.watch_sampled):
             raise ValueError("keep_above holds on to drawings that watch_drawn and watch_sampled would change: set these to 0")
         return self
+
+
+class Saved(BaseModel):
+    """`decoder.json`, as `save` writes it."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+    condition_dim: int = Field(ge=1, le=MOST)
+    licence: str
+    settings: Settings = Field(strict=False)
+    steps: int = Field(0, ge=0, lt=2**62)  # not said by the first files
 
 
 GUIDANCE = 3.0  # where none is asked for

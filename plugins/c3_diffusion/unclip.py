@@ -10,7 +10,7 @@ from torch import Tensor
 
 from c3_diffusion.pretrained import PretrainedDecoder, PretrainedOptions
 from c3core.contracts import GenerateOptions
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 
 
 class UnclipOptions(PretrainedOptions):
@@ -44,7 +44,7 @@ class UnclipDecoder(PretrainedDecoder):
         pipeline = self.pipeline
         levels = pipeline.image_noising_scheduler.config.num_train_timesteps
         if options.noise_level >= levels:
-            raise C3Error(f"noise_level {options.noise_level}: this model has levels 0 to {levels - 1}.")
+            raise WrongCall(f"noise_level {options.noise_level}: this model has levels 0 to {levels - 1}.")
         # Its picture encoder is not loaded. Given embeddings, the pipeline asks it for its dtype alone, which any part knows.
         pipeline.image_encoder = pipeline.image_normalizer
         drawn: Any = pipeline(

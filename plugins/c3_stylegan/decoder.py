@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from c3_stylegan import losses
 from c3_stylegan.augment import augment
 from c3_stylegan.discriminator import Discriminator, judge
 from c3_stylegan.generator import Generator
-from c3_stylegan.settings import SMALLEST, DrawOptions, Settings
+from c3_stylegan.settings import SMALLEST, DrawOptions, Saved, Settings
 from c3_stylegan.sketch import Sketch
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of
@@ -79,6 +78,8 @@ class StyleGANDecoder(Decoder):
 
     def __init__(self, condition_dim: int, *, device: str = "auto", **options: Any) -> None:
         super().__init__()
+        if condition_dim < 1:
+            raise C3Error(f"condition_dim must be at least 1, got {condition_dim}.")
         self.condition_dim = condition_dim
         self.settings = checked(Settings, options, what=f"options of decoder {self.name!r}")
         self._device = device_of(device)
@@ -331,24 +332,18 @@ class StyleGANDecoder(Decoder):
         Of `keep="generator"` both generators are the averaged one, and the discriminator is new.
         """
         folder = Path(folder)
-        config = read_json(folder / "decoder.json")
+        path = folder / "decoder.json"
+        saved = checked(Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
         refuse_pickles(folder)
-        try:
-            dim, settings = int(config["condition_dim"]), dict(config["settings"])
-            licence, steps, mean_length = str(config["licence"]), int(config["steps"]), float(config["mean_length"])
-            if dim < 1 or steps < 0 or not math.isfinite(mean_length):
-                raise ValueError(f"condition_dim {dim}, steps {steps}, mean_length {mean_length}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
-        decoder = cls(dim, device=device, **checked(Settings, settings, what=f"settings in {folder / 'decoder.json'}").model_dump())
-        decoder.licence = licence
+        decoder = cls(saved.condition_dim, device=device, **saved.settings.model_dump())
+        decoder.licence = saved.licence
         read_tensors(folder / "generator.safetensors", decoder.generator)
         decoder._start_average()
         if decoder.settings.keep == "all":
             read_tensors(folder / "players.safetensors", decoder._players())
         else:
             decoder._lacks_judge = True
-        decoder.steps.fill_(steps)
-        decoder.mean_length.fill_(mean_length)
-        decoder.average.n_averaged.fill_(steps)
+        decoder.steps.fill_(saved.steps)
+        decoder.mean_length.fill_(saved.mean_length)
+        decoder.average.n_averaged.fill_(saved.steps)
         return decoder.eval()

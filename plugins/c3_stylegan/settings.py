@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from c3core.contracts import GenerateOptions
 
 SMALLEST, LARGEST = 32, 256
+MOST = 1 << 16  # dimensions of a condition: more is a broken file
 Augmentation = Literal["colour", "translation", "cutout"]
 
 
@@ -88,6 +89,18 @@ class Settings(BaseModel):
         [96, 96, 64, 32]
         """
         return [min(self.max_channels, max(8, self.channels // side)) for side in self.sides()]
+
+
+class Saved(BaseModel):
+    """`decoder.json`, as `save` writes it."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+    condition_dim: int = Field(ge=1, le=MOST)
+    licence: str
+    settings: Settings = Field(strict=False)
+    steps: int = Field(ge=0, lt=2**62)
+    mean_length: float
 
 
 class DrawOptions(GenerateOptions):

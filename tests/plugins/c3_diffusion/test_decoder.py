@@ -159,6 +159,21 @@ def test_a_hidden_condition_is_not_seen() -> None:
         torch.testing.assert_close(seen, painter(x, t, rows))
 
 
+@pytest.mark.parametrize("closed", ["layout", "vector"])
+def test_the_condition_comes_in_twice(closed: str) -> None:
+    """As a vector beside the time and as a coarse map: with either closed, the other still tells."""
+    painter = made().painter
+    assert painter is not None
+    with torch.no_grad():
+        for parameter in painter.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+        for parameter in getattr(painter, closed).parameters():
+            parameter.zero_()
+        x, t = torch.randn(1, 3, 8, 8).expand(2, -1, -1, -1), torch.full((2,), 0.5)
+        seen = painter(x, t, conditions(2))
+    assert not torch.allclose(seen[0], seen[1], atol=1e-4)
+
+
 # ---- drawing
 
 
@@ -338,9 +353,13 @@ def test_files_that_do_not_fit_are_refused(learned: DiffusionDecoder, tmp_path: 
     for change, message in (
         ({"settings": {**described["settings"], "size": 16}}, "another resolution"),
         ({"condition_dim": 5}, "does not fit"),
-        ({"condition_dim": None}, "is not one of"),
-        ({"condition_dim": -3}, "is not one of"),
-        ({"steps": -1}, "is not one of"),
+        ({"condition_dim": None}, "decoder.json of a 'diffusion' decoder"),
+        ({"condition_dim": -3}, "decoder.json of a 'diffusion' decoder"),
+        ({"condition_dim": 8.7}, "condition_dim"),
+        ({"condition_dim": 10**12}, "condition_dim"),
+        ({"steps": 2**70}, "steps"),
+        ({"licence": None}, "licence"),
+        ({"steps": -1}, "decoder.json of a 'diffusion' decoder"),
         ({"settings": {**described["settings"], "zebra": 1}}, "zebra"),
     ):
         (tmp_path / "decoder.json").write_text(json.dumps({**described, **change}))

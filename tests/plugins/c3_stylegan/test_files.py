@@ -120,7 +120,7 @@ def test_pickles_are_refused(tmp_path: Path, name: str) -> None:
 def test_a_foreign_decoder_json_is_refused(tmp_path: Path, text: str) -> None:
     trained().save(tmp_path)
     (tmp_path / "decoder.json").write_text(text)
-    with pytest.raises(C3Error, match="is not one of a 'stylegan' decoder"):
+    with pytest.raises(C3Error, match="decoder.json of a 'stylegan' decoder"):
         StyleGANDecoder.load(tmp_path, device="cpu")
 
 

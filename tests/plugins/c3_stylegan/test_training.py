@@ -98,6 +98,43 @@ def test_the_generators_loss_is_its_terms(batch: Tensor, conditions: Tensor) -> 
     torch.testing.assert_close(found, expected + 2 * losses.info_nce(seen[0].flatten(1) @ matrix.t(), conditions, 0.2))
 
 
+def test_the_discriminator_sees_every_picture_through_the_augmentation(
+    batch: Tensor, conditions: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, seen = make(augment=["translation"], r1_every=1), list[tuple[int, Any]]()
+
+    def noted(pictures: Tensor, kinds: Any) -> Tensor:
+        seen.append((len(pictures), kinds))
+        return pictures
+
+    monkeypatch.setattr("c3_stylegan.decoder.augment", noted)
+    decoder.discriminator_loss(conditions, batch)
+    decoder.loss(conditions, batch)
+    assert seen == [(8, ("translation",))] * 4  # real, drawn and R1's in the one loss, drawn in the other
+
+
+def test_r1_is_in_full_precision_whatever_the_rest_is_in(batch: Tensor, conditions: Tensor) -> None:
+    decoder = make()
+    plain = decoder._r1(conditions, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(decoder._r1(conditions, batch), plain)
+
+
+def test_noise_maps_are_drawn_where_asked_for(conditions: Tensor) -> None:
+    decoder = make()
+    with torch.no_grad():
+        for name, parameter in decoder.average.module.named_parameters():
+            if name.endswith("strength"):
+                parameter.fill_(1.0)
+
+    def drawn(seed: int, noise: str) -> Any:
+        options = {"truncation": 0, "noise": noise}
+        return np.stack(decoder.generate(conditions, options, generator=torch.Generator().manual_seed(seed)))
+
+    assert np.array_equal(drawn(0, "none"), drawn(1, "none"))
+    assert not np.array_equal(drawn(0, "random"), drawn(1, "random"))
+
+
 def test_of_several_tries_the_nearest_to_the_picture_counts(batch: Tensor, conditions: Tensor) -> None:
     """Row by row, among the drawings that the seed gives."""
     decoder = make(reconstruction=2.0, tries=5, match_weight=0.0)

@@ -287,7 +287,10 @@ class Decoder(nn.Module, ABC):
         self.settings = settings
 
     def prepare(self, targets: Iterable[Any]) -> None:
-        """Called once before training with a stream of read targets: learn a vocabulary, say. By default nothing."""
+        """Called once before training with a stream of read targets: learn a vocabulary, say. By default nothing.
+
+        Torch has been seeded: new weights are drawn here, so that a run that is started again starts from the same.
+        """
 
     def watch(self, conditions_of: Callable[[Tensor], Tensor]) -> None:
         """Called once before training with a way to look at the decoder's own outputs: `conditions_of(outputs)` gives their
@@ -310,7 +313,10 @@ class Decoder(nn.Module, ABC):
         return [Objective("loss", [p for p in self.parameters() if p.requires_grad], self.loss)]
 
     def after_step(self, step: int) -> None:
-        """Called after each training step: moving averages and the like. By default nothing."""
+        """Called after each training step: moving averages and the like. By default nothing.
+
+        What it changes must be buffers, or parameters that want a gradient: checkpoints hold these alone.
+        """
 
     @abstractmethod
     def generate(

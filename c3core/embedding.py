@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, Encoder, name_of
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.progress import progress
 from c3core.reading import PATIENCE, Read, read_batches
 from c3core.refusing import embed_taken
@@ -98,7 +98,7 @@ def fill(
     mark = _skip(stream, writer)
     if writer.complete:
         if next(stream, None) is not None:
-            raise C3Error(f"{out} is a complete store of fewer inputs than these. Choose another folder, or delete it.")
+            raise WrongCall(f"{out} is a complete store of fewer inputs than these. Choose another folder, or delete it.")
         return Store.open(out)
     try:
         with (
@@ -150,7 +150,7 @@ def _skip(stream: Iterator[Source], writer: StoreWriter) -> int:
     for source in islice(stream, writer.resume_at):
         mark, count = _checksum(source, mark), count + 1
     if count < writer.resume_at or (count and str(mark) != writer.resume_mark):
-        raise C3Error(f"{writer.folder} was begun with other inputs than these. Choose another folder, or delete it.")
+        raise WrongCall(f"{writer.folder} was begun with other inputs than these. Choose another folder, or delete it.")
     return mark
 
 

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem
 from c3core.embedding import checksum, embed
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.pairs import Pairs
 from c3core.sources import Source
 from c3core.stores import Store
@@ -216,7 +216,7 @@ class Fit:
             store = self.store("pairs", pairs.modality, pairs.source)
             return Rows(store, pairs.modality, pairs.target, share, sources=pairs.source)
         if target not in items:
-            raise C3Error(f"the decoder learns from {target}: give items={{{target!r}: …}}, or pairs.")
+            raise WrongCall(f"the decoder learns from {target}: give items of {target}, or pairs.")
         sources = items[target]
         return Rows(self.store(target, target, sources), target, None if isinstance(sources, Store) else sources, share)
 

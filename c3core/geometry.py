@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.moments import Moments, as_rows
 
 MAX_PAIRS = 20_000  # measured in groups; more pairs change the third digit of no figure, and take memory
@@ -85,12 +85,12 @@ def geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, max_pairs:
     1.0
     """
     if not 2 <= group_size <= 2000 or max_pairs < 2 * group_size:
-        raise C3Error("a group has from 2 to 2,000 pairs, and max_pairs is at least twice that.")
+        raise WrongCall("a group has from 2 to 2,000 pairs, and max_pairs is at least twice that.")
     moments, pairs = _gather(x, y, seed, max_pairs)
     n, dim = moments["x"].count, moments["x"].dim
     groups = len(pairs) // group_size
     if groups < 2:
-        raise C3Error(f"{n} pairs make no two groups of {group_size}. Give more pairs, or a smaller group size.")
+        raise WrongCall(f"{n} pairs make no two groups of {group_size}. Give more pairs, or a smaller group size.")
     grouped = pairs[: groups * group_size].reshape(groups, group_size, 2, dim)
     values, left_out, squares = _measure(grouped)
     spectrum = {name: singular_values(moments[name].covariance) for name in ("x", "y")}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from c3core.choosing import choose
 from c3core.contracts import BadItem, Bridge, Decoder, Encoder, GenerateOptions, Space
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.files import replacing, write_json
 from c3core.fitting import Fit
 from c3core.loading import load_space
@@ -150,6 +150,8 @@ class Pipeline:
         for name, count in (("best_of", best_of), ("batch_size", batch_size)):
             if not isinstance(count, int) or count < 1:
                 raise C3Error(f"{name} must be a whole number of at least 1, got {count!r}.")
+        if not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise WrongCall(f"seed must be a whole number from 0 to 2**63 - 1, got {seed!r}.")
         if best_of > 1:
             self._check_choosing()
         chosen, generator = self.decoder.options(options), torch.Generator().manual_seed(seed)

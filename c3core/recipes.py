@@ -124,9 +124,11 @@ def read_recipe(path: str | Path, model: type[Model]) -> Model:
     except FileNotFoundError:
         raise WrongCall(f"no recipe at {path}. Check the file's name.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise C3Error(f"{path} cannot be read as text ({error}). A recipe is a YAML file.") from None
+        raise WrongCall(
+            f"{path} cannot be read as text ({getattr(error, 'strerror', None) or error}). A recipe is a YAML file."
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # a date that there is not is the latter
         raise WrongCall(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise C3Error(f"{path} is no recipe: it must hold fields, as in `space: playground`.")
+        raise WrongCall(f"{path} is no recipe: it must hold fields, as in `space: playground`.")
     return checked(model, values, what=str(path))

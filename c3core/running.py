@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from c3core.errors import WrongCall
-from c3core.sources import COLUMN, expand
+from c3core.sources import COLUMN, SAME_AS_TEXT, expand
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
@@ -45,8 +45,9 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     known = pipeline.space.modalities
     column = COLUMN.fullmatch(inputs[0])
     if column and os.path.exists(column[1]):
-        if column[2] in known:
-            return column[2]
+        name = "text" if column[2] in SAME_AS_TEXT else column[2]
+        if name in known:
+            return name
     elif guessed := _by_media_type(pipeline, inputs[0]):
         return guessed
     others = [modality for modality in known if modality != pipeline.decoder.modality]
@@ -65,7 +66,10 @@ def _by_media_type(pipeline: Pipeline, name: str) -> str | None:
     known = pipeline.space.modalities
     first = Path(name)
     if os.path.isdir(first):  # not `first.is_dir()`: a long sentence is too long for a file's name, which that raises
-        first = next((path for path in sorted(first.rglob("*")) if path.is_file()), first)
+        visible = (
+            path for path in sorted(first.rglob("*")) if not any(part.startswith(".") for part in path.relative_to(name).parts)
+        )
+        first = next((path for path in visible if path.is_file()), first)
     if first.suffix == ".txt" and os.path.isfile(first):  # a list, of files or of sentences
         with open(first, encoding="utf-8", errors="replace") as lines:
             line = next((line.strip() for line in lines if line.strip()), "")

@@ -88,7 +88,7 @@ def _named(name: str, root: str | Path | None, text: bool, *, alone: bool) -> It
         return _column(column[1], column[2], root, text)
     if glob.has_magic(name) and next(_matches(name), None) is not None:
         return _files((match for match in in_order(_matches(name)) if not os.path.isdir(match)), root, text, lists=True)
-    if text and (_has_space(name) or not name.lower().endswith((LIST, *TABLES))):
+    if text and (_has_space(name) or not ("/" in name or name.lower().endswith((LIST, *TABLES)))):
         return iter([Source(name, name)] if name.strip() else [])
     suffix = os.path.splitext(name)[1].lower()
     if not (text or alone or glob.has_magic(name)) and suffix not in ("", LIST, *TABLES):  # a file, not a mistyped folder

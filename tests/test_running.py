@@ -33,10 +33,11 @@ def test_files_are_known_by_their_media_type(tmp_path: Path) -> None:
 
 
 def test_a_column_of_a_table_is_known_by_its_name(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("text,caption\na star,a ring\n")
-    assert guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:text"]) == "text"
+    (tmp_path / "t.csv").write_text("text,caption,title\na star,a ring,a sun\n")
+    for column in ("text", "caption"):
+        assert guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:{column}"]) == "text"
     with pytest.raises(C3Error, match=r"which modality .* text\|image\|audio"):
-        guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:caption"])
+        guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:title"])
 
 
 def test_a_list_is_of_what_its_first_line_is(tmp_path: Path) -> None:

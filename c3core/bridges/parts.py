@@ -25,7 +25,7 @@ class Part:
     def require(self, holds: bool, message: str) -> None:
         """Refuse an option out of its range."""
         if not holds:
-            raise C3Error(f"{self.kind}: {message}")
+            raise WrongCall(f"{self.kind}: {message}")
 
 
 Kind = TypeVar("Kind", bound=Part)

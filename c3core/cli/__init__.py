@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 
-def _ended_by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
+def _ended_by_hand(command: Callable[..., Any], *, continues: bool) -> Callable[..., Any]:
     """The command, where Ctrl-C and a closed pipe end it cleanly: typer would keep both from `main`."""
 
     @functools.wraps(command)
@@ -36,7 +36,9 @@ def _ended_by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*arguments, **options)
         except KeyboardInterrupt as interrupt:
-            said = "stopped. The same command again continues where checkpoints or shards were written."
+            said = (
+                "stopped. The same command again continues where checkpoints or shards were written." if continues else "stopped."
+            )
             print(str(interrupt) or said, file=sys.stderr)
             raise typer.Exit(130) from None
         except BrokenPipeError:  # `c3 … | head`: the reader has seen enough
@@ -48,7 +50,7 @@ def _ended_by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
 
 for module in (run, experiments, data, inspect):
     for command in module.COMMANDS:
-        app.command()(_ended_by_hand(command))
+        app.command()(_ended_by_hand(command, continues=module in (experiments, data)))
 
 
 @app.callback(invoke_without_command=True)

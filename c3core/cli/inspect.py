@@ -72,6 +72,8 @@ def info(
             if check:
                 store.check()
                 described["checked"] = "every row is whole, of unit norm and finite"
+    elif (folder / "run" / "run.json").is_file():
+        raise WrongCall(f"{folder} holds a training that is not finished. The same `c3 fit` or `c3 connect` again goes on with it.")
     else:
         raise WrongCall(f"{folder} is neither a pipeline, a space nor a store: it has no pipeline.json, space.json or store.json.")
     if json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from c3core.cli.inspect import Json
 from c3core.cli.output import print_json, print_table, report_bad
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, near
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Precision = Annotated[str, typer.Option(help="float32 or bfloat16, of the encoders.")]
@@ -17,6 +18,7 @@ Option = Annotated[
     list[str], typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable.")
 ]
 
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1)]
 BestOf = Annotated[int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")]
 
 OVERVIEW = 32  # inputs on an overview: more would be too small to look at
@@ -40,7 +42,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder for outputs that are files.")] = None,
     root: Annotated[Path | None, typer.Option(help="Where the paths of a table start.")] = None,
     option: Option = [],  # noqa: B006  typer copies it
-    seed: int = 0,
+    seed: Seed = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many outputs of each input, with seeds from --seed on.")] = 1,
     best_of: BestOf = 1,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
@@ -53,16 +55,19 @@ def run(
     from c3core.loading import load_pipeline
     from c3core.running import guess_modality, options_of, sources_of
 
+    asked = options_of(option)  # what is wrong with the call is said before anything is loaded
+    if out is not None and out.is_file():
+        raise WrongCall(f"--out {out} is a file. Name a folder for the outputs.")
     loaded = load_pipeline(pipeline, device=device, precision=precision)
-    chosen = loaded.decoder.options(options_of(option))
+    chosen = loaded.decoder.options(asked)
+    if modality is not None and modality not in loaded.space.modalities:
+        raise WrongCall(f"the space has no modality {modality!r}: {near(modality, loaded.space.modalities)}")
     if loaded.decoder.suffix and out is None:
         raise WrongCall(f"pipeline {pipeline} makes {loaded.decoder.suffix} files. Say where they go: --out DIR.")
     if not loaded.decoder.suffix and out is not None:
         raise WrongCall(
             f"pipeline {pipeline} makes {loaded.decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
         )
-    if out is not None and out.is_file():
-        raise WrongCall(f"--out {out} is a file. Name a folder for the outputs.")
     modality = modality or guess_modality(loaded, inputs)
     ids, stream = sources_of(inputs, modality, root=root)
     rows: list[dict[str, Any]] = []
@@ -88,10 +93,15 @@ def run(
                 rows.append(row)
             else:
                 print(row["output"] if len(ids) == 1 else f"{ids[position]}\t{row['output']}", flush=True)
-    if out is not None and made and (seeds > 1 or len(made) > 1):
+    if out is not None and loaded.decoder.suffix:
         sheet = out / f"overview{loaded.decoder.suffix}"
-        if loaded.decoder.write_overview([made[position] for position in sorted(made)], sheet) and not json:
-            print(sheet)
+        sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
+        rows_shown = [made[position] for position in sorted(made)]
+        if seeds == 1:  # nothing to hold side by side: as a square
+            one_each, side = [row[0] for row in rows_shown], isqrt(max(0, len(rows_shown) - 1)) + 1
+            rows_shown = [one_each[start : start + side] for start in range(0, len(one_each), side)]
+        if seeds * len(made) > 1 and loaded.decoder.write_overview(rows_shown, sheet) and not json:
+            print(sheet if len(made) < OVERVIEW else f"{sheet} (of the first {OVERVIEW} inputs)")
     if json:
         print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
     report_bad(bad, len(bad), len(ids))
@@ -107,7 +117,7 @@ def evaluate(
     modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs, if the column is named else.")] = None,
     root: Annotated[Path | None, typer.Option(help="Where the paths of the table start.")] = None,
     option: Option = [],  # noqa: B006
-    seed: int = 0,
+    seed: Seed = 0,
     best_of: BestOf = 1,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -118,14 +128,15 @@ def evaluate(
     from c3core.loading import load_pipeline, load_table
     from c3core.running import options_of
 
+    asked, rows = options_of(option), load_table(table, root=root)
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     figures = score(
         loaded,
-        load_table(table, root=root),
+        rows,
         input_column=input_column,
         output_column=output_column,
         modality=modality,
-        options=options_of(option),
+        options=asked,
         seed=seed,
         best_of=best_of,
     )

@@ -40,6 +40,7 @@ class BridgeContract(ABC):
     target: ClassVar[str] = "text"
     dim: ClassVar[int] = 12
     any_modality: ClassVar[bool] = False  # it takes embeddings of a modality that it was not fitted on
+    extends_alone: ClassVar[bool] = True  # one more modality leaves the conditions for training as they were
     noisy: ClassVar[bool] = True  # its conditions for training are drawn; else they are those for use, of the target
     plugin: ClassVar[str | None] = None  # what the entry point names; by default the bridge's top package
     heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "pyarrow", "librosa", "torchvision")
@@ -165,12 +166,15 @@ class BridgeContract(ABC):
 
     def test_extend_adds_a_modality_and_leaves_the_others_as_they_were(self) -> None:
         bridge, later = self.fitted(), self.modalities[2]
-        before = {m: bridge.condition(self.embeddings(m, 5), m) for m in bridge.modalities}
+        before = {m: self.both(bridge, self.embeddings(m, 5), m) for m in bridge.modalities}
         state = {name: value.clone() for name, value in bridge.state().items()}
         assert bridge.extend({later: self.embeddings(later)}) is bridge
         assert bridge.modalities == self.modalities[:3]
-        for modality, condition in before.items():
-            assert torch.equal(bridge.condition(self.embeddings(modality, 5), modality), condition)
+        for modality, (trained, used) in before.items():
+            again = self.both(bridge, self.embeddings(modality, 5), modality)
+            assert torch.equal(again[1], used)
+            if self.extends_alone:
+                assert torch.equal(again[0], trained)
         for name, value in state.items():
             assert torch.equal(bridge.state()[name], value), name
         assert bridge.condition(self.embeddings(later, 2), later).shape == (2, self.dim)

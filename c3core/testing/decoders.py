@@ -32,6 +32,7 @@ from torch.nn.functional import normalize
 from c3core.contracts import BadItem, Decoder
 from c3core.errors import C3Error
 from c3core.manifest import PICKLES
+from c3core.training import load_trained, trained_state
 
 
 class DecoderContract(ABC):
@@ -154,6 +155,26 @@ class DecoderContract(ABC):
             pytest.skip("this decoder has nothing to train")
         assert min(losses[-3:]) < 0.9 * losses[0]
 
+    def test_new_weights_follow_torchs_seed_at_prepare(self) -> None:
+        """Not the one before: a run that was killed before its first checkpoint would go on from other weights."""
+        states = []
+        for before in (1, 2):
+            torch.manual_seed(before)
+            decoder = self.make()
+            torch.manual_seed(0)
+            decoder.prepare(iter(self.read(decoder)))
+            states.append(trained_state(decoder))
+        assert states[0].keys() == states[1].keys()
+        assert [name for name, value in states[0].items() if not torch.equal(value, states[1][name])] == []
+
+    def test_a_checkpoint_holds_all_that_training_changes(self) -> None:
+        decoder, other = self.prepared(), self.prepared()
+        self.losses(decoder, 2)
+        load_trained(other, trained_state(decoder), Path("checkpoint"))
+        kept = other.state_dict()
+        changed = [name for name, value in decoder.state_dict().items() if not torch.equal(value, kept[name])]
+        assert changed == [], "training changed these, but they want no gradient and are no buffers"
+
     # ---- generating
 
     def test_one_output_a_condition_in_order(self, trained: Decoder) -> None:
@@ -228,6 +249,10 @@ class DecoderContract(ABC):
             for wrong in (conditions[:1], conditions[1:], conditions.repeat(2, 1), conditions[:0]):
                 with pytest.raises(C3Error, match="conditions for"):
                     objective.loss(wrong, batch)
+            wrong = conditions.clone()
+            wrong[0, 0] = float("nan")
+            with pytest.raises(C3Error, match="NaN or infinite"):
+                objective.loss(wrong, batch)
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_conditions_that_are_not_finite_are_refused(self, trained: Decoder, value: float) -> None:
@@ -246,6 +271,14 @@ class DecoderContract(ABC):
             trained.options({known + "x": 1})
 
     # ---- files
+
+    def test_an_output_is_written_whole_to_a_file_of_the_suffix(self, trained: Decoder, tmp_path: Path) -> None:
+        if trained.suffix is None:
+            pytest.skip("this decoder's outputs are printed")
+        output = self.generate(trained, self.conditions(trained))[0]
+        trained.write(output, tmp_path / f"output{trained.suffix}")
+        assert [path.name for path in tmp_path.iterdir()] == [f"output{trained.suffix}"]
+        assert (tmp_path / f"output{trained.suffix}").stat().st_size > 0
 
     def test_load_gives_back_what_was_saved(self, trained: Decoder, saved: Path) -> None:
         loaded = type(trained).load(saved, device="cpu")

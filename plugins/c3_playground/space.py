@@ -6,7 +6,7 @@ from pathlib import Path
 
 from c3core.connected import load_connected
 from c3core.contracts import Space
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 
 FOLDER = Path(__file__).parent / "weights"
 
@@ -14,5 +14,5 @@ FOLDER = Path(__file__).parent / "weights"
 def load(argument: str, *, device: str = "auto", precision: str = "float32") -> Space:
     """The playground space: text, image, video and audio in 256 dimensions."""
     if argument:
-        raise C3Error(f"the playground space takes no argument, got {argument!r}. Write playground.")
+        raise WrongCall(f"the playground space takes no argument, got {argument!r}. Write playground.")
     return load_connected(FOLDER, device=device, precision=precision, spec="playground")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from c3core.contracts import Encoder, Reader
+from c3core.errors import C3Error
 from c3core.testing import EncoderContract
 from c3core.testing.encoders import held_in, snapshot
 
@@ -235,6 +236,7 @@ BROKEN = [
 # What an assertion, `pytest.raises`, torch and pickle raise: a TypeError would be a slip in the suite itself.
 FAILURES = (
     AssertionError,
+    C3Error,
     pytest.fail.Exception,
     RuntimeError,
     ValueError,

@@ -62,6 +62,19 @@ def test_drawings_show_what_sentences_state(decoder: str, least: float) -> None:
 
 
 @pytest.mark.slow
+def test_of_a_thousand_sentences_c3_shows_four_fifths_and_c1_is_exact_least() -> None:
+    items, reader, found = World().items("image", "test", 1000), load_reader(), {}
+    for method in METHODS:
+        pipeline = painter("diffusion", method)
+        found[method] = score(pipeline, items, measure.draw(pipeline, items), reader)
+    assert found["c3"]["factors"] >= 80
+    others = ("c2_1", "c2_2", "c3")
+    assert all(found["c1"]["exact"] < found[method]["exact"] for method in others)
+    assert all(found["c1"]["fid"] > found[method]["fid"] for method in others)
+    assert all(found["c3"]["exact"] > found[method]["exact"] for method in ("c1", "c2_1", "c2_2"))
+
+
+@pytest.mark.slow
 def test_the_best_of_eight_shows_four_fifths_of_what_is_stated() -> None:
     items, pipeline = World().items("image", "test", 300, start=3000), painter("diffusion", "c3")
     assert score(pipeline, items, measure.draw(pipeline, items, best_of=8), load_reader())["factors"] >= 80

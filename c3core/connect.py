@@ -20,7 +20,7 @@ from c3core.loading import load_table, load_tower
 from c3core.metrics.retrieval import retrieval
 from c3core.sources import Table
 from c3core.towers import Tower
-from c3core.training import Job, Result, TrainingOptions, seed_of, train
+from c3core.training import Job, Result, TrainingOptions, processes, seed_of, train
 
 
 class PairsSpec(BaseModel):
@@ -103,8 +103,9 @@ def connect(
     _prepare(towers, tables)
     model = _Model(recipe, towers)
     run = Path(run or out / "run")
-    training = [_pair_table(towers, table, run / f"train-{k}", quiet=quiet) for k, table in enumerate(tables)]
-    validation = [_pair_table(towers, table, run / f"validation-{k}", quiet=quiet) for k, table in enumerate(held_out)]
+    with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
+        training = [_pair_table(towers, table, run / f"train-{k}", quiet=quiet) for k, table in enumerate(tables)]
+        validation = [_pair_table(towers, table, run / f"validation-{k}", quiet=quiet) for k, table in enumerate(held_out)]
     result = _train(recipe, model, training, validation, run, quiet=quiet)
     measured = _measure(model, validation)
     saved = {m: (recipe.towers[m].tower, towers[m], recipe.head_of(m), model.heads[m]) for m in towers}

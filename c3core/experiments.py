@@ -181,7 +181,8 @@ def _shared_stores(recipe: FitRecipe, pipeline: Pipeline, out: Path, folder: Pat
         arrays = not isinstance(sources, Store) and any(not isinstance(source, str | Path) for source in sources)
         if not isinstance(sources, Store) and not (arrays and modality == pipeline.decoder.modality):
             stream = (Source(str(i), source) for i, source in enumerate(sources))
-            sources = embed(space.encoder(modality), stream, out / modality, total=len(sources), quiet=quiet)
+            with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
+                sources = embed(space.encoder(modality), stream, out / modality, total=len(sources), quiet=quiet)
         stores[modality] = sources
     return stores
 

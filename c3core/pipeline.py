@@ -47,6 +47,7 @@ class Pipeline:
         self.bridge = bridge.native() if decoder.frame == "native" else bridge
         self.trained_on: list[dict[str, Any]] = []
         self._fingerprints: dict[str, str] = {}  # of the encoders that the bridge was fitted with
+        self._licences: dict[str, str] = {}  # of these encoders, as the pipeline's folder said
         self.loaded: dict[str, str] = {}  # the sha256 of each file that it was loaded from
 
     # ---- training
@@ -90,7 +91,7 @@ class Pipeline:
         """
         pipeline = type(self)(self.space, bridge, self.decoder)
         pipeline.trained_on, pipeline.loaded = [*self.trained_on], dict(self.loaded)
-        pipeline._fingerprints = dict(self._fingerprints)
+        pipeline._fingerprints, pipeline._licences = dict(self._fingerprints), dict(self._licences)
         return pipeline
 
     def extend(self, items: Mapping[str, Sequence[Any] | Store], *, folder: str | Path | None = None, quiet: bool = True) -> Self:
@@ -245,8 +246,10 @@ class Pipeline:
             shutil.rmtree(staged, ignore_errors=True)
 
     def _manifest(self, folder: Path) -> Manifest:
-        loaded = {modality: self.space.encoder(modality) for modality in self._fingerprints}
-        licences = {f"encoder:{modality}": encoder.licence for modality, encoder in loaded.items()}
+        licences = {}
+        for modality in self._fingerprints:
+            name = f"encoder:{modality}"  # known of a loaded pipeline, whose encoders need not be at hand
+            licences[name] = self._licences.get(name) or self.space.encoder(modality).licence
         return Manifest(
             c3core=__version__,
             space=SpacePart(
@@ -276,6 +279,7 @@ class Pipeline:
         pipeline = cls(space, _restore_bridge(manifest.bridge, state), decoder_class.load(folder / "decoder", device=device))
         pipeline.trained_on = manifest.trained_on
         pipeline._fingerprints, pipeline.loaded = dict(manifest.space.fingerprints), dict(manifest.files)
+        pipeline._licences = dict(manifest.licences)
         return pipeline
 
 

@@ -220,6 +220,21 @@ def test_a_read_only_place_is_one_clear_error(pipeline: Pipeline, tmp_path: Path
         pipeline.save(tmp_path / "file" / "captioner")
 
 
+def test_a_loaded_pipeline_is_saved_without_loading_its_encoders(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.save(tmp_path / "one")
+    loaded = load_pipeline(tmp_path / "one")
+
+    def no_encoder(modality: str) -> None:
+        raise AssertionError(f"the {modality} encoder was loaded")
+
+    monkeypatch.setattr(loaded.space, "encoder", no_encoder)
+    loaded.save(tmp_path / "two")
+    one, two = (json.loads((tmp_path / name / "pipeline.json").read_text()) for name in ("one", "two"))
+    assert one["licences"] == two["licences"]
+
+
 def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -289,7 +289,8 @@ class _Run:
         if self.accelerator.is_main_process:  # all are to agree when to stop, and each may have normalised by other batches
             with torch.no_grad(), self._autocast():
                 figure = float(self.job.validate())
-        figure = float(broadcast(torch.tensor(figure, dtype=torch.float64, device=self.accelerator.device)))
+        if self.accelerator.num_processes > 1:
+            figure = float(broadcast(torch.tensor(figure, device=self.accelerator.device)))
         self._note({"step": self.step, "validation": figure})
         if isfinite(figure) and figure < self.best:
             self.best, self.best_step, self.without_better = figure, self.step, 0

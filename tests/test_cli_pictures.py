@@ -27,6 +27,15 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "painter"
 
 
+def test_several_inputs_make_a_square_overview_and_a_stale_one_goes(painter: Path, tmp_path: Path) -> None:
+    sentences = [f"a {colour} circle" for colour in ("red", "blue", "green", "yellow", "pink")]
+    c3("run", painter, *sentences, "--out", tmp_path)
+    wide, high = Image.open(tmp_path / "overview.png").size
+    assert wide > high > wide / 2  # five as three and two
+    c3("run", painter, sentences[0], "--out", tmp_path)
+    assert not (tmp_path / "overview.png").exists()
+
+
 def test_several_seeds_give_files_and_an_overview(painter: Path, tmp_path: Path) -> None:
     said = c3("run", painter, "a small red ring left of a blue square", "a star", "--out", tmp_path, "--seeds", 3)
     assert said.returncode == 0, said.stderr

@@ -93,15 +93,15 @@ def run(
                 rows.append(row)
             else:
                 print(row["output"] if len(ids) == 1 else f"{ids[position]}\t{row['output']}", flush=True)
-    if out is not None and loaded.decoder.suffix:
+    if out is not None and made:
         sheet = out / f"overview{loaded.decoder.suffix}"
         sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
         rows_shown = [made[position] for position in sorted(made)]
         if seeds == 1:  # nothing to hold side by side: as a square
-            one_each, side = [row[0] for row in rows_shown], isqrt(max(0, len(rows_shown) - 1)) + 1
+            one_each, side = [row[0] for row in rows_shown], isqrt(len(rows_shown) - 1) + 1
             rows_shown = [one_each[start : start + side] for start in range(0, len(one_each), side)]
         if seeds * len(made) > 1 and loaded.decoder.write_overview(rows_shown, sheet) and not json:
-            print(sheet if len(made) < OVERVIEW else f"{sheet} (of the first {OVERVIEW} inputs)")
+            print(sheet if len(ids) - len(bad) == len(made) else f"{sheet} (of the first {OVERVIEW} inputs)")
     if json:
         print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
     report_bad(bad, len(bad), len(ids))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, Encoder
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, near
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
+from c3core.registry import Entry, entries
 from c3core.sources import Table
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
+
+Metric = Callable[[Sequence[Any], Sequence[Any], Sequence[Sequence[Any]]], Mapping[str, float]]
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Evaluation:
     outputs: list[Any]
     references: list[list[Any]]
     bad: list[BadItem] = field(default_factory=list)
+    bad_references: list[BadItem] = field(default_factory=list)
     best_of: int = 1
 
     @property
@@ -36,7 +40,13 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Figures by name, what they were taken with, what was left out and why, and how many items."""
-        return {**self.scores.to_dict(), "items": self.items, "bad": len(self.bad), "best_of": self.best_of}
+        return {
+            **self.scores.to_dict(),
+            "items": self.items,
+            "bad": len(self.bad),
+            "bad_references": len(self.bad_references),
+            "best_of": self.best_of,
+        }
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a metric, for a table."""
@@ -71,37 +81,72 @@ def evaluate(
     """Run the pipeline on the inputs of a table and score its outputs against the references.
 
     Columns are named after modalities: the output's is the decoder's, the input's the other one that the space has, unless said
-    otherwise. Rows of the same input are its references. Inputs that cannot be read are left out and listed in `bad`. Outputs that
-    are text are scored by caption metrics, any other by the embeddings that the space gives them.
+    otherwise. Rows of the same input are its references. Inputs that cannot be read are left out and listed in `bad`, references
+    in `bad_references`. Outputs that are text are scored by caption metrics, any other by the embeddings that the space gives them.
+    `metrics` chooses among those of captions (all, if it names none), and adds those of plugins to either.
     """
     target = pipeline.decoder.modality
     output_column = output_column or target
     if input_column is None:
         input_column = _input_column(pipeline, table, output_column)
-    if metrics is not None and pipeline.decoder.suffix is not None:
-        raise WrongCall(f"metrics chooses among those of captions; of what is {target} all are given. Leave it out.")
+    modality = modality or input_column
+    chosen, added = named_metrics(pipeline, modality, metrics or ())
     groups = table.grouped(by=input_column, of=output_column)
     if not groups:
         raise C3Error("the table has no rows to score.")
-    modality = modality or input_column
     unreadable: list[BadItem] = []
     if pipeline.decoder.suffix is not None:  # before the outputs are made, which takes long
         truth, unreadable = _readable(pipeline.encoder(target), [reference for _, references in groups for reference in references])
     outputs = pipeline.run([source for source, _ in groups], modality=modality, options=options, seed=seed, best_of=best_of)
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
-    bad = [output for output in outputs if isinstance(output, BadItem)] + unreadable
+    bad = [output for output in outputs if isinstance(output, BadItem)]
     if not good:
         raise C3Error(f"no input of the table could be read: {bad[0]}")
     inputs, made, references = [groups[k][0] for k in good], [outputs[k] for k in good], [groups[k][1] for k in good]
     scores: CaptionScores | EmbeddedScores
     if pipeline.decoder.suffix is None:
-        scores = caption_metrics([str(output) for output in made], references, metrics=METRICS if metrics is None else metrics)
+        scores = caption_metrics([str(output) for output in made], references, metrics=chosen or METRICS)
     else:
         encoder = pipeline.encoder(target)
         features = f"the {target} encoder of {pipeline.space.spec}"
         asked = pipeline.encoder(modality).encode(inputs)
         scores = embedded_metrics(encoder.encode(made), truth, asked, features=features, seed=seed)
-    return Evaluation(scores, inputs, made, references, bad, best_of)
+    for name, metric in added.items():
+        figures, why = _figures(metric, inputs, made, references, taken=scores.scores.keys())
+        scores = replace(scores, scores={**scores.scores, **figures}, left_out={**scores.left_out, **({name: why} if why else {})})
+    return Evaluation(scores, inputs, made, references, bad, unreadable, best_of)
+
+
+def named_metrics(pipeline: Pipeline, modality: str, names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:
+    """Of metrics by name, those of captions, and those that plugins bring, loaded; a `WrongCall` for what does not fit."""
+    if isinstance(names, str):
+        raise C3Error(f"metrics must be a list, not one string. Write [{names!r}].")
+    target, core = pipeline.decoder.modality, METRICS if pipeline.decoder.suffix is None else ()
+    brought = {found.name: found for found in entries() if found.kind == "metric"}
+    for name in names:
+        if name not in core and name not in brought:
+            always = "" if core else " What needs no name (FID, KID, R@1) is always given."
+            raise WrongCall(f"no metric of {target} is called {name!r}: {near(name, [*core, *brought])}{always}")
+    added = {name: brought[name] for name in names if name not in core}
+    for found in added.values():
+        _check_fits(found, modality, target)
+    return [name for name in names if name in core], {name: found.load() for name, found in added.items()}
+
+
+def _check_fits(metric: Entry, modality: str, target: str) -> None:
+    *inputs, output = metric.modalities or (modality, target)
+    if output != target or modality not in inputs:
+        raise WrongCall(f"metric {metric.name!r} is of {output} made from {' or '.join(inputs)}, not of {target} from {modality}.")
+
+
+def _figures(metric: Metric, *judged: Any, taken: Iterable[str]) -> tuple[dict[str, float], str]:
+    """A plugin's figures, or none and why: the others stand without them."""
+    try:
+        figures = {str(name): float(value) for name, value in metric(*judged).items()}
+    except Exception as error:  # whatever a stranger's code raises, after outputs that took hours
+        return {}, str(error) or type(error).__name__
+    twice = sorted(figures.keys() & taken)
+    return ({}, f"it names a figure that there is already: {', '.join(twice)}.") if twice else (figures, "")
 
 
 def input_column(pipeline: Pipeline, table: Table) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from c3core.bridges.presets import PRESETS
 from c3core.embedding import embed
 from c3core.errors import C3Error, WrongCall
-from c3core.evaluation import evaluate, input_column
+from c3core.evaluation import evaluate, input_column, named_metrics
 from c3core.files import read_json, write_json
 from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table
 from c3core.pipeline import Pipeline
@@ -22,7 +22,7 @@ from c3core.sources import LIST, TABLES, Source, expand
 from c3core.stores import Store
 from c3core.training import TrainingOptions, processes
 
-METRICS = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
+SHOWN = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
 
 
 def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], folder: Path) -> list[Any] | Store:
@@ -129,12 +129,13 @@ def ablate(
     seeds: Sequence[int],
     folder: Path,
     options: Mapping[str, Any] | None = None,
+    metrics: Sequence[str] = (),
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Fit and score the recipe with each bridge and each seed: {"rows": one a bridge, mean and std, "runs": one a run}.
 
     Embeddings are made once and shared. A run that is done already (its `scores.json` is there) is not done again. Options of the
-    recipe's bridge are passed to each bridge that has them.
+    recipe's bridge are passed to each bridge that has them. `metrics` are those of `evaluate`.
     """
     if recipe.start is not None:
         raise C3Error("an ablation trains from scratch: give `space` in the recipe, not `start`.")
@@ -144,7 +145,7 @@ def ablate(
         load_bridge(bridge, **_options_for(bridge, recipe.bridge.options))
     first = build(recipe, folder)
     first.decoder.options(options)
-    input_column(first, scored)
+    named_metrics(first, input_column(first, scored), metrics)
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
@@ -156,15 +157,18 @@ def ablate(
             one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
             one.training = trainings[seed]
             asked = {"recipe": one.model_dump(mode="json"), "table": table, "rows": scored.rows, "options": dict(options or {})}
+            asked |= {"metrics": list(metrics)} if metrics else {}
             if not (one_out / "scores.json").exists():
                 pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)
-                scores = evaluate(pipeline, scored, options=options)
+                scores = evaluate(pipeline, scored, options=options, metrics=metrics)
                 write_json(one_out / "scores.json", {"bridge": bridge, "seed": seed, **scores.to_dict(), "asked": asked})
             done = read_json(one_out / "scores.json")
             if done.pop("asked", None) != asked:
-                raise C3Error(f"{one_out} holds a run of another recipe, table or options. Choose another --out, or delete it.")
+                raise C3Error(
+                    f"{one_out} holds a run of another recipe, table, metrics or options. Choose another --out, or delete it."
+                )
             runs.append(done)
-    result = {"rows": [_summary(bridge, [run for run in runs if run["bridge"] == bridge]) for bridge in bridges], "runs": runs}
+    result = {"rows": [_summary(bridge, runs, every=bool(metrics)) for bridge in bridges], "runs": runs}
     write_json(out / "results.json", result)
     return result
 
@@ -194,10 +198,13 @@ def _options_for(bridge: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in PRESETS[bridge].options()}
 
 
-def _summary(bridge: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"bridge": bridge, "seeds": len(runs)}
-    for metric in METRICS:
-        values = [run[metric] for run in runs if metric in run]
+def _summary(bridge: str, runs: Sequence[Mapping[str, Any]], *, every: bool) -> dict[str, Any]:
+    """Mean and std over a bridge's runs: of the figures that papers show, or of every one where metrics were named."""
+    own = [run for run in runs if run["bridge"] == bridge]
+    row: dict[str, Any] = {"bridge": bridge, "seeds": len(own)}
+    figures = dict.fromkeys(name for run in own for name, value in run.items() if isinstance(value, float))
+    for metric in figures if every else SHOWN:
+        values = [run[metric] for run in own if metric in run]
         if values:
             row[metric] = {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None}
     return row

@@ -66,6 +66,11 @@ class Hooks:
         """Tables of paired sources that recipes name: `factory(argument) -> Table`."""
 
     @hookspec
+    def c3_metrics(self, register: Register) -> None:
+        """Metrics beyond the core's: `factory(inputs, outputs, references) -> {figure: float}`, with a list of references for each
+        output; `c3 evaluate --metric NAME` calls it. `modalities` are those of the inputs it takes, then that of the outputs."""
+
+    @hookspec
     def c3_pipelines(self, register: Register) -> None:
         """Pipelines that a package ships: `factory() -> Path` of the folder; `load_pipeline(name)` finds them."""
 

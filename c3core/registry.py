@@ -22,6 +22,7 @@ KINDS = {
     "decoder": "c3_decoders",
     "tower": "c3_towers",
     "table": "c3_tables",
+    "metric": "c3_metrics",
     "pipeline": "c3_pipelines",
     "demo": "c3_demos",
 }

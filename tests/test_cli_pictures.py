@@ -75,10 +75,10 @@ def test_a_picture_in_gives_a_picture_out(painter: Path, tmp_path: Path) -> None
 
 
 def test_evaluate_scores_pictures_by_their_embeddings(painter: Path) -> None:
-    said = c3("evaluate", painter, TABLE, "--json")
+    said = c3("evaluate", painter, TABLE, "--json", "--metric", "playground-factors")
     assert said.returncode == 0, said.stderr
     scores = json.loads(said.stdout)
-    assert {"fid", "kid_mean", "kid_std", "r1"} <= set(scores)
+    assert {"fid", "kid_mean", "kid_std", "r1", "factors", "exact"} <= set(scores)
     assert scores["items"] == 120
     assert "image encoder" in scores["features"]
     assert scores["group"] == 100
@@ -92,6 +92,7 @@ def test_a_reference_that_cannot_be_read_is_left_out(painter: Path, tmp_path: Pa
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["items"] == 3
     assert "missing.png" in said.stderr
+    assert "1 of 3 reference(s) could not be read" in said.stderr
 
 
 def test_a_batch_of_bad_inputs_ends_nothing(painter: Path, tmp_path: Path) -> None:

@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from spaces import fitted, pictures, write_space
 
+from c3_playground.painters.metric import factors
 from c3_playground.world import World
-from c3core import C3Error, Pipeline, load_pipeline
+from c3core import C3Error, Pipeline, evaluation, load_pipeline
 from c3core.evaluation import evaluate
 from c3core.metrics.captions import caption_metrics
+from c3core.registry import Entry
 from c3core.sources import Table
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return fitted(write_space(tmp_path_factory.mktemp("space")))
+
+
+@pytest.fixture(scope="module")
+def painter() -> Pipeline:
+    return load_pipeline("playground/painter-stylegan")
+
+
+Brought = Callable[..., None]
+
+
+@pytest.fixture
+def metrics(monkeypatch: pytest.MonkeyPatch) -> Brought:
+    """Registers a function of this file as a plugin's metric."""
+
+    def bring(name: str, function: str, *, modalities: tuple[str, ...] = ()) -> None:
+        one = Entry("metric", name, f"{__name__}:{function}", "test", "test", modalities)
+        monkeypatch.setattr(evaluation, "entries", lambda before=evaluation.entries: (*before(), one))
+
+    return bring
+
+
+def count_words(inputs: list[Any], outputs: list[Any], references: list[list[Any]]) -> dict[str, float]:
+    assert len(inputs) == len(outputs) == len(references)
+    return {"words": sum(len(str(output).split()) for output in outputs)}
+
+
+def breaks(*judged: Any) -> dict[str, float]:
+    raise ValueError("out of luck")
+
+
+def takes_a_name(*judged: Any) -> dict[str, float]:
+    return {"bleu4": 100.0}
 
 
 def table(n: int) -> Table:
@@ -33,14 +70,54 @@ def test_the_figures_are_those_of_the_metrics_on_its_outputs(pipeline: Pipeline)
     assert found.outputs == pipeline.run(pictures(3, "test"), modality="image")
     assert [len(references) for references in found.references] == [5, 5, 5]
     expected = caption_metrics(found.outputs, found.references).to_dict()
-    assert found.to_dict() == {**expected, "items": 3, "bad": 0, "best_of": 1}
+    assert found.to_dict() == {**expected, "items": 3, "bad": 0, "bad_references": 0, "best_of": 1}
 
 
-def test_metrics_are_chosen_of_captions_alone(pipeline: Pipeline) -> None:
-    assert set(evaluate(pipeline, table(2), metrics=["bleu4"]).to_dict()) >= {"bleu4"}
-    painter = load_pipeline("playground/painter-stylegan")
-    with pytest.raises(C3Error, match="metrics chooses among those of captions"):
-        evaluate(painter, table(2), metrics=["bleu4"])
+def test_metrics_of_captions_are_chosen(pipeline: Pipeline, metrics: Brought) -> None:
+    assert set(evaluate(pipeline, table(2), metrics=["bleu4"]).scores.scores) == {"bleu4"}
+    metrics("words", "count_words", modalities=("image", "text"))
+    every = evaluate(pipeline, table(2), metrics=["words"]).scores.scores
+    assert {"cider", "bleu4", "words"} <= set(every)
+    assert every["words"] == sum(len(str(output).split()) for output in evaluate(pipeline, table(2)).outputs)
+    assert set(evaluate(pipeline, table(2), metrics=["words", "bleu4"]).scores.scores) == {"bleu4", "words"}
+
+
+def test_a_plugins_metric_is_added_to_those_of_pictures(painter: Pipeline) -> None:
+    found = evaluate(painter, table(2), metrics=["playground-factors"])
+    assert found.scores.scores | factors(found.inputs, found.outputs, found.references) == found.scores.scores
+    assert {"r1", "fid", "factors", "exact"} <= set(found.scores.scores)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["bleu4"], "no metric of image is called 'bleu4': known: .*is always given"),
+        (["playground-factor"], "did you mean playground-factors"),
+        (["of-text"], "metric 'of-text' is of text made from image, not of image from text"),
+        ("playground-factors", r"Write \['playground-factors'\]"),
+    ],
+)
+def test_a_metric_that_does_not_fit_is_refused_first(names: list[str], says: str, painter: Pipeline, metrics: Brought) -> None:
+    metrics("of-text", "count_words", modalities=("image", "text"))
+    with pytest.raises(C3Error, match=says):
+        evaluate(painter, Table({"text": ["a red ring"], "image": ["not looked at.png"]}), metrics=names)
+
+
+def test_a_metric_that_fails_takes_no_other_along(pipeline: Pipeline, metrics: Brought) -> None:
+    metrics("broken", "breaks")
+    metrics("thief", "takes_a_name")
+    found = evaluate(pipeline, table(2), metrics=["bleu4", "broken", "thief"])
+    assert set(found.scores.scores) == {"bleu4"}
+    assert found.scores.left_out == {"broken": "out of luck", "thief": "it names a figure that there is already: bleu4."}
+    assert "broken: out of luck" in found.remarks()
+
+
+def test_bad_references_are_no_inputs(painter: Pipeline) -> None:
+    good = table(2)
+    mixed = {"text": [*good.columns["text"], "a red ring"], "image": [*good.columns["image"], "missing.png"]}
+    found = evaluate(painter, Table(mixed))
+    assert [item.source for item in found.bad_references] == ["missing.png"]
+    assert (found.bad, found.items) == ([], 11)
 
 
 def test_bad_inputs_are_left_out_and_listed(pipeline: Pipeline) -> None:

@@ -91,10 +91,10 @@ def test_an_ablation_gives_no_figures_of_another_one(tmp_path: Path) -> None:
     assert ablate(given, "playground:image/test/3", tmp_path / "out", **words) == first
     trained_on = load_pipeline(tmp_path / "out" / "c1-0").trained_on[0]
     assert trained_on["recipe"]["items"] == items
-    with pytest.raises(C3Error, match="another recipe, table or options"):
+    with pytest.raises(C3Error, match="another recipe, table, metrics or options"):
         ablate(given, "playground:image/test/4", tmp_path / "out", **words)
     given.training.lr = 0.1
-    with pytest.raises(C3Error, match="another recipe, table or options"):
+    with pytest.raises(C3Error, match="another recipe, table, metrics or options"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **words)
 
 
@@ -106,8 +106,14 @@ def test_a_painter_learns_from_pictures_that_a_plugin_makes(tmp_path: Path) -> N
     training = {**TRAINING, "steps": 1}
     given = recipe(space=str(write_space(tmp_path / "space")), items=items, decoder=tiny, training=training)
     words = {"bridges": ["c1", "c3"], "seeds": [0], "folder": tmp_path, "quiet": True}
-    scores = ablate(given, "playground:image/test/3", tmp_path / "out", options={"steps": 1}, **words)
+    words |= {"options": {"steps": 1}, "metrics": ["playground-factors"]}
+    with pytest.raises(C3Error, match="no metric of image is called"):
+        ablate(given, "playground:image/test/3", tmp_path / "out", **{**words, "metrics": ["factor"]})
+    scores = ablate(given, "playground:image/test/3", tmp_path / "out", **words)
     assert [row["bridge"] for row in scores["rows"]] == ["c1", "c3"]
+    assert all(set(row) >= {"r1", "factors", "exact"} for row in scores["rows"])
+    with pytest.raises(C3Error, match="another recipe, table, metrics or options"):
+        ablate(given, "playground:image/test/3", tmp_path / "out", **{**words, "metrics": []})
 
 
 def test_of_two_processes_one_embeds_and_saves(tmp_path: Path) -> None:

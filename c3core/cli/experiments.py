@@ -9,7 +9,7 @@ import typer
 
 from c3core.cli.inspect import Json
 from c3core.cli.output import cell, print_json, print_table
-from c3core.cli.run import Option
+from c3core.cli.run import Metric, Option
 
 Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
 Out = Annotated[Path, typer.Option(help="Folder to write; the same command again continues a killed run.")]
@@ -48,6 +48,7 @@ def ablate(
     out: Out,
     bridges: Annotated[str, typer.Option(help="Names of bridges, separated by commas.")] = "c1,c2_1,c2_2,c3",
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
+    metric: Metric = [],  # noqa: B006
     option: Option = [],  # noqa: B006
     quiet: Quiet = False,
     json: Json = False,
@@ -70,6 +71,7 @@ def ablate(
         seeds=numbers,
         folder=recipe.parent,
         options=options_of(option),
+        metrics=metric,
         quiet=quiet,
     )
     if json:

@@ -40,11 +40,11 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def report_bad(bad: Iterable[Any], count: int, total: int) -> None:
+def report_bad(bad: Iterable[Any], count: int, total: int, what: str = "item(s)") -> None:
     """The first ten of `count` bad items, and the count, on standard error."""
     for item in islice(bad, 10):
         print(f"left out: {item}", file=sys.stderr)
     if count > 10:
         print(f"left out: {count - 10} more", file=sys.stderr)
     if count:
-        print(f"{count} of {total} item(s) could not be read", file=sys.stderr)
+        print(f"{count} of {total} {what} could not be read", file=sys.stderr)

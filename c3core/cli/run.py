@@ -17,7 +17,10 @@ Precision = Annotated[str, typer.Option(help="float32 or bfloat16, of the encode
 Option = Annotated[
     list[str], typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable.")
 ]
-
+Metric = Annotated[
+    list[str],
+    typer.Option("--metric", help="One of captions, of which all are given otherwise; or a plugin's, to add. Repeatable."),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1)]
 BestOf = Annotated[int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")]
 
@@ -116,6 +119,7 @@ def evaluate(
     output_column: Annotated[str | None, typer.Option(help="Column of the references.")] = None,
     modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs, if the column is named else.")] = None,
     root: Annotated[Path | None, typer.Option(help="Where the paths of the table start.")] = None,
+    metric: Metric = [],  # noqa: B006
     option: Option = [],  # noqa: B006
     seed: Seed = 0,
     best_of: BestOf = 1,
@@ -139,6 +143,7 @@ def evaluate(
         options=asked,
         seed=seed,
         best_of=best_of,
+        metrics=metric,
     )
     if json:
         print_json(figures.to_dict())
@@ -146,7 +151,9 @@ def evaluate(
         print_table(figures.rows(), ["metric", "value"])
         for line in figures.remarks():
             print(line)
-    report_bad(figures.bad, len(figures.bad), figures.items + len(figures.bad))
+    report_bad(figures.bad, len(figures.bad), figures.items + len(figures.bad), "input(s)")
+    total = sum(map(len, figures.references))
+    report_bad(figures.bad_references, len(figures.bad_references), max(total, len(figures.bad_references)), "reference(s)")
 
 
 COMMANDS = (demo, run, evaluate)

@@ -33,6 +33,16 @@ def c3_tables(register: Register) -> None:
 
 
 @hookimpl
+def c3_metrics(register: Register) -> None:
+    register(
+        "playground-factors",
+        "c3_playground.painters.metric:factors",
+        modalities=("text", "image"),
+        summary="shapes, colours and places of sentences that drawings show",
+    )
+
+
+@hookimpl
 def c3_demos(register: Register) -> None:
     register(
         "caption",

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from c3_playground.painters.factor_reader import FactorReader, factor_accuracy, inception_score, load_reader
+from c3_playground.painters.factor_reader import FactorReader, load_reader
+from c3_playground.painters.metric import figures
 from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter
 from c3_playground.world import Item, World
 from c3core import Pipeline
@@ -40,12 +41,10 @@ def score(
     made, truth = encoder.encode(pictures), encoder.encode([item.data for item in items])
     asked = pipeline.space.encode(sentences, "text")
     found = embedded_metrics(made, truth, asked, features="the playground's image encoder", seed=seed).scores
-    factors = factor_accuracy(reader, sentences, pictures)
-    objects, mean = factors.pop("objects"), factors.pop("mean")
-    figures = {"factors": 100 * mean, **{name: 100 * share for name, share in factors.items()}, "objects": objects}
-    figures |= {"r1": found["r1"]}  # the others need more pictures than may be at hand
-    figures |= {name: 1000 * found[key] for name, key in (("fid", "fid"), ("kid", "kid_mean")) if key in found}
-    return {**figures, "inception": inception_score(reader, pictures)}
+    factors = figures(reader, sentences, pictures)
+    inception = factors.pop("inception")
+    scores = {name: 1000 * found[key] for name, key in (("fid", "fid"), ("kid", "kid_mean")) if key in found}  # if enough pictures
+    return {**factors, "r1": found["r1"], **scores, "inception": inception}
 
 
 def bounds(items: Sequence[Item], reader: FactorReader, pipeline: Pipeline) -> dict[str, dict[str, Any]]:

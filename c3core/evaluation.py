@@ -97,7 +97,8 @@ def evaluate(
     unreadable: list[BadItem] = []
     if pipeline.decoder.suffix is not None:  # before the outputs are made, which takes long
         truth, unreadable = _readable(pipeline.encoder(target), [reference for _, references in groups for reference in references])
-    outputs = pipeline.run([source for source, _ in groups], modality=modality, options=options, seed=seed, best_of=best_of)
+    batches = list(pipeline.encoder(modality).encode_batches(source for source, _ in groups))
+    outputs = pipeline.run(batches, modality=modality, options=options, seed=seed, best_of=best_of)
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
     bad = [output for output in outputs if isinstance(output, BadItem)]
     if not good:
@@ -109,7 +110,7 @@ def evaluate(
     else:
         encoder = pipeline.encoder(target)
         features = f"the {target} encoder of {pipeline.space.spec}"
-        asked = pipeline.encoder(modality).encode(inputs)
+        asked = torch.cat([batch.embeddings for batch in batches])
         scores = embedded_metrics(encoder.encode(made), truth, asked, features=features, seed=seed)
     for name, metric in added.items():
         figures, why = _figures(metric, inputs, made, references, taken=scores.scores.keys())

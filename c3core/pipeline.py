@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from c3core.choosing import choose
-from c3core.contracts import BadItem, Bridge, Decoder, Encoder, GenerateOptions, Space
+from c3core.contracts import BadItem, Bridge, Decoder, Encoded, Encoder, GenerateOptions, Space
 from c3core.errors import C3Error, WrongCall
 from c3core.files import replacing, write_json
 from c3core.fitting import Fit
@@ -134,7 +135,7 @@ class Pipeline:
 
     def stream(
         self,
-        sources: Iterable[Any] | Store,
+        sources: Iterable[Any] | Iterable[Encoded] | Store,
         *,
         modality: str | None = None,
         options: GenerateOptions | Mapping[str, Any] | None = None,
@@ -144,6 +145,9 @@ class Pipeline:
     ) -> Iterator[tuple[int, Any]]:
         """(position, output or `BadItem`) of each source, in order, as batches get done: of `batch_size` outputs, or of the
         `best_of` outputs of one source where those are more.
+
+        Sources may be embedded already: a `Store`, or the batches that `encoder(modality).encode_batches` gives, for several runs
+        over the same.
 
         With `best_of` n, n outputs are made of each source, and the one is kept that the space sees nearest to the source: the
         largest cosine between the two conditions. The space must have an encoder of the decoder's modality, and the bridge know it.
@@ -157,13 +161,15 @@ class Pipeline:
             self._check_choosing()
         chosen, generator = self.decoder.options(options), torch.Generator().manual_seed(seed)
         self.decoder.eval()
-        for positions, embeddings, bad in self._embeddings(sources, modality, max(1, batch_size // best_of)):
-            condition = self.condition(embeddings, self._modality(sources, modality))
-            if best_of > 1 and positions:
-                outputs = choose(self, condition, chosen, generator=generator, count=best_of)
-            else:
-                outputs = self.decoder.generate(condition, chosen, generator=generator) if positions else []
-            yield from sorted([*zip(positions, outputs, strict=True), *bad], key=lambda entry: entry[0])
+        name, size = self._modality(sources, modality), max(1, batch_size // best_of)
+        for batch in self._batches(sources, name, batch_size):
+            for positions, embeddings, bad in _parts(batch, size):
+                condition = self.condition(embeddings, name)
+                if best_of > 1 and positions:
+                    outputs = choose(self, condition, chosen, generator=generator, count=best_of)
+                else:
+                    outputs = self.decoder.generate(condition, chosen, generator=generator) if positions else []
+                yield from sorted([*zip(positions, outputs, strict=True), *bad], key=lambda entry: entry[0])
 
     def _check_choosing(self) -> None:
         """Refuse `best_of` before anything is made where outputs cannot be compared with what was asked for."""
@@ -184,19 +190,19 @@ class Pipeline:
             raise C3Error(f"say which modality the sources have: modality=… (one of {', '.join(self.space.modalities)}).")
         return modality
 
-    def _embeddings(
-        self, sources: Iterable[Any] | Store, modality: str | None, batch_size: int
-    ) -> Iterator[tuple[list[int], Tensor, list[tuple[int, BadItem]]]]:
-        name = self._modality(sources, modality)
+    def _batches(self, sources: Iterable[Any] | Iterable[Encoded] | Store, modality: str, batch_size: int) -> Iterator[Encoded]:
         if isinstance(sources, Store):
-            self.check_fingerprint(name, sources.fingerprint)
+            self.check_fingerprint(modality, sources.fingerprint)
             start = 0
             for rows in sources.batches(batch_size):
-                yield list(range(start, start + len(rows.embeddings))), rows.embeddings, []
+                yield Encoded(list(range(start, start + len(rows.embeddings))), rows.embeddings, rows.norms, [])
                 start += len(rows.embeddings)
+            return
+        first, every = _peek(sources)
+        if isinstance(first, Encoded):
+            yield from every
         else:
-            for batch in self.encoder(name).encode_batches(sources, batch_size=batch_size):
-                yield batch.index, batch.embeddings, batch.bad
+            yield from self.encoder(modality).encode_batches(every, batch_size=batch_size)
 
     def run(
         self,
@@ -281,6 +287,25 @@ class Pipeline:
         pipeline._fingerprints, pipeline.loaded = dict(manifest.space.fingerprints), dict(manifest.files)
         pipeline._licences = dict(manifest.licences)
         return pipeline
+
+
+def _peek(sources: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
+    """The first of them, and all of them."""
+    if isinstance(sources, Sequence):
+        return (sources[0] if len(sources) else None), sources
+    stream = iter(sources)
+    seen = list(islice(stream, 1))
+    return (seen[0] if seen else None), chain(seen, stream)
+
+
+def _parts(batch: Encoded, size: int) -> Iterator[tuple[list[int], Tensor, list[tuple[int, BadItem]]]]:
+    """A batch in parts of at most `size` embeddings, each with the bad items that stand before the next part."""
+    for start in range(0, max(len(batch.index), 1), size):
+        stop = start + size
+        low = batch.index[start] if start else -1
+        high = batch.index[stop] if stop < len(batch.index) else float("inf")
+        bad = [entry for entry in batch.bad if low <= entry[0] < high]
+        yield batch.index[start:stop], batch.embeddings[start:stop], bad
 
 
 def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:

@@ -44,6 +44,22 @@ def test_it_captions_in_order_and_reports_bad_items_in_place(pipeline: Pipeline)
     assert outputs[2] == pipeline.run([second], modality="image")[0]
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 64])
+def test_what_is_embedded_already_is_not_embedded_again(
+    pipeline: Pipeline, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [*pictures(3, "test"), "missing.png", *pictures(2, "train"), "lost.png"]
+    expected = pipeline.run(sources, modality="image")
+    encoder = pipeline.encoder("image")
+    batches = list(encoder.encode_batches(sources))
+    monkeypatch.setattr(type(encoder), "embed", None)  # calling it fails
+    for given in (batches, iter(batches)):
+        found = list(pipeline.stream(given, modality="image", batch_size=batch_size))
+        assert [position for position, _ in found] == list(range(7))
+        assert [output for _, output in found] == expected
+    assert pipeline.run([], modality="image") == []
+
+
 def test_saved_and_loaded_it_says_the_same(pipeline: Pipeline, saved: Path) -> None:
     items = pictures(3, "test")
     assert load_pipeline(saved).run(items, modality="image") == pipeline.run(items, modality="image")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import tee
 from math import isqrt
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,9 +77,10 @@ def run(
     rows: list[dict[str, Any]] = []
     made: dict[int, list[Any]] = {}
     bad: list[BadItem] = []
-    for number in range(seed, seed + seeds):
+    encoded = loaded.encoder(modality).encode_batches(stream, batch_size=batch_size)
+    for number, batches in zip(range(seed, seed + seeds), tee(encoded, seeds), strict=True):  # inputs are embedded once
         for position, output in loaded.stream(
-            stream, modality=modality, options=chosen, seed=number, batch_size=batch_size, best_of=best_of
+            batches, modality=modality, options=chosen, seed=number, batch_size=batch_size, best_of=best_of
         ):
             if isinstance(output, BadItem):
                 bad += [BadItem(ids[position], output.why)] if number == seed else []

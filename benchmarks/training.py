@@ -20,7 +20,8 @@ import torch
 
 from c3_gpt2.decoder import CaptionDecoder
 from c3_playground.world import World
-from c3core.training import Job, TrainingOptions, _Run
+from c3core.training import Job, _Run
+from c3core.training_options import TrainingOptions
 
 BATCH = 128
 

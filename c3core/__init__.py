@@ -28,7 +28,7 @@ _HOME_OF = {
     "Space": "contracts",
     "Store": "stores",
     "Tower": "towers",
-    "TrainingOptions": "training",
+    "TrainingOptions": "training_options",
     "load_bridge": "loading",
     "load_decoder": "loading",
     "load_pipeline": "loading",
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
     from c3core.stores import Store
     from c3core.towers import Tower
-    from c3core.training import TrainingOptions
+    from c3core.training_options import TrainingOptions
 
 
 def __getattr__(name: str) -> Any:

@@ -15,12 +15,14 @@ from c3core.columns import Column, PairTable
 from c3core.connected import HeadSpec, TowerSpec, save_connected, to_device
 from c3core.contracts import BadItem, Objective
 from c3core.contrastive import Head, Temperature, info_nce
+from c3core.devices import processes
 from c3core.errors import C3Error
 from c3core.loading import load_table, load_tower
 from c3core.metrics.retrieval import retrieval
 from c3core.sources import Table
 from c3core.towers import Tower
-from c3core.training import Job, Result, TrainingOptions, processes, seed_of, train
+from c3core.training import Job, Result, seed_of, train
+from c3core.training_options import TrainingOptions
 
 
 class PairsSpec(BaseModel):

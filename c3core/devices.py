@@ -1,10 +1,13 @@
-"""Choosing a device and a precision by name."""
+"""Choosing a device and a precision by name; the processes that work together."""
 
 from __future__ import annotations
 
-import torch
+import os
 
-from c3core.errors import WrongCall, near
+import torch
+from accelerate import Accelerator
+
+from c3core.errors import C3Error, WrongCall, near
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16, "float16": torch.float16}
 
@@ -53,3 +56,18 @@ def computes_bfloat16(device: torch.device) -> bool:
         return True
     known = torch.cpu.get_capabilities()
     return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
+
+
+def processes() -> Accelerator:
+    """The processes that work together, each of them on its device.
+
+    A `C3Error` where `torchrun` started several that do not know of each other: each would do all of the work, in one folder.
+    """
+    accelerator = Accelerator()
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started > accelerator.num_processes:
+        raise C3Error(
+            f"{started} processes were started, but they do not work together: on a machine without accelerators,"
+            " set ACCELERATE_USE_CPU=true."
+        )
+    return accelerator

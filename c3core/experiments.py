@@ -10,6 +10,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from c3core.bridges.presets import PRESETS
+from c3core.devices import processes
 from c3core.embedding import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.evaluation import evaluate, input_column, named_metrics
@@ -20,7 +21,7 @@ from c3core.recipes import FitRecipe
 from c3core.registry import entries
 from c3core.sources import LIST, TABLES, Source, expand
 from c3core.stores import Store
-from c3core.training import TrainingOptions, processes
+from c3core.training_options import TrainingOptions
 
 SHOWN = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
 

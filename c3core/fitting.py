@@ -13,12 +13,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem
+from c3core.devices import processes
 from c3core.embedding import checksum, embed
 from c3core.errors import C3Error, WrongCall
 from c3core.pairs import Pairs
 from c3core.sources import Source
 from c3core.stores import Store
-from c3core.training import Job, TrainingOptions, processes, seed_of, train
+from c3core.training import Job, seed_of, train
+from c3core.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline

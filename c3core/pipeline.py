@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -10,24 +9,16 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from c3core.choosing import choose
 from c3core.contracts import BadItem, Bridge, Decoder, Encoded, Encoder, GenerateOptions, Space
 from c3core.errors import C3Error, WrongCall
-from c3core.files import replacing, write_json
 from c3core.fitting import Fit
-from c3core.loading import load_space
-from c3core.manifest import BridgePart, DecoderPart, Manifest, SpacePart, listed_files, read_manifest, verify
 from c3core.pairs import Pairs
-from c3core.registry import entries, entry
+from c3core.saving import read_saved, save
 from c3core.stores import Store
-from c3core.training import TrainingOptions
-from c3core.version import __version__
-
-STAGED = ".saving."  # a folder beside the pipeline's own, whose parts take their place when all are written
+from c3core.training_options import TrainingOptions
 
 
 class Pipeline:
@@ -47,8 +38,8 @@ class Pipeline:
         self.space, self.decoder = space, decoder
         self.bridge = bridge.native() if decoder.frame == "native" else bridge
         self.trained_on: list[dict[str, Any]] = []
-        self._fingerprints: dict[str, str] = {}  # of the encoders that the bridge was fitted with
-        self._licences: dict[str, str] = {}  # of these encoders, as the pipeline's folder said
+        self.fingerprints: dict[str, str] = {}  # of the encoders that the bridge was fitted with
+        self.licences: dict[str, str] = {}  # of these encoders, as the pipeline's folder said
         self.loaded: dict[str, str] = {}  # the sha256 of each file that it was loaded from
 
     # ---- training
@@ -92,7 +83,7 @@ class Pipeline:
         """
         pipeline = type(self)(self.space, bridge, self.decoder)
         pipeline.trained_on, pipeline.loaded = [*self.trained_on], dict(self.loaded)
-        pipeline._fingerprints, pipeline._licences = dict(self._fingerprints), dict(self._licences)
+        pipeline.fingerprints, pipeline.licences = dict(self.fingerprints), dict(self.licences)
         return pipeline
 
     def extend(self, items: Mapping[str, Sequence[Any] | Store], *, folder: str | Path | None = None, quiet: bool = True) -> Self:
@@ -115,7 +106,7 @@ class Pipeline:
 
     def check_fingerprint(self, modality: str, fingerprint: str) -> None:
         """Refuse embeddings of another encoder than the one that the bridge was fitted with."""
-        known = self._fingerprints.get(modality, fingerprint)  # only fitting adds one: `know_encoder`
+        known = self.fingerprints.get(modality, fingerprint)  # only fitting adds one: `know_encoder`
         if known != fingerprint:
             raise C3Error(
                 f"these {modality} embeddings come from another encoder (fingerprint {fingerprint[:8]}…) than the pipeline's"
@@ -125,7 +116,7 @@ class Pipeline:
     def know_encoder(self, modality: str, fingerprint: str) -> None:
         """Note whose embeddings were fitted on, after `check_fingerprint`: from now on no other will do."""
         self.check_fingerprint(modality, fingerprint)
-        self._fingerprints[modality] = fingerprint
+        self.fingerprints[modality] = fingerprint
 
     def condition(self, embeddings: Tensor, modality: str) -> Tensor:
         """(n, dim) unit embeddings to the decoder's conditions, for use."""
@@ -222,70 +213,15 @@ class Pipeline:
 
     def save(self, folder: str | Path) -> None:
         """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`."""
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for left in folder.glob(f"{STAGED}*"):  # by a process that was killed
-                shutil.rmtree(left, ignore_errors=True)
-            staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder))
-        except OSError as error:
-            raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
-        try:
-            (staged / "decoder").mkdir()
-            self.decoder.save(staged / "decoder")
-            if self.space.folder:
-                _copy_space(self.space.folder, staged / "space")
-            with replacing(staged / "bridge.safetensors") as temporary:
-                # safetensors refuses an empty file for some readers: a bridge without statistics still says so with one tensor
-                save_file(self.bridge.state() or {"empty": torch.zeros(1)}, temporary)
-            manifest = self._manifest(staged).model_dump(mode="json")
-            # All that takes time is done: what is left are renames, so that a kill hardly ever falls between old and new.
-            for part in sorted(staged.iterdir()):
-                shutil.rmtree(folder / part.name, ignore_errors=True)
-                part.replace(folder / part.name)
-            if not self.space.folder:
-                shutil.rmtree(folder / "space", ignore_errors=True)  # of another pipeline that was saved here
-            write_json(folder / "pipeline.json", manifest)
-        except OSError as error:
-            raise C3Error(f"cannot write {folder}: {error.strerror or error}. Free some room or choose another folder.") from error
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
-
-    def _manifest(self, folder: Path) -> Manifest:
-        licences = {}
-        for modality in self._fingerprints:
-            name = f"encoder:{modality}"  # known of a loaded pipeline, whose encoders need not be at hand
-            licences[name] = self._licences.get(name) or self.space.encoder(modality).licence
-        return Manifest(
-            c3core=__version__,
-            space=SpacePart(
-                spec="space/" if self.space.folder else self.space.spec, dim=self.space.dim, fingerprints=self._fingerprints
-            ),
-            bridge=BridgePart(name=self.bridge.name, config=self.bridge.config()),
-            decoder=DecoderPart(name=self.decoder.name, modality=self.decoder.modality),
-            trained_on=self.trained_on,
-            licences=licences | {"decoder": self.decoder.licence},
-            files=listed_files(folder),
-        )
+        save(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None) -> Self:
         """The pipeline that `save` wrote, after its files' checksums were checked. Encoders load when first used."""
-        folder = Path(folder)
-        manifest = read_manifest(folder)
-        verify(folder, manifest)
-        if space is None:
-            spec = manifest.space.spec
-            space = load_space(str(folder / "space") if spec == "space/" else spec, device=device, precision=precision)
-        try:
-            state = load_file(folder / "bridge.safetensors")
-        except (SafetensorError, OSError) as error:
-            raise C3Error(f"{folder / 'bridge.safetensors'} cannot be read ({error}). Save the pipeline again.") from error
-        decoder_class = entry("decoder", manifest.decoder.name).load()
-        pipeline = cls(space, _restore_bridge(manifest.bridge, state), decoder_class.load(folder / "decoder", device=device))
-        pipeline.trained_on = manifest.trained_on
-        pipeline._fingerprints, pipeline.loaded = dict(manifest.space.fingerprints), dict(manifest.files)
-        pipeline._licences = dict(manifest.licences)
+        saved = read_saved(Path(folder), device=device, precision=precision, space=space)
+        pipeline = cls(saved.space, saved.bridge, saved.decoder)
+        pipeline.trained_on, pipeline.loaded = saved.manifest.trained_on, dict(saved.manifest.files)
+        pipeline.fingerprints, pipeline.licences = dict(saved.manifest.space.fingerprints), dict(saved.manifest.licences)
         return pipeline
 
 
@@ -306,21 +242,3 @@ def _parts(batch: Encoded, size: int) -> Iterator[tuple[list[int], Tensor, list[
         high = batch.index[stop] if stop < len(batch.index) else float("inf")
         bad = [entry for entry in batch.bad if low <= entry[0] < high]
         yield batch.index[start:stop], batch.embeddings[start:stop], bad
-
-
-def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:
-    """A plugin's bridge class restores itself; every preset, and a C3Bridge made by hand, is a C3Bridge."""
-    from c3core.bridges import C3Bridge
-
-    known = {found.name for found in entries() if found.kind == "bridge"}
-    factory = entry("bridge", part.name).load() if part.name in known else C3Bridge
-    state.pop("empty", None)
-    bridge: Bridge = getattr(factory, "restore", C3Bridge.restore)(part.config, state)
-    return bridge
-
-
-def _copy_space(source: Path, target: Path) -> None:
-    target.mkdir(exist_ok=True)
-    for path in [source / "space.json", *source.glob("*.safetensors")]:
-        with replacing(target / path.name) as temporary:
-            shutil.copyfile(path, temporary)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from c3core.errors import C3Error, WrongCall
 from c3core.pairs import Pairs
-from c3core.training import TrainingOptions
+from c3core.training_options import TrainingOptions
 from c3core.validation import checked
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -7,7 +7,6 @@ was killed and started again ends with the same weights as one that was not.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,72 +14,30 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
-from math import cos, inf, isfinite, pi
+from math import inf, isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import broadcast
-from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from c3core.checkpoints import (
+    cut_metrics,
+    load_optimizer_state,
+    load_trained,
+    optimizer_state,
+    read_checkpoint,
+    trained_state,
+    write_checkpoint,
+)
 from c3core.contracts import Objective
-from c3core.devices import computes_bfloat16, precision_of
+from c3core.devices import computes_bfloat16, precision_of, processes
 from c3core.errors import C3Error, WrongCall
-from c3core.files import append_text, read_json, replacing, write_json, write_text
+from c3core.files import append_text, read_json, write_json
 from c3core.progress import progress
-from c3core.validation import checked
-
-Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-class TrainingOptions(BaseModel):
-    """How to train. The same options for every decoder and for `c3 connect`.
-
-    The number of steps is `steps`, or `epochs` over the data. Warm-up is linear over `warmup` steps, then the learning rate decays
-    to zero by `schedule`. Early stopping: the loss on held-out data is taken every `validate_every` steps, the best weights are
-    kept, and training ends after `patience` validations without a better one.
-
-    `precision` "auto" is bfloat16 on CUDA and float32 elsewhere. A device that does not compute in bfloat16, as most processors
-    do not, trains in float32 even so: to emulate it takes many times as long. (Older torch does not tell; then bfloat16 is taken.)
-    """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    steps: int | None = Field(None, ge=1)
-    epochs: float = Field(10.0, gt=0)
-    batch_size: int = Field(64, ge=1)
-    lr: float = Field(5e-4, gt=0)
-    warmup: int = Field(100, ge=0)
-    schedule: Literal["linear", "cosine", "constant"] = "cosine"
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
-    weight_decay: float = Field(0.01, ge=0)
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    seed: int = Field(0, ge=0, lt=2**63)
-    validation_share: float = Field(0.02, ge=0, lt=1, description="held out of the targets when no validation set is given")
-    validate_every: int = Field(500, ge=1)
-    patience: int = Field(4, ge=1)
-    checkpoint_every: int = Field(500, ge=1)
-    log_every: int = Field(50, ge=1)
-
-    @classmethod
-    def of(cls, options: TrainingOptions | Mapping[str, Any] | None) -> TrainingOptions:
-        """Options as they are, or checked from a mapping; a `C3Error` names a field that is wrong."""
-        return options if isinstance(options, TrainingOptions) else checked(cls, options or {}, what="training options")
-
-    def rate(self, step: int, total: int) -> float:
-        """The factor on the learning rate at a step (from 0) of `total`: warm-up, then decay to zero."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        if self.schedule == "constant":
-            return 1.0
-        done = (step - self.warmup) / max(1, total - self.warmup)
-        return 1 - done if self.schedule == "linear" else 0.5 * (1 + cos(pi * done))
+from c3core.training_options import TrainingOptions
 
 
 @dataclass
@@ -114,21 +71,6 @@ class Result:
     best: float | None
     best_step: int
     seconds: float
-
-
-def processes() -> Accelerator:
-    """The processes that work together, each of them on its device.
-
-    A `C3Error` where `torchrun` started several that do not know of each other: each would do all of the work, in one folder.
-    """
-    accelerator = Accelerator()
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if started > accelerator.num_processes:
-        raise C3Error(
-            f"{started} processes were started, but they do not work together: on a machine without accelerators,"
-            " set ACCELERATE_USE_CPU=true."
-        )
-    return accelerator
 
 
 def train(
@@ -304,14 +246,11 @@ class _Run:
 
     def _save(self, name: str, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         if self.accelerator.is_main_process:
-            with replacing(self.folder / f"{name}.safetensors") as temporary:
-                save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, {"state": json.dumps(state)})
+            write_checkpoint(self.folder / f"{name}.safetensors", tensors, state)
 
     def checkpoint(self) -> None:
         tensors = {f"module.{key}": value for key, value in trained_state(self.job.module).items()}
-        for number, optimizer in enumerate(self.optimizers):
-            for index, values in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{number}.{index}.{key}": value for key, value in values.items()}
+        tensors |= optimizer_state(self.optimizers)
         state: dict[str, Any] = {"step": self.step, "loss": self.loss, "best": self.best, "best_step": self.best_step}
         state |= {"without_better": self.without_better, "losses": self.losses}
         state["seconds"] = self.took()
@@ -329,42 +268,21 @@ class _Run:
             about = {"recipe": self.recipe, "versions": versions, "seed": self.options.seed, "precision": self.precision}
             write_json(described, about)
         path = self.folder / "checkpoint.safetensors"
-        tensors, state = _read(path) if path.exists() else ({}, {"step": 0})
+        tensors, state = read_checkpoint(path) if path.exists() else ({}, {"step": 0})
         if self.accelerator.is_main_process:
-            self._cut_metrics(state["step"])
+            cut_metrics(self.folder / "metrics.jsonl", state["step"])
         if not tensors:
             return
         prefix = "module."
         load_trained(self.job.module, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, path)
-        for number, optimizer in enumerate(self.optimizers):
-            saved: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors.items():
-                if key.startswith(f"optimizer.{number}."):
-                    index, name = key.split(".")[-2:]
-                    saved.setdefault(int(index), {})[name] = value
-            optimizer.load_state_dict({"state": saved, "param_groups": optimizer.state_dict()["param_groups"]})
+        load_optimizer_state(self.optimizers, tensors)
         for name, value in state.items():
             setattr(self, name, value)
-
-    def _cut_metrics(self, step: int) -> None:
-        """Take out of the metrics what was noted after the checkpoint, and a line that a kill cut: those steps come again."""
-        path = self.folder / "metrics.jsonl"
-        if not path.exists():
-            return
-        kept = []
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                noted = json.loads(line)["step"]
-            except (ValueError, KeyError, TypeError):
-                break
-            if noted <= step:
-                kept.append(line + "\n")
-        write_text(path, "".join(kept))
 
     def restore_best(self) -> None:
         path = self.folder / "best.safetensors"
         if self.job.validate and self.best_step:
-            load_trained(self.job.module, _read(path)[0], path)
+            load_trained(self.job.module, read_checkpoint(path)[0], path)
         self.job.module.eval()
 
 
@@ -381,36 +299,3 @@ def seed_of(*parts: int) -> int:
         value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
         value ^= value >> 31
     return value >> 1
-
-
-def trained_state(module: nn.Module) -> dict[str, Tensor]:
-    """The parameters that want a gradient, and the persistent buffers: what training changes."""
-    frozen = {name for name, parameter in module.named_parameters(remove_duplicate=False) if not parameter.requires_grad}
-    seen, state = set[int](), {}
-    for name, value in module.state_dict().items():
-        if name not in frozen and value.data_ptr() not in seen:  # tied weights are saved once
-            if value.numel():
-                seen.add(value.data_ptr())
-            state[name] = value.detach().cpu()
-    return state
-
-
-def load_trained(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Put what `trained_state` gave back; a `C3Error` names a file of another shape."""
-    if missing := trained_state(module).keys() - state.keys():
-        raise C3Error(f"{path} belongs to another model (it lacks {min(missing)!r}). Choose another folder.")
-    try:
-        unexpected = module.load_state_dict(state, strict=False).unexpected_keys
-    except RuntimeError as error:
-        raise C3Error(f"{path} belongs to a model of another shape ({str(error).splitlines()[-1].strip()}).") from None
-    if unexpected:
-        raise C3Error(f"{path} belongs to another model (it holds {unexpected[0]!r}). Choose another folder.")
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, "pt") as file:
-            state = dict(json.loads((file.metadata() or {})["state"]))
-        return load_file(path), state
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise C3Error(f"{path} cannot be read ({error}). Delete it to start this run again.") from None

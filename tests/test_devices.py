@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from c3core.devices import PRECISIONS, computes_bfloat16, device_of, precision_of
+from c3core.devices import PRECISIONS, computes_bfloat16, device_of, precision_of, processes
 from c3core.errors import C3Error
 
 
@@ -70,3 +70,10 @@ def test_which_processors_compute_in_bfloat16(monkeypatch: pytest.MonkeyPatch, h
 def test_emulated_bfloat16_does_not_count(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
     assert computes_bfloat16(torch.device("cuda")) is False
+
+
+def test_processes_that_do_not_know_of_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes().num_processes == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(C3Error, match="2 processes were started.*ACCELERATE_USE_CPU"):
+        processes()

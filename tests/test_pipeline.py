@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ from safetensors.torch import load_file
 from spaces import TRAINING, fitted, pictures, small_pipeline, write_space
 
 from c3_playground.world import World
-from c3core import BadItem, C3Error, Pairs, Pipeline, Store, load_pipeline, load_space
+from c3core import BadItem, C3Error, Pairs, Pipeline, Store, load_space
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +27,6 @@ def space_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pipeline(space_folder: Path) -> Pipeline:
     return fitted(space_folder)
-
-
-@pytest.fixture
-def saved(pipeline: Pipeline, tmp_path: Path) -> Path:
-    pipeline.save(tmp_path / "captioner")
-    return tmp_path / "captioner"
 
 
 def test_it_captions_in_order_and_reports_bad_items_in_place(pipeline: Pipeline) -> None:
@@ -60,62 +53,6 @@ def test_what_is_embedded_already_is_not_embedded_again(
     assert pipeline.run([], modality="image") == []
 
 
-def test_saved_and_loaded_it_says_the_same(pipeline: Pipeline, saved: Path) -> None:
-    items = pictures(3, "test")
-    assert load_pipeline(saved).run(items, modality="image") == pipeline.run(items, modality="image")
-
-
-def test_a_saved_pipeline_carries_its_space_and_says_what_it_was_trained_on(saved: Path) -> None:
-    manifest = json.loads((saved / "pipeline.json").read_text())
-    assert manifest["space"]["spec"] == "space/"
-    assert set(manifest["space"]["fingerprints"]) == {"text", "image"}
-    assert manifest["trained_on"][0]["modality"] == "text"
-    assert manifest["trained_on"][0]["supervised"] is False
-    assert "bridge.safetensors" in manifest["files"]
-
-
-def test_saving_twice_leaves_a_whole_folder(pipeline: Pipeline, saved: Path) -> None:
-    pipeline.save(saved)
-    assert load_pipeline(saved).run(pictures(1), modality="image")
-
-
-@pytest.mark.parametrize("name", ["bridge.safetensors", "decoder/decoder.json", "space/text.safetensors"])
-def test_a_changed_or_missing_file_is_refused(saved: Path, name: str) -> None:
-    path = saved / name
-    content = path.read_bytes()
-    path.write_bytes(content + b" ")
-    with pytest.raises(C3Error, match="changed or truncated"):
-        load_pipeline(saved)
-    path.unlink()
-    with pytest.raises(C3Error, match="is missing"):
-        load_pipeline(saved)
-
-
-@pytest.mark.parametrize("name", ["decoder/pytorch_model.bin", "extra.pkl", "decoder/model/weights.pt"])
-def test_a_pickle_in_the_folder_is_refused(saved: Path, name: str) -> None:
-    (saved / name).write_bytes(b"\x80\x04.")
-    with pytest.raises(C3Error, match="may hold pickled code"):
-        load_pipeline(saved)
-
-
-def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path) -> None:
-    with pytest.raises(C3Error, match="not a pipeline"):
-        load_pipeline(tmp_path)
-    with pytest.raises(C3Error, match="no such folder"):
-        load_pipeline(tmp_path / "nowhere")
-
-
-def test_a_broken_manifest_names_the_field(saved: Path) -> None:
-    manifest = json.loads((saved / "pipeline.json").read_text())
-    manifest["spaec"] = manifest.pop("space")
-    (saved / "pipeline.json").write_text(json.dumps(manifest))
-    with pytest.raises(C3Error, match="spaec: no such field, did you mean space"):
-        load_pipeline(saved)
-    (saved / "pipeline.json").write_text('{"format": ')
-    with pytest.raises(C3Error, match="cannot be read as JSON"):
-        load_pipeline(saved)
-
-
 def test_a_modality_that_was_not_fitted_is_refused_and_can_be_added(space_folder: Path) -> None:
     pipeline = small_pipeline(load_space(str(space_folder)))
     pipeline.fit({"text": World().sentences(40)}, options=TRAINING, quiet=True)
@@ -137,13 +74,13 @@ def test_embeddings_of_another_encoder_are_refused(pipeline: Pipeline, tmp_path:
 
 def test_a_store_of_another_modality_is_refused_and_leaves_no_trace(pipeline: Pipeline, tmp_path: Path) -> None:
     encoder = pipeline.space.encoder("text")
-    embeddings, known = encoder.encode(["a red circle"]), dict(pipeline._fingerprints)
+    embeddings, known = encoder.encode(["a red circle"]), dict(pipeline.fingerprints)
     store = Store.from_embeddings(tmp_path, embeddings, space=encoder.space, modality="text", fingerprint=encoder.fingerprint)
     with pytest.raises(C3Error, match="holds text embeddings, not image"):
         pipeline.run(store, modality="image")
     with pytest.raises(C3Error):
         pipeline.run([], modality="smell")
-    assert pipeline._fingerprints == known
+    assert pipeline.fingerprints == known
 
 
 def test_a_store_of_its_own_space_is_run_as_the_items_are(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -228,48 +165,6 @@ def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:
         pipeline.fit({"text": ["a"]}, bridge="refit")  # type: ignore[arg-type]
     with pytest.raises(C3Error, match="max_new_tokens"):
         pipeline.run(pictures(1), modality="image", options={"max_new_token": 3})
-
-
-def test_a_read_only_place_is_one_clear_error(pipeline: Pipeline, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(C3Error, match="cannot write"):
-        pipeline.save(tmp_path / "file" / "captioner")
-
-
-def test_a_loaded_pipeline_is_saved_without_loading_its_encoders(
-    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline.save(tmp_path / "one")
-    loaded = load_pipeline(tmp_path / "one")
-
-    def no_encoder(modality: str) -> None:
-        raise AssertionError(f"the {modality} encoder was loaded")
-
-    monkeypatch.setattr(loaded.space, "encoder", no_encoder)
-    loaded.save(tmp_path / "two")
-    one, two = (json.loads((tmp_path / name / "pipeline.json").read_text()) for name in ("one", "two"))
-    assert one["licences"] == two["licences"]
-
-
-def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
-    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline.save(tmp_path)
-    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for module, name in (("c3core.pipeline", "listed_files"), ("c3core.pipeline", "save_file"), ("c3core.pipeline", "_copy_space")):
-        monkeypatch.setattr(f"{module}.{name}", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            pipeline.save(tmp_path)
-        monkeypatch.undo()
-        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files, name
-    (tmp_path / ".saving.left").mkdir()  # by a kill
-    pipeline.save(tmp_path)
-    assert not list(tmp_path.glob(".saving*"))
-    load_pipeline(tmp_path)
 
 
 def test_an_item_that_the_encoder_refuses_is_bad_in_its_place(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

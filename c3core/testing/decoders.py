@@ -29,10 +29,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from c3core.checkpoints import load_trained, trained_state
 from c3core.contracts import BadItem, Decoder
 from c3core.errors import C3Error
 from c3core.manifest import PICKLES
-from c3core.training import load_trained, trained_state
 
 
 class DecoderContract(ABC):

@@ -19,7 +19,7 @@ from pathlib import Path
 from c3core import C3Error
 from c3core.experiments import fit
 from c3core.recipes import FitRecipe, read_recipe
-from c3core.training import TrainingOptions
+from c3core.training_options import TrainingOptions
 
 HERE = Path(__file__).parent
 

@@ -27,7 +27,8 @@ from c3_playground.world.scenes import PictureScene, Thing
 from c3core.contracts import Objective
 from c3core.errors import C3Error
 from c3core.files import replacing
-from c3core.training import Job, TrainingOptions, train
+from c3core.training import Job, train
+from c3core.training_options import TrainingOptions
 
 SHAPES, COLOURS, PLACES = tuple(lexicon.SHAPES), tuple(lexicon.COLOURS), tuple(lexicon.PLACES)
 SIZES, BACKGROUNDS = tuple(lexicon.SIZES), tuple(lexicon.BACKGROUNDS)

@@ -22,7 +22,8 @@ from c3_playground.world import World
 from c3_playground.world.statements import statements
 from c3_playground.world.world import MODALITIES
 from c3core.contracts import Objective
-from c3core.training import Job, TrainingOptions, train
+from c3core.training import Job, train
+from c3core.training_options import TrainingOptions
 
 Told = tuple[str, list[str]]  # a sentence and what it states
 SIZE = 256

@@ -18,7 +18,8 @@ from c3_diffusion import flow
 from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
 from c3core.pictures import to_pictures
-from c3core.training import Job, TrainingOptions, train
+from c3core.training import Job, train
+from c3core.training_options import TrainingOptions
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -1,0 +1,124 @@
+"""A pipeline as one folder: written whole or not at all, and read after its checksums were checked."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from c3core.contracts import Bridge, Decoder, Space
+from c3core.errors import C3Error
+from c3core.files import replacing, write_json
+from c3core.loading import load_space
+from c3core.manifest import BridgePart, DecoderPart, Manifest, SpacePart, listed_files, read_manifest, verify
+from c3core.registry import entries, entry
+from c3core.version import __version__
+
+if TYPE_CHECKING:
+    from c3core.pipeline import Pipeline
+
+STAGED = ".saving."  # a folder beside the pipeline's own, whose parts take their place when all are written
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a pipeline's folder holds."""
+
+    manifest: Manifest
+    space: Space
+    bridge: Bridge
+    decoder: Decoder
+
+
+def save(pipeline: Pipeline, folder: Path) -> None:
+    """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`.
+
+    What stood in the folder stays until all of the new is written; a `C3Error` says why that cannot be done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{STAGED}*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder))
+    except OSError as error:
+        raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
+    try:
+        (staged / "decoder").mkdir()
+        pipeline.decoder.save(staged / "decoder")
+        if pipeline.space.folder:
+            _copy_space(pipeline.space.folder, staged / "space")
+        with replacing(staged / "bridge.safetensors") as temporary:
+            # safetensors refuses an empty file for some readers: a bridge without statistics still says so with one tensor
+            save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
+        manifest = _manifest(pipeline, staged).model_dump(mode="json")
+        # All that takes time is done: what is left are renames, so that a kill hardly ever falls between old and new.
+        for part in sorted(staged.iterdir()):
+            shutil.rmtree(folder / part.name, ignore_errors=True)
+            part.replace(folder / part.name)
+        if not pipeline.space.folder:
+            shutil.rmtree(folder / "space", ignore_errors=True)  # of another pipeline that was saved here
+        write_json(folder / "pipeline.json", manifest)
+    except OSError as error:
+        raise C3Error(f"cannot write {folder}: {error.strerror or error}. Free some room or choose another folder.") from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _manifest(pipeline: Pipeline, folder: Path) -> Manifest:
+    licences = {}
+    for modality in pipeline.fingerprints:
+        name = f"encoder:{modality}"  # known of a loaded pipeline, whose encoders need not be at hand
+        licences[name] = pipeline.licences.get(name) or pipeline.space.encoder(modality).licence
+    return Manifest(
+        c3core=__version__,
+        space=SpacePart(
+            spec="space/" if pipeline.space.folder else pipeline.space.spec,
+            dim=pipeline.space.dim,
+            fingerprints=pipeline.fingerprints,
+        ),
+        bridge=BridgePart(name=pipeline.bridge.name, config=pipeline.bridge.config()),
+        decoder=DecoderPart(name=pipeline.decoder.name, modality=pipeline.decoder.modality),
+        trained_on=pipeline.trained_on,
+        licences=licences | {"decoder": pipeline.decoder.licence},
+        files=listed_files(folder),
+    )
+
+
+def read_saved(folder: Path, *, device: str, precision: str, space: Space | None = None) -> Saved:
+    """What `save` wrote; a `C3Error` for what is missing, changed or not a pipeline. `space` stands in for the saved one."""
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    if space is None:
+        spec = manifest.space.spec
+        space = load_space(str(folder / "space") if spec == "space/" else spec, device=device, precision=precision)
+    try:
+        state = load_file(folder / "bridge.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise C3Error(f"{folder / 'bridge.safetensors'} cannot be read ({error}). Save the pipeline again.") from error
+    decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
+    return Saved(manifest, space, _restore_bridge(manifest.bridge, state), decoder)
+
+
+def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:
+    """A plugin's bridge class restores itself; every preset, and a C3Bridge made by hand, is a C3Bridge."""
+    from c3core.bridges import C3Bridge
+
+    known = {found.name for found in entries() if found.kind == "bridge"}
+    factory = entry("bridge", part.name).load() if part.name in known else C3Bridge
+    state.pop("empty", None)
+    bridge: Bridge = getattr(factory, "restore", C3Bridge.restore)(part.config, state)
+    return bridge
+
+
+def _copy_space(source: Path, target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for path in [source / "space.json", *source.glob("*.safetensors")]:
+        with replacing(target / path.name) as temporary:
+            shutil.copyfile(path, temporary)

@@ -1,0 +1,120 @@
+"""Pipelines on disk: what is saved comes back, a folder that was changed is refused, and an interrupted save loses nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from spaces import fitted, pictures, write_space
+
+from c3core import C3Error, Pipeline, load_pipeline
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return fitted(write_space(tmp_path_factory.mktemp("space")))
+
+
+@pytest.fixture
+def saved(pipeline: Pipeline, tmp_path: Path) -> Path:
+    pipeline.save(tmp_path / "captioner")
+    return tmp_path / "captioner"
+
+
+def test_saved_and_loaded_it_says_the_same(pipeline: Pipeline, saved: Path) -> None:
+    items = pictures(3, "test")
+    assert load_pipeline(saved).run(items, modality="image") == pipeline.run(items, modality="image")
+
+
+def test_a_saved_pipeline_carries_its_space_and_says_what_it_was_trained_on(saved: Path) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    assert manifest["space"]["spec"] == "space/"
+    assert set(manifest["space"]["fingerprints"]) == {"text", "image"}
+    assert manifest["trained_on"][0]["modality"] == "text"
+    assert manifest["trained_on"][0]["supervised"] is False
+    assert "bridge.safetensors" in manifest["files"]
+
+
+def test_saving_twice_leaves_a_whole_folder(pipeline: Pipeline, saved: Path) -> None:
+    pipeline.save(saved)
+    assert load_pipeline(saved).run(pictures(1), modality="image")
+
+
+@pytest.mark.parametrize("name", ["bridge.safetensors", "decoder/decoder.json", "space/text.safetensors"])
+def test_a_changed_or_missing_file_is_refused(saved: Path, name: str) -> None:
+    path = saved / name
+    content = path.read_bytes()
+    path.write_bytes(content + b" ")
+    with pytest.raises(C3Error, match="changed or truncated"):
+        load_pipeline(saved)
+    path.unlink()
+    with pytest.raises(C3Error, match="is missing"):
+        load_pipeline(saved)
+
+
+@pytest.mark.parametrize("name", ["decoder/pytorch_model.bin", "extra.pkl", "decoder/model/weights.pt"])
+def test_a_pickle_in_the_folder_is_refused(saved: Path, name: str) -> None:
+    (saved / name).write_bytes(b"\x80\x04.")
+    with pytest.raises(C3Error, match="may hold pickled code"):
+        load_pipeline(saved)
+
+
+def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="not a pipeline"):
+        load_pipeline(tmp_path)
+    with pytest.raises(C3Error, match="no such folder"):
+        load_pipeline(tmp_path / "nowhere")
+
+
+def test_a_broken_manifest_names_the_field(saved: Path) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    manifest["spaec"] = manifest.pop("space")
+    (saved / "pipeline.json").write_text(json.dumps(manifest))
+    with pytest.raises(C3Error, match="spaec: no such field, did you mean space"):
+        load_pipeline(saved)
+    (saved / "pipeline.json").write_text('{"format": ')
+    with pytest.raises(C3Error, match="cannot be read as JSON"):
+        load_pipeline(saved)
+
+
+def test_a_read_only_place_is_one_clear_error(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(C3Error, match="cannot write"):
+        pipeline.save(tmp_path / "file" / "captioner")
+
+
+def test_a_loaded_pipeline_is_saved_without_loading_its_encoders(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.save(tmp_path / "one")
+    loaded = load_pipeline(tmp_path / "one")
+
+    def no_encoder(modality: str) -> None:
+        raise AssertionError(f"the {modality} encoder was loaded")
+
+    monkeypatch.setattr(loaded.space, "encoder", no_encoder)
+    loaded.save(tmp_path / "two")
+    one, two = (json.loads((tmp_path / name / "pipeline.json").read_text()) for name in ("one", "two"))
+    assert one["licences"] == two["licences"]
+
+
+def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.save(tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("listed_files", "save_file", "_copy_space"):
+        monkeypatch.setattr(f"c3core.saving.{name}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.save(tmp_path)
+        monkeypatch.undo()
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files, name
+    (tmp_path / ".saving.left").mkdir()  # by a kill
+    pipeline.save(tmp_path)
+    assert not list(tmp_path.glob(".saving*"))
+    load_pipeline(tmp_path)

@@ -53,9 +53,16 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a pipeline's folder; a `C3Error` says when the folder is none."""
     if not folder.is_dir():
         raise WrongCall(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
+    if unfinished(folder):
+        raise WrongCall(f"{folder} holds a training that is not finished. The same `c3 fit` or `c3 connect` again goes on with it.")
     if not (folder / "pipeline.json").is_file():
         raise WrongCall(f"{folder} is not a pipeline: it has no pipeline.json. `c3 fit` writes one.")
     return checked(Manifest, read_json(folder / "pipeline.json"), what=str(folder / "pipeline.json"))
+
+
+def unfinished(folder: Path) -> bool:
+    """Whether a training of a pipeline or a space was begun in the folder, and not yet saved."""
+    return (folder / "run" / "run.json").is_file() and not any((folder / f"{one}.json").is_file() for one in ("pipeline", "space"))
 
 
 def listed_files(folder: Path) -> dict[str, str]:

@@ -98,6 +98,20 @@ def test_one_picture_is_one_line(captioner: Path, photos: Path) -> None:
     assert len(done.stdout.strip().splitlines()) == 1
 
 
+def test_captions_that_are_the_same_for_each_seed_are_told(captioner: Path, photos: Path) -> None:
+    done = c3("run", captioner, photos / "0.png", "--seeds", 2)
+    assert len(set(done.stdout.strip().splitlines())) == 1
+    assert "each seed gave the same" in done.stderr
+    drawn = c3("run", captioner, photos, "--seeds", 3, "-o", "do_sample=true", "-o", "temperature=5.0")
+    assert drawn.returncode == 0, drawn.stderr
+    assert "each seed" not in drawn.stderr
+
+
+def test_a_space_is_described_by_its_name() -> None:
+    found = json.loads(c3("info", "playground", "--json").stdout)
+    assert found == {"kind": "space", "spec": "playground", "dim": 256, "modalities": ["text", "image", "video", "audio"]}
+
+
 def test_a_bad_picture_is_reported_and_the_rest_done(captioner: Path, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes((photos / "0.png").read_bytes()[:80])
     done = c3("run", captioner, photos / "0.png", tmp_path / "bad.png", photos / "1.png", "--json")
@@ -209,6 +223,13 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
     fails("embed", "playgroud", "image", photos, "--out", tmp_path / "x", status=2, says="did you mean playground")
     fails("evaluate", captioner, photos / "table.csv", "--input-column", "imag", status=2, says="did you mean image")
     fails("info", tmp_path, status=2, says="neither a pipeline")
+    (tmp_path / "begun" / "run").mkdir(parents=True)
+    (tmp_path / "begun" / "run" / "run.json").write_text("{}")
+    for command in (["info"], ["run", "-m", "image"]):
+        words = [*command, tmp_path / "begun", *([photos / "0.png"] if len(command) > 1 else [])]
+        fails(*words, status=2, says="a training that is not finished")
+    for command in (["fit", "f.yaml"], ["embed", "playground", "image", photos], ["geometry", "x.npy", "y.npy"], ["demo"]):
+        fails(*command, "--out", photos / "0.png", status=2, says="0.png is a file. Name a folder")
     fails("connect", tmp_path / "no.yaml", "--out", tmp_path / "y", status=2, says="no recipe at")
     fails("info", tmp_path / "list", says="does not hold fields")
     fails("run", captioner, photos / "0.png", "-o", "num_beams=[3", status=2, says="cannot be read")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import cell, print_json, print_table, report_bad
+from c3core.cli.output import cell, no_file, print_json, print_table, report_bad
 from c3core.cli.run import Device, Precision
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ def embed(
     space: str,
     modality: str,
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item a line, or file.csv:column.")],
-    out: Annotated[Path, typer.Option(help="Folder of the store; the same command again continues a killed run.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the store; the same command again continues a killed run.", callback=no_file)
+    ],
     root: Annotated[Path | None, typer.Option(help="Where the paths of a list or table start.")] = None,
     batch_size: int = 64,
     workers: Annotated[int, typer.Option(help="Processes that read; 0 reads in the one that embeds.")] = 0,
@@ -79,7 +81,7 @@ def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encod
 def geometry(
     x: Annotated[str, typer.Argument(help="Embeddings: a store, .npy, .parquet or .safetensors.")],
     y: Annotated[str, typer.Argument(help="Their pairs: row i belongs to row i of the first.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for plots.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for plots.", callback=no_file)] = None,
     group_size: Annotated[int, typer.Option(help="Pairs in a random group; figures are means over groups.")] = 100,
     seed: int = 0,
     json: Json = False,

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import cell, print_json, print_table
+from c3core.cli.output import cell, no_file, print_json, print_table
 from c3core.cli.run import Metric, Option
 
 Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
-Out = Annotated[Path, typer.Option(help="Folder to write; the same command again continues a killed run.")]
+Out = Annotated[Path, typer.Option(help="Folder to write; the same command again continues a killed run.", callback=no_file)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 

@@ -46,18 +46,20 @@ def bridges(json: Json = False) -> None:
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A folder, or the name of a pipeline that a plugin ships.")],
+    name: Annotated[str, typer.Argument(help="A folder, or the name of a pipeline or a space that a plugin brings.")],
     check: Annotated[bool, typer.Option(help="Of a store: read every row, and say what is wrong.")] = False,
     json: Json = False,
 ) -> None:
     """Say what a pipeline, a space or a store is, was trained on, and under which licences."""
     from c3core.errors import WrongCall
-    from c3core.loading import pipeline_folder
-    from c3core.manifest import read_manifest, verify
+    from c3core.loading import load_space, pipeline_folder
+    from c3core.manifest import read_manifest, unfinished, verify
+    from c3core.registry import entries
 
-    folder = pipeline_folder(name)
-
-    if (folder / "pipeline.json").is_file():
+    if not Path(name).exists() and any(one.kind == "space" and one.name == name.partition(":")[0] for one in entries()):
+        space = load_space(name)
+        described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}
+    elif ((folder := pipeline_folder(name)) / "pipeline.json").is_file() or unfinished(folder):
         manifest = read_manifest(folder)
         verify(folder, manifest)
         described = {"kind": "pipeline", **manifest.model_dump(mode="json")}
@@ -72,8 +74,6 @@ def info(
             if check:
                 store.check()
                 described["checked"] = "every row is whole, of unit norm and finite"
-    elif (folder / "run" / "run.json").is_file():
-        raise WrongCall(f"{folder} holds a training that is not finished. The same `c3 fit` or `c3 connect` again goes on with it.")
     else:
         raise WrongCall(f"{folder} is neither a pipeline, a space nor a store: it has no pipeline.json, space.json or store.json.")
     if json:
@@ -100,8 +100,8 @@ def _describe(value: object, indent: str = "") -> None:
             print(f"{indent}{key}:")
             _describe(entry, indent + "  ")
         elif isinstance(entry, list) and entry and isinstance(entry[0], dict):
-            for part in entry:
-                print(f"{indent}{key}:")
+            for number, part in enumerate(entry, start=1):
+                print(f"{indent}{key}:" if len(entry) == 1 else f"{indent}{key}, {number} of {len(entry)}:")
                 _describe(part, indent + "  ")
         else:
             text = str(entry)

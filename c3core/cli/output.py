@@ -6,7 +6,17 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
+
+from c3core.errors import WrongCall
+
+
+def no_file(path: Path | None) -> Path | None:
+    """The callback of `--out`: what is a file already cannot be the folder, which is better said before hours of work."""
+    if path is not None and path.is_file():
+        raise WrongCall(f"--out {path} is a file. Name a folder.")
+    return path
 
 
 def print_json(value: Any) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import tee
 from math import isqrt
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import print_json, print_table, report_bad
+from c3core.cli.output import no_file, print_json, print_table, report_bad
 from c3core.errors import C3Error, WrongCall, near
+
+if TYPE_CHECKING:
+    from c3core.contracts import Decoder
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Precision = Annotated[str, typer.Option(help="float32 or bfloat16, of the encoders.")]
@@ -30,7 +34,7 @@ OVERVIEW = 32  # inputs on an overview: more would be too small to look at
 
 def demo(
     task: Annotated[str, typer.Option(help="caption, or another task that a plugin brings.")] = "caption",
-    out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.", callback=no_file)] = Path("demo"),
     seed: int = 0,
 ) -> None:
     """Show the method at work on the playground, in minutes and without a download."""
@@ -43,7 +47,7 @@ def run(
     pipeline: str,
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item a line, table.csv:column, text.")],
     modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs; guessed where it is clear.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for outputs that are files.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for outputs that are files.", callback=no_file)] = None,
     root: Annotated[Path | None, typer.Option(help="Where the paths of a table start.")] = None,
     option: Option = [],  # noqa: B006  typer copies it
     seed: Seed = 0,
@@ -60,8 +64,6 @@ def run(
     from c3core.running import guess_modality, options_of, sources_of
 
     asked = options_of(option)  # what is wrong with the call is said before anything is loaded
-    if out is not None and out.is_file():
-        raise WrongCall(f"--out {out} is a file. Name a folder for the outputs.")
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     chosen = loaded.decoder.options(asked)
     if modality is not None and modality not in loaded.space.modalities:
@@ -76,6 +78,7 @@ def run(
     ids, stream = sources_of(inputs, modality, root=root)
     rows: list[dict[str, Any]] = []
     made: dict[int, list[Any]] = {}
+    said: dict[int, set[str]] = {}  # of each input, what the seeds made of it
     bad: list[BadItem] = []
     encoded = loaded.encoder(modality).encode_batches(stream, batch_size=batch_size)
     for number, batches in zip(range(seed, seed + seeds), tee(encoded, seeds), strict=True):  # inputs are embedded once
@@ -92,6 +95,8 @@ def run(
                 row["output"] = str(path)
                 if len(made) < OVERVIEW or position in made:
                     made.setdefault(position, []).append(output)
+            elif seeds > 1:
+                said.setdefault(position, set()).add(str(output))
             if getattr(output, "score", None) is not None:
                 row["score"] = output.score
             if json:
@@ -99,19 +104,26 @@ def run(
             else:
                 print(row["output"] if len(ids) == 1 else f"{ids[position]}\t{row['output']}", flush=True)
     if out is not None and made:
-        sheet = out / f"overview{loaded.decoder.suffix}"
-        sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
-        rows_shown = [made[position] for position in sorted(made)]
-        if seeds == 1:  # nothing to hold side by side: as a square
-            one_each, side = [row[0] for row in rows_shown], isqrt(len(rows_shown) - 1) + 1
-            rows_shown = [one_each[start : start + side] for start in range(0, len(one_each), side)]
-        if seeds * len(made) > 1 and loaded.decoder.write_overview(rows_shown, sheet) and not json:
+        sheet = _overview(loaded.decoder, [made[position] for position in sorted(made)], out)
+        if sheet and not json:
             print(sheet if len(ids) - len(bad) == len(made) else f"{sheet} (of the first {OVERVIEW} inputs)")
+    if said and all(len(outputs) == 1 for outputs in said.values()):
+        print("warning: each seed gave the same: nothing is left to chance with these options (-o).", file=sys.stderr)
     if json:
         print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
     report_bad(bad, len(bad), len(ids))
     if len(bad) == len(ids):
         raise C3Error("no input could be read.")
+
+
+def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None:
+    """Write the outputs side by side, a row an input; where there is one of each, as a square. None of a single one."""
+    sheet = out / f"overview{decoder.suffix}"
+    sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
+    if all(len(row) == 1 for row in made):
+        one_each, side = [row[0] for row in made], isqrt(len(made) - 1) + 1
+        made = [one_each[start : start + side] for start in range(0, len(one_each), side)]
+    return sheet if sum(map(len, made)) > 1 and decoder.write_overview(made, sheet) else None
 
 
 def evaluate(

@@ -27,12 +27,15 @@ _HOME_OF = {
     "Reader": "contracts",
     "Space": "contracts",
     "Store": "stores",
+    "Table": "tables",
     "Tower": "towers",
     "TrainingOptions": "training_options",
+    "evaluate": "evaluation",
     "load_bridge": "loading",
     "load_decoder": "loading",
     "load_pipeline": "loading",
     "load_space": "loading",
+    "load_table": "loading",
     "load_tower": "loading",
 }
 
@@ -52,14 +55,17 @@ __all__ = [
     "Reader",
     "Space",
     "Store",
+    "Table",
     "Tower",
     "TrainingOptions",
     "__version__",
+    "evaluate",
     "hookimpl",
     "load_bridge",
     "load_decoder",
     "load_pipeline",
     "load_space",
+    "load_table",
     "load_tower",
 ]
 
@@ -76,11 +82,13 @@ if TYPE_CHECKING:
         Reader,
         Space,
     )
-    from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_tower
+    from c3core.evaluation import evaluate
+    from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table, load_tower
     from c3core.moments import Moments
     from c3core.pairs import Pairs
     from c3core.pipeline import Pipeline
     from c3core.stores import Store
+    from c3core.tables import Table
     from c3core.towers import Tower
     from c3core.training_options import TrainingOptions
 

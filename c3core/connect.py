@@ -19,7 +19,7 @@ from c3core.devices import processes
 from c3core.errors import C3Error
 from c3core.loading import load_table, load_tower
 from c3core.metrics.retrieval import retrieval
-from c3core.sources import Table
+from c3core.tables import Table
 from c3core.towers import Tower
 from c3core.training import Job, Result, seed_of, train
 from c3core.training_options import TrainingOptions

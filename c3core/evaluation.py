@@ -14,7 +14,7 @@ from c3core.errors import C3Error, WrongCall, near
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
 from c3core.registry import Entry, entries
-from c3core.sources import Table
+from c3core.tables import Table
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline

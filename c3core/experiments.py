@@ -19,8 +19,9 @@ from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space,
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe
 from c3core.registry import entries
-from c3core.sources import LIST, TABLES, Source, expand
+from c3core.sources import LIST, Source, expand
 from c3core.stores import Store
+from c3core.tables import TABLES
 from c3core.training_options import TrainingOptions
 
 SHOWN = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")

@@ -12,7 +12,7 @@ from c3core.registry import entries, entry
 if TYPE_CHECKING:
     from c3core.contracts import Bridge, Decoder, Space
     from c3core.pipeline import Pipeline
-    from c3core.sources import Table
+    from c3core.tables import Table
     from c3core.towers import Tower
 
 
@@ -72,7 +72,7 @@ def load_table(name: str, *, folder: str | Path = "", root: str | Path | None = 
 
     Paths in a CSV are relative to it, or to `root`.
     """
-    from c3core.sources import read_table
+    from c3core.tables import read_table
 
     prefix, colon, argument = name.partition(":")
     if colon and any(found.kind == "table" and found.name == prefix for found in entries()):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from c3core.errors import WrongCall
-from c3core.sources import COLUMN, SAME_AS_TEXT, expand
+from c3core.sources import expand
+from c3core.tables import COLUMN, SAME_AS_TEXT
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import fnmatch
 import glob
 import os
-import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from c3core.errors import C3Error, WrongCall, near
+from c3core.lines import beside, decoded, join
 from c3core.ordering import in_order
+from c3core.tables import COLUMN, TABLES, header_of, rows_of
 
 STORE = "store.json"
-LIST, TABLES = ".txt", (".csv", ".tsv")
-LONGEST_LINE = 1 << 24  # bytes: beyond this a "line" is a binary file without line ends, not a sentence
-COLUMN = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE)
-SAME_AS_TEXT = ("caption", "captions")  # names that tables in the wild give to their text
+LIST = ".txt"
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ def _named(name: str, root: str | Path | None, text: bool, *, alone: bool) -> It
     suffix = os.path.splitext(name)[1].lower()
     if not (text or alone or glob.has_magic(name)) and suffix not in ("", LIST, *TABLES):  # a file, not a mistyped folder
         return iter([Source(_posix(name), name)])
-    wrong = "matches no file" if glob.has_magic(name) else f"does not exist{_beside(name)}"
+    wrong = "matches no file" if glob.has_magic(name) else f"does not exist{beside(name)}"
     raise WrongCall(f"{name} {wrong}. Check the spelling.")
 
 
@@ -101,7 +96,7 @@ def _file(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     """The sources of one file that was named itself."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix in TABLES:
-        raise WrongCall(f"{name} is a table: say which column, {name}:COLUMN ({', '.join(_header(name))}).")
+        raise WrongCall(f"{name} is a table: say which column, {name}:COLUMN ({', '.join(header_of(name))}).")
     if text and suffix != LIST:
         raise WrongCall(f"{name} is no list of texts. Give a .txt of one item a line, or table.csv:column.")
     if suffix == LIST and not os.path.getsize(name):
@@ -171,162 +166,21 @@ def _matches(pattern: str) -> Iterator[str]:
 
 def _lines(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     identity = _posix(name)
-    for number, line in _decoded(name):
+    for number, line in decoded(name):
         item = line.rstrip("\r\n")
         if item.strip():
-            yield Source(f"{identity}:{number}", item if text else _join(name, root, item.strip()))
+            yield Source(f"{identity}:{number}", item if text else join(name, root, item.strip()))
 
 
 def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     identity = _posix(name)
-    header = _header(name)
+    header = header_of(name)
     if column not in header:
         raise WrongCall(f"{name} has no column {column!r}: {near(column, header)}")
     at = header.index(column)
-    for number, row in enumerate(_rows(name), start=1):
+    for number, row in enumerate(rows_of(name), start=1):
         cell = row[at]
-        yield Source(f"{identity}:{number}", cell if text or not cell else _join(name, root, cell))
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of paired sources, one column a modality, all in memory.
-
-    >>> table = Table({"image": ["a.jpg", "a.jpg", "b.jpg"], "text": ["one", "two", "three"]})
-    >>> table.rows, table.grouped("image", "text")
-    (3, [('a.jpg', ['one', 'two']), ('b.jpg', ['three'])])
-    """
-
-    columns: dict[str, list[Any]]
-
-    def __post_init__(self) -> None:
-        if len({len(column) for column in self.columns.values()}) > 1:
-            lengths = ", ".join(f"{name} {len(column)}" for name, column in self.columns.items())
-            raise C3Error(f"the columns of a table must be of one length: {lengths}.")
-
-    @property
-    def rows(self) -> int:
-        return len(next(iter(self.columns.values()), []))
-
-    def column(self, name: str) -> list[Any]:
-        """One column; a `C3Error` offers near names."""
-        if name not in self.columns:
-            raise WrongCall(f"the table has no column {name!r}: {near(name, self.columns)}")
-        return self.columns[name]
-
-    def grouped(self, by: str, of: str) -> list[tuple[Any, list[Any]]]:
-        """Each input of column `by`, in the order of first appearance, with what stands in `of` on its rows."""
-        groups: dict[Any, tuple[Any, list[Any]]] = {}
-        for source, target in zip(self.column(by), self.column(of), strict=True):
-            key = source if isinstance(source, Hashable) else id(source)
-            groups.setdefault(key, (source, []))[1].append(target)
-        return list(groups.values())
-
-
-def read_table(
-    path: str | Path, columns: Sequence[str] | Mapping[str, str] | None = None, *, root: str | Path | None = None
-) -> Table:
-    """A CSV (or TSV) whose columns are named after modalities; `caption` is accepted for `text`.
-
-    `columns` picks some, or maps a modality to its column's name; by default all are read. Outside of `text`, a column
-    in which some cell names a file beside the table (or in `root`) is one of paths, and its cells become paths from
-    here. Raises `C3Error` for a missing column, a row of another length than the header, an empty cell of a column that
-    was asked for, or no rows.
-    """
-    name = str(path)
-    header = _header(name)
-    renamed = {column: "text" if column in SAME_AS_TEXT and "text" not in header else column for column in header}
-    available = {modality: column for column, modality in reversed(renamed.items())}
-    if columns is None:
-        wanted = available
-    elif isinstance(columns, Mapping):
-        wanted = dict(columns)
-    else:
-        wanted = {modality: available.get(modality, modality) for modality in columns}
-    for column in wanted.values():
-        if column not in header:
-            raise WrongCall(f"{name} has no column {column!r}: {near(column, header)}")
-    places = [(modality, header.index(column)) for modality, column in wanted.items()]
-    found: dict[str, list[Any]] = {modality: [] for modality in wanted}
-    for number, row in enumerate(_rows(name), start=1):
-        for modality, at in places:
-            if not row[at].strip() and columns is not None:
-                raise C3Error(f"{name}: row {number} has no {header[at]}. Fill it, or leave the row out.")
-            found[modality].append(row[at])
-    table = Table(found)
-    if not table.rows:
-        raise C3Error(f"{name} has a header but no rows. Fill it.")
-    for modality in found.keys() - {"text"}:
-        found[modality] = _paths(name, root, found[modality])
-    return table
-
-
-def _paths(table: str, root: str | Path | None, cells: list[str]) -> list[str]:
-    joined = [_join(table, root, cell) if cell else cell for cell in cells]
-    return joined if any(path and os.path.exists(path) for path in joined) else cells
-
-
-def _header(name: str) -> list[str]:
-    with _table(name) as rows:
-        header = [cell.strip() for cell in next(rows, [])]
-    if not any(header):
-        raise C3Error(f"{name} is empty. It needs a first line that names its columns.")
-    twice = {column for column in header if header.count(column) > 1}
-    if twice:
-        raise C3Error(f"{name} names a column twice: {', '.join(sorted(twice))}. Rename one.")
-    return header
-
-
-def _rows(name: str) -> Iterator[list[str]]:
-    """The rows below the header; each as long as the header."""
-    with _table(name) as rows:
-        header = next(rows)
-        for number, row in enumerate(filter(None, rows), start=1):
-            if len(row) != len(header):
-                raise C3Error(
-                    f"{name}: row {number} has {len(row)} cells, the header {len(header)}."
-                    " Put a cell that holds a comma or a line break in quotes."
-                )
-            yield row
-
-
-@contextmanager
-def _table(name: str) -> Iterator[Iterator[list[str]]]:
-    lines = (line for _, line in _decoded(name))
-    delimiter = "\t" if name.lower().endswith(".tsv") else ","
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))  # the whole process's, 128 KB until somebody says else
-    rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ",")
-    try:
-        yield rows
-    except csv.Error as error:
-        hint = "A quote may be left open, or stand single inside a cell."
-        raise C3Error(f"{name}: the row that ends at line {rows.line_num} is no CSV ({error}). {hint}") from error
-
-
-def _decoded(name: str) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file with their numbers; a `C3Error` names the line that is none."""
-    if os.path.exists(name) and not os.path.isfile(name):  # a pipe would be waited on for ever
-        raise C3Error(f"{name} is not a regular file. Leave it out, or write it to a file.")
-    try:
-        with open(name, "rb") as handle:
-            for number, raw in enumerate(iter(partial(handle.readline, LONGEST_LINE), b""), start=1):
-                line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-                if len(raw) == LONGEST_LINE:
-                    raise C3Error(f"{name}: line {number} is longer than {LONGEST_LINE >> 20} MB. Is it a list?")
-                if b"\0" in line:
-                    raise C3Error(f"{name}: line {number} holds a NUL byte: it is no plain text. Save it as UTF-8.")
-                yield number, line.decode()
-    except UnicodeDecodeError as error:
-        message = f"{name}: line {number} is not UTF-8 (byte {error.start + 1} of the line). Save the file as UTF-8."
-        raise C3Error(message) from error
-    except FileNotFoundError as error:
-        raise WrongCall(f"{name} does not exist{_beside(name)}. Check the spelling.") from error
-    except OSError as error:
-        raise C3Error(f"cannot read {name}: {error.strerror}.") from error
-
-
-def _join(listed_in: str, root: str | Path | None, path: str) -> str:
-    return os.path.join(str(root) if root is not None else os.path.dirname(listed_in), path)
+        yield Source(f"{identity}:{number}", cell if text or not cell else join(name, root, cell))
 
 
 def _posix(path: str) -> str:
@@ -335,13 +189,3 @@ def _posix(path: str) -> str:
 
 def _has_space(name: str) -> bool:
     return any(character.isspace() for character in name)
-
-
-def _beside(name: str) -> str:
-    """Near names in the same folder, for a message."""
-    try:
-        names = os.listdir(os.path.dirname(name) or ".")
-    except OSError:
-        return ""
-    hint = near(os.path.basename(name), names)
-    return f" ({hint})" if hint.startswith("did you mean") else ""

@@ -12,10 +12,9 @@ import argparse
 import sys
 
 import c3core
-from c3core import C3Error
+from c3core import C3Error, load_table
 from c3core.cli.output import print_table
 from c3core.geometry import Geometry, Spread, geometry
-from c3core.loading import load_table
 
 FIGURES = {
     "gap_length": "length of the gap",

@@ -20,7 +20,7 @@ from c3core.connect import ConnectRecipe, _prepare, _shuffled, connect
 from c3core.contracts import Reader
 from c3core.loading import load_tower
 from c3core.readers.text import TextReader
-from c3core.sources import Table
+from c3core.tables import Table
 from c3core.towers import Tower
 
 TRAINING = {"steps": 4, "batch_size": 8, "warmup": 1, "validate_every": 2, "checkpoint_every": 2}

@@ -14,7 +14,7 @@ from c3core import C3Error, Pipeline, evaluation, load_pipeline
 from c3core.evaluation import evaluate
 from c3core.metrics.captions import caption_metrics
 from c3core.registry import Entry
-from c3core.sources import Table
+from c3core.tables import Table
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from c3core.cli.output import print_table
 from c3core.connect import ConnectRecipe, connect
 from c3core.experiments import ablate
 from c3core.recipes import FitRecipe, read_recipe
-from c3core.sources import read_table
+from c3core.tables import read_table
 
 HERE = Path(__file__).parent
 MEAN_OF = 1000  # photos: more would not move their mean by as much as a tenth of the noise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from c3_playground.world import World
 from c3_playground.world.world import SENTENCES_AN_ITEM
 from c3core.errors import C3Error, WrongCall
-from c3core.sources import Table
+from c3core.tables import Table
 
 
 def table(argument: str) -> Table:

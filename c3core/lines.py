@@ -1,0 +1,53 @@
+"""Text files that users write, line by line: UTF-8 or one clear error, and the paths that they name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from c3core.errors import C3Error, WrongCall, near
+
+LONGEST_LINE = 1 << 24  # bytes: beyond this a "line" is a binary file without line ends, not a sentence
+
+
+def decoded(name: str) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file with their numbers; a `C3Error` names the line that is none."""
+    if os.path.exists(name) and not os.path.isfile(name):  # a pipe would be waited on for ever
+        raise C3Error(f"{name} is not a regular file. Leave it out, or write it to a file.")
+    try:
+        with open(name, "rb") as handle:
+            for number, raw in enumerate(iter(partial(handle.readline, LONGEST_LINE), b""), start=1):
+                line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+                if len(raw) == LONGEST_LINE:
+                    raise C3Error(f"{name}: line {number} is longer than {LONGEST_LINE >> 20} MB. Is it a list?")
+                if b"\0" in line:
+                    raise C3Error(f"{name}: line {number} holds a NUL byte: it is no plain text. Save it as UTF-8.")
+                yield number, line.decode()
+    except UnicodeDecodeError as error:
+        message = f"{name}: line {number} is not UTF-8 (byte {error.start + 1} of the line). Save the file as UTF-8."
+        raise C3Error(message) from error
+    except FileNotFoundError as error:
+        raise WrongCall(f"{name} does not exist{beside(name)}. Check the spelling.") from error
+    except OSError as error:
+        raise C3Error(f"cannot read {name}: {error.strerror}.") from error
+
+
+def join(listed_in: str, root: str | Path | None, path: str) -> str:
+    """A path that a list or table names: relative to it, or to `root`.
+
+    >>> join("photos/list.txt", None, "a.jpg")
+    'photos/a.jpg'
+    """
+    return os.path.join(str(root) if root is not None else os.path.dirname(listed_in), path)
+
+
+def beside(name: str) -> str:
+    """Near names in the same folder, for a message."""
+    try:
+        names = os.listdir(os.path.dirname(name) or ".")
+    except OSError:
+        return ""
+    hint = near(os.path.basename(name), names)
+    return f" ({hint})" if hint.startswith("did you mean") else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json, sha256
 from c3core.validation import checked
 
+STAGED = ".saving."  # a folder beside a pipeline's parts, with those that are to take their place when all are written
 PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz"}
 
 
@@ -50,14 +52,36 @@ class Manifest(_Part):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a pipeline's folder; a `C3Error` says when the folder is none."""
+    """The manifest of a pipeline's folder; a `C3Error` says when the folder is none. Of a save that was killed it does the rest."""
     if not folder.is_dir():
         raise WrongCall(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
+    try:
+        finish_save(folder)
+    except OSError as error:
+        raise C3Error(f"{folder} was being saved when that was stopped, and the rest cannot be done: {error.strerror}.") from error
     if unfinished(folder):
         raise WrongCall(f"{folder} holds a training that is not finished. The same `c3 fit` or `c3 connect` again goes on with it.")
     if not (folder / "pipeline.json").is_file():
         raise WrongCall(f"{folder} is not a pipeline: it has no pipeline.json. `c3 fit` writes one.")
     return checked(Manifest, read_json(folder / "pipeline.json"), what=str(folder / "pipeline.json"))
+
+
+def finish_save(folder: Path) -> None:
+    """Put the parts of a save in their place, if all were written: its `pipeline.json` comes last, to be written and to be moved.
+
+    Done again it changes nothing, so that a save which was killed in here is finished by whoever comes next.
+    """
+    for written in sorted(folder.glob(f"{STAGED}*/pipeline.json")):
+        staged, target = written.parent, folder / written.name
+        carries_space = checked(Manifest, read_json(written), what=str(written)).space.spec == "space/"
+        for part in [path for path in staged.iterdir() if path != written]:
+            if part.is_dir():
+                shutil.rmtree(folder / part.name, ignore_errors=True)
+            part.replace(folder / part.name)
+        if not carries_space:
+            shutil.rmtree(folder / "space", ignore_errors=True)  # of another pipeline that was saved here
+        written.replace(target)
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def unfinished(folder: Path) -> bool:

@@ -17,14 +17,12 @@ from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error
 from c3core.files import replacing, write_json
 from c3core.loading import load_space
-from c3core.manifest import BridgePart, DecoderPart, Manifest, SpacePart, listed_files, read_manifest, verify
+from c3core.manifest import STAGED, BridgePart, DecoderPart, Manifest, SpacePart, finish_save, listed_files, read_manifest, verify
 from c3core.registry import entries, entry
 from c3core.version import __version__
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
-
-STAGED = ".saving."  # a folder beside the pipeline's own, whose parts take their place when all are written
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,8 @@ def save(pipeline: Pipeline, folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{STAGED}*"):  # by a process that was killed
+        finish_save(folder)
+        for left in folder.glob(f"{STAGED}*"):  # by a process that was killed before all was written
             shutil.rmtree(left, ignore_errors=True)
         staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder))
     except OSError as error:
@@ -57,18 +56,13 @@ def save(pipeline: Pipeline, folder: Path) -> None:
         with replacing(staged / "bridge.safetensors") as temporary:
             # safetensors refuses an empty file for some readers: a bridge without statistics still says so with one tensor
             save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
-        manifest = _manifest(pipeline, staged).model_dump(mode="json")
-        # All that takes time is done: what is left are renames, so that a kill hardly ever falls between old and new.
-        for part in sorted(staged.iterdir()):
-            shutil.rmtree(folder / part.name, ignore_errors=True)
-            part.replace(folder / part.name)
-        if not pipeline.space.folder:
-            shutil.rmtree(folder / "space", ignore_errors=True)  # of another pipeline that was saved here
-        write_json(folder / "pipeline.json", manifest)
+        write_json(staged / "pipeline.json", _manifest(pipeline, staged).model_dump(mode="json"))
+        finish_save(folder)
     except OSError as error:
         raise C3Error(f"cannot write {folder}: {error.strerror or error}. Free some room or choose another folder.") from error
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        if not (staged / "pipeline.json").exists():
+            shutil.rmtree(staged, ignore_errors=True)
 
 
 def _manifest(pipeline: Pipeline, folder: Path) -> Manifest:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from spaces import fitted, pictures, write_space
@@ -114,7 +117,43 @@ def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
             pipeline.save(tmp_path)
         monkeypatch.undo()
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files, name
-    (tmp_path / ".saving.left").mkdir()  # by a kill
+    (tmp_path / ".saving.left").mkdir()  # by a kill before all was written
     pipeline.save(tmp_path)
     assert not list(tmp_path.glob(".saving*"))
     load_pipeline(tmp_path)
+
+
+@pytest.mark.parametrize("steps", range(1, 8))  # the decoder tidies up once itself, before all is written
+def test_a_save_that_is_killed_while_parts_are_put_in_place_is_finished_by_the_next_reader(
+    steps: int, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.save(tmp_path / "captioner")
+    other = fitted(write_space(tmp_path / "space"), bridge="c1")
+    other.save(tmp_path / "whole")
+    left = iter([None] * steps)
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            next(left)
+            return function(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as killing:
+        killing.setattr(Path, "replace", counted(Path.replace))
+        killing.setattr(shutil, "rmtree", counted(shutil.rmtree))  # so that nothing is tidied up either
+        with pytest.raises(StopIteration):
+            other.save(tmp_path / "captioner")
+    found, expected = load_pipeline(tmp_path / "captioner"), load_pipeline(tmp_path / "whole")
+    assert found.bridge.config() == expected.bridge.config()
+    items = pictures(2, "test")
+    assert found.run(items, modality="image") == expected.run(items, modality="image")
+    found.save(tmp_path / "captioner")
+    assert not list((tmp_path / "captioner").glob(".saving*"))
+
+
+def test_what_is_left_of_a_save_and_cannot_be_read_is_one_error(saved: Path) -> None:
+    (saved / ".saving.x").mkdir()
+    (saved / ".saving.x" / "pipeline.json").write_text("{}")
+    with pytest.raises(C3Error, match=r"\.saving\.x/pipeline\.json: .*space: Field required"):
+        load_pipeline(saved)

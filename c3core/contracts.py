@@ -72,13 +72,16 @@ class Encoded:
     """One batch of a stream of sources.
 
     `index` (n,) are the positions of the good sources in the stream, `embeddings` (n, dim) float32 of unit norm,
-    `norms` (n,) float32 the norms before normalising, `bad` the positions of the other sources with their reasons.
+    `norms` (n,) float32 the norms before normalising, `bad` the positions of the other sources with their reasons; `modality`
+    and `fingerprint` are the encoder's.
     """
 
     index: list[int]
     embeddings: Tensor
     norms: Tensor
     bad: list[tuple[int, BadItem]]
+    modality: str
+    fingerprint: str
 
 
 class Encoder(ABC):
@@ -133,7 +136,7 @@ class Encoder(ABC):
                 read[i] = BadItem(name_of(chunk[i]), why)
             good = [start + i for i, item in enumerate(read) if not isinstance(item, BadItem)]
             bad = [(start + i, item) for i, item in enumerate(read) if isinstance(item, BadItem)]
-            yield Encoded(good, embeddings, norms, bad)
+            yield Encoded(good, embeddings, norms, bad, self.modality, self.fingerprint)
             start += len(chunk)
 
     def encode(self, sources: Iterable[Any], *, batch_size: int = 64) -> Tensor:

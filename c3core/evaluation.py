@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
 
 Metric = Callable[[Sequence[Any], Sequence[Any], Sequence[Sequence[Any]]], Mapping[str, float]]
+RUN = {"bridge", "seed", "seeds", "asked", "metrics"}  # what an ablation writes beside the figures of a run
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Evaluation:
     references: list[list[Any]]
     bad: list[BadItem] = field(default_factory=list)
     bad_references: list[BadItem] = field(default_factory=list)
+    all_references: int = 0  # distinct ones that were looked at; captions are not
     best_of: int = 1
 
     @property
@@ -89,21 +94,24 @@ def evaluate(
     output_column = output_column or target
     if input_column is None:
         input_column = _input_column(pipeline, table, output_column)
-    modality = modality or input_column
-    chosen, added = named_metrics(pipeline, modality, metrics or ())
     groups = table.grouped(by=input_column, of=output_column)
     if not groups:
         raise C3Error("the table has no rows to score.")
-    unreadable: list[BadItem] = []
+    modality = modality or input_column
+    chosen, added = named_metrics(pipeline, modality, metrics or ())
+    pipeline.check_run(options, seed=seed, best_of=best_of)
+    unreadable: dict[Hashable, BadItem] = {}
     if pipeline.decoder.suffix is not None:  # before the outputs are made, which takes long
-        truth, unreadable = _readable(pipeline.encoder(target), [reference for _, references in groups for reference in references])
+        distinct = {_key(reference): reference for _, references in groups for reference in references}
+        truth, unreadable = _readable(pipeline.encoder(target), distinct)
     batches = list(pipeline.encoder(modality).encode_batches(source for source, _ in groups))
     outputs = pipeline.run(batches, modality=modality, options=options, seed=seed, best_of=best_of)
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
     bad = [output for output in outputs if isinstance(output, BadItem)]
     if not good:
         raise C3Error(f"no input of the table could be read: {bad[0]}")
-    inputs, made, references = [groups[k][0] for k in good], [outputs[k] for k in good], [groups[k][1] for k in good]
+    inputs, made = [groups[k][0] for k in good], [outputs[k] for k in good]
+    references = [[one for one in groups[k][1] if _key(one) not in unreadable] for k in good]
     scores: CaptionScores | EmbeddedScores
     if pipeline.decoder.suffix is None:
         scores = caption_metrics([str(output) for output in made], references, metrics=chosen or METRICS)
@@ -112,10 +120,16 @@ def evaluate(
         features = f"the {target} encoder of {pipeline.space.spec}"
         asked = torch.cat([batch.embeddings for batch in batches])
         scores = embedded_metrics(encoder.encode(made), truth, asked, features=features, seed=seed)
+    result = Evaluation(scores, inputs, made, references, bad, [*unreadable.values()], best_of=best_of)
+    result.all_references = len(distinct) if pipeline.decoder.suffix is not None else 0
     for name, metric in added.items():
-        figures, why = _figures(metric, inputs, made, references, taken=scores.scores.keys())
-        scores = replace(scores, scores={**scores.scores, **figures}, left_out={**scores.left_out, **({name: why} if why else {})})
-    return Evaluation(scores, inputs, made, references, bad, unreadable, best_of)
+        figures, why = _figures(metric, result)
+        result.scores = replace(
+            result.scores,
+            scores={**result.scores.scores, **figures},
+            left_out={**result.scores.left_out, **({name: why} if why else {})},
+        )
+    return result
 
 
 def named_metrics(pipeline: Pipeline, modality: str, names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:
@@ -135,19 +149,28 @@ def named_metrics(pipeline: Pipeline, modality: str, names: Sequence[str]) -> tu
 
 
 def _check_fits(metric: Entry, modality: str, target: str) -> None:
-    *inputs, output = metric.modalities or (modality, target)
-    if output != target or modality not in inputs:
-        raise WrongCall(f"metric {metric.name!r} is of {output} made from {' or '.join(inputs)}, not of {target} from {modality}.")
+    *inputs, output = metric.modalities or (target,)
+    if output != target or (inputs and modality not in inputs):
+        made_from = f" made from {' or '.join(inputs)}" if inputs else ""
+        raise WrongCall(f"metric {metric.name!r} is of {output}{made_from}, not of {target} from {modality}.")
 
 
-def _figures(metric: Metric, *judged: Any, taken: Iterable[str]) -> tuple[dict[str, float], str]:
-    """A plugin's figures, or none and why: the others stand without them."""
+def _figures(metric: Metric, result: Evaluation) -> tuple[dict[str, float], str]:
+    """A plugin's figures, and why some or all were left out: the others stand without them."""
+    given = list(result.inputs), list(result.outputs), [list(several) for several in result.references]
     try:
-        figures = {str(name): float(value) for name, value in metric(*judged).items()}
-    except Exception as error:  # whatever a stranger's code raises, after outputs that took hours
+        with redirect_stdout(sys.stderr):  # which is for the figures alone
+            found = metric(*given)
+        if not isinstance(found, Mapping):
+            return {}, f"it must return a mapping of figures to numbers, not {type(found).__name__}."
+        figures = {str(name): float(value) for name, value in found.items()}
+    except (Exception, SystemExit) as error:  # whatever a stranger's code raises, after outputs that took hours
         return {}, str(error) or type(error).__name__
-    twice = sorted(figures.keys() & taken)
-    return ({}, f"it names a figure that there is already: {', '.join(twice)}.") if twice else (figures, "")
+    if twice := sorted(figures.keys() & (result.to_dict().keys() | RUN)):
+        return {}, f"it names a figure that there is already: {', '.join(twice)}."
+    odd = [name for name, value in figures.items() if not isfinite(value)]
+    why = f"not a finite number: {', '.join(odd)}." if odd else ""
+    return {name: value for name, value in figures.items() if name not in odd}, why
 
 
 def input_column(pipeline: Pipeline, table: Table) -> str:
@@ -166,11 +189,14 @@ def _input_column(pipeline: Pipeline, table: Table, output_column: str) -> str:
     return candidates[0]
 
 
-def _readable(encoder: Encoder, sources: Iterable[Any]) -> tuple[Tensor, list[BadItem]]:
-    """Embeddings of the distinct sources that can be read, and the others."""
-    distinct = {source if isinstance(source, Hashable) else id(source): source for source in sources}
-    batches = list(encoder.encode_batches(distinct.values()))
-    bad = [item for batch in batches for _, item in batch.bad]
+def _key(source: Any) -> Hashable:
+    return source if isinstance(source, Hashable) else id(source)
+
+
+def _readable(encoder: Encoder, distinct: Mapping[Hashable, Any]) -> tuple[Tensor, dict[Hashable, BadItem]]:
+    """Embeddings of the sources that can be read, and by key why the others cannot."""
+    batches, keys = list(encoder.encode_batches(distinct.values())), list(distinct)
+    bad = {keys[position]: item for batch in batches for position, item in batch.bad}
     if len(bad) == len(distinct):
-        raise C3Error(f"no reference of the table could be read: {bad[0]}")
+        raise C3Error(f"no reference of the table could be read: {next(iter(bad.values()))}")
     return torch.cat([batch.embeddings for batch in batches]), bad

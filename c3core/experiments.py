@@ -136,8 +136,8 @@ def ablate(
 ) -> dict[str, Any]:
     """Fit and score the recipe with each bridge and each seed: {"rows": one a bridge, mean and std, "runs": one a run}.
 
-    Embeddings are made once and shared. A run that is done already (its `scores.json` is there) is not done again. Options of the
-    recipe's bridge are passed to each bridge that has them. `metrics` are those of `evaluate`.
+    Embeddings are made once and shared. A run that is done already (its `scores.json` is there) is not done again, but scored anew
+    where other `metrics` (those of `evaluate`) are asked for. Options of the recipe's bridge are passed to each that has them.
     """
     if recipe.start is not None:
         raise C3Error("an ablation trains from scratch: give `space` in the recipe, not `start`.")
@@ -159,17 +159,19 @@ def ablate(
             one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
             one.training = trainings[seed]
             asked = {"recipe": one.model_dump(mode="json"), "table": table, "rows": scored.rows, "options": dict(options or {})}
-            asked |= {"metrics": list(metrics)} if metrics else {}
-            if not (one_out / "scores.json").exists():
-                pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)
+            path, named = one_out / "scores.json", sorted(set(metrics))
+            done = read_json(path) if path.exists() else None
+            if done is not None and done.get("asked") != asked:
+                raise C3Error(f"{one_out} holds a run of another recipe, table or options. Choose another --out, or delete it.")
+            if done is None or done.get("metrics", []) != named:  # which need no other training
+                if done is None:
+                    pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)
+                else:
+                    pipeline = load_pipeline(one_out, device=recipe.device, precision=recipe.precision)
                 scores = evaluate(pipeline, scored, options=options, metrics=metrics)
-                write_json(one_out / "scores.json", {"bridge": bridge, "seed": seed, **scores.to_dict(), "asked": asked})
-            done = read_json(one_out / "scores.json")
-            if done.pop("asked", None) != asked:
-                raise C3Error(
-                    f"{one_out} holds a run of another recipe, table, metrics or options. Choose another --out, or delete it."
-                )
-            runs.append(done)
+                done = {"bridge": bridge, "seed": seed, **scores.to_dict(), "metrics": named, "asked": asked}
+                write_json(path, done)
+            runs.append({name: value for name, value in done.items() if name != "asked"})
     result = {"rows": [_summary(bridge, runs, every=bool(metrics)) for bridge in bridges], "runs": runs}
     write_json(out / "results.json", result)
     return result

@@ -68,7 +68,8 @@ class Hooks:
     @hookspec
     def c3_metrics(self, register: Register) -> None:
         """Metrics beyond the core's: `factory(inputs, outputs, references) -> {figure: float}`, with a list of references for each
-        output; `c3 evaluate --metric NAME` calls it. `modalities` are those of the inputs it takes, then that of the outputs."""
+        output; `c3 evaluate --metric NAME` calls it. `modalities` are those of the inputs that it takes (any, if it
+        names none), then that of the outputs."""
 
     @hookspec
     def c3_pipelines(self, register: Register) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,11 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
     prefix, _, argument = name.partition(":")
     known = [found.name for found in entries() if found.kind == "space"]
     if prefix not in known:
-        if Path(name).is_dir():
+        if os.path.isdir(name):
+            from c3core.manifest import unfinished
+
+            if unfinished(Path(name)):
+                raise WrongCall(f"{name} holds a training that is not finished. The same `c3 connect` again goes on with it.")
             raise WrongCall(f"{name} is a folder without a space.json. `c3 connect` writes such a folder.")
         raise WrongCall(f"no space is called {name!r}, and no such folder: {near(prefix, known)}")
     space: Space = _call(entry("space", prefix).load(), name, argument, device=device, precision=precision, **options)
@@ -91,13 +96,16 @@ def load_pipeline(name: str | Path, *, device: str = "auto", precision: str = "f
     return Pipeline.load(pipeline_folder(name), device=device, precision=precision, space=space)
 
 
-def pipeline_folder(name: str | Path) -> Path:
-    """The folder of a pipeline: `name` itself, or that of one that a plugin ships under this name."""
+def pipeline_folder(name: str | Path, *, also: Iterable[str] = ()) -> Path:
+    """The folder of a pipeline: `name` itself, or that of one that a plugin ships under this name.
+
+    `also` are names that the caller knows of, for the hint.
+    """
     if os.path.exists(name):
         return Path(name)
     shipped = [found.name for found in entries() if found.kind == "pipeline"]
     if str(name) not in shipped:
-        hint = f"{near(str(name), shipped)} `c3 fit` writes one."
+        hint = f"{near(str(name), [*shipped, *also])} `c3 fit` writes one."
         raise WrongCall(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint}")
     folder: Path = entry("pipeline", str(name)).load()()
     return folder

@@ -11,8 +11,9 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
+from c3core.batches import in_parts
 from c3core.choosing import choose
-from c3core.contracts import BadItem, Bridge, Decoder, Encoded, Encoder, GenerateOptions, Space
+from c3core.contracts import Bridge, Decoder, Encoded, Encoder, GenerateOptions, Space
 from c3core.errors import C3Error, WrongCall
 from c3core.fitting import Fit
 from c3core.pairs import Pairs
@@ -143,24 +144,38 @@ class Pipeline:
         With `best_of` n, n outputs are made of each source, and the one is kept that the space sees nearest to the source: the
         largest cosine between the two conditions. The space must have an encoder of the decoder's modality, and the bridge know it.
         """
+        chosen = self.check_run(options, seed=seed, batch_size=batch_size, best_of=best_of)
+        generator, name = torch.Generator().manual_seed(seed), self._modality(sources, modality)
+        self.decoder.eval()
+        for part in in_parts(self._batches(sources, name, batch_size), max(1, batch_size // best_of)):
+            if part.modality != name:
+                raise C3Error(f"these are {part.modality} embeddings, not {name}.")
+            self.check_fingerprint(name, part.fingerprint)
+            condition = self.condition(part.embeddings, name)
+            if best_of > 1 and part.index:
+                outputs = choose(self, condition, chosen, generator=generator, count=best_of)
+            else:
+                outputs = self.decoder.generate(condition, chosen, generator=generator) if part.index else []
+            yield from sorted([*zip(part.index, outputs, strict=True), *part.bad], key=lambda entry: entry[0])
+
+    def check_run(
+        self,
+        options: GenerateOptions | Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        batch_size: int = 64,
+        best_of: int = 1,
+    ) -> GenerateOptions:
+        """The decoder's options; a `C3Error` for what `stream` would refuse whatever its sources are, before any is read."""
         for name, count in (("best_of", best_of), ("batch_size", batch_size)):
             if not isinstance(count, int) or count < 1:
-                raise C3Error(f"{name} must be a whole number of at least 1, got {count!r}.")
+                raise WrongCall(f"{name} must be a whole number of at least 1, got {count!r}.")
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise WrongCall(f"seed must be a whole number from 0 to 2**63 - 1, got {seed!r}.")
         if best_of > 1:
             self._check_choosing()
-        chosen, generator = self.decoder.options(options), torch.Generator().manual_seed(seed)
-        self.decoder.eval()
-        name, size = self._modality(sources, modality), max(1, batch_size // best_of)
-        for batch in self._batches(sources, name, batch_size):
-            for positions, embeddings, bad in _parts(batch, size):
-                condition = self.condition(embeddings, name)
-                if best_of > 1 and positions:
-                    outputs = choose(self, condition, chosen, generator=generator, count=best_of)
-                else:
-                    outputs = self.decoder.generate(condition, chosen, generator=generator) if positions else []
-                yield from sorted([*zip(positions, outputs, strict=True), *bad], key=lambda entry: entry[0])
+        chosen: GenerateOptions = self.decoder.options(options)
+        return chosen
 
     def _check_choosing(self) -> None:
         """Refuse `best_of` before anything is made where outputs cannot be compared with what was asked for."""
@@ -186,7 +201,8 @@ class Pipeline:
             self.check_fingerprint(modality, sources.fingerprint)
             start = 0
             for rows in sources.batches(batch_size):
-                yield Encoded(list(range(start, start + len(rows.embeddings))), rows.embeddings, rows.norms, [])
+                positions = list(range(start, start + len(rows.embeddings)))
+                yield Encoded(positions, rows.embeddings, rows.norms, [], modality, sources.fingerprint)
                 start += len(rows.embeddings)
             return
         first, every = _peek(sources)
@@ -227,18 +243,10 @@ class Pipeline:
 
 def _peek(sources: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
     """The first of them, and all of them."""
+    if isinstance(sources, Encoded):
+        return sources, [sources]
     if isinstance(sources, Sequence):
         return (sources[0] if len(sources) else None), sources
     stream = iter(sources)
     seen = list(islice(stream, 1))
     return (seen[0] if seen else None), chain(seen, stream)
-
-
-def _parts(batch: Encoded, size: int) -> Iterator[tuple[list[int], Tensor, list[tuple[int, BadItem]]]]:
-    """A batch in parts of at most `size` embeddings, each with the bad items that stand before the next part."""
-    for start in range(0, max(len(batch.index), 1), size):
-        stop = start + size
-        low = batch.index[start] if start else -1
-        high = batch.index[stop] if stop < len(batch.index) else float("inf")
-        bad = [entry for entry in batch.bad if low <= entry[0] < high]
-        yield batch.index[start:stop], batch.embeddings[start:stop], bad

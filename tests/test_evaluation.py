@@ -51,7 +51,26 @@ def breaks(*judged: Any) -> dict[str, float]:
 
 
 def takes_a_name(*judged: Any) -> dict[str, float]:
-    return {"bleu4": 100.0}
+    return {"bleu4": 100.0, "items": 3}
+
+
+def leaves(*judged: Any) -> dict[str, float]:
+    print("a last word")
+    raise SystemExit(3)
+
+
+def lists(*judged: Any) -> list[float]:
+    return [1.0]
+
+
+def nan(*judged: Any) -> dict[str, float]:
+    return {"fine": 1, "odd": float("nan"), "infinite": float("inf")}
+
+
+def empties(inputs: list[Any], outputs: list[Any], references: list[list[Any]]) -> dict[str, float]:
+    for given in (inputs, outputs, *references):
+        given.clear()
+    return {}
 
 
 def table(n: int) -> Table:
@@ -108,8 +127,47 @@ def test_a_metric_that_fails_takes_no_other_along(pipeline: Pipeline, metrics: B
     metrics("thief", "takes_a_name")
     found = evaluate(pipeline, table(2), metrics=["bleu4", "broken", "thief"])
     assert set(found.scores.scores) == {"bleu4"}
-    assert found.scores.left_out == {"broken": "out of luck", "thief": "it names a figure that there is already: bleu4."}
+    assert found.scores.left_out == {"broken": "out of luck", "thief": "it names a figure that there is already: bleu4, items."}
     assert "broken: out of luck" in found.remarks()
+
+
+def test_odd_metrics_are_told_and_harm_no_other(pipeline: Pipeline, metrics: Brought, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("leaves", "lists", "nan", "empties", "words"):
+        metrics(name, "count_words" if name == "words" else name)
+    found = evaluate(pipeline, table(2), metrics=["leaves", "lists", "nan", "empties", "words", "words"])
+    assert found.scores.scores["words"] > 0
+    assert found.scores.scores["fine"] == 1.0
+    assert not {"odd", "infinite"} & set(found.scores.scores)
+    assert found.scores.left_out.items() >= {
+        ("leaves", "3"),
+        ("lists", "it must return a mapping of figures to numbers, not list."),
+        ("nan", "not a finite number: odd, infinite."),
+    }
+    assert len(found.outputs) == 2
+    assert capsys.readouterr().out == ""  # what a metric prints does not mix with figures
+
+
+def test_a_metric_of_outputs_alone_takes_any_input(pipeline: Pipeline, metrics: Brought) -> None:
+    metrics("words", "count_words", modalities=("text",))
+    assert "words" in evaluate(pipeline, table(1), metrics=["bleu4", "words"]).scores.scores
+
+
+def test_each_input_is_embedded_once(painter: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, seen = painter.encoder("text"), list[str]()
+    embed = encoder.embed
+    monkeypatch.setattr(encoder, "embed", lambda items: seen.extend(items) or embed(items))
+    evaluate(painter, table(2), best_of=2)
+    assert len(seen) == 10
+
+
+@pytest.mark.parametrize("wrong", [{"options": {"trunation": 1}}, {"seed": -1}, {"best_of": 0}])
+def test_a_wrong_call_is_said_before_anything_is_read(
+    painter: Pipeline, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for modality in ("text", "image"):
+        monkeypatch.setattr(painter.encoder(modality), "embed", None)
+    with pytest.raises(C3Error, match="trunation|seed|best_of"):
+        evaluate(painter, table(2), **wrong)
 
 
 def test_bad_references_are_no_inputs(painter: Pipeline) -> None:
@@ -117,7 +175,8 @@ def test_bad_references_are_no_inputs(painter: Pipeline) -> None:
     mixed = {"text": [*good.columns["text"], "a red ring"], "image": [*good.columns["image"], "missing.png"]}
     found = evaluate(painter, Table(mixed))
     assert [item.source for item in found.bad_references] == ["missing.png"]
-    assert (found.bad, found.items) == ([], 11)
+    assert (found.bad, found.items, found.all_references) == ([], 11, 3)
+    assert found.references[-1] == []
 
 
 def test_bad_inputs_are_left_out_and_listed(pipeline: Pipeline) -> None:

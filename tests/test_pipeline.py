@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from spaces import TRAINING, fitted, pictures, small_pipeline, write_space
 
 from c3_playground.world import World
-from c3core import BadItem, C3Error, Pairs, Pipeline, Store, load_space
+from c3core import BadItem, C3Error, Pairs, Pipeline, Store, load_pipeline, load_space
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,25 @@ def test_what_is_embedded_already_is_not_embedded_again(
     encoder = pipeline.encoder("image")
     batches = list(encoder.encode_batches(sources))
     monkeypatch.setattr(type(encoder), "embed", None)  # calling it fails
-    for given in (batches, iter(batches)):
+    for given in (batches, iter(batches), batches[0]):
         found = list(pipeline.stream(given, modality="image", batch_size=batch_size))
         assert [position for position, _ in found] == list(range(7))
         assert [output for _, output in found] == expected
     assert pipeline.run([], modality="image") == []
+    with pytest.raises(C3Error, match="these are image embeddings, not text"):
+        pipeline.run(batches, modality="text")
+    with pytest.raises(C3Error, match="another encoder"):
+        pipeline.run([replace(batches[0], fingerprint="f" * 32)], modality="image")
+
+
+def test_what_a_seed_draws_does_not_depend_on_how_inputs_were_embedded() -> None:
+    painter = load_pipeline("playground/painter-stylegan")
+    sentences = World().sentences(10)
+    expected = np.stack(painter.run(sentences, modality="text", seed=3, batch_size=7, best_of=3))
+    for size in (1, 3, 10):
+        batches = painter.encoder("text").encode_batches(sentences, batch_size=size)
+        found = painter.run(batches, modality="text", seed=3, batch_size=7, best_of=3)
+        assert np.abs(np.stack(found).astype(int) - expected).max() <= 2  # rounding in a batch of another size
 
 
 def test_a_modality_that_was_not_fitted_is_refused_and_can_be_added(space_folder: Path) -> None:

@@ -85,6 +85,9 @@ def ablate(
                 cells[name] = cell(value["mean"]) + (f" ± {cell(value['std'])}" if value["std"] is not None else "")
         rows.append(cells)
     print_table(rows, list(rows[0]))
+    left_out = {f"{metric}: {why}" for run in result["runs"] for metric, why in run["left_out"].items()}
+    for line in sorted(left_out):
+        print(line)
 
 
 COMMANDS = (connect, fit, ablate)

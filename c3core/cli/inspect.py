@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import typer
 
 from c3core.cli.output import print_json, print_table
 
+KINDS = ("pipeline", "space", "store")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -56,10 +58,11 @@ def info(
     from c3core.manifest import read_manifest, unfinished, verify
     from c3core.registry import entries
 
-    if not Path(name).exists() and any(one.kind == "space" and one.name == name.partition(":")[0] for one in entries()):
+    spaces = [found.name for found in entries() if found.kind == "space"]
+    if name.partition(":")[0] in spaces and not any(os.path.isfile(Path(name) / f"{one}.json") for one in KINDS):
         space = load_space(name)
         described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}
-    elif ((folder := pipeline_folder(name)) / "pipeline.json").is_file() or unfinished(folder):
+    elif ((folder := pipeline_folder(name, also=spaces)) / "pipeline.json").is_file() or unfinished(folder):
         manifest = read_manifest(folder)
         verify(folder, manifest)
         described = {"kind": "pipeline", **manifest.model_dump(mode="json")}

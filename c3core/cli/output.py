@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -14,7 +15,7 @@ from c3core.errors import WrongCall
 
 def no_file(path: Path | None) -> Path | None:
     """The callback of `--out`: what is a file already cannot be the folder, which is better said before hours of work."""
-    if path is not None and path.is_file():
+    if path is not None and os.path.isfile(path):  # unlike `path.is_file()` it raises nothing over a name that is too long
         raise WrongCall(f"--out {path} is a file. Name a folder.")
     return path
 

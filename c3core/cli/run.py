@@ -166,8 +166,7 @@ def evaluate(
         for line in figures.remarks():
             print(line)
     report_bad(figures.bad, len(figures.bad), figures.items + len(figures.bad), "input(s)")
-    total = sum(map(len, figures.references))
-    report_bad(figures.bad_references, len(figures.bad_references), max(total, len(figures.bad_references)), "reference(s)")
+    report_bad(figures.bad_references, len(figures.bad_references), figures.all_references, "reference(s)")
 
 
 COMMANDS = (demo, run, evaluate)

@@ -122,7 +122,7 @@ def factor_score(sentence: str, seen: PictureScene) -> dict[str, tuple[int, int]
 
 
 def factor_accuracy(reader: FactorReader, sentences: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
-    """Shares in [0, 1] of the stated shapes, colours and places that the pictures show, and their `mean`.
+    """Shares in [0, 1] of the stated shapes, colours and places that the pictures show, and their `mean`: of those that are stated.
 
     As objects more than stated cost these nothing, `exact` is the share of pictures that show all that is stated and as many
     objects; `objects` is how many they show on average.
@@ -136,7 +136,7 @@ def factor_accuracy(reader: FactorReader, sentences: Sequence[str], pictures: Se
         )
         for factor, counts in found.items():
             totals[factor] += counts
-    shares = {factor: float(right / max(counted, 1)) for factor, (right, counted) in totals.items()}
+    shares = {factor: float(right / counted) for factor, (right, counted) in totals.items() if counted}
     objects = float(np.mean([len(scene.things) for scene in seen]))
     return {**shares, "mean": float(np.mean(list(shares.values()))), "exact": exact / len(seen), "objects": objects}
 

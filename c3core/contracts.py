@@ -267,7 +267,7 @@ class Decoder(nn.Module, ABC):
     frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: takes the target's own embeddings, not bridged ones
     Options: ClassVar[type[GenerateOptions]] = GenerateOptions
     validates: ClassVar[bool] = True  # whether a lower `loss` on held-out items means a better decoder; a GAN's does not
-    suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: outputs are printed as lines
+    suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: it is a line of text
     training: bool
     condition_dim: int
     licence: str = "unknown"  # of pretrained weights; "own" when trained from scratch
@@ -325,7 +325,11 @@ class Decoder(nn.Module, ABC):
     def generate(
         self, conditions: Tensor, options: GenerateOptions | None = None, *, generator: torch.Generator | None = None
     ) -> list[Any]:
-        """One output a condition, in order. Draws come from `generator` alone; (0, condition_dim) gives []."""
+        """One output a condition, in order. Draws come from `generator` alone; (0, condition_dim) gives [].
+
+        Each output is a source that the space's encoder of this modality reads, so that `evaluate` and `best_of` can look at it:
+        text as a string, a picture as an array.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -337,7 +341,10 @@ class Decoder(nn.Module, ABC):
         """The decoder that `save` wrote."""
 
     def write(self, output: Any, path: Path) -> None:
-        """Write one output to a file of `suffix`; decoders with a suffix implement it."""
+        """Write one output to a file of `suffix`, in a folder that is there; decoders with a suffix implement it.
+
+        `c3core.files.replacing` writes it whole or not at all.
+        """
         raise C3Error(f"decoder {self.name!r} prints its outputs; it writes no files (asked for {path}).")
 
     def write_overview(self, rows: Sequence[Sequence[Any]], path: Path) -> bool:

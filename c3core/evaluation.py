@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from c3core.contracts import BadItem, Encoder
-from c3core.errors import C3Error, WrongCall, near
+from c3core.contracts import BadItem, Encoder, name_of
+from c3core.errors import C3Error
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
-from c3core.registry import Entry, entries
+from c3core.metrics.plugins import figures, named_metrics
 from c3core.tables import Table
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
-
-Metric = Callable[[Sequence[Any], Sequence[Any], Sequence[Sequence[Any]]], Mapping[str, float]]
-RUN = {"bridge", "seed", "seeds", "asked", "metrics"}  # what an ablation writes beside the figures of a run
 
 
 @dataclass
@@ -61,7 +55,7 @@ class Evaluation:
         """The tokenisation or the encoder behind the figures, and each metric that was left out with the reason."""
         scores = self.scores
         how = (
-            f"features: {scores.features}; r1: among {scores.group}"
+            f"features: {scores.features}" + (f"; r1: among {scores.group}" if scores.group else "")
             if isinstance(scores, EmbeddedScores)
             else f"tokeniser: {scores.tokeniser}"
         )
@@ -98,79 +92,51 @@ def evaluate(
     if not groups:
         raise C3Error("the table has no rows to score.")
     modality = modality or input_column
-    chosen, added = named_metrics(pipeline, modality, metrics or ())
+    chosen, added = named_metrics(pipeline.decoder, modality, metrics or ())
     pipeline.check_run(options, seed=seed, best_of=best_of)
-    unreadable: dict[Hashable, BadItem] = {}
-    if pipeline.decoder.suffix is not None:  # before the outputs are made, which takes long
-        distinct = {_key(reference): reference for _, references in groups for reference in references}
-        truth, unreadable = _readable(pipeline.encoder(target), distinct)
+    written = pipeline.decoder.suffix is None  # outputs are lines of text
+    truth = None
+    if not written and (target in pipeline.space.modalities or not added):  # before the outputs are made, which takes long
+        truth = _References(pipeline.encoder(target), groups)
     batches = list(pipeline.encoder(modality).encode_batches(source for source, _ in groups))
     outputs = pipeline.run(batches, modality=modality, options=options, seed=seed, best_of=best_of)
-    good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
+    made = _seen(pipeline.encoder(target), groups, outputs) if truth else None
     bad = [output for output in outputs if isinstance(output, BadItem)]
+    good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
     if not good:
-        raise C3Error(f"no input of the table could be read: {bad[0]}")
-    inputs, made = [groups[k][0] for k in good], [outputs[k] for k in good]
-    references = [[one for one in groups[k][1] if _key(one) not in unreadable] for k in good]
+        raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
+    inputs, kept = [groups[k][0] for k in good], [outputs[k] for k in good]
+    references = [truth.readable(groups[k][1]) if truth else groups[k][1] for k in good]
     scores: CaptionScores | EmbeddedScores
-    if pipeline.decoder.suffix is None:
-        scores = caption_metrics([str(output) for output in made], references, metrics=chosen or METRICS)
+    if written:
+        scores = caption_metrics([str(output) for output in kept], references, metrics=chosen or METRICS)
+    elif truth is None or made is None:
+        scores = EmbeddedScores(len(good), 0, "none", {}, {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."})
     else:
-        encoder = pipeline.encoder(target)
+        row_of = {position: row for row, position in enumerate(position for batch in batches for position in batch.index)}
+        asked = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
         features = f"the {target} encoder of {pipeline.space.spec}"
-        asked = torch.cat([batch.embeddings for batch in batches])
-        scores = embedded_metrics(encoder.encode(made), truth, asked, features=features, seed=seed)
-    result = Evaluation(scores, inputs, made, references, bad, [*unreadable.values()], best_of=best_of)
-    result.all_references = len(distinct) if pipeline.decoder.suffix is not None else 0
+        scores = embedded_metrics(made, truth.embeddings, asked, features=features, seed=seed)
+    result = Evaluation(scores, inputs, kept, references, bad, best_of=best_of)
+    if truth:
+        result.bad_references, result.all_references = [*truth.bad.values()], truth.count
     for name, metric in added.items():
-        figures, why = _figures(metric, result)
+        found, why = figures(metric, inputs, kept, references, taken=result.to_dict().keys())
         result.scores = replace(
             result.scores,
-            scores={**result.scores.scores, **figures},
+            scores={**result.scores.scores, **found},
             left_out={**result.scores.left_out, **({name: why} if why else {})},
         )
     return result
 
 
-def named_metrics(pipeline: Pipeline, modality: str, names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:
-    """Of metrics by name, those of captions, and those that plugins bring, loaded; a `WrongCall` for what does not fit."""
-    if isinstance(names, str):
-        raise C3Error(f"metrics must be a list, not one string. Write [{names!r}].")
-    target, core = pipeline.decoder.modality, METRICS if pipeline.decoder.suffix is None else ()
-    brought = {found.name: found for found in entries() if found.kind == "metric"}
-    for name in names:
-        if name not in core and name not in brought:
-            always = "" if core else " What needs no name (FID, KID, R@1) is always given."
-            raise WrongCall(f"no metric of {target} is called {name!r}: {near(name, [*core, *brought])}{always}")
-    added = {name: brought[name] for name in names if name not in core}
-    for found in added.values():
-        _check_fits(found, modality, target)
-    return [name for name in names if name in core], {name: found.load() for name, found in added.items()}
-
-
-def _check_fits(metric: Entry, modality: str, target: str) -> None:
-    *inputs, output = metric.modalities or (target,)
-    if output != target or (inputs and modality not in inputs):
-        made_from = f" made from {' or '.join(inputs)}" if inputs else ""
-        raise WrongCall(f"metric {metric.name!r} is of {output}{made_from}, not of {target} from {modality}.")
-
-
-def _figures(metric: Metric, result: Evaluation) -> tuple[dict[str, float], str]:
-    """A plugin's figures, and why some or all were left out: the others stand without them."""
-    given = list(result.inputs), list(result.outputs), [list(several) for several in result.references]
-    try:
-        with redirect_stdout(sys.stderr):  # which is for the figures alone
-            found = metric(*given)
-        if not isinstance(found, Mapping):
-            return {}, f"it must return a mapping of figures to numbers, not {type(found).__name__}."
-        figures = {str(name): float(value) for name, value in found.items()}
-    except (Exception, SystemExit) as error:  # whatever a stranger's code raises, after outputs that took hours
-        return {}, str(error) or type(error).__name__
-    if twice := sorted(figures.keys() & (result.to_dict().keys() | RUN)):
-        return {}, f"it names a figure that there is already: {', '.join(twice)}."
-    odd = [name for name, value in figures.items() if not isfinite(value)]
-    why = f"not a finite number: {', '.join(odd)}." if odd else ""
-    return {name: value for name, value in figures.items() if name not in odd}, why
+def _seen(encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]], outputs: list[Any]) -> Tensor:
+    """Embeddings of the outputs that are good; one that the encoder refuses becomes a `BadItem` in its place."""
+    good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
+    batches = list(encoder.encode_batches(outputs[k] for k in good))
+    for at, item in (entry for batch in batches for entry in batch.bad):
+        outputs[good[at]] = BadItem(name_of(groups[good[at]][0]), f"what was made of it cannot be read: {item.why}")
+    return torch.cat([batch.embeddings for batch in batches]) if batches else torch.zeros(0, encoder.dim)
 
 
 def input_column(pipeline: Pipeline, table: Table) -> str:
@@ -189,14 +155,21 @@ def _input_column(pipeline: Pipeline, table: Table, output_column: str) -> str:
     return candidates[0]
 
 
-def _key(source: Any) -> Hashable:
-    return source if isinstance(source, Hashable) else id(source)
+class _References:
+    """The distinct references of a table: the embeddings of those that can be read, and by key why the others cannot."""
 
+    def __init__(self, encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
+        distinct = {self.key(reference): reference for _, references in groups for reference in references}
+        batches, keys = list(encoder.encode_batches(distinct.values())), list(distinct)
+        self.count = len(distinct)
+        self.bad = {keys[position]: item for batch in batches for position, item in batch.bad}
+        if len(self.bad) == len(distinct):
+            raise C3Error(f"no reference of the table could be read: {next(iter(self.bad.values()))}")
+        self.embeddings = torch.cat([batch.embeddings for batch in batches])
 
-def _readable(encoder: Encoder, distinct: Mapping[Hashable, Any]) -> tuple[Tensor, dict[Hashable, BadItem]]:
-    """Embeddings of the sources that can be read, and by key why the others cannot."""
-    batches, keys = list(encoder.encode_batches(distinct.values())), list(distinct)
-    bad = {keys[position]: item for batch in batches for position, item in batch.bad}
-    if len(bad) == len(distinct):
-        raise C3Error(f"no reference of the table could be read: {next(iter(bad.values()))}")
-    return torch.cat([batch.embeddings for batch in batches]), bad
+    @staticmethod
+    def key(source: Any) -> Hashable:
+        return source if isinstance(source, Hashable) else id(source)
+
+    def readable(self, references: Sequence[Any]) -> list[Any]:
+        return [reference for reference in references if self.key(reference) not in self.bad]

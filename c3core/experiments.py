@@ -13,12 +13,13 @@ from c3core.bridges.presets import PRESETS
 from c3core.devices import processes
 from c3core.embedding import embed
 from c3core.errors import C3Error, WrongCall
-from c3core.evaluation import evaluate, input_column, named_metrics
+from c3core.evaluation import evaluate, input_column
 from c3core.files import read_json, write_json
-from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table
+from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table, options_taken
+from c3core.metrics.plugins import named_metrics
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe
-from c3core.registry import entries
+from c3core.registry import entries, entry
 from c3core.sources import LIST, Source, expand
 from c3core.stores import Store
 from c3core.tables import TABLES
@@ -147,7 +148,7 @@ def ablate(
         load_bridge(bridge, **_options_for(bridge, recipe.bridge.options))
     first = build(recipe, folder)
     first.decoder.options(options)
-    named_metrics(first, input_column(first, scored), metrics)
+    named_metrics(first.decoder, input_column(first, scored), metrics)
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
@@ -163,7 +164,8 @@ def ablate(
             done = read_json(path) if path.exists() else None
             if done is not None and done.get("asked") != asked:
                 raise C3Error(f"{one_out} holds a run of another recipe, table or options. Choose another --out, or delete it.")
-            if done is None or done.get("metrics", []) != named:  # which need no other training
+            # Other metrics, and one that failed and may be mended, need no other training.
+            if done is None or done.get("metrics", []) != named or set(named) & done["left_out"].keys():
                 if done is None:
                     pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)
                 else:
@@ -197,9 +199,8 @@ def _shared_stores(recipe: FitRecipe, pipeline: Pipeline, out: Path, folder: Pat
 
 def _options_for(bridge: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that this bridge has a part for: a noise level means nothing to C¹."""
-    if bridge not in PRESETS:
-        return dict(options)
-    return {name: value for name, value in options.items() if name in PRESETS[bridge].options()}
+    known = PRESETS[bridge].options() if bridge in PRESETS else options_taken(entry("bridge", bridge).load(), given=1)
+    return {name: value for name, value in options.items() if known is None or name in known}
 
 
 def _summary(bridge: str, runs: Sequence[Mapping[str, Any]], *, every: bool) -> dict[str, Any]:

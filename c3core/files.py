@@ -50,6 +50,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder with those above it, unless it is there; a `C3Error` says why it cannot be."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise C3Error(f"cannot write to {path}: {error.strerror}. Choose another folder.") from error
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text whole or not at all."""
     with replacing(path) as temporary:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from c3core.errors import WrongCall, near
+from c3core.errors import C3Error, WrongCall, near
 from c3core.registry import entries, entry
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
     from c3core.tables import Table
     from c3core.towers import Tower
+
+Thing = TypeVar("Thing")
+Named = TypeVar("Named", "Bridge", "Decoder")
 
 
 def load_space(name: str | Path, *, device: str = "auto", precision: str = "float32", **options: Any) -> Space:
@@ -42,7 +45,7 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
             raise WrongCall(f"{name} is a folder without a space.json. `c3 connect` writes such a folder.")
         raise WrongCall(f"no space is called {name!r}, and no such folder: {near(prefix, known)}")
     space: Space = _call(entry("space", prefix).load(), name, argument, device=device, precision=precision, **options)
-    return space
+    return _of_kind(space, "Space", "space", prefix)
 
 
 def load_bridge(name: str, **options: Any) -> Bridge:
@@ -52,7 +55,7 @@ def load_bridge(name: str, **options: Any) -> Bridge:
     'c3'
     """
     bridge: Bridge = _call(entry("bridge", name).load(), f"bridge {name!r}", name, **options)
-    return bridge
+    return _named(_of_kind(bridge, "Bridge", "bridge", name), "bridge", name)
 
 
 def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | None = None, **options: Any) -> Decoder:
@@ -63,13 +66,13 @@ def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | 
     if dim < 1:
         raise WrongCall(f"condition_dim must be at least 1, got {dim}.")
     decoder: Decoder = _call(entry("decoder", name).load(), f"decoder {name!r}", dim, **options)
-    return decoder
+    return _named(_of_kind(decoder, "Decoder", "decoder", name), "decoder", name)
 
 
 def load_tower(name: str, **options: Any) -> Tower:
     """A tower for `c3 connect` by name; `options` are the tower's own."""
     tower: Tower = _call(entry("tower", name).load(), f"tower {name!r}", **options)
-    return tower
+    return _of_kind(tower, "Tower", "tower", name)
 
 
 def load_table(name: str, *, folder: str | Path = "", root: str | Path | None = None) -> Table:
@@ -82,7 +85,7 @@ def load_table(name: str, *, folder: str | Path = "", root: str | Path | None = 
     prefix, colon, argument = name.partition(":")
     if colon and any(found.kind == "table" and found.name == prefix for found in entries()):
         table: Table = _call(entry("table", prefix).load(), f"table {name!r}", argument)
-        return table
+        return _of_kind(table, "Table", "table", prefix)
     return read_table(Path(folder) / name, root=root)
 
 
@@ -111,15 +114,37 @@ def pipeline_folder(name: str | Path, *, also: Iterable[str] = ()) -> Path:
     return folder
 
 
+def _of_kind(thing: Thing, type_name: str, kind: str, name: str) -> Thing:
+    """What a factory gave, if it is of the type that it should be."""
+    import c3core
+
+    if not isinstance(thing, getattr(c3core, type_name)):
+        plugin = entry(kind, name).plugin
+        raise C3Error(f"the factory of {kind} {name!r} (plugin {plugin!r}) gave a {type(thing).__name__}, not a {type_name}.")
+    return thing
+
+
+def _named(thing: Named, kind: str, name: str) -> Named:
+    """It is saved under its own name, and would be loaded as whatever is registered under that one."""
+    if thing.name != name:
+        raise C3Error(f"{kind} {name!r} says that its name is {thing.name!r}: a {kind} must have the name it is registered under.")
+    return thing
+
+
 def _call(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:
     """Call a plugin's factory; an option that it does not take becomes a `C3Error` with near names."""
+    free = options_taken(factory, given=len(arguments))
+    for option in options:
+        if free is not None and option not in free:
+            raise WrongCall(f"{what} has no option {option!r}: {near(option, free)}")
+    return factory(*arguments, **options)
+
+
+def options_taken(factory: Any, *, given: int) -> list[str] | None:
+    """The names of the arguments that a factory takes after the `given` first ones; None if it takes any."""
     import inspect
 
     parameters = inspect.signature(factory).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        named = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_POSITIONAL]
-        free = named[len(arguments) :]
-        for option in options:
-            if option not in free:
-                raise WrongCall(f"{what} has no option {option!r}: {near(option, free)}")
-    return factory(*arguments, **options)
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_POSITIONAL][given:]

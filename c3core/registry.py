@@ -86,11 +86,15 @@ def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
     manager.add_hookspecs(Hooks)
     for point in sorted(entry_points(group=GROUP), key=lambda point: (_package(point) != OWN, point.name)):
         try:
-            manager.register(point.load(), name=point.name)
+            module = point.load()
+            manager.register(module, name=point.name)
         except (Exception, SystemExit) as error:  # whatever a stranger's module raises
             _warn(f"plugin {point.name!r} ({point.value}) was left out", error)
         else:
             packages[point.name] = _package(point)
+            for hook in KINDS.values() & vars(module).keys():
+                if not hasattr(getattr(module, hook), f"{GROUP}_impl"):
+                    _warn(f"plugin {point.name!r}: {hook} does nothing without @hookimpl (from c3core import hookimpl)")
     known = set(KINDS.values())
     for hook, caller in vars(manager.hook).items():
         if hook not in known:
@@ -139,8 +143,13 @@ def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str],
         extra: str | None = None,
         summary: str = "",
     ) -> None:
+        if not name or (kind in ("space", "table") and ":" in name):  # behind whose colon their argument stands
+            raise C3Error(f"no {kind} can be called {name!r}: a name has letters, and of a space or a table no colon")
         if ":" not in factory:
             raise C3Error(f"the factory of {name!r} must be a string 'module:function', got {factory!r}")
+        for what, several in (("modalities", modalities), ("requires", requires)):
+            if isinstance(several, str):
+                raise C3Error(f"{what} of {name!r} must be a tuple, not one string: ({several!r},)")
         if (kind, name) in found:
             raise C3Error(f"it registers the {kind} {name!r} twice")
         needs = tuple(requires)

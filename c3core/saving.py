@@ -20,6 +20,7 @@ from c3core.loading import load_space
 from c3core.manifest import STAGED, BridgePart, DecoderPart, Manifest, SpacePart, finish_save, listed_files, read_manifest, verify
 from c3core.registry import entries, entry
 from c3core.version import __version__
+from c3core.weights import refuse_pickles
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
@@ -51,6 +52,7 @@ def save(pipeline: Pipeline, folder: Path) -> None:
     try:
         (staged / "decoder").mkdir()
         pipeline.decoder.save(staged / "decoder")
+        refuse_pickles(staged)  # which loading would: now the trained decoder is still at hand
         if pipeline.space.folder:
             _copy_space(pipeline.space.folder, staged / "space")
         with replacing(staged / "bridge.safetensors") as temporary:

@@ -35,7 +35,7 @@ from c3core.checkpoints import (
 from c3core.contracts import Objective
 from c3core.devices import computes_bfloat16, precision_of, processes
 from c3core.errors import C3Error, WrongCall
-from c3core.files import append_text, read_json, write_json
+from c3core.files import append_text, make_folder, read_json, write_json
 from c3core.progress import progress
 from c3core.training_options import TrainingOptions
 
@@ -81,10 +81,7 @@ def train(
 
     A folder with a checkpoint of the same recipe is continued. The module ends with its best weights where there is validation.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
+    make_folder(folder)
     run = _Run(job, options, folder, dict(recipe or {}))
     run.resume()
     with progress(job.label, total=run.total, done=run.step, quiet=quiet) as bar:
@@ -186,6 +183,9 @@ class _Run:
             optimizer.zero_grad(set_to_none=True)
             with self._autocast(), self._attention():
                 loss = objective.loss(*arguments)
+            if not isinstance(loss, Tensor) or loss.ndim:
+                shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+                raise C3Error(f"objective {objective.name!r} must give its loss as one number, a tensor of shape (), not {shape}.")
             if not torch.isfinite(loss):
                 raise C3Error(f"the loss became {loss.item()} at step {self.step}. Lower lr, or use precision float32.")
             self.accelerator.backward(loss)

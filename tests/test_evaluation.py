@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from spaces import fitted, pictures, write_space
+from torch import Tensor
 
 from c3_playground.painters.metric import factors
 from c3_playground.world import World
-from c3core import C3Error, Pipeline, evaluation, load_pipeline
+from c3core import C3Error, Pipeline, Space, load_pipeline
 from c3core.evaluation import evaluate
+from c3core.metrics import plugins
 from c3core.metrics.captions import caption_metrics
 from c3core.registry import Entry
 from c3core.tables import Table
@@ -36,7 +38,7 @@ def metrics(monkeypatch: pytest.MonkeyPatch) -> Brought:
 
     def bring(name: str, function: str, *, modalities: tuple[str, ...] = ()) -> None:
         one = Entry("metric", name, f"{__name__}:{function}", "test", "test", modalities)
-        monkeypatch.setattr(evaluation, "entries", lambda before=evaluation.entries: (*before(), one))
+        monkeypatch.setattr(plugins, "entries", lambda before=plugins.entries: (*before(), one))
 
     return bring
 
@@ -127,8 +129,11 @@ def test_a_metric_that_fails_takes_no_other_along(pipeline: Pipeline, metrics: B
     metrics("thief", "takes_a_name")
     found = evaluate(pipeline, table(2), metrics=["bleu4", "broken", "thief"])
     assert set(found.scores.scores) == {"bleu4"}
-    assert found.scores.left_out == {"broken": "out of luck", "thief": "it names a figure that there is already: bleu4, items."}
-    assert "broken: out of luck" in found.remarks()
+    assert found.scores.left_out == {
+        "broken": "ValueError: out of luck",
+        "thief": "it names a figure that there is already: bleu4, items.",
+    }
+    assert "broken: ValueError: out of luck" in found.remarks()
 
 
 def test_odd_metrics_are_told_and_harm_no_other(pipeline: Pipeline, metrics: Brought, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +144,7 @@ def test_odd_metrics_are_told_and_harm_no_other(pipeline: Pipeline, metrics: Bro
     assert found.scores.scores["fine"] == 1.0
     assert not {"odd", "infinite"} & set(found.scores.scores)
     assert found.scores.left_out.items() >= {
-        ("leaves", "3"),
+        ("leaves", "SystemExit: 3"),
         ("lists", "it must return a mapping of figures to numbers, not list."),
         ("nan", "not a finite number: odd, infinite."),
     }
@@ -168,6 +173,31 @@ def test_a_wrong_call_is_said_before_anything_is_read(
         monkeypatch.setattr(painter.encoder(modality), "embed", None)
     with pytest.raises(C3Error, match="trunation|seed|best_of"):
         evaluate(painter, table(2), **wrong)
+
+
+def test_an_output_that_the_encoder_refuses_is_a_bad_item(painter: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate = painter.decoder.generate
+
+    def odd(conditions: Tensor, *options: Any, **more: Any) -> list[Any]:
+        _, *others = generate(conditions, *options, **more)
+        return [None, *others]
+
+    monkeypatch.setattr(painter.decoder, "generate", odd)
+    found = evaluate(painter, table(2))
+    assert (found.items, len(found.bad)) == (9, 1)
+    assert found.bad[0].source == table(2).columns["text"][0]
+    assert "what was made of it cannot be read" in found.bad[0].why
+
+
+def test_where_the_space_knows_no_such_output_a_plugins_metric_is_enough(painter: Pipeline, metrics: Brought) -> None:
+    full = painter.space
+    blind = Space("blind", full.dim, {"text": lambda: full.encoder("text")})
+    pipeline = Pipeline(blind, painter.bridge, painter.decoder)
+    with pytest.raises(C3Error, match="no modality 'image'"):
+        evaluate(pipeline, table(2))
+    found = evaluate(pipeline, table(2), metrics=["playground-factors"])
+    assert found.scores.left_out == {"r1, fid, kid": "the space blind knows no image."}
+    assert found.scores.scores["factors"] > 0
 
 
 def test_bad_references_are_no_inputs(painter: Pipeline) -> None:

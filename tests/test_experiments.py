@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from spaces import TRAINING, write_space
 
 from c3core.errors import C3Error
-from c3core.experiments import ablate, build, fit, sources_of
+from c3core.experiments import _options_for, ablate, build, fit, sources_of
 from c3core.files import read_json, write_json
 from c3core.loading import load_pipeline, load_table, pipeline_folder
 from c3core.pipeline import Pipeline
@@ -96,6 +97,15 @@ def test_an_ablation_gives_no_figures_of_another_one(tmp_path: Path) -> None:
     given.training.lr = 0.1
     with pytest.raises(C3Error, match="another recipe, table or options"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **words)
+
+
+def test_each_bridge_of_an_ablation_gets_the_options_that_it_has(install_plugin: Callable[..., None]) -> None:
+    plugin = "from c3core import hookimpl\n\n@hookimpl\ndef c3_bridges(register):\n"
+    plugin += "".join(f'    register("{name}", "own_parts:{name}")\n' for name in ("picky", "loose"))
+    install_plugin("own", plugin, own_parts="def picky(name, *, amount=1): ...\ndef loose(name, **options): ...\n")
+    options = {"noise_std": 0.1, "amount": 2}
+    expected = {"c1": {}, "c3": {"noise_std": 0.1}, "picky": {"amount": 2}, "loose": options}
+    assert {bridge: _options_for(bridge, options) for bridge in expected} == expected
 
 
 def test_a_painter_learns_from_pictures_that_a_plugin_makes(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from c3core import hookimpl
 def c3_spaces(register):
     register("echo", "echo_parts:space", modalities=["text"])
     register("loose", "echo_parts:loose")
+    register("wrong", "echo_parts:wrong")
 
 @hookimpl
 def c3_bridges(register):
@@ -22,35 +23,59 @@ def c3_bridges(register):
 @hookimpl
 def c3_decoders(register):
     register("echo", "echo_parts:Decoder")
+    register("misnamed", "echo_parts:Misnamed")
 
 @hookimpl
 def c3_towers(register):
-    register("echo", "echo_parts:tower")
+    register("echo", "echo_parts:Tower")
 
 @hookimpl
 def c3_tables(register):
     register("echo", "echo_parts:table")
+    register("wrong", "echo_parts:wrong")
 """
 
 PARTS = """
+import c3core
+from c3core.bridges import C3Bridge
+
 def space(argument, *, device, precision, size=1):
-    return ("space", argument, device, precision, size)
+    made = c3core.Space("echo", 7, {})
+    made.made = (argument, device, precision, size)
+    return made
 
 def loose(argument, **options):
-    return (argument, options)
+    made = c3core.Space("loose", 7, {})
+    made.made = (argument, options)
+    return made
 
 def bridge(name, *, noise=0.0):
-    return ("bridge", name, noise)
+    made = c3core.load_bridge("c3", noise_std=noise)
+    made.name = name
+    return made
 
-class Decoder:
+class Decoder(c3core.Decoder):
+    name = "echo"
+    __abstractmethods__ = frozenset()
+
     def __init__(self, condition_dim, *, layers=2):
+        super().__init__()
         self.made = (condition_dim, layers)
 
-def tower(*, width=8):
-    return ("tower", width)
+class Misnamed(Decoder):
+    pass
+
+class Tower(c3core.Tower):
+    def __init__(self, *, width=8):
+        self.made = width
+
+Decoder.__abstractmethods__ = Misnamed.__abstractmethods__ = Tower.__abstractmethods__ = frozenset()
 
 def table(argument):
-    return ("table", argument)
+    return c3core.Table({"text": [argument]})
+
+def wrong(*names, **options):
+    return {"dim": 7}
 """
 
 
@@ -65,20 +90,20 @@ def echo(install_plugin):
 
 @pytest.mark.parametrize(("name", "argument"), [("echo", ""), ("echo:ViT-B-32/openai", "ViT-B-32/openai"), ("echo:a:b", "a:b")])
 def test_a_spaces_argument_stands_behind_the_colon(name, argument):
-    assert load_space(name) == ("space", argument, "auto", "float32", 1)
-    assert load_space(name, device="cpu", precision="bf16", size=2) == ("space", argument, "cpu", "bf16", 2)
+    assert load_space(name).made == (argument, "auto", "float32", 1)
+    assert load_space(name, device="cpu", precision="bf16", size=2).made == (argument, "cpu", "bf16", 2)
 
 
 def test_the_others_get_their_options():
-    assert load_bridge("echo", noise=0.1) == ("bridge", "echo", 0.1)
+    assert load_bridge("echo", noise=0.1).config()["corrupt"]["std"] == 0.1
     assert load_decoder("echo", space=Sized(), layers=3).made == (7, 3)
     assert load_decoder("echo", condition_dim=5).made == (5, 2)
-    assert load_tower("echo", width=3) == ("tower", 3)
-    assert load_table("echo:train/10") == ("table", "train/10")
+    assert load_tower("echo", width=3).made == 3
+    assert load_table("echo:train/10").columns == {"text": ["train/10"]}
 
 
 def test_a_factory_that_takes_anything_gets_anything():
-    assert load_space("loose:x", anything=1) == ("x", {"device": "auto", "precision": "float32", "anything": 1})
+    assert load_space("loose:x", anything=1).made == ("x", {"device": "auto", "precision": "float32", "anything": 1})
 
 
 @pytest.mark.parametrize(
@@ -93,6 +118,9 @@ def test_a_factory_that_takes_anything_gets_anything():
         (lambda: load_decoder("echo", condition_dim=0), "condition_dim must be at least 1, got 0."),
         (lambda: load_decoder("echo", condition_dim=1, layer=1), "decoder 'echo' has no option 'layer': did you mean"),
         (lambda: load_tower("echo", x=1), "tower 'echo' has no option 'x': known: width."),
+        (lambda: load_space("wrong"), "the factory of space 'wrong' (plugin 'echo') gave a dict, not a Space."),
+        (lambda: load_table("wrong:x"), "the factory of table 'wrong' (plugin 'echo') gave a dict, not a Table."),
+        (lambda: load_decoder("misnamed", condition_dim=1), "decoder 'misnamed' says that its name is 'echo': "),
     ],
 )
 def test_what_is_wrong_is_one_line(call, said):

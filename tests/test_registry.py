@@ -138,8 +138,12 @@ def test_a_plugin_that_fails_to_import_is_a_warning_and_harms_nothing_else(insta
         ("register('x', 'no colon')", "the factory of 'x' must be a string 'module:function'"),
         ("register('x', 'm:f', colour='red')", "unexpected keyword argument 'colour'"),
         ("register('one', 'm:g')", "it registers the space 'one' twice"),
+        ("register('', 'm:g')", "no space can be called ''"),
+        ("register('my:space', 'm:g')", "no space can be called 'my:space'"),
+        ("register('x', 'm:g', modalities='text')", "modalities of 'x' must be a tuple, not one string: ('text',)"),
+        ("register('x', 'm:g', requires='torch')", "requires of 'x' must be a tuple, not one string: ('torch',)"),
     ],
-    ids=["error", "exit", "factory", "argument", "twice"],
+    ids=["error", "exit", "factory", "argument", "twice", "empty", "colon", "modalities", "requires"],
 )
 def test_a_hook_that_fails_is_a_warning_and_is_left_out_whole(install_plugin, line, why):
     before = names("space")
@@ -162,6 +166,12 @@ def test_a_hook_with_the_wrong_argument_leaves_its_plugin_out(install_plugin):
 def test_a_misspelt_hook_is_said(install_plugin):
     install_plugin("broken", GOOD.replace("c3_spaces", "c3_space"))
     assert warned() == "plugin 'broken': no hook is called 'c3_space', did you mean c3_spaces?"
+    assert "good" in names("tower")
+
+
+def test_a_hook_without_its_mark_is_said(install_plugin):
+    install_plugin("broken", GOOD.replace("@hookimpl\ndef c3_spaces", "def c3_spaces"))
+    assert warned() == "plugin 'broken': c3_spaces does nothing without @hookimpl (from c3core import hookimpl)"
     assert "good" in names("tower")
 
 

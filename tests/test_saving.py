@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from spaces import fitted, pictures, write_space
 
 from c3core import C3Error, Pipeline, load_pipeline
@@ -61,6 +62,15 @@ def test_a_pickle_in_the_folder_is_refused(saved: Path, name: str) -> None:
     (saved / name).write_bytes(b"\x80\x04.")
     with pytest.raises(C3Error, match="may hold pickled code"):
         load_pipeline(saved)
+
+
+def test_a_decoder_that_pickles_is_refused_when_it_is_saved(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.decoder, "save", lambda folder: torch.save({}, folder / "weights.pt"))
+    with pytest.raises(C3Error, match=r"weights\.pt looks like pickled weights"):
+        pipeline.save(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -169,6 +170,14 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_advice(tmp_path: Path) -> N
     job = make_job()
     job.objectives = [Objective("main", [*job.module.parameters()], lambda x, y: job.module(x).sum() * float("nan"))]
     with pytest.raises(C3Error, match="Lower lr"):
+        train(job, OPTIONS, tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize(("give", "what"), [(lambda loss: loss.expand(4), r"\(4,\)"), (lambda loss: loss.item(), "float")])
+def test_a_loss_that_is_not_one_number_is_named(tmp_path: Path, give: Callable[[torch.Tensor], Any], what: str) -> None:
+    job = make_job()
+    job.objectives = [Objective("main", [*job.module.parameters()], lambda x, y: give(job.module(x).mean()))]
+    with pytest.raises(C3Error, match=f"objective 'main' must give its loss as one number.*not {what}"):
         train(job, OPTIONS, tmp_path, quiet=True)
 
 

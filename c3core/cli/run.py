@@ -60,6 +60,7 @@ def run(
 ) -> None:
     """Turn inputs into outputs: captions as lines or JSON, pictures as files."""
     from c3core.contracts import BadItem
+    from c3core.files import make_folder
     from c3core.loading import load_pipeline
     from c3core.running import guess_modality, options_of, sources_of
 
@@ -74,6 +75,8 @@ def run(
         raise WrongCall(
             f"pipeline {pipeline} makes {loaded.decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
         )
+    if out is not None:
+        make_folder(out)
     modality = modality or guess_modality(loaded, inputs)
     ids, stream = sources_of(inputs, modality, root=root)
     rows: list[dict[str, Any]] = []

@@ -66,7 +66,13 @@ def test_the_tutorial_has_the_files_that_it_speaks_of(project):
 
 def test_its_python_uses_public_names_of_c3core_alone():
     code = "\n".join(text for name, text in blocks().items() if name.endswith(".py"))
-    assert set(re.findall(r"^\s*(?:from|import) (c3core\S*)", code, re.MULTILINE)) == {"c3core", "c3core.testing"}
+    assert set(re.findall(r"^\s*(?:from|import) (c3core\S*)", code, re.MULTILINE)) == {
+        "c3core",
+        "c3core.devices",
+        "c3core.files",
+        "c3core.testing",
+        "c3core.weights",
+    }
 
 
 def test_it_is_listed_as_ready(site, tmp_path):
@@ -118,6 +124,23 @@ def test_its_own_tests_pass(site, project):
     assert ran.returncode == 0, ran.stdout
     assert "TestColour::test_embed_lets_gradients_through PASSED" in ran.stdout
     assert "TestName::test_order_is_kept PASSED" in ran.stdout
+
+
+def test_its_decoder_is_trained_on_colours_and_draws_from_names(site, project, tmp_path):
+    for command in (
+        ("fit", "swatch.yaml", "--out", tmp_path / "swatch", "--quiet"),
+        ("run", tmp_path / "swatch", "red", "green", "blue", "--modality", "text", "--out", tmp_path / "drawn"),
+    ):
+        ran = run_with(site, *c3(*map(str, command)), cwd=project)
+        assert ran.returncode == 0, ran.stderr
+    told = re.search(r"red gives about `(#\w+)`, green `(#\w+)`, blue `(#\w+)`", TUTORIAL.read_text(encoding="utf-8"))
+    for path, colour in zip(sorted((tmp_path / "drawn").glob("*.svg")), told.groups(), strict=True):
+        found = re.search('fill="(#[0-9a-f]{6})"', path.read_text())[1]
+        far = [abs(a - b) for a, b in zip(bytes.fromhex(found[1:]), bytes.fromhex(colour[1:]), strict=True)]
+        assert max(far) <= 30, (path.name, found)
+    scored = run_with(site, *c3("evaluate", str(tmp_path / "swatch"), "colours:200", "--json"), cwd=project)
+    assert json.loads(scored.stdout)["r1"] >= 50
+    assert (project / "src/c3_colours/pairs.py").exists()
 
 
 # ---- plugins that are broken

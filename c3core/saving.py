@@ -93,13 +93,23 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
     verify(folder, manifest)
     if space is None:
         spec = manifest.space.spec
+        if spec != "space/":
+            _require("space", spec.partition(":")[0], folder)
         space = load_space(str(folder / "space") if spec == "space/" else spec, device=device, precision=precision)
     try:
         state = load_file(folder / "bridge.safetensors")
     except (SafetensorError, OSError) as error:
         raise C3Error(f"{folder / 'bridge.safetensors'} cannot be read ({error}). Save the pipeline again.") from error
+    _require("decoder", manifest.decoder.name, folder)
     decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
     return Saved(manifest, space, _restore_bridge(manifest.bridge, state), decoder)
+
+
+def _require(kind: str, name: str, folder: Path) -> None:
+    if not any(found.kind == kind and found.name == name for found in entries()):
+        raise C3Error(
+            f"{folder} needs the {kind} {name!r}, which no installed plugin brings. Install the one that it was made with."
+        )
 
 
 def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:

@@ -96,12 +96,17 @@ def _file(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     """The sources of one file that was named itself."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix in TABLES:
-        raise WrongCall(f"{name} is a table: say which column, {name}:COLUMN ({', '.join(header_of(name))}).")
+        raise WrongCall(f"{name} is a table: say which column, {name}:COLUMN ({_some(header_of(name))}).")
     if text and suffix != LIST:
         raise WrongCall(f"{name} is no list of texts. Give a .txt of one item a line, or table.csv:column.")
     if suffix == LIST and not os.path.getsize(name):
         raise C3Error(f"{name} is empty. Leave it out, or fill it.")
     return _files([name], root, text, lists=True)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few, and how many more: a file of numbers is taken for a table of hundreds of columns."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _files(paths: Iterable[str], root: str | Path | None, text: bool, *, lists: bool) -> Iterator[Source]:

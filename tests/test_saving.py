@@ -91,6 +91,15 @@ def test_a_broken_manifest_names_the_field(saved: Path) -> None:
         load_pipeline(saved)
 
 
+@pytest.mark.parametrize(("part", "key", "kind"), [("space", "spec", "space"), ("decoder", "name", "decoder")])
+def test_a_part_whose_plugin_is_not_installed_is_named(saved: Path, part: str, key: str, kind: str) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    manifest[part][key] = "traces"
+    (saved / "pipeline.json").write_text(json.dumps(manifest))
+    with pytest.raises(C3Error, match=f"needs the {kind} 'traces', which no installed plugin brings"):
+        load_pipeline(saved)
+
+
 def test_a_read_only_place_is_one_clear_error(pipeline: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(C3Error, match="cannot write"):

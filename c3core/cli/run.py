@@ -77,8 +77,13 @@ def run(
         )
     if out is not None:
         make_folder(out)
-    modality = modality or guess_modality(loaded, inputs)
-    ids, stream = sources_of(inputs, modality, root=root)
+    taken = modality or guess_modality(loaded, inputs)
+    try:
+        ids, stream = sources_of(inputs, taken, root=root)
+    except C3Error as error:
+        hint = "" if modality else f" It was taken as {taken}: if it is another modality, say --modality."
+        raise type(error)(f"{error}{hint}") from error
+    modality = taken
     rows: list[dict[str, Any]] = []
     made: dict[int, list[Any]] = {}
     said: dict[int, set[str]] = {}  # of each input, what the seeds made of it

@@ -15,11 +15,9 @@ Class attributes of `DecoderContract` declare what the suite cannot know.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +31,7 @@ from c3core.checkpoints import load_trained, trained_state
 from c3core.contracts import BadItem, Decoder
 from c3core.errors import C3Error
 from c3core.manifest import PICKLES
+from c3core.testing.registration import imported_when_registering
 
 
 class DecoderContract(ABC):
@@ -331,24 +330,15 @@ class DecoderContract(ABC):
     # ---- registration
 
     def test_registering_imports_no_heavy_library(self) -> None:
-        """In a new process: the plugin registers the decoder under its name, and imports nothing that takes seconds."""
-        script = (
-            "import importlib, json, sys\n"
-            "plugin, found = importlib.import_module(sys.argv[1]), []\n"
-            "plugin.c3_decoders(lambda name, factory, **more: found.append([name, factory, *more['modalities']]))\n"
-            "print(json.dumps({'found': found, 'modules': list(sys.modules)}))\n"
-        )
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        done = subprocess.run(
-            [sys.executable, "-c", script, self.plugin or type(self.make()).__module__.split(".")[0]],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        answer = json.loads(done.stdout)
+        module = self.plugin or type(self.make()).__module__.split(".")[0]
+        assert imported_when_registering(module, self.heavy) == []
+
+    def test_it_is_registered_under_its_name(self) -> None:
         decoder = type(self.make())
-        factory = f"{decoder.__module__}:{decoder.__qualname__}"
-        assert [decoder.name, factory, decoder.modality] in answer["found"]
-        assert not set(self.heavy) & set(answer["modules"])
+        module, found = import_module(self.plugin or decoder.__module__.split(".")[0]), []
+
+        def register(name: str, factory: str, *, modalities: Sequence[str] = (), **more: Any) -> None:
+            found.append((name, factory, decoder.modality in modalities or not modalities))
+
+        module.c3_decoders(register=register)
+        assert (decoder.name, f"{decoder.__module__}:{decoder.__qualname__}", True) in found

@@ -1,0 +1,47 @@
+"""The contract of a plugin as a whole, as a pytest suite. A plugin's test file subclasses it:
+
+    from c3core.testing import PluginContract
+
+    class TestMyPlugin(PluginContract):
+        plugin = "my_plugin"
+
+The plugin must be installed, so that its entry point is found.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC
+from importlib.metadata import entry_points
+from typing import ClassVar
+
+from c3core.hooks import GROUP
+from c3core.registry import Entry, entries
+from c3core.testing.registration import imported_when_registering
+
+
+class PluginContract(ABC):
+    """What every plugin must keep, whatever it brings."""
+
+    plugin: ClassVar[str]  # the name of its entry point
+    heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers", "pyarrow", "librosa", "torchvision")
+
+    def brought(self) -> list[Entry]:
+        return [found for found in entries() if found.plugin == self.plugin]
+
+    def test_it_registers_something_without_a_warning(self) -> None:
+        entries.cache_clear()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            brought = self.brought()
+        assert not [str(one.message) for one in caught if f"plugin {self.plugin!r}" in str(one.message)]
+        assert brought, f"no entry point of group {GROUP!r} is called {self.plugin!r}, or it registers nothing"
+
+    def test_each_factory_that_has_what_it_needs_can_be_loaded(self) -> None:
+        for found in self.brought():
+            if not found.missing:
+                assert callable(found.load()), found.name
+
+    def test_registering_imports_nothing_heavy(self) -> None:
+        (point,) = (one for one in entry_points(group=GROUP) if one.name == self.plugin)
+        assert imported_when_registering(point.module, self.heavy) == []

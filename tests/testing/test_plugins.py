@@ -1,0 +1,42 @@
+"""The suite of plugins: all of our own keep it, and it sees what is wrong with others."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+import pytest
+
+from c3core.errors import C3Error
+from c3core.hooks import GROUP
+from c3core.testing import PluginContract
+
+OWN = sorted(point.name for point in entry_points(group=GROUP) if point.name.startswith("c3_"))
+
+
+@pytest.fixture(params=OWN)
+def suite(request: pytest.FixtureRequest) -> PluginContract:
+    return type("Suite", (PluginContract,), {"plugin": request.param})()
+
+
+@pytest.mark.parametrize("test", [name for name in vars(PluginContract) if name.startswith("test_")])
+def test_our_own_keep_it(suite: PluginContract, test: str) -> None:
+    getattr(suite, test)()
+
+
+WRONG = {
+    "test_it_registers_something_without_a_warning": [
+        "def c3_spaces(register): register('mine', 'm:f')",
+        "@hookimpl\ndef c3_spaces(register): ...",
+        "@hookimpl\ndef c3_space(register): register('mine', 'm:f')",
+    ],
+    "test_each_factory_that_has_what_it_needs_can_be_loaded": ["@hookimpl\ndef c3_spaces(register): register('mine', 'json:lods')"],
+    "test_registering_imports_nothing_heavy": ["import torch"],
+}
+
+
+@pytest.mark.parametrize(("test", "source"), [(test, source) for test, sources in WRONG.items() for source in sources])
+def test_it_sees_what_is_wrong(test: str, source: str, install_plugin) -> None:
+    install_plugin("wrong", f"from c3core import hookimpl\n\n{source}\n")
+    suite = type("Suite", (PluginContract,), {"plugin": "wrong"})()
+    with pytest.raises((AssertionError, C3Error)):
+        getattr(suite, test)()

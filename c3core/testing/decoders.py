@@ -14,7 +14,6 @@ Class attributes of `DecoderContract` declare what the suite cannot know.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module

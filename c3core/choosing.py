@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from c3core.errors import C3Error
+
 if TYPE_CHECKING:
-    from c3core.contracts import GenerateOptions
+    from c3core.contracts import Decoder, GenerateOptions
     from c3core.pipeline import Pipeline
 
 
@@ -26,7 +28,7 @@ def choose(
     """
     modality = pipeline.decoder.modality
     asked = conditions.repeat_interleave(count, dim=0)
-    outputs = pipeline.decoder.generate(asked, options, generator=generator)
+    outputs = generated(pipeline.decoder, asked, options, generator)
     groups = [outputs[start : start + count] for start in range(0, len(outputs), count)]
     if all(_same(first, other) for first, *others in groups for other in others):
         warnings.warn(
@@ -40,6 +42,15 @@ def choose(
             likeness[batch.index] = cosine_similarity(seen, asked[batch.index]).float().cpu()
     best = likeness.view(-1, count).argmax(dim=1) + torch.arange(0, len(asked), count)
     return [outputs[place] for place in best.tolist()]
+
+
+def generated(decoder: Decoder, conditions: Tensor, options: GenerateOptions, generator: torch.Generator) -> list[Any]:
+    """What the decoder makes of conditions (n, dim); a `C3Error` where that is not a list of n."""
+    outputs = decoder.generate(conditions, options, generator=generator)
+    if not isinstance(outputs, list) or len(outputs) != len(conditions):
+        what = f"{len(outputs)} outputs" if isinstance(outputs, list) else f"a {type(outputs).__name__}"
+        raise C3Error(f"decoder {decoder.name!r} gave {what} for {len(conditions)} conditions, not a list of one each.")
+    return outputs
 
 
 def _same(one: Any, other: Any) -> bool:

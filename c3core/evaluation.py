@@ -94,11 +94,12 @@ def evaluate(
     modality = modality or input_column
     chosen, added = named_metrics(pipeline.decoder, modality, metrics or ())
     pipeline.check_run(options, seed=seed, best_of=best_of)
+    reading = pipeline.encoder(modality)
     written = pipeline.decoder.suffix is None  # outputs are lines of text
     truth = None
     if not written and (target in pipeline.space.modalities or not added):  # before the outputs are made, which takes long
         truth = _References(pipeline.encoder(target), groups)
-    batches = list(pipeline.encoder(modality).encode_batches(source for source, _ in groups))
+    batches = list(reading.encode_batches(source for source, _ in groups))
     outputs = pipeline.run(batches, modality=modality, options=options, seed=seed, best_of=best_of)
     made = _seen(pipeline.encoder(target), groups, outputs) if truth else None
     bad = [output for output in outputs if isinstance(output, BadItem)]

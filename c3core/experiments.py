@@ -164,12 +164,11 @@ def ablate(
             done = read_json(path) if path.exists() else None
             if done is not None and done.get("asked") != asked:
                 raise C3Error(f"{one_out} holds a run of another recipe, table or options. Choose another --out, or delete it.")
-            # Other metrics, and one that failed and may be mended, need no other training.
-            if done is None or done.get("metrics", []) != named or set(named) & done["left_out"].keys():
-                if done is None:
-                    pipeline = fit(one, one_out, folder=folder, items=items, quiet=quiet)
-                else:
-                    pipeline = load_pipeline(one_out, device=recipe.device, precision=recipe.precision)
+            if done is None:
+                fit(one, one_out, folder=folder, items=items, quiet=quiet)
+                processes().wait_for_everyone()  # the first one saves
+            if done is None or done.get("metrics", []) != named:  # which need no other training
+                pipeline = load_pipeline(one_out, device=recipe.device, space=first.space)  # always as saved
                 scores = evaluate(pipeline, scored, options=options, metrics=metrics)
                 done = {"bridge": bridge, "seed": seed, **scores.to_dict(), "metrics": named, "asked": asked}
                 write_json(path, done)

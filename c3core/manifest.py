@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from c3core.errors import C3Error, WrongCall
@@ -13,6 +16,9 @@ from c3core.files import read_json, sha256
 from c3core.validation import checked
 
 STAGED = ".saving."  # a folder beside a pipeline's parts, with those that are to take their place when all are written
+PARTS = ("bridge.safetensors", "decoder", "space")  # beside `pipeline.json`
+LOCK = ".lock"  # held by the process that writes
+PATIENCE = 60.0  # seconds
 PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz"}
 
 
@@ -67,6 +73,23 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def finish_save(folder: Path) -> None:
+    """Finish a save that was killed after all of it was written, if there is one in the folder."""
+    if next(folder.glob(f"{STAGED}*/pipeline.json"), None) is not None:
+        with saving(folder):
+            put_in_place(folder)
+
+
+@contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """One process at a time writes a pipeline's folder; a `C3Error` where another one does not come to its end."""
+    try:
+        with FileLock(folder / LOCK, timeout=PATIENCE):
+            yield
+    except Timeout as error:
+        raise C3Error(f"another process is saving to {folder}. Wait for it, or choose another folder.") from error
+
+
+def put_in_place(folder: Path) -> None:
     """Put the parts of a save in their place, if all were written: its `pipeline.json` comes last, to be written and to be moved.
 
     Done again it changes nothing, so that a save which was killed in here is finished by whoever comes next.
@@ -74,7 +97,7 @@ def finish_save(folder: Path) -> None:
     for written in sorted(folder.glob(f"{STAGED}*/pipeline.json")):
         staged, target = written.parent, folder / written.name
         carries_space = checked(Manifest, read_json(written), what=str(written)).space.spec == "space/"
-        for part in [path for path in staged.iterdir() if path != written]:
+        for part in [staged / name for name in PARTS if (staged / name).exists()]:
             if part.is_dir():
                 shutil.rmtree(folder / part.name, ignore_errors=True)
             part.replace(folder / part.name)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from c3core.batches import in_parts
-from c3core.choosing import choose
+from c3core.choosing import choose, generated
 from c3core.contracts import Bridge, Decoder, Encoded, Encoder, GenerateOptions, Space
 from c3core.errors import C3Error, WrongCall
 from c3core.fitting import Fit
@@ -155,7 +155,7 @@ class Pipeline:
             if best_of > 1 and part.index:
                 outputs = choose(self, condition, chosen, generator=generator, count=best_of)
             else:
-                outputs = self._generated(condition, chosen, generator) if part.index else []
+                outputs = generated(self.decoder, condition, chosen, generator) if part.index else []
             yield from sorted([*zip(part.index, outputs, strict=True), *part.bad], key=lambda entry: entry[0])
 
     def check_run(
@@ -176,13 +176,6 @@ class Pipeline:
             self._check_choosing()
         chosen: GenerateOptions = self.decoder.options(options)
         return chosen
-
-    def _generated(self, conditions: Tensor, options: GenerateOptions, generator: torch.Generator) -> list[Any]:
-        outputs = self.decoder.generate(conditions, options, generator=generator)
-        if not isinstance(outputs, list) or len(outputs) != len(conditions):
-            what = f"{len(outputs)} outputs" if isinstance(outputs, list) else f"a {type(outputs).__name__}"
-            raise C3Error(f"decoder {self.decoder.name!r} gave {what} for {len(conditions)} conditions, not a list of one each.")
-        return outputs
 
     def _check_choosing(self) -> None:
         """Refuse `best_of` before anything is made where outputs cannot be compared with what was asked for."""

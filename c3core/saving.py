@@ -15,12 +15,23 @@ from torch import Tensor
 
 from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error
-from c3core.files import replacing, write_json
+from c3core.files import make_folder, replacing, write_json
 from c3core.loading import load_space
-from c3core.manifest import STAGED, BridgePart, DecoderPart, Manifest, SpacePart, finish_save, listed_files, read_manifest, verify
+from c3core.manifest import (
+    PICKLES,
+    STAGED,
+    BridgePart,
+    DecoderPart,
+    Manifest,
+    SpacePart,
+    listed_files,
+    put_in_place,
+    read_manifest,
+    saving,
+    verify,
+)
 from c3core.registry import entries, entry
 from c3core.version import __version__
-from c3core.weights import refuse_pickles
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
@@ -41,27 +52,33 @@ def save(pipeline: Pipeline, folder: Path) -> None:
 
     What stood in the folder stays until all of the new is written; a `C3Error` says why that cannot be done.
     """
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        finish_save(folder)
-        for left in folder.glob(f"{STAGED}*"):  # by a process that was killed before all was written
-            shutil.rmtree(left, ignore_errors=True)
-        staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder))
+        with saving(folder):
+            put_in_place(folder)
+            for left in folder.glob(f"{STAGED}*"):  # by a process that was killed before all was written
+                shutil.rmtree(left, ignore_errors=True)
+            _write(pipeline, folder)
     except OSError as error:
-        raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
+        raise C3Error(f"cannot write {folder}: {error.strerror or error}. Free some room or choose another folder.") from error
+
+
+def _write(pipeline: Pipeline, folder: Path) -> None:
+    staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder))
     try:
         (staged / "decoder").mkdir()
         pipeline.decoder.save(staged / "decoder")
-        refuse_pickles(staged)  # which loading would: now the trained decoder is still at hand
+        if pickled := sorted(path.name for path in staged.rglob("*") if path.suffix.lower() in PICKLES):
+            raise C3Error(
+                f"decoder {pipeline.decoder.name!r} saves pickled code ({pickled[0]}), which is never read. Write safetensors."
+            )
         if pipeline.space.folder:
             _copy_space(pipeline.space.folder, staged / "space")
         with replacing(staged / "bridge.safetensors") as temporary:
             # safetensors refuses an empty file for some readers: a bridge without statistics still says so with one tensor
             save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
         write_json(staged / "pipeline.json", _manifest(pipeline, staged).model_dump(mode="json"))
-        finish_save(folder)
-    except OSError as error:
-        raise C3Error(f"cannot write {folder}: {error.strerror or error}. Free some room or choose another folder.") from error
+        put_in_place(folder)
     finally:
         if not (staged / "pipeline.json").exists():
             shutil.rmtree(staged, ignore_errors=True)

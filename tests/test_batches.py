@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core.batches import in_parts
 from c3core.contracts import BadItem, Encoded
+from c3core.errors import C3Error
 
 
 def batches(good: list[bool], cuts: list[int]) -> list[Encoded]:
@@ -35,6 +37,12 @@ def test_parts_are_the_stream_whatever_the_batches_were(good: list[bool], cuts: 
         assert torch.equal(part.norms, rows)
         assert torch.equal(part.embeddings, rows[:, None].repeat(1, 2))
         assert (part.modality, part.fingerprint) == ("text", "f")
+
+
+def test_two_streams_one_after_the_other_are_refused() -> None:
+    stream = [*batches([True] * 4, [2]), *batches([True, False], [2])]
+    with pytest.raises(C3Error, match="after position 3 comes 0"):
+        list(in_parts(stream, 3))
 
 
 def test_parts_come_as_soon_as_they_are_whole() -> None:

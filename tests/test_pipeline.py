@@ -115,6 +115,8 @@ def test_a_decoder_that_gives_too_few_outputs_is_named(
     monkeypatch.setattr(pipeline.decoder, "generate", lambda *_, **__: given)
     with pytest.raises(C3Error, match=f"decoder 'gpt2' gave {what} for 2 conditions"):
         pipeline.run(pictures(2), modality="image")
+    with pytest.raises(C3Error, match=f"decoder 'gpt2' gave {what} for 6 conditions"):
+        pipeline.run(pictures(2), modality="image", best_of=3)
 
 
 def test_nan_embeddings_are_refused(pipeline: Pipeline) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from spaces import fitted, pictures, write_space
 
 from c3core import C3Error, Pipeline, load_pipeline
+from c3core.manifest import finish_save, read_manifest, saving, verify
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +70,9 @@ def test_a_decoder_that_pickles_is_refused_when_it_is_saved(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline.decoder, "save", lambda folder: torch.save({}, folder / "weights.pt"))
-    with pytest.raises(C3Error, match=r"weights\.pt looks like pickled weights"):
+    with pytest.raises(C3Error, match=r"decoder .gpt2. saves pickled code \(weights\.pt\)"):
         pipeline.save(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "pipeline.json").exists()
 
 
 def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path) -> None:
@@ -169,6 +171,26 @@ def test_a_save_that_is_killed_while_parts_are_put_in_place_is_finished_by_the_n
     assert found.run(items, modality="image") == expected.run(items, modality="image")
     found.save(tmp_path / "captioner")
     assert not list((tmp_path / "captioner").glob(".saving*"))
+
+
+def test_several_readers_finish_a_save_once(saved: Path, tmp_path: Path) -> None:
+    for round_ in range(20):
+        folder = tmp_path / str(round_)
+        shutil.copytree(saved, folder)
+        shutil.copytree(saved, folder / ".saving.x")
+        with ThreadPoolExecutor(4) as readers:
+            for done in [readers.submit(finish_save, folder) for _ in range(4)]:
+                done.result()
+        verify(folder, read_manifest(folder))
+        assert not list(folder.glob(".saving*"))
+
+
+def test_a_folder_that_another_process_saves_to_is_told(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("c3core.manifest.PATIENCE", 0.1)
+    with saving(tmp_path), pytest.raises(C3Error, match="another process is saving to"):
+        pipeline.save(tmp_path)
 
 
 def test_what_is_left_of_a_save_and_cannot_be_read_is_one_error(saved: Path) -> None:

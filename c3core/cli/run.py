@@ -75,8 +75,6 @@ def run(
         raise WrongCall(
             f"pipeline {pipeline} makes {loaded.decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
         )
-    if out is not None:
-        make_folder(out)
     taken = modality or guess_modality(loaded, inputs)
     try:
         ids, stream = sources_of(inputs, taken, root=root)
@@ -84,6 +82,8 @@ def run(
         hint = "" if modality else f" It was taken as {taken}: if it is another modality, say --modality."
         raise type(error)(f"{error}{hint}") from error
     modality = taken
+    if out is not None:
+        make_folder(out)
     rows: list[dict[str, Any]] = []
     made: dict[int, list[Any]] = {}
     said: dict[int, set[str]] = {}  # of each input, what the seeds made of it

@@ -118,9 +118,8 @@ def evaluate(
         asked = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
         features = f"the {target} encoder of {pipeline.space.spec}"
         scores = embedded_metrics(made, truth.embeddings, asked, features=features, seed=seed)
-    result = Evaluation(scores, inputs, kept, references, bad, best_of=best_of)
-    if truth:
-        result.bad_references, result.all_references = [*truth.bad.values()], truth.count
+    unread, looked_at = ([*truth.bad.values()], truth.count) if truth else ([], 0)
+    result = Evaluation(scores, inputs, kept, references, bad, unread, looked_at, best_of)
     for name, metric in added.items():
         found, why = figures(metric, inputs, kept, references, taken=result.to_dict().keys())
         result.scores = replace(

@@ -1,7 +1,8 @@
-"""Embeddings that something else wrote: `.npy`, `.parquet` or `.safetensors`, read piece by piece."""
+"""Embeddings in files, a store's or what something else wrote (`.npy`, `.parquet`, `.safetensors`), read piece by piece."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,46 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
+from c3core.stores import BATCH_ROWS, Store
 
 NAMES = ("embedding", "embeddings")  # of the column or tensor, where a file has several
 
 
-def read_embeddings(path: Path, batch_size: int) -> Iterator[Tensor]:
+def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterator[Tensor]:
+    """The embeddings of a file in order, float32, in tensors of `batch_size` rows, fewer at the end; no more are held.
+
+    A store's folder; a `.npy` array (n, dim); a `.parquet` file with a column of vectors (`embedding` where there are
+    several); a `.safetensors` file with a tensor (n, dim). Raises `C3Error`, at once, for a file that holds none.
+    """
+    path = Path(path)
+    if not os.path.exists(path):
+        raise WrongCall(f"{path} does not exist. Check the spelling.")
+    if not path.is_dir():
+        return _even(_read(path, batch_size), batch_size)
+    batches = Store.open(path).batches(batch_size, columns=("embedding",))
+    return _even((batch.embeddings for batch in batches), batch_size)
+
+
+def _even(pieces: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """The same rows in batches of one size: two files then go side by side. Looks at the first piece at once."""
+    first = next(pieces, torch.zeros(0))
+
+    def batches() -> Iterator[Tensor]:
+        held = first
+        for piece in pieces:
+            while len(held) >= size:
+                yield held[:size]
+                held = held[size:]
+            held = torch.cat([held, piece]) if len(held) else piece
+        while len(held):
+            yield held[:size]
+            held = held[size:]
+
+    return batches()
+
+
+def _read(path: Path, batch_size: int) -> Iterator[Tensor]:
     """The embeddings of a file in order, float32, a piece at a time. Raises `C3Error` for a file that holds none."""
     readers = {".npy": _npy, ".parquet": _parquet, ".safetensors": _safetensors}
     reader = readers.get(path.suffix.lower())

@@ -20,7 +20,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from c3core.embedding_files import read_embeddings
 from c3core.errors import C3Error, WrongCall, near
 from c3core.moments import NEEDS, SAMPLE_SIZE, Moments
 from c3core.shards import (
@@ -37,7 +36,7 @@ from c3core.shards import (
 )
 from c3core.store_writer import ERRORS, MANIFEST, SHARD_ROWS, UNIT, Manifest, StoreWriter
 
-__all__ = ["Store", "StoreBatch", "StoreWriter", "join", "load_embeddings"]
+__all__ = ["Store", "StoreBatch", "StoreWriter", "join"]
 
 BATCH_ROWS = 4096
 BUFFER_ROWS = 65536  # rows that shuffling holds: 134 MB at 512 dimensions
@@ -285,39 +284,6 @@ def join(stores: Sequence[Store], out: str | Path) -> Store:
         raise C3Error(f"{out} holds an unfinished store of other rows. Choose another folder, or delete it.")
     writer.finish()
     return Store.open(out)
-
-
-def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterator[Tensor]:
-    """The embeddings of a file in order, float32, in tensors of `batch_size` rows, fewer at the end; no more are held.
-
-    A store's folder; a `.npy` array (n, dim); a `.parquet` file with a column of vectors (`embedding` where there are
-    several); a `.safetensors` file with a tensor (n, dim). Raises `C3Error`, at once, for a file that holds none.
-    """
-    path = Path(path)
-    if not os.path.exists(path):
-        raise WrongCall(f"{path} does not exist. Check the spelling.")
-    if not path.is_dir():
-        return _even(read_embeddings(path, batch_size), batch_size)
-    batches = Store.open(path).batches(batch_size, columns=("embedding",))
-    return _even((batch.embeddings for batch in batches), batch_size)
-
-
-def _even(pieces: Iterator[Tensor], size: int) -> Iterator[Tensor]:
-    """The same rows in batches of one size: two files then go side by side. Looks at the first piece at once."""
-    first = next(pieces, torch.zeros(0))
-
-    def batches() -> Iterator[Tensor]:
-        held = first
-        for piece in pieces:
-            while len(held) >= size:
-                yield held[:size]
-                held = held[size:]
-            held = torch.cat([held, piece]) if len(held) else piece
-        while len(held):
-            yield held[:size]
-            held = held[size:]
-
-    return batches()
 
 
 def _picked(rows: pa.Table, dim: int, order: Any, batch_size: int) -> Iterator[StoreBatch]:

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import save_file
 from small_stores import unit, write
 
+from c3core.embedding_files import load_embeddings
 from c3core.errors import C3Error
-from c3core.stores import Store, load_embeddings
+from c3core.stores import Store
 
 
 @pytest.fixture

@@ -87,8 +87,9 @@ def geometry(
     json: Json = False,
 ) -> None:
     """Measure gap, noise and effective dimension of paired embeddings (the paper's Table 1)."""
+    from c3core.embedding_files import load_embeddings
     from c3core.geometry import geometry as measure
-    from c3core.stores import Store, load_embeddings
+    from c3core.stores import Store
 
     # Whole stores: those of one table are paired by its rows, of which each may lack others.
     sides = [Store.open(path) if Path(path).is_dir() else load_embeddings(path) for path in (x, y)]

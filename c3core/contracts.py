@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from c3core.errors import C3Error, WrongCall, near
-from c3core.refusing import embed_taken
+from c3core.refusing import LEAST_NORM, embed_taken
 from c3core.validation import checked
 
 
@@ -118,7 +118,7 @@ class Encoder(ABC):
         with torch.no_grad():
             raw = self.embed(items).float().cpu()
         norms = raw.norm(dim=-1)
-        return raw / norms.clamp_min(1e-12).unsqueeze(-1), norms
+        return raw / norms.clamp_min(LEAST_NORM).unsqueeze(-1), norms
 
     def encode_batches(self, sources: Iterable[Any], *, batch_size: int = 64) -> Iterator[Encoded]:
         """Read, embed and normalise a stream of sources, batch by batch; bad ones are reported beside the good."""

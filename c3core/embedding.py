@@ -91,37 +91,35 @@ def fill(
 
     `work` gets the stream of these and the number of those before it; it gives a batch after the other, in order.
     """
-    writer = StoreWriter(out, **asdict(encoding), shard_rows=shard_rows)
-    if total is None and not quiet:
-        total = _total(sources)
-    stream = (source if isinstance(source, Source) else Source(source, source) for source in sources)
-    mark = _skip(stream, writer)
-    if writer.complete:
-        if next(stream, None) is not None:
-            raise WrongCall(f"{out} is a complete store of fewer inputs than these. Choose another folder, or delete it.")
-        return Store.open(out)
-    try:
-        with (
-            progress(f"embedding {encoding.modality}", total=total, done=writer.resume_at, quiet=quiet) as bar,
-            closing(work(stream, writer.resume_at)) as batches,
-        ):
-            for batch in batches:
-                for source in batch.sources:
-                    mark = _checksum(source, mark)
-                _append(writer, batch, mark)
-                bar.advance(len(batch.sources), **({"bad": writer.bad} if writer.bad else {}))
-    except BaseException as error:
+    # Closed whatever happens: who keeps an error keeps the writer in it, and the next writer would wait for that.
+    with closing(StoreWriter(out, **asdict(encoding), shard_rows=shard_rows)) as writer:
+        if total is None and not quiet:
+            total = _total(sources)
+        stream = (source if isinstance(source, Source) else Source(source, source) for source in sources)
+        mark = _skip(stream, writer)
+        if writer.complete:
+            if next(stream, None) is not None:
+                raise WrongCall(f"{out} is a complete store of fewer inputs than these. Choose another folder, or delete it.")
+            return Store.open(out)
         try:
+            with (
+                progress(f"embedding {encoding.modality}", total=total, done=writer.resume_at, quiet=quiet) as bar,
+                closing(work(stream, writer.resume_at)) as batches,
+            ):
+                for batch in batches:
+                    for source in batch.sources:
+                        mark = _checksum(source, mark)
+                    _append(writer, batch, mark)
+                    bar.advance(len(batch.sources), **({"bad": writer.bad} if writer.bad else {}))
+        except BaseException as error:
             writer.flush()  # what is whole is kept, whatever it was that went wrong
-        finally:
-            writer.close()
-        if isinstance(error, KeyboardInterrupt):
-            kept = f"{writer.rows + writer.bad:,} inputs are in {out}"
-            error.args = (f"interrupted: {kept}. The same command again goes on from there.",)
-        raise
-    if not writer.rows:
-        raise _nothing(writer)
-    writer.finish()
+            if isinstance(error, KeyboardInterrupt):
+                kept = f"{writer.rows + writer.bad:,} inputs are in {out}"
+                error.args = (f"interrupted: {kept}. The same command again goes on from there.",)
+            raise
+        if not writer.rows:
+            raise _nothing(writer)
+        writer.finish()
     return Store.open(out)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Taken = tuple[Tensor, Tensor, dict[int, str]]
 
+LEAST_NORM = 1e-12  # an embedding that is shorter has no direction
+
 
 def embed_taken(encoder: Encoder, items: Sequence[Any]) -> Taken:
     """Unit embeddings (m, dim) and norms (m,) of the items that the encoder takes, and by position why it takes no others.
@@ -35,7 +37,7 @@ def embed_taken(encoder: Encoder, items: Sequence[Any]) -> Taken:
         shape, expected = tuple(embeddings.shape), (len(items), encoder.dim)
         raise C3Error(f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is.")
     finite = torch.isfinite(embeddings).all(dim=-1) & torch.isfinite(norms)
-    kept = finite & (norms > 0)
+    kept = finite & (norms >= LEAST_NORM)
     if kept.all():
         return embeddings, norms, {}
     refused = (~kept).nonzero().flatten().tolist()

@@ -117,6 +117,9 @@ class StoreWriter:
         self._lock = FileLock(self.folder / LOCK, blocking=False)
         try:
             self._open()
+        except C3Error:
+            self.close()  # whoever keeps the error keeps the writer, too
+            raise
         except Timeout:
             raise C3Error(f"another process is writing {self.folder}. Wait for it, or choose another folder.") from None
         except OSError as error:
@@ -286,6 +289,8 @@ class StoreWriter:
             raise C3Error(f"the embedding of {name} holds NaN or infinite values. Leave that item out.")
         if (off := (lengths - 1).abs() > UNIT).any():
             at = int(off.nonzero()[0])
+            if not lengths[at]:
+                raise C3Error(f"the embedding of {rows.ids[at]} is zero, which has no direction. Leave that item out.")
             raise C3Error(f"the embedding of {rows.ids[at]} has norm {lengths[at]:.4g}, not 1. Normalise it first.")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -108,16 +109,18 @@ class Store:
             embeddings = torch.where(unit[:, None], embeddings, embeddings / norms[:, None].clamp_min(1e-12))
         ids = [str(position) for position in range(len(embeddings))] if ids is None else ids
         sources = ids if sources is None else sources
-        writer = StoreWriter(folder, space=space, modality=modality, dim=embeddings.shape[1], fingerprint=fingerprint)
-        if writer.resume_at:
-            raise C3Error(f"{folder} holds a store already. Choose another folder, or delete it.")
-        mark = 0
-        for start in range(0, max(len(embeddings), len(ids), len(sources), len(norms)), SHARD_ROWS):
-            piece = slice(start, start + SHARD_ROWS)
-            mark = crc32("\0".join([*ids[piece], *sources[piece]]).encode(errors="backslashreplace"), mark)
-            mark = crc32(embeddings[piece].contiguous().numpy().data, mark)
-            writer.append(ids[piece], sources[piece], embeddings[piece], norms[piece], mark=str(mark))
-        writer.finish()
+        with closing(
+            StoreWriter(folder, space=space, modality=modality, dim=embeddings.shape[1], fingerprint=fingerprint)
+        ) as writer:
+            if writer.resume_at:
+                raise C3Error(f"{folder} holds a store already. Choose another folder, or delete it.")
+            mark = 0
+            for start in range(0, max(len(embeddings), len(ids), len(sources), len(norms)), SHARD_ROWS):
+                piece = slice(start, start + SHARD_ROWS)
+                mark = crc32("\0".join([*ids[piece], *sources[piece]]).encode(errors="backslashreplace"), mark)
+                mark = crc32(embeddings[piece].contiguous().numpy().data, mark)
+                writer.append(ids[piece], sources[piece], embeddings[piece], norms[piece], mark=str(mark))
+            writer.finish()
         return cls.open(folder)
 
     def __len__(self) -> int:
@@ -256,33 +259,33 @@ def join(stores: Sequence[Store], out: str | Path) -> Store:
     for store in stores[1:]:
         if store._manifest.encoding != first:
             raise C3Error(f"{store.folder} and {stores[0].folder} are of different encoders: they cannot be joined.")
-    writer = StoreWriter(out, **asdict(first))
-    if writer.complete:
-        raise C3Error(f"{out} holds a complete store already. Choose another folder, or delete it.")
-    stop, mark = 0, 0
-    for store in stores:
-        for path in store._shards():
-            footer = read_footer(path)
-            span = read_span(path, footer, first)
-            start, stop = stop, stop + span.stop - span.start
-            mark = crc32(f"{span.mark} {footer.num_rows}".encode(), mark)
-            if start < writer.resume_at:  # an earlier run that was killed has joined this shard
-                if stop > writer.resume_at or (stop == writer.resume_at and str(mark) != writer.resume_mark):
-                    raise C3Error(f"{out} holds an unfinished store of other rows. Choose another folder, or delete it.")
-                continue
-            parts = [to_batch(rows, first.dim) for rows in read_batches(path, COLUMNS, BATCH_ROWS)]
-            writer.append(
-                [name for part in parts for name in part.ids],
-                [source for part in parts for source in part.sources],
-                torch.cat([torch.zeros(0, first.dim), *(part.embeddings for part in parts)]),
-                torch.cat([torch.zeros(0), *(part.norms for part in parts)]),
-                bad=span.bad,
-                consumed=stop - start,
-                mark=str(mark),
-            )
-    if stop < writer.resume_at:
-        raise C3Error(f"{out} holds an unfinished store of other rows. Choose another folder, or delete it.")
-    writer.finish()
+    with closing(StoreWriter(out, **asdict(first))) as writer:
+        if writer.complete:
+            raise C3Error(f"{out} holds a complete store already. Choose another folder, or delete it.")
+        stop, mark = 0, 0
+        for store in stores:
+            for path in store._shards():
+                footer = read_footer(path)
+                span = read_span(path, footer, first)
+                start, stop = stop, stop + span.stop - span.start
+                mark = crc32(f"{span.mark} {footer.num_rows}".encode(), mark)
+                if start < writer.resume_at:  # an earlier run that was killed has joined this shard
+                    if stop > writer.resume_at or (stop == writer.resume_at and str(mark) != writer.resume_mark):
+                        raise C3Error(f"{out} holds an unfinished store of other rows. Choose another folder, or delete it.")
+                    continue
+                parts = [to_batch(rows, first.dim) for rows in read_batches(path, COLUMNS, BATCH_ROWS)]
+                writer.append(
+                    [name for part in parts for name in part.ids],
+                    [source for part in parts for source in part.sources],
+                    torch.cat([torch.zeros(0, first.dim), *(part.embeddings for part in parts)]),
+                    torch.cat([torch.zeros(0), *(part.norms for part in parts)]),
+                    bad=span.bad,
+                    consumed=stop - start,
+                    mark=str(mark),
+                )
+        if stop < writer.resume_at:
+            raise C3Error(f"{out} holds an unfinished store of other rows. Choose another folder, or delete it.")
+        writer.finish()
     return Store.open(out)
 
 

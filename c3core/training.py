@@ -173,7 +173,8 @@ class _Run:
         seed = seed_of(options.seed, self.step, self.accelerator.process_index)
         torch.manual_seed(seed)  # dropout and the like
         job.module.train()
-        arguments = job.batch(rows, torch.Generator().manual_seed(seed))
+        # A seed of its own: with the same one a decoder's first draw would be the bridge's noise again, for it to subtract.
+        arguments = job.batch(rows, torch.Generator().manual_seed(seed_of(seed)))
         rate = options.rate(self.step, self.total)
         for objective, optimizer in zip(job.objectives, self.optimizers, strict=True):
             if self.step % objective.every:

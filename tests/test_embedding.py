@@ -155,6 +155,19 @@ def test_other_inputs_are_refused(change: Callable[[list[str]], list[str]], mess
         embed(WordEncoder(), change(sentences(40)), tmp_path / "store", quiet=True)
 
 
+def test_after_a_refusal_the_right_inputs_go_on_while_the_error_is_kept(tmp_path: Path) -> None:
+    def cut() -> Iterator[str]:
+        yield "one"
+        raise ValueError("cut")
+
+    with pytest.raises(ValueError, match="cut"):
+        embed(WordEncoder(), cut(), tmp_path / "store", batch_size=1, quiet=True)
+    with pytest.raises(C3Error, match="other inputs") as kept:  # as a notebook keeps its last error
+        embed(WordEncoder(), ["three", "two"], tmp_path / "store", quiet=True)
+    assert len(embed(WordEncoder(), ["one", "two"], tmp_path / "store", quiet=True)) == 2
+    assert kept.value.__traceback__ is not None
+
+
 def test_other_arrays_under_the_same_ids_are_refused(tmp_path: Path) -> None:
     class Arrays(WordEncoder):
         def embed(self, items: Sequence[Any]) -> Tensor:
@@ -275,12 +288,12 @@ class Picky(WordEncoder):
             raise RuntimeError("an odd item")
         raw = super().embed(items)
         for row, item in zip(raw, items, strict=True):
-            row *= {"nan": float("nan"), "zero": 0.0}.get(item[0], 1.0)
+            row *= {"nan": float("nan"), "zero": 0.0, "tiny": 1e-14}.get(item[0], 1.0)
         return raw
 
 
 def test_an_item_that_the_encoder_refuses_is_bad_and_no_more(tmp_path: Path) -> None:
-    inputs = ["one", "odd", "nan", "bad", "zero", "two", "nan odd"]
+    inputs = ["one", "odd", "nan", "bad", "zero", "two", "tiny", "nan odd"]
     store = embed(Picky(), inputs, tmp_path / "store", quiet=True)
     assert list(store.sources()) == ["one", "two"]
     assert [(error["source"], error["why"]) for error in store.errors()] == [
@@ -288,6 +301,7 @@ def test_an_item_that_the_encoder_refuses_is_bad_and_no_more(tmp_path: Path) -> 
         ("nan", "its embedding is not finite"),
         ("bad", "no words"),
         ("zero", "its embedding is zero"),
+        ("tiny", "its embedding is zero"),
         ("nan odd", "an odd item"),
     ]
 

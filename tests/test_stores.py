@@ -162,8 +162,12 @@ def test_from_embeddings_normalises_and_keeps_norms(tmp_path: Path) -> None:
     assert len(Store.from_embeddings(tmp_path / "none", torch.zeros(0, 4), **KIND).embeddings()) == 0
     with pytest.raises(C3Error, match="already"):
         Store.from_embeddings(tmp_path / "given", raw, **KIND)
-    with pytest.raises(C3Error, match="2 ids came with 2 sources, embeddings \\(3, 2\\)"):
+    with pytest.raises(C3Error, match="2 ids came with 2 sources, embeddings \\(3, 2\\)") as kept:
         Store.from_embeddings(tmp_path / "short", raw, ids=["a", "b"], **KIND)
+    with pytest.raises(C3Error, match="embedding of 1 is zero"):
+        Store.from_embeddings(tmp_path / "short", torch.tensor([[1.0, 0.0], [0.0, 0.0]]), **KIND)
+    assert len(Store.from_embeddings(tmp_path / "short", raw, **KIND)) == 3, "errors that are kept do not lock the folder"
+    assert kept.value.__traceback__ is not None
 
 
 def test_join_keeps_rows_and_errors_in_order(tmp_path: Path) -> None:
@@ -194,8 +198,9 @@ def test_join_goes_on_after_a_kill_but_not_with_other_stores(tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(StoreWriter, "append", _flushing(StoreWriter.append))
         patch.setattr(StoreWriter, "flush", dying)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as kept:
             join(parts, tmp_path / "both")
+    assert kept.value.__traceback__ is not None  # and it does not lock the folder
     assert len(list((tmp_path / "both").glob("shard-*"))) == 2
     with pytest.raises(C3Error, match="unfinished store of other rows"):
         join(parts[1:], tmp_path / "both")

@@ -181,6 +181,21 @@ def test_a_loss_that_is_not_one_number_is_named(tmp_path: Path, give: Callable[[
         train(job, OPTIONS, tmp_path, quiet=True)
 
 
+def test_what_a_decoder_draws_is_not_the_noise_of_its_conditions_again(tmp_path: Path) -> None:
+    job, seen = make_job(), []
+    job.batch = lambda rows, generator: (torch.randn(4, 3, generator=generator), torch.zeros(4, 1))
+
+    def loss(noise: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        seen.append((noise, torch.randn(4, 3)))
+        return (job.module(noise) - y).square().mean()
+
+    job.objectives = [Objective("main", [*job.module.parameters()], loss)]
+    train(job, OPTIONS, tmp_path, quiet=True)
+    assert len(seen) == 24
+    noise, own = (torch.cat([pair[place] for pair in seen]).flatten() for place in (0, 1))  # 288 draws each
+    assert abs(torch.corrcoef(torch.stack([noise, own]))[0, 1]) < 0.25  # of independent draws its deviation is 0.06
+
+
 def test_nothing_to_train_is_said(tmp_path: Path) -> None:
     job = make_job()
     job.objectives = [Objective("main", [], lambda x, y: x.sum())]

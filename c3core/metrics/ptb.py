@@ -15,8 +15,8 @@ import re
 import unicodedata
 from functools import cache
 
-# COCO's list, which "!!" is not on.
-PUNCTUATION = frozenset([".", "?", "!", ",", ":", ";", "-", "--", "...", "'", "''", "`", "``", "-lrb-", "-rrb-", "-lcb-", "-rcb-"])
+# What COCO drops. Its list has brackets as "-LRB-", which lower-cased tokens never are: they stay, and so does "!!".
+PUNCTUATION = frozenset([".", "?", "!", ",", ":", ";", "-", "--", "...", "'", "''", "`", "``"])
 
 
 def _either(words: str) -> str:

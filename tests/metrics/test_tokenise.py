@@ -24,13 +24,13 @@ BY_HAND = {
     "Don't! They'll say \"no\"; we've gone...": "do n't they 'll say no we 've gone",
     "I cannot; gonna run.": "i can not gon na run",
     "A well-known T-shirt - in the mid-1980s": "a well-known t-shirt in the mid-1980s",
-    "It costs $5.50 (or £4) at 10:30 a.m., 50% off!": "it costs $ 5.50 or # 4 at 10:30 a.m. 50 % off",
+    "It costs $5.50 (or £4) at 10:30 a.m., 50% off!": "it costs $ 5.50 -lrb- or # 4 -rrb- at 10:30 a.m. 50 % off",
     "Mr. Smith of the U.S. lives on St. John St.": "mr. smith of the u.s. lives on st. john st.",
     "rock 'n' roll of the '90s, o'clock, O'Neill": "rock 'n' roll of the '90s o'clock o'neill",
     "the player number 1,000 and 1 1/2 cups": "the player number 1,000 and 1\u00a01/2 cups",
     "“Curly” ‘quotes’ – it’s a café… naïve": "curly quotes it 's a café naïve",
     "what?! no!! yes!": "what ?! no !! yes",
-    "black&white AT&T R&amp;B [x] {y} #1 #tag @me": "black & white at&t r&b -lsb- x -rsb- y # 1 #tag @me",
+    "black&white AT&T R&amp;B [x] {y} #1 #tag @me": "black & white at&t r&b -lsb- x -rsb- -lcb- y -rcb- # 1 #tag @me",
     "a dog 😀 日本語 and/or ½": "a dog 日本語 and/or 1/2",
     "   ": "",
     "": "",
@@ -46,6 +46,15 @@ def test_the_python_one_by_hand(sentence: str) -> None:
 @needs_java
 def test_the_java_one_gives_the_same_by_hand() -> None:
     assert tokenise(list(BY_HAND), tokeniser="ptb") == (list(BY_HAND.values()), "ptb (java)")
+
+
+@needs_java
+def test_coco_itself_gives_the_same_by_hand() -> None:
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+    worded = {sentence: tokens for sentence, tokens in BY_HAND.items() if sentence.strip()}  # it cannot take an empty one
+    asked = {number: [{"caption": sentence}] for number, sentence in enumerate(worded)}
+    assert [found for (found,) in PTBTokenizer().tokenize(asked).values()] == list(worded.values())
 
 
 def sentences() -> list[str]:

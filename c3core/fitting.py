@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
 
 VALIDATION_ROWS = 2000  # more held-out rows than this make a validation slower, not better
+VALIDATION_BATCH = 128
 
 
 class Rows:
     """Embeddings of one modality with the decoder's targets: what training reads.
 
     `targets` are given by position, or stand in the store's `source` column. A share of the rows, chosen by a checksum of their
-    ids, is held out; where `sources` are given, of these, so that all rows of one photo are for training or all are held out.
+    ids, is held out; where `items` are given, of these, so that all rows of one photo are for training or all are held out.
     """
 
     def __init__(
@@ -42,11 +43,11 @@ class Rows:
         targets: Sequence[Any] | None,
         share: float,
         *,
-        sources: Sequence[Any] | None = None,
+        items: Sequence[Any] | None = None,
     ) -> None:
         self.store, self.modality, self.targets = store, modality, targets
         self.limit = round(share * 2**32)
-        self.groups = None if sources is None else _groups(sources)
+        self.groups = None if items is None else _groups(items)
 
     def held_out(self, identity: str) -> bool:
         group = identity if self.groups is None else self.groups[int(identity)]
@@ -82,11 +83,11 @@ class Rows:
         return source if self.targets is None else self.targets[int(identity)]
 
 
-def _groups(sources: Sequence[Any]) -> list[str]:
-    """The same name for the same source: a file or sentence by its own, an object by the place where it first came."""
+def _groups(items: Sequence[Any]) -> list[str]:
+    """The same name for the same item: a file or sentence by its own, an object by the place where it first came."""
     first: dict[int, int] = {}
-    named = (str, Path)
-    return [str(s if isinstance(s, named) else first.setdefault(id(s), place)) for place, s in enumerate(sources)]
+    named = (str, Path, int)
+    return [str(one if isinstance(one, named) else first.setdefault(id(one), place)) for place, one in enumerate(items)]
 
 
 def _say_bad(store: Store) -> None:
@@ -189,7 +190,7 @@ class Fit:
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
             "start": self.pipeline.loaded,
             "data": {name: store.mark for name, store in self._stores.items()},
-            "targets": [checksum(given.target) for given in (pairs, validation) if isinstance(given, Pairs)],
+            "targets": [checksum([*one.target, *(one.item or ())]) for one in (pairs, validation) if isinstance(one, Pairs)],
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
         figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}
@@ -216,7 +217,7 @@ class Fit:
         target = self.pipeline.decoder.modality
         if pairs is not None:
             store = self.store("pairs", pairs.modality, pairs.source)
-            return Rows(store, pairs.modality, pairs.target, share, sources=pairs.source)
+            return Rows(store, pairs.modality, pairs.target, share, items=pairs.source if pairs.item is None else pairs.item)
         if target not in items:
             raise WrongCall(f"the decoder learns from {target}: give items of {target}, or pairs.")
         sources = items[target]
@@ -251,12 +252,20 @@ class Fit:
         return decoder.check(conditions), decoder.collate([read[k] for k in good])
 
     def _validator(self, rows: Rows, reader: Any) -> Any:
-        """The mean loss over the held-out rows, with the same noise each time; None when no row is held out."""
-        pieces = [
-            (embeddings[i : i + 128], targets[i : i + 128])
-            for embeddings, targets in rows.validation()
-            for i in range(0, len(targets), 128)
-        ]
+        """The mean loss over the held-out rows, with the same noise each time; None when no row is held out.
+
+        Targets that cannot be read are left out once and for all, or one of them could end the training.
+        """
+        pieces: list[tuple[Tensor, list[Any]]] = []
+        unread: list[BadItem] = []
+        for embeddings, targets in rows.validation():
+            read = [reader(target) for target in targets]
+            unread += [item for item in read if isinstance(item, BadItem)]
+            good = [k for k, item in enumerate(read) if not isinstance(item, BadItem)]
+            cut = [good[i : i + VALIDATION_BATCH] for i in range(0, len(good), VALIDATION_BATCH)]
+            pieces += [(embeddings[some], [targets[k] for k in some]) for some in cut]
+        if unread and not pieces:
+            raise C3Error(f"none of the {len(unread)} held-out targets could be read: {unread[0]}")
         if not pieces:
             return None
 

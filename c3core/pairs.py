@@ -13,7 +13,8 @@ from c3core.errors import C3Error
 class Pairs:
     """`source[i]`, of `modality`, goes with `target[i]`, of the decoder's modality.
 
-    Photos with captions train a ClipCap; captions with other captions of the same photo a WS-ClipCap-Multi.
+    Photos with captions train a ClipCap; captions with other captions of the same photo a WS-ClipCap-Multi. `item[i]` says which
+    pairs belong together: all of them are for training, or all are held out. By default those of one source do.
 
     >>> Pairs(source=["a dog runs"], modality="text", target=["a running dog"]).modality
     'text'
@@ -22,7 +23,10 @@ class Pairs:
     source: Sequence[Any]
     modality: str
     target: Sequence[Any]
+    item: Sequence[Any] | None = None
 
     def __post_init__(self) -> None:
         if len(self.source) != len(self.target):
             raise C3Error(f"pairs need as many sources as targets; got {len(self.source)} and {len(self.target)}.")
+        if self.item is not None and len(self.item) != len(self.source):
+            raise C3Error(f"pairs need as many items as sources; got {len(self.item)} and {len(self.source)}.")

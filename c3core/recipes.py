@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from c3core.errors import C3Error, WrongCall
 from c3core.pairs import Pairs
+from c3core.tables import Table
 from c3core.training_options import TrainingOptions
 from c3core.validation import checked
 
@@ -37,7 +38,8 @@ class Named(BaseModel):
 class PairsRecipe(BaseModel):
     """Pairs from a table: the column of the sources (named after their modality), that of the targets, and a share of its items.
 
-    With `source` and `target` the same text column, each text goes with another text of the same `item`: WS-ClipCap-Multi.
+    `item` is the column that says which rows belong together; by default the sources'. With `source` and `target` the same text
+    column, each text goes with another text of the same `item`: WS-ClipCap-Multi.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,25 +52,26 @@ class PairsRecipe(BaseModel):
     seed: int = 0
 
     def load(self, folder: Path, root: str | None = None) -> Pairs:
-        """The pairs; the share is of items (sources), chosen by the seed. `folder` is the recipe's."""
+        """The pairs; the share is of items, chosen by the seed. `folder` is the recipe's."""
         from c3core.loading import load_table
 
         table = load_table(self.table, folder=folder, root=root)
-        if self.source == self.target:
-            if self.item is None:
-                raise C3Error("pairs of one column with itself need `item`: the column that says which rows belong together.")
-            groups = [texts for _, texts in table.grouped(by=self.item, of=self.source)]
-            couples = [(a, b) for texts in self._share(groups) for a in texts for b in texts if a != b]
-        else:
-            grouped = self._share(table.grouped(by=self.source, of=self.target))
-            couples = [(source, target) for source, targets in grouped for target in targets]
-        return Pairs([a for a, _ in couples], self.source, [b for _, b in couples])
+        alike = self.source == self.target
+        if alike and self.item is None:
+            raise C3Error("pairs of one column with itself need `item`: the column that says which rows belong together.")
+        rows = [*zip(table.column(self.source), table.column(self.target), strict=True)]
+        items = Table({"item": table.column(self.item or self.source), "row": rows}).grouped(by="item", of="row")
+        pairs = []
+        for item, own in self._share(items):
+            couples = [(one, other) for one, _ in own for other, _ in own if one != other] if alike else own
+            pairs += [(item, source, target) for source, target in couples]
+        return Pairs([pair[1] for pair in pairs], self.source, [pair[2] for pair in pairs], item=[pair[0] for pair in pairs])
 
-    def _share(self, groups: list[Any]) -> list[Any]:
-        if not groups:
+    def _share(self, items: list[Any]) -> list[Any]:
+        if not items:
             raise C3Error(f"{self.table} has no rows to take pairs from.")
-        chosen = sorted(random.Random(self.seed).sample(range(len(groups)), max(1, round(self.fraction * len(groups)))))
-        return [groups[k] for k in chosen]
+        chosen = sorted(random.Random(self.seed).sample(range(len(items)), max(1, round(self.fraction * len(items)))))
+        return [items[k] for k in chosen]
 
 
 class FitRecipe(BaseModel):

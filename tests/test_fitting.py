@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
-from c3core.fitting import Rows
+from c3core.fitting import Fit, Rows
 from c3core.readers.image import ImageReader
+from c3core.recipes import PairsRecipe
 from c3core.stores import Store
+from c3core.training_options import TrainingOptions
 
 
 class LinearPainter(Decoder):
@@ -138,11 +140,44 @@ def test_all_rows_of_one_source_are_held_out_or_none(space: Space, tmp_path: Pat
         store = Store.from_embeddings(
             tmp_path / type(sources[0]).__name__, torch.eye(200), space="s", modality="image", fingerprint="f"
         )
-        rows = Rows(store, "image", [f"{k}" for k in range(200)], 0.3, sources=repeated)
+        rows = Rows(store, "image", [f"{k}" for k in range(200)], 0.3, items=repeated)
         held = [rows.held_out(str(k)) for k in range(200)]
         assert 0 < sum(held) < 200
         assert all(len(set(held[k : k + 5])) == 1 for k in range(0, 200, 5))
         assert rows.count() == 200 - sum(held)
+
+
+def test_captions_of_one_photo_are_held_out_together_whichever_is_the_source(space: Space, tmp_path: Path) -> None:
+    texts = World().sentences(60, modality="image")
+    (tmp_path / "t.csv").write_text("image,text\n" + "\n".join(f'{k // 3}.png,"{text}"' for k, text in enumerate(texts)))
+    pairs = PairsRecipe(table="t.csv", source="text", target="text", item="image").load(tmp_path)
+    fit = Fit(small_pipeline(space), tmp_path, TrainingOptions(steps=1), quiet=True)
+    rows = fit._rows({}, pairs, 0.3)
+    assert pairs.item is not None
+    photos: dict[bool, set[str]] = {True: set(), False: set()}
+    for k, photo in enumerate(pairs.item):
+        photos[rows.held_out(str(k))].add(photo)
+    assert photos[True]
+    assert photos[False]
+    assert not photos[True] & photos[False]
+
+
+def test_held_out_targets_that_cannot_be_read_are_left_out(space: Space) -> None:
+    texts = World().sentences(130, modality="image")
+    pairs = {
+        name: Pairs(source=pictures(len(some)), modality="image", target=some)
+        for name, some in (("train", texts[:20]), ("read", texts[:129]), ("unread", [*texts[:128], " "]), ("none", [" "]))
+    }
+
+    def loss(validation: Pairs) -> Any:
+        pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER))
+        pipeline.fit(pairs=pairs["train"], validation=validation, options=TRAINING, quiet=True)
+        return pipeline.trained_on[0]["validation_loss"]
+
+    whole = Pairs(source=pairs["read"].source[:128], modality="image", target=texts[:128])
+    assert loss(pairs["unread"]) == loss(whole) != loss(pairs["read"])
+    with pytest.raises(C3Error, match="none of the 1 held-out targets could be read"):
+        loss(pairs["none"])
 
 
 def test_one_string_is_no_list_of_items(space: Space) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from c3core.contracts import BadItem, Encoder, name_of
 from c3core.errors import C3Error
+from c3core.metrics import ptb
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
 from c3core.metrics.plugins import figures, named_metrics
@@ -30,7 +31,7 @@ class Evaluation:
     references: list[list[Any]]
     bad: list[BadItem] = field(default_factory=list)
     bad_references: list[BadItem] = field(default_factory=list)
-    all_references: int = 0  # distinct ones that were looked at; captions are not
+    all_references: int = 0  # distinct ones that were looked at
     best_of: int = 1
 
     @property
@@ -96,13 +97,19 @@ def evaluate(
     pipeline.check_run(options, seed=seed, best_of=best_of)
     reading = pipeline.encoder(modality)
     written = pipeline.decoder.suffix is None  # outputs are lines of text
-    truth = None
-    if not written and (target in pipeline.space.modalities or not added):  # before the outputs are made, which takes long
+    truth: _Sentences | _References | None = None  # looked at before the outputs are made, which takes long
+    bad: list[BadItem] = []
+    if written:
+        truth = _Sentences(groups)
+        mute = [source for source, several in groups if not truth.readable(several)]
+        bad += [BadItem(name_of(source), "none of its references has a word in it") for source in mute]
+        groups = [(source, several) for source, several in groups if truth.readable(several)]
+    elif target in pipeline.space.modalities or not added:
         truth = _References(pipeline.encoder(target), groups)
     batches = list(reading.encode_batches(source for source, _ in groups))
     outputs = pipeline.run(batches, modality=modality, options=options, seed=seed, best_of=best_of)
-    made = _seen(pipeline.encoder(target), groups, outputs) if truth else None
-    bad = [output for output in outputs if isinstance(output, BadItem)]
+    made = _seen(pipeline.encoder(target), groups, outputs) if isinstance(truth, _References) else None
+    bad += [output for output in outputs if isinstance(output, BadItem)]
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
     if not good:
         raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
@@ -111,7 +118,7 @@ def evaluate(
     scores: CaptionScores | EmbeddedScores
     if written:
         scores = caption_metrics([str(output) for output in kept], references, metrics=chosen or METRICS)
-    elif truth is None or made is None:
+    elif made is None or not isinstance(truth, _References):
         scores = EmbeddedScores(len(good), 0, "none", {}, {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."})
     else:
         row_of = {position: row for row, position in enumerate(position for batch in batches for position in batch.index)}
@@ -155,17 +162,14 @@ def _input_column(pipeline: Pipeline, table: Table, output_column: str) -> str:
     return candidates[0]
 
 
-class _References:
-    """The distinct references of a table: the embeddings of those that can be read, and by key why the others cannot."""
+class _Distinct:
+    """The distinct references of a table, and by key why some cannot be read."""
 
-    def __init__(self, encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
-        distinct = {self.key(reference): reference for _, references in groups for reference in references}
-        batches, keys = list(encoder.encode_batches(distinct.values())), list(distinct)
-        self.count = len(distinct)
-        self.bad = {keys[position]: item for batch in batches for position, item in batch.bad}
-        if len(self.bad) == len(distinct):
-            raise C3Error(f"no reference of the table could be read: {next(iter(self.bad.values()))}")
-        self.embeddings = torch.cat([batch.embeddings for batch in batches])
+    bad: dict[Hashable, BadItem]
+
+    def __init__(self, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
+        self.distinct = {self.key(reference): reference for _, references in groups for reference in references}
+        self.count = len(self.distinct)
 
     @staticmethod
     def key(source: Any) -> Hashable:
@@ -173,3 +177,28 @@ class _References:
 
     def readable(self, references: Sequence[Any]) -> list[Any]:
         return [reference for reference in references if self.key(reference) not in self.bad]
+
+    def refuse_none(self) -> None:
+        if len(self.bad) == self.count:
+            raise C3Error(f"no reference of the table could be read: {next(iter(self.bad.values()))}")
+
+
+class _Sentences(_Distinct):
+    """References that are text: one without a word cannot be compared with."""
+
+    def __init__(self, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
+        super().__init__(groups)
+        mute = {key: said for key, said in self.distinct.items() if isinstance(said, str) and not ptb.tokenise(said)}
+        self.bad = {key: BadItem(said.strip() or "an empty sentence", "it has no word") for key, said in mute.items()}
+        self.refuse_none()
+
+
+class _References(_Distinct):
+    """References of any other kind, with the embeddings of those that can be read."""
+
+    def __init__(self, encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
+        super().__init__(groups)
+        batches, keys = list(encoder.encode_batches(self.distinct.values())), list(self.distinct)
+        self.bad = {keys[position]: item for batch in batches for position, item in batch.bad}
+        self.refuse_none()
+        self.embeddings = torch.cat([batch.embeddings for batch in batches])

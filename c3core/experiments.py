@@ -5,13 +5,14 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from c3core.bridges.presets import PRESETS
 from c3core.devices import processes
-from c3core.embedding import embed
+from c3core.embedding import checksum, embed
 from c3core.errors import C3Error, WrongCall
 from c3core.evaluation import evaluate, input_column
 from c3core.files import read_json, write_json
@@ -138,7 +139,8 @@ def ablate(
     """Fit and score the recipe with each bridge and each seed: {"rows": one a bridge, mean and std, "runs": one a run}.
 
     Embeddings are made once and shared. A run that is done already (its `scores.json` is there) is not done again, but scored anew
-    where other `metrics` (those of `evaluate`) are asked for. Options of the recipe's bridge are passed to each that has them.
+    where other `metrics` (those of `evaluate`) are asked for, or the table holds something else than before. Options of the
+    recipe's bridge are passed to each that has them.
     """
     if recipe.start is not None:
         raise C3Error("an ablation trains from scratch: give `space` in the recipe, not `start`.")
@@ -152,6 +154,7 @@ def ablate(
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
+    by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
     runs = []
     for bridge in bridges:
         for seed in seeds:
@@ -159,18 +162,18 @@ def ablate(
             one = recipe.model_copy(deep=True)
             one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
             one.training = trainings[seed]
-            asked = {"recipe": one.model_dump(mode="json"), "table": table, "rows": scored.rows, "options": dict(options or {})}
-            path, named = one_out / "scores.json", sorted(set(metrics))
+            asked = {"recipe": one.model_dump(mode="json"), "table": table, "options": dict(options or {})}
+            path = one_out / "scores.json"
             done = read_json(path) if path.exists() else None
             if done is not None and done.get("asked") != asked:
                 raise C3Error(f"{one_out} holds a run of another recipe, table or options. Choose another --out, or delete it.")
             if done is None:
                 fit(one, one_out, folder=folder, items=items, quiet=quiet)
                 processes().wait_for_everyone()  # the first one saves
-            if done is None or done.get("metrics", []) != named:  # which need no other training
+            if done is None or done.get("by") != by:  # which needs no other training
                 pipeline = load_pipeline(one_out, device=recipe.device, space=first.space)  # always as saved
                 scores = evaluate(pipeline, scored, options=options, metrics=metrics)
-                done = {"bridge": bridge, "seed": seed, **scores.to_dict(), "metrics": named, "asked": asked}
+                done = {"bridge": bridge, "seed": seed, **scores.to_dict(), "by": by, "asked": asked}
                 write_json(path, done)
             runs.append({name: value for name, value in done.items() if name != "asked"})
     result = {"rows": [_summary(bridge, runs, every=bool(metrics)) for bridge in bridges], "runs": runs}

@@ -209,6 +209,20 @@ def test_bad_references_are_no_inputs(painter: Pipeline) -> None:
     assert found.references[-1] == []
 
 
+def test_references_without_a_word_are_left_out_before_captions_are_made(pipeline: Pipeline) -> None:
+    good, (mute, half) = table(2), pictures(2)
+    odd = {"image": [mute, half, half], "text": ["...", " ", "a red circle"]}
+    found = evaluate(pipeline, Table({name: odd[name] + good.columns[name] for name in odd}))
+    assert [(item.source, item.why) for item in found.bad_references] == [
+        ("...", "it has no word"),
+        ("an empty sentence", "it has no word"),
+    ]
+    assert [item.why for item in found.bad] == ["none of its references has a word in it"]
+    assert (found.items, found.references[0]) == (3, ["a red circle"])
+    with pytest.raises(C3Error, match=r"no reference of the table could be read: \.\.\.: it has no word"):
+        evaluate(pipeline, Table({"image": [mute], "text": ["..."]}))
+
+
 def test_bad_inputs_are_left_out_and_listed(pipeline: Pipeline) -> None:
     good = table(2)
     mixed = Table({"image": [*good.columns["image"], "missing.png"], "text": [*good.columns["text"], "a red circle"]})

@@ -14,10 +14,12 @@ import pytest
 import torch
 from spaces import TRAINING, write_space
 
+from c3_playground.world import World
 from c3core.errors import C3Error
 from c3core.experiments import _options_for, ablate, build, fit, sources_of
 from c3core.files import read_json, write_json
 from c3core.loading import load_pipeline, load_table, pipeline_folder
+from c3core.pictures import write_png
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe
 
@@ -97,6 +99,28 @@ def test_an_ablation_gives_no_figures_of_another_one(tmp_path: Path) -> None:
     given.training.lr = 0.1
     with pytest.raises(C3Error, match="another recipe, table or options"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **words)
+
+
+def test_a_table_that_was_edited_is_scored_anew_without_another_training(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra gpt2")
+    pytest.importorskip("pycocoevalcap", reason="needs the extra metrics")
+    items = {"text": "playground:image/train/8/1", "image": "playground:image/train/8/1"}
+    decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
+    given = recipe(space=str(write_space(tmp_path / "space")), items=items, decoder=decoder, training=TRAINING)
+    write_png(World().items("image", "test", 1)[0].data, tmp_path / "a.png")
+
+    def scores(said: str) -> float:
+        (tmp_path / "t.csv").write_text(f"image,text\na.png,{said}\n")
+        run = ablate(given, str(tmp_path / "t.csv"), tmp_path / "out", bridges=["c1"], seeds=[0], folder=tmp_path, quiet=True)[
+            "runs"
+        ]
+        return float(run[0]["bleu1"])
+
+    assert scores("zebra") == pytest.approx(0, abs=1e-3)
+    trained = (tmp_path / "out" / "c1-0" / "pipeline.json").stat().st_mtime_ns
+    (said,) = load_pipeline(tmp_path / "out" / "c1-0").run([str(tmp_path / "a.png")], modality="image")
+    assert scores(said) == pytest.approx(100)
+    assert (tmp_path / "out" / "c1-0" / "pipeline.json").stat().st_mtime_ns == trained
 
 
 def test_each_bridge_of_an_ablation_gets_the_options_that_it_has(install_plugin: Callable[..., None]) -> None:

@@ -14,7 +14,7 @@ from c3core.metrics.captions import METRICS
 from c3core.registry import Entry, entries
 
 Metric = Callable[[Sequence[Any], Sequence[Any], Sequence[Sequence[Any]]], Mapping[str, float]]
-RUN = ("bridge", "seed", "seeds", "asked", "metrics")  # what an ablation writes beside the figures of a run
+RUN = ("bridge", "seed", "seeds", "asked", "by")  # what an ablation writes beside the figures of a run
 
 
 def named_metrics(decoder: Decoder, modality: str, names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.contracts import BadItem
+from c3core.contracts import BadItem, Bridge
 from c3core.devices import processes
 from c3core.embedding import checksum, embed
 from c3core.errors import C3Error, WrongCall
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 VALIDATION_ROWS = 2000  # more held-out rows than this make a validation slower, not better
 VALIDATION_BATCH = 128
+FEW = 30  # of fewer items the mean is as far off as a large part of the gap
 
 
 class Rows:
@@ -90,6 +91,15 @@ def _groups(items: Sequence[Any]) -> list[str]:
     return [str(one if isinstance(one, named) else first.setdefault(id(one), place)) for place, one in enumerate(items)]
 
 
+def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
+    """A bridge that subtracts means says little of a mean of few: less it, the only item of a modality would be nothing."""
+    few = [f"{len(store)} of {modality}" for modality, store in stores.items() if len(store) < FEW]
+    if few and "mean" in bridge.needs:
+        warnings.warn(
+            f"the bridge takes the mean of {', '.join(few)} item(s). Give it some hundreds that are typical.", stacklevel=2
+        )
+
+
 def _say_bad(store: Store) -> None:
     bad = [f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors()]
     if bad:
@@ -137,6 +147,7 @@ class Fit:
             stores[pairs.modality] = self.store("pairs", pairs.modality, pairs.source)
         if not stores:
             raise C3Error("nothing to fit on: give items={modality: sources}, or pairs.")
+        _say_few(stores, bridge)
         bridge.fit(stores, target=target)
 
     def extend_bridge(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
@@ -144,7 +155,9 @@ class Fit:
         for modality in items:  # said before anything is embedded
             if modality in self.pipeline.bridge.modalities:
                 raise C3Error(f"the bridge knows {modality!r} already. Leave it out, or fit the pipeline again to replace it.")
-        self.pipeline.bridge.extend({modality: self.store(modality, modality, sources) for modality, sources in items.items()})
+        stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
+        _say_few(stores, self.pipeline.bridge)
+        self.pipeline.bridge.extend(stores)
         return self._untrained(items)
 
     # ---- the decoder

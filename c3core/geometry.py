@@ -6,7 +6,7 @@ paper).
 
 Table 1 and Appendix C of the paper: that ‖d‖ and the direction of d are the same in every group shows a constant gap,
 that d is orthogonal to every r shows that the gap lies outside the span, and that the ε are zero on average and
-orthogonal to each other that what is left is noise. Everything is computed in float64.
+orthogonal to each other that what is left is noise. Sums are in float64, of pairs in float32.
 """
 
 from __future__ import annotations

@@ -157,7 +157,10 @@ class Moments:
             raise C3Error(f"the {what} of {row} holds NaN or infinite values. Leave that item out, or encode it again.")
 
     def merge(self, other: Moments) -> Self:
-        """Take in what another process gathered of the same modality, with the same needs. Any order will do."""
+        """Take in what another process gathered of the same modality, with the same needs. Any order will do.
+
+        A sample is drawn by the seed and the first row: give parts that begin with the same row seeds of their own.
+        """
         if (self.dim, self.needs) != (other.dim, other.needs):
             raise C3Error(
                 f"moments of dimension {self.dim} and needs {sorted(self.needs)} cannot take in"

@@ -24,8 +24,8 @@ class Reservoir:
     def offer(self, rows: Tensor) -> None:
         """The next rows (n, d) of the stream, at least one; those that stay are copied, in float32."""
         if self.generator is None:
-            # The first row goes into the seed, so that processes with the same seed do not draw the same keys. Hashed
-            # together: of a seed, torch's CPU generator heeds 32 bits only.
+            # The first row goes into the seed, so that processes with the same seed do not draw the same keys (unless their parts
+            # begin alike). Hashed together: of a seed, torch's CPU generator heeds 32 bits only.
             start = str(self.seed).encode() + rows[0].to(torch.float64).numpy().tobytes()
             self.generator = torch.Generator().manual_seed(zlib.crc32(start))
         keys = torch.rand(len(rows), dtype=torch.float64, generator=self.generator)

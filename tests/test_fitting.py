@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -188,6 +189,17 @@ def test_one_string_is_no_list_of_items(space: Space) -> None:
 def test_items_that_cannot_be_read_are_named(space: Space) -> None:
     with pytest.warns(UserWarning, match=r"1 image item\(s\) could not be read .* missing.png"):
         small_pipeline(space).fit({**items(), "image": [*pictures(5), "missing.png"]}, options=TRAINING, quiet=True)
+
+
+def test_a_mean_of_few_items_is_warned_of_where_the_bridge_subtracts_it(space: Space) -> None:
+    few = {**items(), "image": pictures(2)}
+    with pytest.warns(UserWarning, match="mean of 2 of image item"):
+        small_pipeline(space).fit(few, options=TRAINING, quiet=True)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Pipeline(space, load_bridge("c1"), LinearPainter()).fit(few, options=TRAINING, quiet=True)
+        small_pipeline(space).fit(items(), options=TRAINING, quiet=True)
+    assert not [one for one in said if "mean of" in str(one.message)]
 
 
 def test_a_painter_learns_from_pictures_and_draws_from_text(space: Space) -> None:

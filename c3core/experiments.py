@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from itertools import chain
 from pathlib import Path
 from statistics import mean, stdev
@@ -82,7 +83,9 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     assert recipe.space is not None
     name = str(folder / recipe.space) if os.path.isfile(folder / recipe.space / "space.json") else recipe.space
     space = load_space(name, device=recipe.device, precision=recipe.precision)
-    decoder = load_decoder(recipe.decoder.name, space=space, **recipe.decoder.options)
+    takes = signature(entry("decoder", recipe.decoder.name).load()).parameters
+    own = {"device": recipe.device} if "device" in takes else {}
+    decoder = load_decoder(recipe.decoder.name, space=space, **{**own, **recipe.decoder.options})
     return Pipeline(space, load_bridge(recipe.bridge.name, **recipe.bridge.options), decoder)
 
 
@@ -120,6 +123,7 @@ def _train(pipeline: Pipeline, recipe: FitRecipe, items: Mapping[str, Any], out:
         bridge="keep" if _keeps_bridge(recipe) else "fit",
         options=recipe.training,
         folder=out / "run",
+        device=recipe.device,
         quiet=quiet,
     )
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem, Bridge
-from c3core.devices import processes
+from c3core.devices import device_of, processes
 from c3core.embedding import checksum, embed
 from c3core.errors import C3Error, WrongCall
 from c3core.pairs import Pairs
@@ -110,8 +110,11 @@ def _say_bad(store: Store) -> None:
 class Fit:
     """One call of `Pipeline.fit`."""
 
-    def __init__(self, pipeline: Pipeline, folder: Path, options: TrainingOptions, *, quiet: bool) -> None:
+    def __init__(
+        self, pipeline: Pipeline, folder: Path, options: TrainingOptions, *, device: str = "auto", quiet: bool = False
+    ) -> None:
         self.pipeline, self.folder, self.options, self.quiet = pipeline, folder, options, quiet
+        self.device = None if device == "auto" else device_of(device)
         self._stores: dict[str, Store] = {}
 
     # ---- embeddings
@@ -170,6 +173,11 @@ class Fit:
         if not decoder.objectives():  # pretrained: its conditions are all that was fitted
             if validation is not None:
                 raise C3Error(f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out.")
+            defaults = TrainingOptions(seed=options.seed).model_dump()
+            if unused := [name for name, value in options.model_dump().items() if value != defaults[name]]:
+                raise C3Error(
+                    f"decoder {decoder.name!r} is not trained, so that {', '.join(unused)} would do nothing: leave them out."
+                )
             return self._untrained(items)
         if not decoder.validates:
             if validation is not None:
@@ -195,6 +203,7 @@ class Fit:
             validate=self._validator(held_out, reader),
             after_step=decoder.after_step,
             label=f"training {decoder.name}",
+            device=self.device,
         )
         recipe = {
             "space": self.pipeline.space.spec,
@@ -224,7 +233,7 @@ class Fit:
                 f" give items={{{modality!r}: …}} beside the pairs, or set the weight of that look to 0."
             )
         embeddings = normalize(self.pipeline.encoder(modality).embed_raw(outputs).float(), dim=-1)
-        return bridge.condition(embeddings, modality)
+        return bridge.condition(embeddings, modality).to(outputs.device)  # the encoder may be on another one
 
     def _rows(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, share: float) -> Rows:
         target = self.pipeline.decoder.modality

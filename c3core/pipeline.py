@@ -54,6 +54,7 @@ class Pipeline:
         bridge: Literal["fit", "keep"] = "fit",
         options: TrainingOptions | Mapping[str, Any] | None = None,
         folder: str | Path | None = None,
+        device: str = "auto",
         quiet: bool = False,
     ) -> Self:
         """Fit the bridge on uni-modal `items`, then train the decoder; of other modalities than the decoder's only the
@@ -62,11 +63,12 @@ class Pipeline:
         `items` maps a modality to its sources, or to a `Store` of this space's embeddings. With `pairs` the decoder is trained on
         them instead (supervised). `validation` holds targets (a list, a store, or pairs) for early stopping; otherwise a share is
         held out. `bridge="keep"` leaves a fitted bridge as it is: fine-tuning. `folder` keeps embeddings, checkpoints and metrics,
-        so that a killed run continues; without it they are temporary.
+        so that a killed run continues; without it they are temporary. `device` is where the decoder is trained, and stays; where
+        several processes train, each has its own.
         """
         chosen = TrainingOptions.of(options)
         with tempfile.TemporaryDirectory() as temporary:
-            run = Fit(self, Path(folder or temporary), chosen, quiet=quiet)
+            run = Fit(self, Path(folder or temporary), chosen, device=device, quiet=quiet)
             if bridge == "fit":
                 run.fit_bridge(items or {}, pairs)
             elif bridge != "keep":
@@ -170,8 +172,8 @@ class Pipeline:
         for name, count in (("best_of", best_of), ("batch_size", batch_size)):
             if not isinstance(count, int) or count < 1:
                 raise WrongCall(f"{name} must be a whole number of at least 1, got {count!r}.")
-        if not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise WrongCall(f"seed must be a whole number from 0 to 2**63 - 1, got {seed!r}.")
+        if not isinstance(seed, int) or not 0 <= seed < 2**32:  # torch's generator heeds no more bits
+            raise WrongCall(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}.")
         if best_of > 1:
             self._check_choosing()
         chosen: GenerateOptions = self.decoder.options(options)

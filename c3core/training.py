@@ -57,6 +57,7 @@ class Job:
     after_step: Callable[[int], None] | None = None
     label: str = "training"
     batch_size: int = 0  # rows a batch, for the rate in items that is shown
+    device: torch.device | None = None  # where one process trains; several have one each. None: an accelerator where there is one
 
 
 @dataclass
@@ -97,7 +98,9 @@ class _Run:
     def __init__(self, job: Job, options: TrainingOptions, folder: Path, recipe: dict[str, Any]) -> None:
         self.job, self.options, self.folder = job, options, folder
         self.accelerator = processes()
-        job.module.to(self.accelerator.device)
+        alone = self.accelerator.num_processes == 1
+        self.device = job.device if alone and job.device is not None else self.accelerator.device
+        job.module.to(self.device)
         broadcast([*job.module.state_dict().values()])  # in place: all processes start from the first one's weights
         # Each of n processes takes every n-th batch of an epoch: a step is on n batches.
         self.per_epoch, count = job.batches_per_epoch // self.accelerator.num_processes, self.accelerator.num_processes
@@ -209,7 +212,7 @@ class _Run:
     @property
     def precision(self) -> str:
         """What is computed in, which need not be what was asked for."""
-        device, asked = self.accelerator.device, self.options.precision
+        device, asked = self.device, self.options.precision
         if asked == "auto":
             asked = "bfloat16" if device.type == "cuda" else "float32"
         return asked if computes_bfloat16(device) else "float32"
@@ -217,13 +220,13 @@ class _Run:
     def _autocast(self) -> Any:
         dtype = precision_of(self.precision)
         # Older versions of torch cache weights cast without gradient too, and objectives may look before they learn.
-        device = self.accelerator.device.type
+        device = self.device.type
         return nullcontext() if dtype is torch.float32 else torch.autocast(device, dtype, cache_enabled=False)
 
     def _attention(self) -> Any:
         # In bfloat16, over rows as short as sentences, the backward pass of the processor's fused attention costs more than it
         # saves: up to half of a small network's step (benchmarks/training.py).
-        return sdpa_kernel(SDPBackend.MATH) if self.accelerator.device.type == "cpu" else nullcontext()
+        return sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext()
 
     def _validate(self) -> None:
         assert self.job.validate is not None

@@ -48,6 +48,9 @@ def main() -> None:
 
     drawn = pipeline.run(words.prompts, modality="text", options={"steps": words.steps}, seed=words.seed)
     for number, (prompt, picture) in enumerate(zip(words.prompts, drawn, strict=True)):
+        if isinstance(picture, c3core.BadItem):
+            print(f"left out: {picture}", file=sys.stderr)
+            continue
         path = words.out / f"{number:03d}.png"
         decoder.write(picture, path)
         print(f"{path}: {prompt}")

@@ -253,6 +253,12 @@ def test_a_recipe_that_trains_nothing_adds_modalities(tmp_path: Path) -> None:
         fit(FitRecipe.model_validate(again), tmp_path / "third", folder=tmp_path, quiet=True)
 
 
+@pytest.mark.parametrize(("options", "where"), [({}, "meta"), ({"device": "cpu"}, "cpu")])
+def test_a_recipes_device_is_the_decoders_too_unless_that_has_its_own(options: dict[str, str], where: str, tmp_path: Path) -> None:
+    asked = recipe(space=str(write_space(tmp_path / "space")), decoder={"name": "stylegan", **options}, device="meta")
+    assert {parameter.device.type for parameter in build(asked, tmp_path).decoder.parameters()} == {where}
+
+
 def test_a_run_is_not_continued_from_another_start(tmp_path: Path) -> None:
     """Nor is a finished one taken for it: the weights that it starts from belong to its recipe."""
     pytest.importorskip("diffusers", reason="needs the extra diffusion")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -194,6 +195,16 @@ def test_what_a_decoder_draws_is_not_the_noise_of_its_conditions_again(tmp_path:
     assert len(seen) == 24
     noise, own = (torch.cat([pair[place] for pair in seen]).flatten() for place in (0, 1))  # 288 draws each
     assert abs(torch.corrcoef(torch.stack([noise, own]))[0, 1]) < 0.25  # of independent draws its deviation is 0.06
+
+
+def test_one_process_trains_on_the_device_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "device", property(lambda self: torch.device("meta")))  # as a machine with an accelerator has
+    job = make_job()
+    job.device = torch.device("cpu")
+    assert train(job, OPTIONS, tmp_path, quiet=True).steps == 24
+    assert {parameter.device.type for parameter in job.module.parameters()} == {"cpu"}
+    with pytest.raises(RuntimeError, match="device meta"):
+        train(make_job(), OPTIONS, tmp_path / "other", quiet=True)
 
 
 def test_nothing_to_train_is_said(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ Metric = Annotated[
     list[str],
     typer.Option("--metric", help="One of captions, of which all are given otherwise; or a plugin's, to add. Repeatable."),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1)]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 BestOf = Annotated[int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")]
 
 OVERVIEW = 32  # inputs on an overview: more would be too small to look at

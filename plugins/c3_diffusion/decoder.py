@@ -216,7 +216,8 @@ class DiffusionDecoder(Decoder):
         noise = torch.randn(len(conditions), self.canvas.channels, self.side, self.side).to(conditions.device)
         done = int(torch.randint(WATCHED_STEPS, ()))
         with torch.no_grad():
-            field = flow.guided(painter, conditions, WATCHED_GUIDANCE, limit=self.canvas.limit)
+            guidance = WATCHED_GUIDANCE if self.settings.drop else 1.0  # as it is drawn at use
+            field = flow.guided(painter, conditions, guidance, limit=self.canvas.limit)
             x = flow.denoise(noise, field, WATCHED_STEPS, done)
         found: Tensor = painter(x, torch.full((len(x),), 1 - done / WATCHED_STEPS, device=x.device), conditions)
         return found.float()
@@ -241,6 +242,8 @@ class DiffusionDecoder(Decoder):
         """One picture a condition, uint8 (size, size, 3). `options` are `PictureOptions` or a mapping of its fields."""
         self._ready()
         chosen: PictureOptions = self.options(options)
+        if not self.settings.drop and chosen.guidance not in (None, 1):
+            raise WrongCall("this decoder learned with drop 0, so that it cannot be guided: leave guidance out.")
         conditions = self.check(conditions)
         training = self.training
         self.eval()
@@ -255,8 +258,7 @@ class DiffusionDecoder(Decoder):
 
     def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Picture]:
         _, averaged = self._ready()
-        usual = GUIDANCE if self.settings.drop else 1.0
-        guidance = usual if options.guidance is None else options.guidance
+        guidance = (GUIDANCE if self.settings.drop else 1.0) if options.guidance is None else options.guidance
         field = flow.guided(averaged, conditions, guidance, until=options.guidance_until, limit=self.canvas.limit)
         drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
         return to_pictures(self.canvas.leave(drawn))
@@ -289,7 +291,8 @@ class DiffusionDecoder(Decoder):
         path = folder / "decoder.json"
         saved = checked(Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
         refuse_pickles(folder)
-        canvas = None if saved.settings.autoencoder is None else read_latents(folder / "autoencoder")
+        carried = saved.settings.autoencoder is not None or (folder / "autoencoder").is_dir()  # or it came as a canvas
+        canvas = read_latents(folder / "autoencoder") if carried else None
         decoder = cls(saved.condition_dim, canvas=canvas, device=device, **saved.settings.model_dump())
         decoder.licence = saved.licence
         painter = decoder._build()

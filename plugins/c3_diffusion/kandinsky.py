@@ -15,7 +15,8 @@ from torch import Tensor
 from c3_diffusion.folders import diffusers_folder, naming
 from c3_diffusion.pretrained import PretrainedDecoder, PretrainedOptions, PretrainedSettings
 from c3core.contracts import GenerateOptions
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
+from c3core.files import read_json
 from c3core.weights import refuse_pickles, write_tensors
 
 BLANK = "blank.safetensors"
@@ -107,6 +108,10 @@ def blank_embedding(prior: str) -> Tensor:
     from transformers import CLIPVisionModelWithProjection
 
     folder = diffusers_folder(prior, part="image_encoder")
+    config = folder / "config.json"
+    described = read_json(config) if config.is_file() else None
+    if not isinstance(described, dict) or described.get("model_type") != "clip_vision_model":
+        raise WrongCall(f"{prior!r} is no Kandinsky 2.2 prior: it has no image_encoder of CLIP.")
     refuse_pickles(folder, lone=True)
     with naming(folder), torch.no_grad():
         encoder: Any = CLIPVisionModelWithProjection.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from c3_diffusion.flow import first_again
-from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, naming, quiet
+from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, first_line, licence_of, naming, quiet
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error, WrongCall
@@ -91,7 +91,8 @@ class PretrainedDecoder(Decoder):
         found = class_name(folder, "model_index.json")
         if found not in self.pipelines:
             raise WrongCall(f"{folder} holds a {found}; decoder {self.name!r} takes {' or '.join(self.pipelines)}.")
-        refuse_pickles(folder, lone=True)
+        for part in read_json(folder / "model_index.json").keys() - {*self.unused}:
+            refuse_pickles(folder / part, lone=True)  # what lies beside the parts is not read
         with quiet(), naming(folder):
             pipeline: Any = getattr(diffusers, self.pipelines[0]).from_pretrained(
                 folder,
@@ -150,9 +151,23 @@ class PretrainedDecoder(Decoder):
             for rows, some in zip(conditions.split(chosen.batch_size), seeds.split(chosen.batch_size), strict=True):
                 if len(rows):
                     own = [torch.Generator().manual_seed(int(seed)) for seed in some]
-                    drawn = self.draw(rows.to(precision_of(self.settings.precision)), chosen, own)
+                    drawn = self._drawn(rows.to(precision_of(self.settings.precision)), chosen, own)
                     pictures += to_pictures(drawn)
         return pictures
+
+    def _drawn(self, embeddings: Tensor, options: Any, generators: list[torch.Generator]) -> Tensor:
+        """`draw`; what schedulers do over a number of steps that is too much for them becomes a `C3Error`."""
+        steps = options.steps
+        try:
+            drawn = self.draw(embeddings, options, generators)
+        except (IndexError, ValueError) as error:
+            raise WrongCall(f"the model cannot draw in {steps} steps ({first_line(error)}). Ask for fewer.") from error
+        if not torch.isfinite(drawn).all():
+            precision = self.settings.precision
+            raise C3Error(
+                f"the model drew NaN or infinite numbers in {steps} steps and {precision}. Ask for other steps, or use float32."
+            )
+        return drawn
 
     @staticmethod
     def _seeds(count: int, generator: torch.Generator | None, *, shared: bool) -> Tensor:

@@ -69,6 +69,8 @@ class Settings(BaseModel):
             raise ValueError(
                 "tries holds the nearest drawing against the picture, which needs a weight: give reconstruction, or tries 1"
             )
+        if self.watch_noise and not self.watch_weight:
+            raise ValueError("watch_noise is on what the space looks at: give watch_weight, or watch_noise 0")
         for name in ("hidden", "sketch_lr"):
             if getattr(self, name) is not None and self.rows is None:
                 raise ValueError(f"{name} is of the sketch, and there is none without rows: give rows, or leave {name} out")

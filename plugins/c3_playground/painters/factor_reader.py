@@ -170,7 +170,12 @@ def _collate(items: list[Any], generator: torch.Generator | None = None) -> tupl
 
 
 def main(
-    folder: Path, *, seed: Annotated[int, typer.Option(min=0)] = 0, steps: int = 4000, size: int = 64, tested: int = 2000
+    folder: Path,
+    *,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    steps: int = 4000,
+    size: int = 64,
+    tested: Annotated[int, typer.Option(min=1)] = 2000,
 ) -> None:
     """Train a reader in `folder`, write its weights and those of its trunk there, and print its accuracy on unseen true pictures.
 

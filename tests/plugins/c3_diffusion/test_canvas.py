@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DModel
@@ -78,6 +79,19 @@ def test_a_saved_decoder_carries_its_autoencoder(autoencoder_folder: Path, tmp_p
     loaded = DiffusionDecoder.load(tmp_path, device="cpu")
     wanted = decoder.canvas.state_dict()
     assert all(torch.equal(value, wanted[name]) for name, value in loaded.canvas.state_dict().items())
+
+
+def test_a_canvas_that_was_given_is_saved_and_loaded_too(autoencoder_folder: Path, tmp_path: Path) -> None:
+    canvas = latents(str(autoencoder_folder))
+    decoder = DiffusionDecoder(4, size=16, widths=(8, 8), patch=1, canvas=canvas, device="cpu")
+    decoder.prepare([])
+    decoder.save(tmp_path)
+    rows = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))
+    one, other = (
+        some.generate(rows, {"steps": 1}, generator=torch.Generator().manual_seed(0))
+        for some in (decoder, DiffusionDecoder.load(tmp_path, device="cpu"))
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_the_space_looks_at_pictures_and_not_at_latents(autoencoder_folder: Path) -> None:

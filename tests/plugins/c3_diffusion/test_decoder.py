@@ -208,6 +208,8 @@ def test_unless_asked_for_guidance_is_three_or_none_where_no_condition_was_hidde
         for given, usual in ((0.1, 3.0), (0.0, 1.0)):
             learned.tune({"drop": given})
             assert np.array_equal(drawn(learned, rows, steps=4), drawn(learned, rows, steps=4, guidance=usual))
+        with pytest.raises(C3Error, match="learned with drop 0"):
+            drawn(learned, rows, steps=4, guidance=3.0)
     finally:
         learned.tune({"drop": drop})
     assert not np.array_equal(drawn(learned, rows, steps=4, guidance=3.0), drawn(learned, rows, steps=4, guidance=1.0))

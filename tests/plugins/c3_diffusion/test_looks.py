@@ -81,7 +81,7 @@ def test_what_the_space_sees_in_what_the_unet_draws(sketched: float) -> None:
 
 def test_what_the_space_sees_in_a_drawing_on_its_way() -> None:
     """`watch_sampled`: guided steps from noise without gradient, then one guess with its condition, of half of the rows."""
-    decoder = made(watch_sampled=3.0, drop=0.0).train()
+    decoder = made(watch_sampled=3.0, drop=0.1).train()
     rows, batch, matrix = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8), torch.randn(4, 3 * 8 * 8)
     torch.manual_seed(0)
     unwatched = decoder.loss(rows, batch)
@@ -112,6 +112,17 @@ def test_what_the_space_sees_in_a_drawing_on_its_way() -> None:
             cosines = (found * wanted).sum(dim=1) / (found.norm(dim=1) * wanted.norm(dim=1))
             torch.testing.assert_close(watched - unwatched, 3 * (1 - cosines).mean(), rtol=1e-4, atol=1e-5)
     assert met == set(range(8))
+
+
+def test_drawings_that_cannot_be_guided_are_looked_at_as_they_are_drawn() -> None:
+    decoder = made(watch_sampled=3.0, drop=0.0).train()
+    sizes: set[int] = set()
+    decoder.painter.register_forward_hook(lambda _, given, out: sizes.add(len(out)))
+    decoder.watch(lambda pictures: pictures.flatten(1))
+    for seed in range(10):
+        torch.manual_seed(seed)
+        decoder.loss(conditions(8), torch.zeros(8, 3, 8, 8, dtype=torch.uint8))
+    assert sizes == {8, 4}  # of all rows, and of half of them: guidance would see these twice, with and without
 
 
 def test_noise_before_the_space_sees_sketches() -> None:

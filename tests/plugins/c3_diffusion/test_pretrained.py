@@ -142,6 +142,8 @@ def test_text_to_picture_through_the_bridge_alone(
     sentences = World().sentences(20, modality="image")
     with pytest.raises(C3Error, match="nothing to validate"):
         pipeline.fit({"text": sentences, "image": pictures(20)}, validation=pictures(2), quiet=True)
+    with pytest.raises(C3Error, match="steps, lr would do nothing"):
+        pipeline.fit({"text": sentences, "image": pictures(20)}, options={"lr": 0.1, "steps": 5, "seed": 1}, quiet=True)
     pipeline.fit({"text": sentences, "image": pictures(20)}, quiet=True)
     assert all(torch.equal(value, before[name]) for name, value in decoder.state_dict().items())
     found = pipeline.condition(space.encode(sentences, "text"), "text").double()
@@ -218,6 +220,8 @@ def test_embeddings_of_another_size_are_refused(unclip_folder: Path, kandinsky_f
 def test_kandinsky_without_a_blank_picture_is_refused(kandinsky_folder: Path) -> None:
     with pytest.raises(C3Error, match="blank picture. Give prior="):
         kandinsky(kandinsky_folder, blank=None)
+    with pytest.raises(C3Error, match="is no Kandinsky 2.2 prior"):
+        kandinsky(kandinsky_folder, blank=None, prior=str(kandinsky_folder))
 
 
 def test_other_folders_are_refused(unclip_folder: Path, kandinsky_folder: Path, tmp_path: Path) -> None:
@@ -267,6 +271,31 @@ def test_pickles_and_broken_weights_are_refused(unclip_folder: Path, tmp_path: P
     torch.save({}, folder / "unet" / "diffusion_pytorch_model.bin")
     with pytest.raises(C3Error, match="pickled"):
         unclip(folder)
+
+
+def test_pickles_that_nobody_reads_are_passed_over(unclip_folder: Path, tmp_path: Path) -> None:
+    """As Stable unCLIP's own repository has them."""
+    folder = tmp_path / "copy"
+    shutil.copytree(unclip_folder, folder)
+    torch.save({}, folder / "sd21-unclip-h.ckpt")
+    for path in (folder / "image_encoder").glob("*.safetensors"):
+        torch.save({}, path.with_suffix(".bin"))
+        path.unlink()
+    assert unclip(folder).fingerprint == unclip(unclip_folder).fingerprint
+
+
+def test_what_a_scheduler_cannot_do_is_said(unclip_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(unclip_folder, folder)
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_train_timesteps": 4, "steps_offset": 1}))
+    decoder = unclip(folder)
+    with pytest.raises(C3Error, match="cannot draw in 4 steps .*Ask for fewer"):
+        decoder.generate(conditions(1), {"steps": 4})
+    with torch.no_grad():
+        next(decoder.parts["vae"].decoder.parameters()).fill_(torch.nan)
+    with pytest.raises(C3Error, match="NaN or infinite numbers in 2 steps and float32"):
+        decoder.generate(conditions(1), {"steps": 2})
 
 
 def test_weights_that_changed_are_refused(unclip_folder: Path, tmp_path: Path) -> None:

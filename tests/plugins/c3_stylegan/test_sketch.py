@@ -159,7 +159,7 @@ def test_sketches_are_learned() -> None:
     assert decoder.sketch_loss(conditions, batch) < 0.2  # a grey one has 1
 
 
-def test_what_is_of_a_sketch_is_refused_without_one() -> None:
+def test_what_would_do_nothing_is_refused() -> None:
     for name, value in (("sketch_lr", 0.1), ("hidden", 7)):
         with pytest.raises(C3Error, match=f"{name} is of the sketch"):
             StyleGANDecoder(8, **{name: value}, **SMALL)
@@ -167,3 +167,5 @@ def test_what_is_of_a_sketch_is_refused_without_one() -> None:
         StyleGANDecoder(8, tries=2, **SMALL)
     with pytest.raises(C3Error, match=r"rows"):
         StyleGANDecoder(8, rows=1, **SMALL)
+    with pytest.raises(C3Error, match="watch_noise is on what the space looks at"):
+        StyleGANDecoder(8, watch_noise=0.1, watch_weight=0.0, **SMALL)

@@ -1,11 +1,11 @@
-"""Pictures as decoders take and give them: squares to learn from, arrays, PNG files, contact sheets."""
+"""Pictures as decoders take and give them: squares to learn from, arrays, PNG files, contact sheets; the base of such decoders."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from c3core.contracts import Decoder
 from c3core.errors import C3Error
 from c3core.files import replacing
 
@@ -90,6 +91,22 @@ def write_sheet(rows: Sequence[Sequence[Picture]], path: Path) -> None:
             sheet.paste(image, (SPACE + x * wide, SPACE + y * high))
     with replacing(path) as temporary:
         sheet.save(temporary, format="PNG")
+
+
+class PictureDecoder(Decoder):
+    """The base of decoders whose outputs are pictures, uint8 (h, w, 3): written as PNG files, and as a contact sheet."""
+
+    modality: ClassVar[str] = "image"
+    suffix: ClassVar[str | None] = ".png"
+
+    def write(self, output: Picture, path: Path) -> None:
+        """Write one picture as PNG."""
+        write_png(output, path)
+
+    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
+        """Write a contact sheet."""
+        write_sheet(rows, path)
+        return True
 
 
 def _checked(picture: Any) -> Picture:

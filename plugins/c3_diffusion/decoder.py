@@ -16,11 +16,11 @@ from c3_diffusion import flow
 from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
 from c3_diffusion.network import Painter
 from c3_diffusion.settings import GUIDANCE, PictureOptions, Saved, Settings
-from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.contracts import GenerateOptions, Objective, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json, write_json
-from c3core.pictures import Picture, Square, stack, to_pictures, write_png, write_sheet
+from c3core.pictures import Picture, PictureDecoder, Square, stack, to_pictures
 from c3core.readers.image import ImageReader
 from c3core.validation import checked
 from c3core.weights import read_tensors, refuse_pickles, write_tensors
@@ -29,7 +29,7 @@ KEPT_WEIGHT = 40.0  # of rows above `keep_above`: the UNet starts at what they a
 WATCHED_STEPS, WATCHED_GUIDANCE = 8, 2.0  # of the drawing that `watch_sampled` looks at: half of what costs time at use
 
 
-class DiffusionDecoder(Decoder):
+class DiffusionDecoder(PictureDecoder):
     """Pictures from conditions: uint8 arrays (size, size, 3).
 
     Trained by flow matching; a share of the conditions is hidden, so that sampling can be guided. What draws is the moving
@@ -44,8 +44,6 @@ class DiffusionDecoder(Decoder):
     """
 
     name: ClassVar[str] = "diffusion"
-    modality: ClassVar[str] = "image"
-    suffix: ClassVar[str | None] = ".png"
     Options: ClassVar[type[GenerateOptions]] = PictureOptions
     tunable: ClassVar[frozenset[str]] = frozenset(
         {"drop", "time_mean", "time_std", "keep_above", "average", "weights"}
@@ -262,15 +260,6 @@ class DiffusionDecoder(Decoder):
         field = flow.guided(averaged, conditions, guidance, until=options.guidance_until, limit=self.canvas.limit)
         drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
         return to_pictures(self.canvas.leave(drawn))
-
-    def write(self, output: Picture, path: Path) -> None:
-        """Write one picture as PNG."""
-        write_png(output, path)
-
-    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
-        """Write a contact sheet."""
-        write_sheet(rows, path)
-        return True
 
     # ---- files
 

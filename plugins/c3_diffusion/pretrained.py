@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from c3_diffusion.flow import first_again
 from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, first_line, licence_of, naming, quiet
-from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.contracts import GenerateOptions, Objective, Reader
 from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json, write_json
-from c3core.pictures import Picture, to_pictures, write_png, write_sheet
+from c3core.pictures import Picture, PictureDecoder, to_pictures
 from c3core.readers.image import ImageReader
 from c3core.validation import checked
 from c3core.weights import refuse_pickles
@@ -53,7 +53,7 @@ class PretrainedOptions(GenerateOptions):
     batch_size: int = Field(4, ge=1, description="pictures drawn at once")
 
 
-class PretrainedDecoder(Decoder):
+class PretrainedDecoder(PictureDecoder):
     """The base of `unclip` and `kandinsky`: uint8 pictures (h, w, 3) from conditions that are a CLIP's picture embeddings.
 
     Its frame is "native": the pipeline's bridge gives embeddings with the mean and the norm of the picture encoder's own, so
@@ -61,9 +61,7 @@ class PretrainedDecoder(Decoder):
     fingerprint) rather than gigabytes: `load` refuses weights that have changed since.
     """
 
-    modality: ClassVar[str] = "image"
     frame: ClassVar[Literal["bridge", "native"]] = "native"
-    suffix: ClassVar[str | None] = ".png"
     Options: ClassVar[type[GenerateOptions]] = PretrainedOptions
     Settings: ClassVar[type[PretrainedSettings]] = PretrainedSettings
     pipelines: ClassVar[tuple[str, ...]]  # the classes of diffusers that it takes; the first one runs
@@ -175,15 +173,6 @@ class PretrainedDecoder(Decoder):
         device = "cpu" if generator is None else generator.device
         seeds = [torch.randint(2**62, (1,), generator=generator, device=device).cpu() for _ in range(1 if shared else count)]
         return torch.cat(seeds).expand(count) if seeds else torch.zeros(0, dtype=torch.long)
-
-    def write(self, output: Picture, path: Path) -> None:
-        """Write one picture as PNG."""
-        write_png(output, path)
-
-    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
-        """Write a contact sheet."""
-        write_sheet(rows, path)
-        return True
 
     # ---- files
 

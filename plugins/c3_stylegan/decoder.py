@@ -14,15 +14,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from c3_stylegan import losses
 from c3_stylegan.augment import augment
+from c3_stylegan.chance import Chance, nearest
 from c3_stylegan.discriminator import Discriminator, judge
 from c3_stylegan.generator import Generator
 from c3_stylegan.settings import SMALLEST, DrawOptions, Saved, Settings
 from c3_stylegan.sketch import Sketch
-from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.contracts import GenerateOptions, Objective, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error
 from c3core.files import read_json, write_json
-from c3core.pictures import Picture, Square, stack, to_pictures, write_png, write_sheet
+from c3core.pictures import Picture, PictureDecoder, Square, stack, to_pictures
 from c3core.readers.image import ImageReader
 from c3core.validation import checked
 from c3core.weights import read_tensors, refuse_pickles, write_tensors
@@ -46,12 +47,7 @@ def _small(batch: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(batch, SMALLEST)
 
 
-def _of_the_least(far: Tensor, choices: Tensor) -> Tensor:
-    """Each row's of `choices` (tries, n, …) at which `far` (tries, n) is least."""
-    return choices[far.argmin(dim=0), torch.arange(far.shape[1], device=far.device)]
-
-
-class StyleGANDecoder(Decoder):
+class StyleGANDecoder(PictureDecoder):
     """Pictures from conditions: uint8 arrays (side, side, 3).
 
     Two players: the discriminator tells real pictures from drawn ones and matches pictures to conditions, the generator draws.
@@ -64,10 +60,8 @@ class StyleGANDecoder(Decoder):
     """
 
     name: ClassVar[str] = "stylegan"
-    modality: ClassVar[str] = "image"
     Options: ClassVar[type[GenerateOptions]] = DrawOptions
     validates: ClassVar[bool] = False
-    suffix: ClassVar[str | None] = ".png"
     tunable: ClassVar[frozenset[str]] = frozenset(
         {"match_weight", "watch_weight", "temperature", "watch_noise", "reconstruction", "tries", "r1", "r1_every", "path_length"}
         | {"path_length_every", "augment", "discriminator_lr", "sketch_lr", "average", "weights", "keep"}
@@ -221,33 +215,20 @@ class StyleGANDecoder(Decoder):
         """The noise maps, from the same generator."""
         return [torch.randn(count, 1, side, side, device=self.mean_length.device) for side in self.generator.noise_sides()]
 
-    def _nearest(self, conditions: Tensor, batch: Tensor) -> list[Tensor]:
-        """z and noise maps: of `tries`, each row's whose drawing (or sketch, where there is one) is nearest to its picture.
-
-        A condition fits many pictures. Where every drawing is held against the one at hand, their mean is best, the same for every
-        z. Where only the nearest is, it is best that drawings differ as the pictures do (Li & Malik 2018, "Implicit Maximum
-        Likelihood Estimation").
-        """
+    def _nearest(self, conditions: Tensor, batch: Tensor) -> Chance:
+        """z and noise maps: of `tries`, each row's whose drawing (or sketch, where there is one) is nearest to its picture."""
         count = len(conditions)
         if self.generator.sketch is not None:  # it costs little, and says what stands where
             return [self._nearest_z(conditions, _small(batch)), *self._maps(count)]
         chances = [[self._z(count), *self._maps(count)] for _ in range(self.settings.tries)]
-        if len(chances) == 1:
-            return chances[0]
-        with torch.no_grad():
-            far = torch.stack([losses.distances(self._draw(conditions, chance), batch) for chance in chances])
-        return [_of_the_least(far, torch.stack(same)) for same in zip(*chances, strict=True)]
+        return nearest(chances, lambda chance: losses.distances(self._draw(conditions, chance), batch))
 
     def _nearest_z(self, conditions: Tensor, small: Tensor) -> Tensor:
         """Of `tries` z, each row's whose sketch is nearest to its picture, which is as small as a sketch."""
-        chances = [self._z(len(conditions)) for _ in range(self.settings.tries)]
-        if len(chances) == 1:
-            return chances[0]
-        with torch.no_grad():
-            far = torch.stack([losses.squares(self._sketched(conditions, z), small) for z in chances])
-        return _of_the_least(far, torch.stack(chances))
+        chances = [[self._z(len(conditions))] for _ in range(self.settings.tries)]
+        return nearest(chances, lambda chance: losses.squares(self._sketched(conditions, chance[0]), small))[0]
 
-    def _draw(self, conditions: Tensor, chance: list[Tensor] | None = None) -> Tensor:
+    def _draw(self, conditions: Tensor, chance: Chance | None = None) -> Tensor:
         """Pictures with gradient, of a new chance where none is given."""
         z, *noise = [self._z(len(conditions)), *self._maps(len(conditions))] if chance is None else chance
         pictures: Tensor = self.generator(conditions, z, noise=noise)
@@ -301,15 +282,6 @@ class StyleGANDecoder(Decoder):
         z, *noise = (torch.stack(column).to(conditions.device) for column in zip(*rows, strict=True))
         pictures: Tensor = average(conditions, z, noise=noise or None, truncation=options.truncation)
         return pictures
-
-    def write(self, output: Picture, path: Path) -> None:
-        """Write one picture as PNG."""
-        write_png(output, path)
-
-    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
-        """Write a contact sheet."""
-        write_sheet(rows, path)
-        return True
 
     # ---- files
 

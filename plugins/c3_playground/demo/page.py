@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from c3_playground.world import Item, accuracy
-from c3_playground.world.export import write_gif, write_mp4, write_png, write_wav
+from c3_playground.world.export import write_gif, write_mp4, write_wav
 from c3core.files import write_text
+from c3core.pictures import write_png
 
 if TYPE_CHECKING:
     from c3_playground.demo.caption import Shown
@@ -88,15 +89,15 @@ def _player(item: Item) -> str:
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "item"
         if item.modality == "image":
-            write_png(path.with_suffix(".png"), item.data)
+            write_png(item.data, path.with_suffix(".png"))
             return f"<img alt='{item.id}' src='{data_uri(path.with_suffix('.png'), 'image/png')}'>"
         if item.modality == "audio":
-            write_wav(path.with_suffix(".wav"), item.data)
+            write_wav(item.data, path.with_suffix(".wav"))
             return f"<audio controls src='{data_uri(path.with_suffix('.wav'), 'audio/wav')}'></audio>"
         if find_spec("av") is None:  # no player without PyAV: a GIF plays by itself
-            write_gif(path.with_suffix(".gif"), item.data)
+            write_gif(item.data, path.with_suffix(".gif"))
             return f"<img alt='{item.id}' src='{data_uri(path.with_suffix('.gif'), 'image/gif')}'>"
-        write_mp4(path.with_suffix(".mp4"), item.data)
+        write_mp4(item.data, path.with_suffix(".mp4"))
         return f"<video controls loop muted autoplay playsinline src='{data_uri(path.with_suffix('.mp4'), 'video/mp4')}'></video>"
 
 

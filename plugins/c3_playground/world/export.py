@@ -28,13 +28,7 @@ class Exported(Protocol):
     def sentences(self) -> tuple[str, ...]: ...
 
 
-def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    from PIL import Image
-
-    Image.fromarray(picture).save(path)
-
-
-def write_gif(path: Path, clip: NDArray[np.uint8]) -> None:
+def write_gif(clip: NDArray[np.uint8], path: Path) -> None:
     """Write a clip exactly: every frame gets a palette of its own colours, of which there may be 256."""
     from PIL import Image
 
@@ -50,7 +44,7 @@ def write_gif(path: Path, clip: NDArray[np.uint8]) -> None:
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=duration, loop=0, optimize=False, disposal=1)
 
 
-def write_mp4(path: Path, clip: NDArray[np.uint8]) -> None:
+def write_mp4(clip: NDArray[np.uint8], path: Path) -> None:
     try:
         import av
     except ImportError as error:
@@ -65,7 +59,7 @@ def write_mp4(path: Path, clip: NDArray[np.uint8]) -> None:
         container.mux(stream.encode())
 
 
-def write_wav(path: Path, wave: NDArray[np.float32]) -> None:
+def write_wav(wave: NDArray[np.float32], path: Path) -> None:
     try:
         import soundfile
     except ImportError as error:
@@ -81,6 +75,8 @@ def export_items(items: Sequence[Exported], folder: Path, modality: str, video_s
     """Write each item's file and the table of their captions into `folder`; returns the table's path."""
     if video_suffix not in _VIDEO_WRITERS:
         raise C3Error(f"clips cannot be written as {video_suffix!r}. Give .gif or .mp4.")
+    from c3core.pictures import write_png  # brings torch, which the world does without
+
     writers: dict[str, tuple[str, Any]] = {
         "image": (".png", write_png),
         "video": (video_suffix, _VIDEO_WRITERS[video_suffix]),
@@ -91,7 +87,7 @@ def export_items(items: Sequence[Exported], folder: Path, modality: str, video_s
     for item in items:
         name = item.id.rpartition("/")[2] + suffix
         with replacing(folder / name) as temporary:
-            write(temporary, item.data)
+            write(item.data, temporary)
         rows += [(name, sentence) for sentence in item.sentences]
     table = folder / "table.csv"
     with replacing(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:

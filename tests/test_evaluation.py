@@ -129,11 +129,12 @@ def test_a_metric_that_fails_takes_no_other_along(pipeline: Pipeline, metrics: B
     metrics("thief", "takes_a_name")
     found = evaluate(pipeline, table(2), metrics=["bleu4", "broken", "thief"])
     assert set(found.scores.scores) == {"bleu4"}
+    here = f"({__file__}, line {breaks.__code__.co_firstlineno + 1})"
     assert found.scores.left_out == {
-        "broken": "ValueError: out of luck",
+        "broken": f"ValueError: out of luck {here}",
         "thief": "it names a figure that there is already: bleu4, items.",
     }
-    assert "broken: ValueError: out of luck" in found.remarks()
+    assert f"broken: ValueError: out of luck {here}" in found.remarks()
 
 
 def test_odd_metrics_are_told_and_harm_no_other(pipeline: Pipeline, metrics: Brought, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,7 +145,7 @@ def test_odd_metrics_are_told_and_harm_no_other(pipeline: Pipeline, metrics: Bro
     assert found.scores.scores["fine"] == 1.0
     assert not {"odd", "infinite"} & set(found.scores.scores)
     assert found.scores.left_out.items() >= {
-        ("leaves", "SystemExit: 3"),
+        ("leaves", f"SystemExit: 3 ({__file__}, line {leaves.__code__.co_firstlineno + 2})"),
         ("lists", "it must return a mapping of figures to numbers, not list."),
         ("nan", "not a finite number: odd, infinite."),
     }

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from math import isfinite
+from traceback import extract_tb
 from typing import Any
 
 from c3core.contracts import Decoder
@@ -52,9 +53,15 @@ def figures(
             return {}, f"it must return a mapping of figures to numbers, not {type(found).__name__}."
         figures = {str(name): float(value) for name, value in found.items()}
     except (Exception, SystemExit) as error:  # whatever a stranger's code raises, after outputs that took hours
-        return {}, str(error) if isinstance(error, C3Error) else f"{type(error).__name__}: {error}"
+        return {}, str(error) if isinstance(error, C3Error) else f"{type(error).__name__}: {error}{_where(error)}"
     if twice := sorted(figures.keys() & ({*taken, *RUN})):
         return {}, f"it names a figure that there is already: {', '.join(twice)}."
     odd = [name for name, value in figures.items() if not isfinite(value)]
     why = f"not a finite number: {', '.join(odd)}." if odd else ""
     return {name: value for name, value in figures.items() if name not in odd}, why
+
+
+def _where(error: BaseException) -> str:
+    """The line of the metric that an error came through, for its author."""
+    frames = extract_tb(error.__traceback__)[1:]  # the first one is ours
+    return f" ({frames[0].filename}, line {frames[0].lineno})" if frames else ""

@@ -20,7 +20,7 @@ from c3core.progress import progress
 from c3core.reading import PATIENCE, Read, read_batches
 from c3core.refusing import embed_taken
 from c3core.shards import Bad, Encoding
-from c3core.sources import Source, Sources
+from c3core.sources import Source, Sources, named
 from c3core.store_writer import ERRORS, SHARD_ROWS, StoreWriter
 from c3core.stores import Store
 
@@ -29,7 +29,7 @@ BROKEN = 32  # items refused in a row that say that the encoder is broken, not t
 
 def embed(
     encoder: Encoder,
-    sources: Iterable[Source | str],
+    sources: Iterable[Any],
     out: str | Path,
     *,
     batch_size: int = 64,
@@ -40,6 +40,8 @@ def embed(
     quiet: bool = False,
 ) -> Store:
     """Embed a stream of sources into the store `out`, in order, in memory that does not grow with their number.
+
+    Sources are paths, sentences, arrays, or a `Source` with an id of its own.
 
     Sources are read in `workers` processes (0: in this one), where one that takes longer than `patience` seconds is
     given up; device and precision are the encoder's. A shard is written every `shard_rows` sources. `total` is for the
@@ -80,7 +82,7 @@ Work = Callable[[Iterator[Source], int], Generator[Embedded, None, None]]
 def fill(
     out: str | Path,
     encoding: Encoding,
-    sources: Iterable[Source | str],
+    sources: Iterable[Any],
     work: Work,
     *,
     shard_rows: int = SHARD_ROWS,
@@ -95,7 +97,7 @@ def fill(
     with closing(StoreWriter(out, **asdict(encoding), shard_rows=shard_rows)) as writer:
         if total is None and not quiet:
             total = _total(sources)
-        stream = (source if isinstance(source, Source) else Source(source, source) for source in sources)
+        stream = named(sources)
         mark = _skip(stream, writer)
         if writer.complete:
             if next(stream, None) is not None:

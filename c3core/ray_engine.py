@@ -25,7 +25,7 @@ from c3core.embedding import Embedded, Embedding, fill
 from c3core.errors import C3Error
 from c3core.reading import PATIENCE, Read, Worker, dumps
 from c3core.shards import Encoding
-from c3core.sources import Source
+from c3core.sources import Source, named
 from c3core.store_writer import SHARD_ROWS
 from c3core.stores import Store
 
@@ -130,8 +130,7 @@ def _chunks(_: pa.Table, *, sources: Open, start: int, size: int, folder: str) -
 
     def follow() -> Iterator[Source]:
         _enter(folder)
-        for source in islice(sources(), start, None):
-            yield source if isinstance(source, Source) else Source(source, source)
+        yield from islice(named(sources()), start, None)
 
     stream = follow()
     try:

@@ -142,7 +142,10 @@ class Worker:
         except queue.Empty:
             message = None
         if message is None:
-            raise C3Error("a process for reading did not start (what it said stands above). Use workers=0.")
+            raise C3Error(
+                "a process for reading did not start (what it said stands above). A script that asks for workers must do its work"
+                ' under `if __name__ == "__main__":`, as each process runs it again. Or use workers=0.'
+            )
         self.ready = True
 
     def stop(self) -> None:

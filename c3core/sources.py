@@ -185,7 +185,22 @@ def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iter
     at = header.index(column)
     for number, row in enumerate(rows_of(name), start=1):
         cell = row[at]
-        yield Source(f"{identity}:{number}", cell if text or not cell else join(name, root, cell))
+        yield Source(f"{identity}:{number}", cell if text or not cell.strip() else join(name, root, cell.strip()))
+
+
+def named(sources: Iterable[Any]) -> Iterator[Source]:
+    """Sources as they come: a path or sentence is called by itself, anything else by its place among them.
+
+    >>> [source.id for source in named(["a.jpg", Path("b.jpg"), {}])]
+    ['a.jpg', 'b.jpg', '2']
+    """
+    if isinstance(sources, str):
+        raise C3Error("sources must be a list, not one string. Write [source].")
+    for place, source in enumerate(sources):
+        if isinstance(source, Source):
+            yield source
+        else:
+            yield Source(str(source) if isinstance(source, str | Path) else str(place), source)
 
 
 def _posix(path: str) -> str:

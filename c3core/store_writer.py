@@ -16,7 +16,19 @@ from torch import Tensor
 
 from c3core.errors import C3Error
 from c3core.files import read_json, replacing, write_json
-from c3core.shards import Bad, Encoding, Span, StoreBatch, read_footer, read_span, shard_name, write_shard
+from c3core.shards import (
+    COLUMNS,
+    Bad,
+    Encoding,
+    Span,
+    StoreBatch,
+    read_batches,
+    read_footer,
+    read_span,
+    shard_name,
+    to_batch,
+    write_shard,
+)
 from c3core.sources import STORE
 from c3core.validation import checked
 from c3core.version import __version__
@@ -124,7 +136,9 @@ class StoreWriter:
             raise C3Error(f"another process is writing {self.folder}. Wait for it, or choose another folder.") from None
         except OSError as error:
             raise C3Error(f"cannot write {self.folder}: {error.strerror}. Choose another folder for the store.") from error
-        self.resume_at, self.resume_mark = self._written.consumed, self._written.mark
+        done = self._written
+        last = done.pieces[-1] if done.pieces else None
+        self.resume_at, self.resume_mark = (last.stop, last.mark) if last else (done.consumed, done.mark)
 
     @property
     def rows(self) -> int:
@@ -253,6 +267,24 @@ class StoreWriter:
             shards.append(rows)
             bad, last = bad + len(span.bad), span
         self._written = _Written(tuple(shards), bad, last.stop, last.mark)
+        if 0 < last.stop - last.start < self.shard_rows:
+            self._take_up(last)
+
+    def _take_up(self, span: Span) -> None:
+        """Take the last shard, which an interrupt cut short, back into memory: filled up, it is what it would have been without."""
+        *shards, _ = self._written.shards
+        found = read_batches(self.folder / shard_name(len(shards)), COLUMNS, self.shard_rows)
+        parts = [to_batch(rows, self.encoding.dim) for rows in found]
+        rows = StoreBatch(
+            [text for part in parts for text in part.ids],
+            [text for part in parts for text in part.sources],
+            torch.cat([torch.zeros(0, self.encoding.dim), *(part.embeddings for part in parts)]),
+            torch.cat([torch.zeros(0), *(part.norms for part in parts)]),
+        )
+        piece = _Piece(rows, span.bad, span.stop, span.mark)
+        if piece.said <= BAD_TEXT:  # or it is short because it was full of these
+            bad = self._written.bad - len(span.bad)
+            self._written = _Written(tuple(shards), bad, span.start, pieces=[piece])
 
     def _spans(self) -> Iterator[tuple[int, Span]]:
         """Rows and span of each shard on disk. Each must begin where the one before ends."""

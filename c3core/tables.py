@@ -93,7 +93,7 @@ def read_table(
 
 
 def _paths(table: str, root: str | Path | None, cells: list[str]) -> list[str]:
-    joined = [join(table, root, cell) if cell else cell for cell in cells]
+    joined = [join(table, root, cell.strip()) if cell.strip() else cell for cell in cells]
     return joined if any(path and os.path.exists(path) for path in joined) else cells
 
 

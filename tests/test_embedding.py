@@ -20,7 +20,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from c3core.contracts import BadItem
+from c3core.contracts import BadItem, Reader
 from c3core.embedding import BROKEN, checksum, embed
 from c3core.errors import C3Error
 from c3core.reading import read_batches
@@ -203,6 +203,19 @@ def test_a_checksum_tells_contents_apart(one: Any, other: Any) -> None:
     assert checksum([one]) == checksum([copy.deepcopy(one)]) != checksum([other])
 
 
+def test_paths_and_arrays_are_sources_too_but_one_string_is_not_a_list(tmp_path: Path) -> None:
+    class Named(Reader):
+        def read(self, source: Any) -> list[str]:
+            return [type(source).__name__]
+
+    store = embed(WordEncoder(reader=Named()), [Path("a.txt"), "b.txt", np.zeros(3)], tmp_path / "store", quiet=True)
+    batch = next(store.batches())
+    assert batch.ids == ["a.txt", "b.txt", "2"]
+    assert batch.sources == ["a.txt", "b.txt", "<ndarray>"]
+    with pytest.raises(C3Error, match=r"Write \[source\]"):
+        embed(WordEncoder(), "a red cube", tmp_path / "other", quiet=True)
+
+
 def test_another_encoder_is_refused(tmp_path: Path) -> None:
     embed(WordEncoder(), sentences(10), tmp_path / "store", quiet=True)
     with pytest.raises(C3Error, match=r"another encoder.*fingerprint words-16-0"):
@@ -238,6 +251,8 @@ def test_control_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> 
     assert "same command again" in said
     encoder = WordEncoder()
     store = embed(encoder, inputs, out, batch_size=16, quiet=True)
+    embed(WordEncoder(), inputs, tmp_path / "whole", batch_size=16, quiet=True)
+    assert files(out) == files(tmp_path / "whole")  # so that shuffling gives the same order, too
     assert encoder.batches == 10  # 152 inputs were left
     assert list(store.sources()) == [sentence for sentence in inputs if not sentence.startswith("bad")]
     store.check()

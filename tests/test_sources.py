@@ -137,7 +137,7 @@ def test_a_column_of_a_table(here: Path) -> None:
     ]
     assert paths("photos/table.csv:image", root="/data") == ["/data/a.jpg", "/data/b.jpg"]
     assert [text for _, text in pairs("photos/table.csv:caption", text=True)] == ["one, two", "line\nbreak"]
-    Path("t.tsv").write_text("\ufeffimage\tn\na.jpg\t1\n\t2\n", encoding="utf-8")
+    Path("t.tsv").write_text("\ufeffimage\tn\na.jpg \t1\n\t2\n", encoding="utf-8")
     assert pairs("t.tsv:image") == [("t.tsv:1", "a.jpg"), ("t.tsv:2", "")]
 
 

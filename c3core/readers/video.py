@@ -144,6 +144,7 @@ class _File(Video):
         self._av: Any = av
         self._path, self._max_pixels = path, max_pixels
         self._container: Any = None
+        self._sparse = False  # whether keyframes are so far apart that decoding on is cheaper than seeking
         try:
             self._begin()
             self._measure()
@@ -226,7 +227,7 @@ class _File(Video):
     def _measure(self) -> None:
         """The duration; refuses a file that ends before what its head promises. Reads the last packets alone."""
         stream, tick = self._stream, float(self._stream.time_base)
-        self._turn = _turn(self._current)
+        self._turn = self._look_for_turn()
         if self._layout == "gif" and not _closed_gif(self._path):
             raise C3Error("the video is truncated: a GIF ends with a mark that is missing here")
         promised = (self._container.duration or 0) / 1e6
@@ -237,6 +238,17 @@ class _File(Video):
         if reached < promised - _SLACK or own_end <= self._first * tick:
             raise C3Error(f"the video is truncated: it promises {promised:.1f} s and holds {max(reached, 0):.1f} s")
         self.duration = own_end - self._first * tick
+
+    def _look_for_turn(self) -> tuple[bool, bool, bool]:
+        if self._codec is self._stream.codec_context:
+            return _turn(self._current)
+        # A decoder of our own choice knows the packets, but not what the file says beside them: its own one tells.
+        with self._av.open(self._path, container_options=_FORMATS) as container:
+            try:
+                first = next(container.decode(container.streams[self._stream.index]), None)
+            except self._av.FFmpegError as error:
+                raise C3Error(f"the video is broken: {error.strerror}") from error
+            return _UPRIGHT if first is None else _turn(first)
 
     def _ends(self, near: int) -> tuple[int, float, float]:
         """The last frame's pts, where it ends, and where any stream ends, in s; looks for the end after pts `near`."""
@@ -250,7 +262,7 @@ class _File(Video):
                     if pts is None:
                         continue
                     any_end = max(any_end, float((pts + (packet.duration or 0)) * packet.time_base))
-                    if packet.stream_index != self._stream.index:
+                    if packet.stream_index != self._stream.index or packet.is_discard:  # kept, but cut off by an edit list
                         continue
                     if packet.is_corrupt:
                         raise C3Error("the video is truncated: its last frame is cut off")
@@ -264,10 +276,12 @@ class _File(Video):
     def _go_to(self, time: float) -> None:
         """Make the frame that shows at `time` the current one."""
         here = self._time(self._current.pts)
-        if not here <= time + _NEAR or (time > here + _AHEAD and self._seeks):
+        if not here <= time + _NEAR or (time > here + _AHEAD and self._seeks and not self._sparse):
             for back in (0.0, 2.0, 10.0) if self._seeks else ():
                 try:
                     if self._seek(max(time - back, 0.0)):
+                        # A keyframe before where we were: there are few, and seeking forward decodes the same again.
+                        self._sparse |= self._time(self._current.pts) <= here <= time
                         return self._forward(time)
                 except C3Error:  # pictures right after a keyframe may lean on those before it: start farther back
                     continue
@@ -313,7 +327,7 @@ def _closed_gif(path: str) -> bool:
     """Whether a GIF ends with a closed block and its trailer: FFmpeg decodes half of a last frame that is cut off."""
     with open(path, "rb") as handle:
         handle.seek(-min(os.path.getsize(path), 4096), os.SEEK_END)
-        return handle.read().rstrip(b"\0").endswith(b"\0;")
+        return handle.read().rstrip(b"\0\r\n\t ").endswith(b"\0;")  # some writers end with a line break
 
 
 def _upright(frame: Any, turn: tuple[bool, bool, bool]) -> Frames:

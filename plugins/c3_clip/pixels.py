@@ -105,8 +105,9 @@ def check_raw(batch: Tensor) -> Tensor:
 class Normalise:
     """uint8 pixels, or floats in 0 .. 1, to what the model takes, on its device; bit for bit as torchvision does."""
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        self.mean, self.std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (mean, std))
+    def __init__(self, mean: Sequence[float] | float, std: Sequence[float] | float, device: torch.device) -> None:
+        # One number is of all three channels, as open_clip has it.
+        self.mean, self.std = (torch.tensor(value, device=device).expand(3).view(3, 1, 1) for value in (mean, std))
 
     def __call__(self, pixels: Tensor) -> Tensor:
         pixels = pixels.to(self.mean.device)

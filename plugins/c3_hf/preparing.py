@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from c3core.contracts import Reader
@@ -37,9 +38,14 @@ class SoundReader(Reader):
         state = np.random.get_state()
         np.random.seed(0)
         try:
-            return _single(self.extractor(wave, sampling_rate=self.extractor.sampling_rate, return_tensors="pt"))
+            prepared = _single(self.extractor(wave, sampling_rate=self.extractor.sampling_rate, return_tensors="pt"))
         finally:
             np.random.set_state(state)
+        if "is_longer" in prepared:
+            # Of a batch without a long sound the extractor calls one long, by chance. Given one sound, that is always this one.
+            hop, most = self.extractor.hop_length, self.extractor.nb_max_samples
+            prepared["is_longer"] = torch.full_like(prepared["is_longer"], len(wave) // hop > most // hop)
+        return prepared
 
 
 def _single(batch: Any) -> Prepared:

@@ -6,8 +6,10 @@ import json
 import os
 import pickle
 import runpy
+import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +140,42 @@ def test_a_trimmed_file_starts_where_it_was_trimmed(wholes: dict[str, Path]) -> 
     assert frames[0] in (15, 16)
 
 
+@pytest.mark.parametrize(
+    "coder", [{"bf": "0"}, {"bf": "2"}, {"x264-params": "keyint=infinite"}], ids=["plain", "bframes", "one key"]
+)
+@pytest.mark.parametrize("end", [2.0, 4.7])
+def test_a_file_ends_where_it_was_trimmed_though_more_is_in_it(coder: dict[str, str], end: float, tmp_path: Path) -> None:
+    """As a player trims without encoding again: the samples stay, and the edit list says how long the film is."""
+    broken.write_video(tmp_path / "whole.mp4", "libx264", coder=coder)
+    content = bytearray((tmp_path / "whole.mp4").read_bytes())
+    scale = struct.unpack(">I", content[(head := content.find(b"mvhd")) + 16 : head + 20])[0]
+    for at in (content.find(b"elst") + 12, head + 20, content.find(b"tkhd") + 24):  # each in units of the film
+        content[at : at + 4] = struct.pack(">I", round(end * scale))
+    (tmp_path / "cut.mp4").write_bytes(content)
+    with VideoReader().open(tmp_path / "cut.mp4") as video:
+        assert video.duration == pytest.approx(end, abs=0.051)
+        assert shown(video.evenly(4)) == [int(video.duration * 10 * (i + 0.5) / 4) for i in range(4)]
+        assert shown(video.clips([video.duration - 1], 1.0, 2)[0])[-1] == round(end * 10) - 1
+
+
+def test_where_keyframes_are_few_frames_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from c3core.readers import video as module
+
+    broken.write_video(tmp_path / "a.mp4", "libx264", count=600, coder={"x264-params": "keyint=infinite:scenecut=0"})
+    decode, decoded = module._File._decode, []
+
+    def counted(self: Any) -> Iterator[Any]:
+        for frame in decode(self):
+            decoded.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(module._File, "_decode", counted)
+    with VideoReader().open(tmp_path / "a.mp4") as video:
+        frames = video.evenly(6)
+    assert len(frames) == 6
+    assert len(decoded) < 620
+
+
 def test_a_trimmed_file_is_seen_even_where_its_start_stands_still(tmp_path: Path) -> None:
     broken.write_video(tmp_path / "whole.mp4", "libx264", hold=20)
     copy(tmp_path / "whole.mp4", str(tmp_path / "a.mp4"), shift=-0.4, options={"avoid_negative_ts": "disabled"})
@@ -151,10 +189,11 @@ def test_one_frame_is_given_as_often_as_asked_for(wholes: dict[str, Path], name:
     assert VideoReader(2, clips=3).read(wholes[name]).shape == (3, 2, *broken.SIDES, 3)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
 @pytest.mark.parametrize("degrees", [0, 90, 180, -90])
 @pytest.mark.parametrize("mirror", [(False, False), (True, False), (False, True)])
-def test_the_rotation_flag_is_applied(tmp_path: Path, degrees: int, mirror: tuple[bool, bool]) -> None:
-    broken.write_video(tmp_path / "a.mp4", "libx264", count=3, rotate=(degrees, *mirror))
+def test_the_rotation_flag_is_applied(tmp_path: Path, degrees: int, mirror: tuple[bool, bool], codec: str) -> None:
+    broken.write_video(tmp_path / "a.mp4", codec, count=3, rotate=(degrees, *mirror))
     upright = np.rot90(broken.frame(1), degrees // 90)
     upright = upright[:, ::-1] if mirror[0] else upright
     upright = upright[::-1] if mirror[1] else upright

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import c3core
-from c3_clip.pixels import Fit
+from c3_clip.pixels import Fit, Normalise
 from c3core import C3Error, Encoder
 
 
@@ -86,3 +86,8 @@ def test_what_is_no_batch_of_pictures_is_refused(encoder: Encoder, batch: torch.
 def test_other_modalities_refuse(folder: Path) -> None:
     with pytest.raises(C3Error, match="text encoder"):
         c3core.load_space(f"clip:local-dir:{folder}").encoder("text").embed_raw(torch.rand(1, 3, 48, 48))
+
+
+def test_one_number_normalises_all_three_channels() -> None:
+    pixels, cpu = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4), torch.device("cpu")
+    assert torch.equal(Normalise(0.5, 0.25, cpu)(pixels), Normalise([0.5] * 3, [0.25] * 3, cpu)(pixels))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertModel
+from transformers import AutoProcessor, BertConfig, BertModel
 
 import c3core
 from c3core import C3Error
@@ -121,6 +121,10 @@ def test_fingerprints_are_of_weights_and_preparing_and_not_of_the_place(models: 
     base = prints(models["siglip"])
     assert len(set(base.values())) == 2
     folder = copy_of(models["siglip"], tmp_path / "moved")
+    assert prints(folder) == base
+    used = AutoProcessor.from_pretrained(folder)
+    used(text=["a", "a red circle"], padding=True, truncation=True)  # which a fast tokenizer saves along
+    used.save_pretrained(folder)
     assert prints(folder) == base
     for file in folder.glob("*processor_config.json"):
         file.write_text(file.read_text().replace("0.5", "0.25"))

@@ -16,7 +16,8 @@ from c3core.connected import HeadSpec, TowerSpec, save_connected, to_device
 from c3core.contracts import BadItem, Objective
 from c3core.contrastive import Head, Temperature, info_nce
 from c3core.devices import processes
-from c3core.errors import C3Error
+from c3core.embedding import checksum
+from c3core.errors import C3Error, WrongCall
 from c3core.loading import load_table, load_tower
 from c3core.metrics.retrieval import retrieval
 from c3core.tables import Table
@@ -101,14 +102,21 @@ def connect(
     towers = {modality: _build(spec) for modality, spec in recipe.towers.items()}
     for modality, tower in towers.items():
         if tower.modality != modality:
-            raise C3Error(f"tower {recipe.towers[modality].tower!r} is one of {tower.modality}, not of {modality}.")
+            raise WrongCall(f"tower {recipe.towers[modality].tower!r} is one of {tower.modality}, not of {modality}.")
+    for table in tables:
+        _columns(table, towers)
+    if alone := [modality for modality in towers if not any(modality in table.columns for table in tables)]:
+        raise WrongCall(f"no table has pairs of {', '.join(alone)}: give one, or leave that tower out.")
     _prepare(towers, tables)
     model = _Model(recipe, towers)
     run = Path(run or out / "run")
     with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
         training = [_pair_table(towers, table, run / f"train-{k}", quiet=quiet) for k, table in enumerate(tables)]
         validation = [_pair_table(towers, table, run / f"validation-{k}", quiet=quiet) for k, table in enumerate(held_out)]
-    result = _train(recipe, model, training, validation, run, quiet=quiet)
+    # Whatever the weights depend on: a run is continued on the same alone.
+    data = [{m: checksum(table.columns[m]) for m in _columns(table, towers)} for table in (*tables, *held_out)]
+    of = {**recipe.model_dump(mode="json"), "data": data, "identities": {m: checksum([t.identity()]) for m, t in towers.items()}}
+    result = _train(recipe, model, training, validation, run, of=of, quiet=quiet)
     measured = _measure(model, validation)
     saved = {m: (recipe.towers[m].tower, towers[m], recipe.head_of(m), model.heads[m]) for m in towers}
     save_connected(
@@ -140,11 +148,17 @@ def _prepare(towers: Mapping[str, Tower], tables: Sequence[Table]) -> None:
         tower.prepare(item for item in map(reader, sources) if not isinstance(item, BadItem))
 
 
-def _pair_table(towers: Mapping[str, Tower], table: Table, folder: Path, *, quiet: bool) -> PairTable:
+def _columns(table: Table, towers: Mapping[str, Tower]) -> list[str]:
+    """The two columns of a table that there are towers for."""
     names = [modality for modality in table.columns if modality in towers]
     if len(names) != 2:
         columns = ", ".join(table.columns)
-        raise C3Error(f"a table of pairs needs columns for two of {', '.join(towers)}; it has {columns}.")
+        raise WrongCall(f"a table of pairs needs columns for two of {', '.join(towers)}; it has {columns}.")
+    return names
+
+
+def _pair_table(towers: Mapping[str, Tower], table: Table, folder: Path, *, quiet: bool) -> PairTable:
+    names = _columns(table, towers)
     x, y = (Column(towers[name], table.columns[name], folder / name, quiet=quiet) for name in names)
     return PairTable((names[0], x), (names[1], y))
 
@@ -164,11 +178,20 @@ def _embed(model: _Model, side: tuple[str, Column], rows: Sequence[int], generat
 
 
 def _train(
-    recipe: ConnectRecipe, model: _Model, tables: list[PairTable], held_out: list[PairTable], run: Path, *, quiet: bool
+    recipe: ConnectRecipe,
+    model: _Model,
+    tables: list[PairTable],
+    held_out: list[PairTable],
+    run: Path,
+    *,
+    of: Mapping[str, Any],
+    quiet: bool,
 ) -> Result:
     options = recipe.training
-    size = min(options.batch_size, *(len(table) for table in tables)) if tables else options.batch_size
-    per_table = [len(table) // size for table in tables]
+    sizes = [min(options.batch_size, len(table)) for table in tables]
+    if min(sizes) < 2:
+        raise WrongCall("batch_size must be at least 2: the other pairs of a batch are what a pair is told from.")
+    per_table = [len(table) // size for table, size in zip(tables, sizes, strict=True)]
 
     def rows(epoch: int) -> Iterator[tuple[int, list[int]]]:
         """Batches of all tables, spread evenly over the epoch."""
@@ -176,7 +199,7 @@ def _train(
         orders = [_shuffled(len(table), spec.neighbours, generator) for table, spec in zip(tables, recipe.pairs, strict=True)]
         batches = [((b + 0.5) / n, t, b) for t, n in enumerate(per_table) for b in range(n)]
         for _, t, b in sorted(batches):
-            yield t, orders[t][b * size : (b + 1) * size]
+            yield t, orders[t][b * sizes[t] : (b + 1) * sizes[t]]
 
     def batch(chosen: tuple[int, list[int]], generator: torch.Generator) -> tuple[PairTable, list[int], list[int], Any]:
         table = tables[chosen[0]]
@@ -193,7 +216,7 @@ def _train(
 
     objective = Objective("contrastive", [p for p in model.parameters() if p.requires_grad], loss)
     job = Job(model, [objective], rows, batch, sum(per_table), validate if held_out else None, label=f"connecting {recipe.name}")
-    return train(job, options, run, recipe=recipe.model_dump(mode="json"), quiet=quiet)
+    return train(job, options, run, recipe=of, quiet=quiet)
 
 
 def _shuffled(count: int, neighbours: int, generator: torch.Generator) -> list[int]:

@@ -279,12 +279,13 @@ class Decoder(nn.Module, ABC):
         """The reader that makes a training target of a source."""
 
     def tune(self, options: Mapping[str, Any]) -> None:
-        """Other values of `tunable` settings for the training that follows. Raises `C3Error` for any other field."""
-        settings = self.settings
-        if settings is not None:
-            settings = checked(type(settings), {**settings.model_dump(), **options}, what=f"options of decoder {self.name!r}")
+        """Other values of `tunable` settings for the training that follows. Raises `C3Error` where any other field would change."""
+        before, settings = self.settings, self.settings
+        if before is not None:
+            settings = checked(type(before), {**before.model_dump(), **options}, what=f"options of decoder {self.name!r}")
         for option in options:
-            if option not in self.tunable:
+            stays = before is not None and getattr(before, option) == getattr(settings, option)
+            if option not in self.tunable and not stays:
                 may = ", ".join(sorted(self.tunable)) or "nothing"
                 raise WrongCall(f"decoder {self.name!r} keeps its {option} when it is trained further. What may change: {may}.")
         self.settings = settings

@@ -20,7 +20,7 @@ from c3core.files import read_json, write_json
 from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table, options_taken
 from c3core.metrics.plugins import named_metrics
 from c3core.pipeline import Pipeline
-from c3core.recipes import FitRecipe
+from c3core.recipes import FitRecipe, PairsRecipe
 from c3core.registry import entries, entry
 from c3core.sources import LIST, Source, expand
 from c3core.stores import Store
@@ -81,12 +81,20 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
             )
         return pipeline.with_bridge(load_bridge(recipe.bridge.name, **recipe.bridge.options))
     assert recipe.space is not None
-    name = str(folder / recipe.space) if os.path.isfile(folder / recipe.space / "space.json") else recipe.space
-    space = load_space(name, device=recipe.device, precision=recipe.precision)
+    space = load_space(_space_from(folder, recipe.space), device=recipe.device, precision=recipe.precision)
     takes = signature(entry("decoder", recipe.decoder.name).load()).parameters
     own = {"device": recipe.device} if "device" in takes else {}
     decoder = load_decoder(recipe.decoder.name, space=space, **{**own, **recipe.decoder.options})
     return Pipeline(space, load_bridge(recipe.bridge.name, **recipe.bridge.options), decoder)
+
+
+def _space_from(folder: Path, name: str) -> str:
+    """A space's folder, from the recipe's; or a name."""
+    if os.path.isfile(folder / name / "space.json"):
+        return str(folder / name)
+    if os.path.isdir(name) and not any(found.kind == "space" and found.name == name.partition(":")[0] for found in entries()):
+        raise WrongCall(f"{folder / name} is no space. The paths of a recipe start at its folder.")
+    return name
 
 
 def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] | None = None, quiet: bool = False) -> Pipeline:
@@ -110,8 +118,10 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
 
 
 def _train(pipeline: Pipeline, recipe: FitRecipe, items: Mapping[str, Any], out: Path, *, folder: Path, quiet: bool) -> None:
-    validation = None
-    if recipe.validation is not None:
+    validation: Any = None
+    if isinstance(recipe.validation, PairsRecipe):
+        validation = recipe.validation.load(folder, recipe.root_from(folder))
+    elif recipe.validation is not None:
         found = sources_of(recipe, pipeline.decoder.modality, recipe.validation, folder)
         if isinstance(found, Store):
             raise C3Error("validation must be a list of items, not a store.")
@@ -149,6 +159,9 @@ def ablate(
     if recipe.start is not None:
         raise C3Error("an ablation trains from scratch: give `space` in the recipe, not `start`.")
     # What is wrong is said before hours of training, not after.
+    for name, several in (("bridge", bridges), ("seed", seeds)):
+        if len(set(several)) < len(several):
+            raise WrongCall(f"a {name} is named twice: its runs would be one, counted twice.")
     scored = load_table(table, root=recipe.root_from(folder))
     for bridge in bridges:
         load_bridge(bridge, **_options_for(bridge, recipe.bridge.options))
@@ -158,6 +171,7 @@ def ablate(
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
+    trained_on = _mark(recipe, items, folder)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
     runs = []
     for bridge in bridges:
@@ -166,11 +180,13 @@ def ablate(
             one = recipe.model_copy(deep=True)
             one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
             one.training = trainings[seed]
-            asked = {"recipe": one.model_dump(mode="json"), "table": table, "options": dict(options or {})}
+            asked = {"recipe": one.model_dump(mode="json"), "data": trained_on, "table": table, "options": dict(options or {})}
             path = one_out / "scores.json"
             done = read_json(path) if path.exists() else None
             if done is not None and done.get("asked") != asked:
-                raise C3Error(f"{one_out} holds a run of another recipe, table or options. Choose another --out, or delete it.")
+                raise C3Error(
+                    f"{one_out} holds a run of another recipe, data, table or options. Choose another --out, or delete it."
+                )
             if done is None:
                 fit(one, one_out, folder=folder, items=items, quiet=quiet)
                 processes().wait_for_everyone()  # the first one saves
@@ -201,6 +217,15 @@ def _shared_stores(recipe: FitRecipe, pipeline: Pipeline, out: Path, folder: Pat
                 sources = embed(space.encoder(modality), stream, out / modality, total=len(sources), quiet=quiet)
         stores[modality] = sources
     return stores
+
+
+def _mark(recipe: FitRecipe, items: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What the runs are trained on, told apart from anything else under the same names."""
+    mark: dict[str, Any] = {m: given.mark if isinstance(given, Store) else checksum(given) for m, given in items.items()}
+    if recipe.pairs is not None:
+        pairs = recipe.pairs.load(folder, recipe.root_from(folder))
+        mark["pairs"] = [checksum(pairs.source), checksum(pairs.target)]
+    return mark
 
 
 def _options_for(bridge: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,6 +184,8 @@ class Fit:
                 raise C3Error(f"decoder {decoder.name!r} has no loss to validate by, as it is set. Leave validation out.")
             options = options.model_copy(update={"validation_share": 0.0})
         rows = self._rows(items, pairs, options.validation_share if validation is None else 0.0)
+        if pairs is not None and not (validation is None or isinstance(validation, Pairs)):
+            raise WrongCall("a training on pairs is validated on pairs: give validation as pairs too, or leave it out.")
         held_out = rows if validation is None else self._validation_rows(validation)
         torch.manual_seed(options.seed)  # the decoder's initial weights, where it makes them in `prepare`
         reader = decoder.reader()

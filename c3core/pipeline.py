@@ -73,6 +73,11 @@ class Pipeline:
                 run.fit_bridge(items or {}, pairs)
             elif bridge != "keep":
                 raise C3Error(f'bridge must be "fit" or "keep", not {bridge!r}.')
+            elif unused := sorted((items or {}).keys() - {self.decoder.modality}):
+                raise WrongCall(
+                    f"the bridge is kept, so that items of {', '.join(unused)} would do nothing. Leave them out, give another"
+                    " bridge to be fitted on them, or add what it does not know by `extend` (in a recipe, `training: null`)."
+                )
             self.trained_on.append(run.train(items or {}, pairs, validation))
         return self
 

@@ -91,7 +91,7 @@ class FitRecipe(BaseModel):
     decoder: Named = Named(name="gpt2")
     items: dict[str, str | list[str]] = {}
     pairs: PairsRecipe | None = None
-    validation: str | list[str] | None = None
+    validation: PairsRecipe | str | list[str] | None = None
     start: str | None = None
     root: str | None = None
     training: TrainingOptions | None = TrainingOptions()

@@ -14,7 +14,7 @@ from typing import Any
 from c3core.errors import C3Error, WrongCall, near
 from c3core.lines import beside, decoded, join
 from c3core.ordering import in_order
-from c3core.tables import COLUMN, TABLES, header_of, rows_of
+from c3core.tables import COLUMN, SAME_AS_TEXT, TABLES, header_of, rows_of
 
 STORE = "store.json"
 LIST = ".txt"
@@ -180,6 +180,8 @@ def _lines(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
 def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     identity = _posix(name)
     header = header_of(name)
+    if column == "text" and column not in header:  # as everywhere, by another name
+        column = next((other for other in SAME_AS_TEXT if other in header), column)
     if column not in header:
         raise WrongCall(f"{name} has no column {column!r}: {near(column, header)}")
     at = header.index(column)

@@ -40,7 +40,9 @@ class Table:
         return len(next(iter(self.columns.values()), []))
 
     def column(self, name: str) -> list[Any]:
-        """One column; a `C3Error` offers near names."""
+        """One column; a `C3Error` offers near names. `caption` is another name of `text`."""
+        if name in SAME_AS_TEXT and name not in self.columns and "text" in self.columns:
+            name = "text"
         if name not in self.columns:
             raise WrongCall(f"the table has no column {name!r}: {near(name, self.columns)}")
         return self.columns[name]

@@ -16,9 +16,9 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class TrainingOptions(BaseModel):
     """How to train. The same options for every decoder and for `c3 connect`.
 
-    The number of steps is `steps`, or `epochs` over the data. Warm-up is linear over `warmup` steps, then the learning rate decays
-    to zero by `schedule`. Early stopping: the loss on held-out data is taken every `validate_every` steps, the best weights are
-    kept, and training ends after `patience` validations without a better one.
+    The number of steps is `steps`, or `epochs` over the data. Warm-up is linear over `warmup` steps, or over half of all where that
+    is less; then the learning rate decays to zero by `schedule`. Early stopping: the loss on held-out data is taken every
+    `validate_every` steps, the best weights are kept, and training ends after `patience` validations without a better one.
 
     `precision` "auto" is bfloat16 on CUDA and float32 elsewhere. A device that does not compute in bfloat16, as most processors
     do not, trains in float32 even so: to emulate it takes many times as long. (Older torch does not tell; then bfloat16 is taken.)
@@ -50,9 +50,10 @@ class TrainingOptions(BaseModel):
 
     def rate(self, step: int, total: int) -> float:
         """The factor on the learning rate at a step (from 0) of `total`: warm-up, then decay to zero."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
+        warmup = min(self.warmup, total // 2)
+        if step < warmup:
+            return (step + 1) / warmup
         if self.schedule == "constant":
             return 1.0
-        done = (step - self.warmup) / max(1, total - self.warmup)
+        done = (step - warmup) / max(1, total - warmup)
         return 1 - done if self.schedule == "linear" else 0.5 * (1 + cos(pi * done))

@@ -18,6 +18,7 @@ from c3core import C3Error, load_space
 from c3core.columns import Column, PairTable
 from c3core.connect import ConnectRecipe, _prepare, _shuffled, connect
 from c3core.contracts import Reader
+from c3core.contrastive import info_nce
 from c3core.loading import load_tower
 from c3core.readers.text import TextReader
 from c3core.tables import Table
@@ -184,6 +185,31 @@ def test_wrong_recipes_are_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(C3Error, match="cannot write to"):
         connect(make_recipe(), tmp_path / "file", quiet=True)
+
+    with pytest.raises(C3Error, match="no table has pairs of video"):
+        three = {modality: {"tower": f"playground-{modality}"} for modality in ("text", "image", "video")}
+        connect(make_recipe(towers=three), tmp_path / "out", quiet=True)
+    with pytest.raises(C3Error, match="at least 2"):
+        connect(make_recipe(training={**TRAINING, "batch_size": 1}), tmp_path / "out", quiet=True)
+
+
+def test_a_run_is_continued_on_the_same_pairs_alone(tmp_path: Path) -> None:
+    World().export(tmp_path / "data", "image", "train", 12)
+    recipe = make_recipe(pairs=[{"train": "data/table.csv"}], training={**TRAINING, "batch_size": 4})
+    connect(recipe, tmp_path / "out", folder=tmp_path, quiet=True)
+    connect(recipe, tmp_path / "out", folder=tmp_path, quiet=True)
+    table = tmp_path / "data" / "table.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-5]) + "\n")
+    with pytest.raises(C3Error, match="another recipe"):
+        connect(recipe, tmp_path / "out", folder=tmp_path, quiet=True)
+
+
+def test_a_small_table_has_small_batches_and_the_other_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr("c3core.connect.info_nce", lambda x, y, scale: sizes.append(len(x)) or info_nce(x, y, scale))
+    pairs = [{"train": "playground:image/train/24"}, {"train": "playground:image/train/4"}]
+    connect(make_recipe(pairs=pairs), tmp_path, quiet=True)
+    assert sorted(sizes) == [4, 8, 8, 8]
 
 
 def test_two_tables_of_the_same_modalities_are_measured_apart(tmp_path: Path) -> None:

@@ -94,11 +94,38 @@ def test_an_ablation_gives_no_figures_of_another_one(tmp_path: Path) -> None:
     assert ablate(given, "playground:image/test/3", tmp_path / "out", **words) == first
     trained_on = load_pipeline(tmp_path / "out" / "c1-0").trained_on[0]
     assert trained_on["recipe"]["items"] == items
-    with pytest.raises(C3Error, match="another recipe, table or options"):
+    with pytest.raises(C3Error, match="another recipe, data, table or options"):
         ablate(given, "playground:image/test/4", tmp_path / "out", **words)
     given.training.lr = 0.1
-    with pytest.raises(C3Error, match="another recipe, table or options"):
+    with pytest.raises(C3Error, match="another recipe, data, table or options"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **words)
+
+
+def test_an_ablation_gives_no_figures_of_other_data_under_the_same_name(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra gpt2")
+    pytest.importorskip("pycocoevalcap", reason="needs the extra metrics")
+    decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
+    pairs = {"table": "t.csv", "source": "image", "target": "text"}
+    given = recipe(space=str(write_space(tmp_path / "space")), items={}, pairs=pairs, decoder=decoder, training=TRAINING)
+    for number, item in enumerate(World().items("image", "test", 8)):
+        write_png(item.data, tmp_path / f"{number}.png")
+    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True}
+    for said in ("a star", "a ring"):
+        (tmp_path / "t.csv").write_text("image,text\n" + "\n".join(f"{number}.png,{said}" for number in range(8)))
+        if said == "a star":
+            ablate(given, "playground:image/test/3", tmp_path / "out", **words)
+    with pytest.raises(C3Error, match="another recipe, data, table or options"):
+        ablate(given, "playground:image/test/3", tmp_path / "out", **words)
+    with pytest.raises(C3Error, match="a seed is named twice"):
+        ablate(given, "playground:image/test/3", tmp_path / "out", **{**words, "seeds": [1, 1]})
+
+
+def test_a_space_of_the_working_directory_is_not_the_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_space(tmp_path / "here" / "sp")
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(C3Error, match="sp is no space. The paths of a recipe start at its folder"):
+        build(recipe(space="sp"), tmp_path)
+    assert build(recipe(space="sp", decoder="stylegan"), tmp_path / "here").space.modalities
 
 
 def test_a_table_that_was_edited_is_scored_anew_without_another_training(tmp_path: Path) -> None:

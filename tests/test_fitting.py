@@ -163,6 +163,16 @@ def test_captions_of_one_photo_are_held_out_together_whichever_is_the_source(spa
     assert not photos[True] & photos[False]
 
 
+def test_what_would_do_nothing_or_validate_another_task_is_refused(space: Space) -> None:
+    pipeline = small_pipeline(space).fit(items(), options=TRAINING, quiet=True)
+    with pytest.raises(C3Error, match="the bridge is kept, so that items of image would do nothing"):
+        pipeline.fit(items(), bridge="keep", options=TRAINING, quiet=True)
+    texts = World().sentences(20, modality="image")
+    pairs = Pairs(source=pictures(20), modality="image", target=texts)
+    with pytest.raises(C3Error, match="validated on pairs"):
+        pipeline.fit(items(), pairs=pairs, validation=texts, options=TRAINING, quiet=True)
+
+
 def test_held_out_targets_that_cannot_be_read_are_left_out(space: Space) -> None:
     texts = World().sentences(130, modality="image")
     pairs = {

@@ -139,6 +139,8 @@ def test_a_column_of_a_table(here: Path) -> None:
     assert [text for _, text in pairs("photos/table.csv:caption", text=True)] == ["one, two", "line\nbreak"]
     Path("t.tsv").write_text("\ufeffimage\tn\na.jpg \t1\n\t2\n", encoding="utf-8")
     assert pairs("t.tsv:image") == [("t.tsv:1", "a.jpg"), ("t.tsv:2", "")]
+    assert pairs("photos/table.csv:text", text=True) == pairs("photos/table.csv:caption", text=True)
+    assert read_table("photos/table.csv").column("caption") == ["one, two", "line\nbreak"]
 
 
 def test_text_that_names_no_file_is_itself_an_item(here: Path) -> None:

@@ -27,7 +27,9 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
         print_json(measured)
     else:
         rows = [{"pairs": pair} | {name: f"{value:.3f}" for name, value in figures.items()} for pair, figures in measured.items()]
-        print_table(rows, list(rows[0]) if rows else [])
+        if rows:
+            print_table(rows, list(rows[0]))
+        print(f"saved {out}: the space of a recipe, or of c3 embed {out} MODALITY INPUT…")
 
 
 def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
@@ -67,7 +69,7 @@ def ablate(
         read_recipe(recipe, FitRecipe),
         table,
         out,
-        bridges=bridges.split(","),
+        bridges=[bridge.strip() for bridge in bridges.split(",")],
         seeds=numbers,
         folder=recipe.parent,
         options=options_of(option),

@@ -35,7 +35,7 @@ OVERVIEW = 32  # inputs on an overview: more would be too small to look at
 def demo(
     task: Annotated[str, typer.Option(help="caption, or another task that a plugin brings.")] = "caption",
     out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.", callback=no_file)] = Path("demo"),
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> None:
     """Show the method at work on the playground, in minutes and without a download."""
     from c3core.registry import entry

@@ -39,10 +39,10 @@ class CaptionOptions(GenerateOptions):
     max_new_tokens: int = Field(40, ge=1)
     min_new_tokens: int = Field(0, ge=0)
     num_beams: int = Field(1, ge=1)
-    length_penalty: float = 1.0
+    length_penalty: float = Field(1.0, ge=-10, le=10)
     early_stopping: bool | Literal["never"] = False
     do_sample: bool = False
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, ge=1e-6)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: all")
     min_p: float | None = Field(None, gt=0, le=1)

@@ -23,7 +23,7 @@ from c3_gpt2.settings import FRESH, Settings
 from c3_gpt2.tokens import Tokens, decode, encode, kept
 from c3core.contracts import Decoder, GenerateOptions, Reader
 from c3core.devices import device_of
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json, write_json
 from c3core.readers.text import TextReader
 from c3core.validation import checked
@@ -75,9 +75,11 @@ class CaptionDecoder(Decoder):
                 f" language model's {language.positions} positions. Lower one of them."
             )
         self.language, self.model, self.licence = language, language.model, language.licence
-        for module in self.model.modules():
-            if isinstance(module, nn.Dropout) and self.settings.dropout is not None:
-                module.p = self.settings.dropout
+        dropouts = [module for module in self.model.modules() if isinstance(module, nn.Dropout)]
+        if self.settings.dropout and not dropouts:
+            raise WrongCall(f"{self.settings.model!r} has no dropout layers, as newer models seldom have: leave dropout out.")
+        for module in dropouts:
+            module.p = module.p if self.settings.dropout is None else self.settings.dropout
 
     def _build(self, language: Language) -> None:
         """The parts around the language model, with random weights."""
@@ -180,7 +182,7 @@ class CaptionDecoder(Decoder):
         if language.positions is not None:
             room = language.positions - self.settings.prefix_length
             if chosen.max_new_tokens > room:
-                raise C3Error(f"max_new_tokens {chosen.max_new_tokens}: the language model has room for {room}.")
+                raise WrongCall(f"max_new_tokens {chosen.max_new_tokens}: the language model has room for {room}.")
         if not len(conditions):
             return []
         training = self.training

@@ -36,6 +36,13 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        fields = type(self).model_fields
+        for name, need, met in (
+            ("lora_rank", 'train="lora"', self.train == "lora"),
+            ("mapping_layers", 'mapping="transformer"', self.mapping == "transformer"),
+        ):
+            if not met and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} has no effect without {need}")
         if self.model != FRESH:
             for name in FRESH_ONLY:
                 if getattr(self, name) != type(self).model_fields[name].default:

@@ -34,6 +34,8 @@ def test_a_caption_is_a_string_with_a_score() -> None:
         ({"min_new_tokens": 50}, "min_new_tokens 50 is more than max_new_tokens 40"),
         ({"do_sample": True, "top_p": 1.5}, "top_p"),
         ({"do_sample": True, "temperature": 0}, "temperature"),
+        ({"do_sample": True, "temperature": 1e-40}, "temperature"),
+        ({"num_beams": 3, "length_penalty": 1000}, "length_penalty"),
         ({"num_beam": 3}, "did you mean num_beams"),
         ({"precision": "float16"}, "precision"),
         ({"batch_size": 0}, "batch_size"),

@@ -118,9 +118,12 @@ def test_a_frozen_model_keeps_its_dropout_off(gpt2_folder: Path, sentences: list
         assert bool(one != other) is varies
 
 
-def test_dropout_can_be_set(gpt2_folder: Path) -> None:
+def test_dropout_can_be_set_where_there_is_any(gpt2_folder: Path, llama_folder: Path) -> None:
     decoder = CaptionDecoder(8, model=str(gpt2_folder), dropout=0.3, device="cpu")
     assert {m.p for m in decoder.model.modules() if isinstance(m, torch.nn.Dropout)} == {0.3}
+    CaptionDecoder(8, model=str(llama_folder), dropout=0.0, device="cpu")
+    with pytest.raises(C3Error, match="has no dropout layers"):
+        CaptionDecoder(8, model=str(llama_folder), dropout=0.3, device="cpu")
 
 
 def test_cutting_is_said_once(gpt2_folder: Path) -> None:

@@ -13,6 +13,8 @@ from c3core.errors import C3Error
     [
         ({"model": "fresh", "prefix_lenght": 3}, "did you mean prefix_length"),
         ({"model": "gpt2", "layers": 2}, 'layers is for model="fresh"'),
+        ({"model": "gpt2", "lora_rank": 4}, 'lora_rank has no effect without train="lora"'),
+        ({"model": "gpt2", "mapping_layers": 2}, 'mapping_layers has no effect without mapping="transformer"'),
         ({"model": "fresh", "width": 30, "heads": 4}, "width 30 must be a multiple of heads 4"),
         ({"model": "fresh", "vocabulary": 100}, "vocabulary"),
         ({"model": "fresh", "train": "lora"}, "needs a pretrained model"),

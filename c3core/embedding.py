@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -19,6 +19,7 @@ from c3core.errors import C3Error, WrongCall
 from c3core.progress import progress
 from c3core.reading import PATIENCE, Read, read_batches
 from c3core.refusing import embed_taken
+from c3core.repeats import Repeats
 from c3core.shards import Bad, Encoding
 from c3core.sources import Source, Sources, named
 from c3core.store_writer import ERRORS, SHARD_ROWS, StoreWriter
@@ -56,11 +57,11 @@ def embed(
     encoding = Encoding.of(encoder)
 
     def work(stream: Iterator[Source], _: int) -> Generator[Embedded, None, None]:
-        embedding = Embedding(encoder)
-        reading = read_batches(encoder.reader(), stream, batch_size=batch_size, workers=workers, patience=patience)
+        embedding, distinct = Embedding(encoder), Repeats(stream)
+        reading = read_batches(encoder.reader(), iter(distinct), batch_size=batch_size, workers=workers, patience=patience)
         with closing(reading) as batches:
             for read in batches:
-                yield embedding(read)
+                yield embedding(read).repeated(distinct.of(len(read)))
 
     return fill(out, encoding, sources, work, shard_rows=shard_rows, total=total, quiet=quiet)
 
@@ -74,6 +75,20 @@ class Embedded:
     embeddings: Tensor
     norms: Tensor
     why: dict[int, str]
+
+    def repeated(self, runs: Sequence[Sequence[Source]]) -> Embedded:
+        """The same of runs of sources, of which these are the first ones."""
+        if all(len(run) == 1 for run in runs):
+            return self
+        good = [run for at, run in enumerate(runs) if at not in self.why]
+        rows = [row for row, run in enumerate(good) for _ in run]
+        why = [self.why.get(at) for at, run in enumerate(runs) for _ in run]
+        return Embedded(
+            [source for run in runs for source in run],
+            self.embeddings[rows],
+            self.norms[rows],
+            {at: reason for at, reason in enumerate(why) if reason is not None},
+        )
 
 
 Work = Callable[[Iterator[Source], int], Generator[Embedded, None, None]]

@@ -157,7 +157,7 @@ def test_other_inputs_are_refused(change: Callable[[list[str]], list[str]], mess
 
 def test_after_a_refusal_the_right_inputs_go_on_while_the_error_is_kept(tmp_path: Path) -> None:
     def cut() -> Iterator[str]:
-        yield "one"
+        yield from ("one", "two")
         raise ValueError("cut")
 
     with pytest.raises(ValueError, match="cut"):
@@ -322,7 +322,7 @@ def test_an_item_that_the_encoder_refuses_is_bad_and_no_more(tmp_path: Path) -> 
 
 
 def test_a_broken_encoder_ends_the_run_but_what_is_whole_is_kept(tmp_path: Path) -> None:
-    inputs = [*["fine"] * 20, *["odd"] * (BROKEN + 5)]
+    inputs = [*(f"fine {n}" for n in range(20)), *(f"odd {n}" for n in range(BROKEN + 5))]
     with pytest.raises(C3Error, match=f"failed on {BROKEN} items in a row"):
         embed(Picky(), inputs, tmp_path / "store", batch_size=10, quiet=True)
     encoder = WordEncoder()

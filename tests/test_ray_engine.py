@@ -163,7 +163,7 @@ def test_both_models_work_and_an_unfinished_store_goes_on(ray: Any, tmp_path: Pa
     embed(WordEncoder(), texts, tmp_path / "whole", **options)
 
     def broken_off() -> Iterator[str]:
-        yield from texts[:70]
+        yield from texts[:71]  # the last one may be the first of several: it is not worked on yet
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

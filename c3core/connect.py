@@ -95,6 +95,8 @@ def connect(
     paths start. A source that cannot be read is left out with its reason; rows of it are not used.
     """
     out = Path(out)
+    if recipe.training.batch_size < 2:
+        raise WrongCall("batch_size must be at least 2: the other pairs of a batch are what a pair is told from.")
     root = None if recipe.root is None else str(Path(folder) / recipe.root)
     tables = [load_table(spec.train, folder=folder, root=root) for spec in recipe.pairs]
     held_out = [load_table(spec.validation, folder=folder, root=root) for spec in recipe.pairs if spec.validation]
@@ -189,8 +191,6 @@ def _train(
 ) -> Result:
     options = recipe.training
     sizes = [min(options.batch_size, len(table)) for table in tables]
-    if min(sizes) < 2:
-        raise WrongCall("batch_size must be at least 2: the other pairs of a batch are what a pair is told from.")
     per_table = [len(table) // size for table, size in zip(tables, sizes, strict=True)]
 
     def rows(epoch: int) -> Iterator[tuple[int, list[int]]]:

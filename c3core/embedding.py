@@ -42,7 +42,8 @@ def embed(
 ) -> Store:
     """Embed a stream of sources into the store `out`, in order, in memory that does not grow with their number.
 
-    Sources are paths, sentences, arrays, or a `Source` with an id of its own.
+    Sources are paths, sentences, arrays (a new one each: the same object again is taken for the same source), or a `Source` with an
+    id of its own.
 
     Sources are read in `workers` processes (0: in this one), where one that takes longer than `patience` seconds is
     given up; device and precision are the encoder's. A shard is written every `shard_rows` sources. `total` is for the
@@ -108,11 +109,11 @@ def fill(
 
     `work` gets the stream of these and the number of those before it; it gives a batch after the other, in order.
     """
+    stream = named(sources)
     # Closed whatever happens: who keeps an error keeps the writer in it, and the next writer would wait for that.
     with closing(StoreWriter(out, **asdict(encoding), shard_rows=shard_rows)) as writer:
         if total is None and not quiet:
             total = _total(sources)
-        stream = named(sources)
         mark = _skip(stream, writer)
         if writer.complete:
             if next(stream, None) is not None:

@@ -86,9 +86,8 @@ def evaluate(
     `metrics` chooses among those of captions (all, if it names none), and adds those of plugins to either.
     """
     target = pipeline.decoder.modality
-    output_column = output_column or target
-    if input_column is None:
-        input_column = _input_column(pipeline, table, output_column)
+    output_column = target if output_column is None else table.named(output_column)
+    input_column = _input_column(pipeline, table, output_column) if input_column is None else table.named(input_column)
     groups = table.grouped(by=input_column, of=output_column)
     if not groups:
         raise C3Error("the table has no rows to score.")

@@ -12,11 +12,13 @@ from statistics import mean, stdev
 from typing import Any
 
 from c3core.bridges.presets import PRESETS
+from c3core.contracts import Decoder
 from c3core.devices import processes
 from c3core.embedding import checksum, embed
 from c3core.errors import C3Error, WrongCall
 from c3core.evaluation import evaluate, input_column
 from c3core.files import read_json, write_json
+from c3core.fitting import mark_of
 from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table, options_taken
 from c3core.metrics.plugins import named_metrics
 from c3core.pipeline import Pipeline
@@ -83,7 +85,7 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     assert recipe.space is not None
     space = load_space(_space_from(folder, recipe.space), device=recipe.device, precision=recipe.precision)
     takes = signature(entry("decoder", recipe.decoder.name).load()).parameters
-    own = {"device": recipe.device} if "device" in takes else {}
+    own = {"device": recipe.device} if "device" in takes and recipe.device != "auto" else {}
     decoder = load_decoder(recipe.decoder.name, space=space, **{**own, **recipe.decoder.options})
     return Pipeline(space, load_bridge(recipe.bridge.name, **recipe.bridge.options), decoder)
 
@@ -171,7 +173,7 @@ def ablate(
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
-    trained_on = _mark(recipe, items, folder)
+    trained_on = _mark(recipe, first.decoder, items, folder)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
     runs = []
     for bridge in bridges:
@@ -219,12 +221,17 @@ def _shared_stores(recipe: FitRecipe, pipeline: Pipeline, out: Path, folder: Pat
     return stores
 
 
-def _mark(recipe: FitRecipe, items: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _mark(recipe: FitRecipe, decoder: Decoder, items: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What the runs are trained on, told apart from anything else under the same names."""
     mark: dict[str, Any] = {m: given.mark if isinstance(given, Store) else checksum(given) for m, given in items.items()}
     if recipe.pairs is not None:
         pairs = recipe.pairs.load(folder, recipe.root_from(folder))
-        mark["pairs"] = [checksum(pairs.source), checksum(pairs.target)]
+        mark["pairs"] = mark_of(pairs)
+    if isinstance(recipe.validation, PairsRecipe):
+        mark["validation"] = mark_of(recipe.validation.load(folder, recipe.root_from(folder)))
+    elif recipe.validation is not None:
+        held_out = sources_of(recipe, decoder.modality, recipe.validation, folder)
+        mark["validation"] = held_out.mark if isinstance(held_out, Store) else checksum(held_out)
     return mark
 
 

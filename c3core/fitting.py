@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -85,10 +85,20 @@ class Rows:
 
 
 def _groups(items: Sequence[Any]) -> list[str]:
-    """The same name for the same item: a file or sentence by its own, an object by the place where it first came."""
-    first: dict[int, int] = {}
-    named = (str, Path, int)
-    return [str(one if isinstance(one, named) else first.setdefault(id(one), place)) for place, one in enumerate(items)]
+    """The same name for the same item: a file or sentence by its own, anything else by the place where it first came."""
+    first: dict[Any, int] = {}
+
+    def name(one: Any, place: int) -> str:
+        if isinstance(one, str | Path | int):
+            return str(one)
+        return str(first.setdefault(one if isinstance(one, Hashable) and not isinstance(one, Tensor) else id(one), place))
+
+    return [name(one, place) for place, one in enumerate(items)]
+
+
+def mark_of(pairs: Pairs) -> int:
+    """Tells pairs from any others."""
+    return checksum([*pairs.source, *pairs.target, *(() if pairs.item is None else pairs.item)])
 
 
 def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
@@ -165,27 +175,31 @@ class Fit:
 
     # ---- the decoder
 
+    def check(self, pairs: Pairs | None, validation: Sequence[Any] | Store | Pairs | None) -> None:
+        """Refuse what would do nothing, or something else than it says, before anything is embedded."""
+        decoder, options = self.pipeline.decoder, self.options
+        if not decoder.objectives():
+            if validation is not None:
+                raise WrongCall(f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out.")
+            defaults = TrainingOptions(seed=options.seed).model_dump()
+            if unused := [name for name, value in options.model_dump().items() if value != defaults[name]]:
+                what = ", ".join(unused)
+                raise WrongCall(f"decoder {decoder.name!r} is not trained, so that {what} would do nothing: leave that out.")
+        if validation is not None and not decoder.validates:
+            raise WrongCall(f"decoder {decoder.name!r} has no loss to validate by, as it is set. Leave validation out.")
+        if pairs is not None and not (validation is None or isinstance(validation, Pairs)):
+            raise WrongCall("a training on pairs is validated on pairs: give validation as pairs too, or leave it out.")
+
     def train(
         self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, validation: Sequence[Any] | Store | Pairs | None
     ) -> dict[str, Any]:
         """Train the decoder; returns what it was trained on, for the manifest."""
         decoder, options = self.pipeline.decoder, self.options
         if not decoder.objectives():  # pretrained: its conditions are all that was fitted
-            if validation is not None:
-                raise C3Error(f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out.")
-            defaults = TrainingOptions(seed=options.seed).model_dump()
-            if unused := [name for name, value in options.model_dump().items() if value != defaults[name]]:
-                raise C3Error(
-                    f"decoder {decoder.name!r} is not trained, so that {', '.join(unused)} would do nothing: leave them out."
-                )
             return self._untrained(items)
         if not decoder.validates:
-            if validation is not None:
-                raise C3Error(f"decoder {decoder.name!r} has no loss to validate by, as it is set. Leave validation out.")
             options = options.model_copy(update={"validation_share": 0.0})
         rows = self._rows(items, pairs, options.validation_share if validation is None else 0.0)
-        if pairs is not None and not (validation is None or isinstance(validation, Pairs)):
-            raise WrongCall("a training on pairs is validated on pairs: give validation as pairs too, or leave it out.")
         held_out = rows if validation is None else self._validation_rows(validation)
         torch.manual_seed(options.seed)  # the decoder's initial weights, where it makes them in `prepare`
         reader = decoder.reader()
@@ -214,7 +228,7 @@ class Fit:
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
             "start": self.pipeline.loaded,
             "data": {name: store.mark for name, store in self._stores.items()},
-            "targets": [checksum([*one.target, *(one.item or ())]) for one in (pairs, validation) if isinstance(one, Pairs)],
+            "targets": [mark_of(one) for one in (pairs, validation) if isinstance(one, Pairs)],
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
         figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}

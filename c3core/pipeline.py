@@ -69,6 +69,7 @@ class Pipeline:
         chosen = TrainingOptions.of(options)
         with tempfile.TemporaryDirectory() as temporary:
             run = Fit(self, Path(folder or temporary), chosen, device=device, quiet=quiet)
+            run.check(pairs, validation)
             if bridge == "fit":
                 run.fit_bridge(items or {}, pairs)
             elif bridge != "keep":

@@ -56,16 +56,17 @@ class PairsRecipe(BaseModel):
         from c3core.loading import load_table
 
         table = load_table(self.table, folder=folder, root=root)
-        alike = self.source == self.target
+        source, target = table.named(self.source), table.named(self.target)
+        alike = source == target
         if alike and self.item is None:
             raise C3Error("pairs of one column with itself need `item`: the column that says which rows belong together.")
-        rows = [*zip(table.column(self.source), table.column(self.target), strict=True)]
-        items = Table({"item": table.column(self.item or self.source), "row": rows}).grouped(by="item", of="row")
+        rows = [*zip(table.column(source), table.column(target), strict=True)]
+        items = Table({"item": table.column(self.item or source), "row": rows}).grouped(by="item", of="row")
         pairs = []
         for item, own in self._share(items):
             couples = [(one, other) for one, _ in own for other, _ in own if one != other] if alike else own
             pairs += [(item, source, target) for source, target in couples]
-        return Pairs([pair[1] for pair in pairs], self.source, [pair[2] for pair in pairs], item=[pair[0] for pair in pairs])
+        return Pairs([pair[1] for pair in pairs], source, [pair[2] for pair in pairs], item=[pair[0] for pair in pairs])
 
     def _share(self, items: list[Any]) -> list[Any]:
         if not items:

@@ -196,13 +196,12 @@ def named(sources: Iterable[Any]) -> Iterator[Source]:
     >>> [source.id for source in named(["a.jpg", Path("b.jpg"), {}])]
     ['a.jpg', 'b.jpg', '2']
     """
-    if isinstance(sources, str):
+    if isinstance(sources, str):  # said at once, and not when the first one is asked for
         raise C3Error("sources must be a list, not one string. Write [source].")
-    for place, source in enumerate(sources):
-        if isinstance(source, Source):
-            yield source
-        else:
-            yield Source(str(source) if isinstance(source, str | Path) else str(place), source)
+    return (
+        source if isinstance(source, Source) else Source(str(source) if isinstance(source, str | Path) else str(place), source)
+        for place, source in enumerate(sources)
+    )
 
 
 def _posix(path: str) -> str:

@@ -40,12 +40,16 @@ class Table:
         return len(next(iter(self.columns.values()), []))
 
     def column(self, name: str) -> list[Any]:
-        """One column; a `C3Error` offers near names. `caption` is another name of `text`."""
+        """One column, by its name or another one of it; a `C3Error` offers near names."""
+        return self.columns[self.named(name)]
+
+    def named(self, name: str) -> str:
+        """The name that a column has here: `caption` is another one of `text`."""
         if name in SAME_AS_TEXT and name not in self.columns and "text" in self.columns:
-            name = "text"
+            return "text"
         if name not in self.columns:
             raise WrongCall(f"the table has no column {name!r}: {near(name, self.columns)}")
-        return self.columns[name]
+        return name
 
     def grouped(self, by: str, of: str) -> list[tuple[Any, list[Any]]]:
         """Each input of column `by`, in the order of first appearance, with what stands in `of` on its rows."""

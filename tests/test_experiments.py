@@ -116,6 +116,13 @@ def test_an_ablation_gives_no_figures_of_other_data_under_the_same_name(tmp_path
             ablate(given, "playground:image/test/3", tmp_path / "out", **words)
     with pytest.raises(C3Error, match="another recipe, data, table or options"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **words)
+    given.pairs, given.items, given.validation = None, {"text": ["a star there", "a ring here"]}, "held.txt"
+    for said in ("a star", "a ring"):
+        (tmp_path / "held.txt").write_text(f"{said} is here\n")
+        if said == "a star":
+            ablate(given, "playground:image/test/3", tmp_path / "other", **words)
+    with pytest.raises(C3Error, match="another recipe, data, table or options"):
+        ablate(given, "playground:image/test/3", tmp_path / "other", **words)
     with pytest.raises(C3Error, match="a seed is named twice"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **{**words, "seeds": [1, 1]})
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -136,11 +137,11 @@ def test_a_run_is_not_continued_with_another_store(space: Space, tmp_path: Path)
 
 
 def test_all_rows_of_one_source_are_held_out_or_none(space: Space, tmp_path: Path) -> None:
-    for sources in (pictures(40), [f"{k}.png" for k in range(40)]):
-        repeated = [source for source in sources for _ in range(5)]
-        store = Store.from_embeddings(
-            tmp_path / type(sources[0]).__name__, torch.eye(200), space="s", modality="image", fingerprint="f"
-        )
+    store = Store.from_embeddings(tmp_path / "store", torch.eye(200), space="s", modality="image", fingerprint="f")
+    kinds = (pictures(40), [f"{k}.png" for k in range(40)], [*range(40)])
+    numbers = list(np.repeat(np.arange(40) / 2, 5))  # each an object of its own
+    tuples = [(f"{k // 5}", "a") for k in range(200)]
+    for repeated in (*([source for source in sources for _ in range(5)] for sources in kinds), numbers, tuples):
         rows = Rows(store, "image", [f"{k}" for k in range(200)], 0.3, items=repeated)
         held = [rows.held_out(str(k)) for k in range(200)]
         assert 0 < sum(held) < 200

@@ -93,6 +93,8 @@ def test_captions_go_with_other_captions_of_the_same_item(tmp_path: Path) -> Non
     pairs = PairsRecipe(table=table(tmp_path), source="text", target="text", item="image").load(tmp_path)
     assert len(pairs.source) == 20
     assert all(a != b and a.rsplit(" ", 1)[0] == b.rsplit(" ", 1)[0] for a, b in zip(pairs.source, pairs.target, strict=True))
+    other = PairsRecipe(table=table(tmp_path), source="text", target="caption", item="image").load(tmp_path)
+    assert (other.source, other.target, other.modality) == (pairs.source, pairs.target, "text")  # one column by two names
     with pytest.raises(C3Error, match="need `item`"):
         PairsRecipe(table=table(tmp_path), source="text", target="text").load(tmp_path)
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +24,7 @@ _FORMATS = {"format_whitelist": "mov,matroska,avi,gif", "protocol_whitelist": "f
 # FFmpeg's own VP9 decoder shows most damage as a picture; the format's reference decoder, as fast, refuses it.
 _DECODERS = {"vp9": "libvpx-vp9"}
 _SLACK = 0.5  # s by which whole files differ from what their heads promise
-_AHEAD = 5.0  # s up to which decoding on is cheaper than seeking (keyframes are rarely closer together)
+_AHEAD = 5.0  # s up to which decoding on is cheaper than seeking, until keyframes are found to be farther apart
 _NEAR = 1e-6  # s within which two times are the same
 _UPRIGHT = (False, False, False)
 
@@ -144,7 +145,7 @@ class _File(Video):
         self._av: Any = av
         self._path, self._max_pixels = path, max_pixels
         self._container: Any = None
-        self._sparse = False  # whether keyframes are so far apart that decoding on is cheaper than seeking
+        self._ahead = _AHEAD
         try:
             self._begin()
             self._measure()
@@ -233,7 +234,10 @@ class _File(Video):
         promised = (self._container.duration or 0) / 1e6
         if stream.duration:
             promised = ((stream.start_time or 0) + stream.duration) * tick
-        self._last, own_end, any_end = self._ends(int(promised / tick))
+        near = int((promised - 1) / tick)  # before the end: a keyframe at a cut has nothing behind it that is shown
+        self._last, own_end, any_end = self._ends(near)
+        if not isfinite(own_end) and near > 0:
+            self._last, own_end, any_end = self._ends(0)
         reached = own_end if stream.duration else any_end
         if reached < promised - _SLACK or own_end <= self._first * tick:
             raise C3Error(f"the video is truncated: it promises {promised:.1f} s and holds {max(reached, 0):.1f} s")
@@ -276,12 +280,13 @@ class _File(Video):
     def _go_to(self, time: float) -> None:
         """Make the frame that shows at `time` the current one."""
         here = self._time(self._current.pts)
-        if not here <= time + _NEAR or (time > here + _AHEAD and self._seeks and not self._sparse):
+        if not here <= time + _NEAR or (time > here + self._ahead and self._seeks):
             for back in (0.0, 2.0, 10.0) if self._seeks else ():
                 try:
                     if self._seek(max(time - back, 0.0)):
-                        # A keyframe before where we were: there are few, and seeking forward decodes the same again.
-                        self._sparse |= self._time(self._current.pts) <= here <= time
+                        landed = self._time(self._current.pts)
+                        if landed <= here <= time:  # keyframes are few: seeking so near decodes the same again
+                            self._ahead = max(self._ahead, 2 * (time - landed))
                         return self._forward(time)
                 except C3Error:  # pictures right after a keyframe may lean on those before it: start farther back
                     continue

@@ -30,7 +30,7 @@ def choose(
     asked = conditions.repeat_interleave(count, dim=0)
     outputs = generated(pipeline.decoder, asked, options, generator)
     groups = [outputs[start : start + count] for start in range(0, len(outputs), count)]
-    if all(_same(first, other) for first, *others in groups for other in others):
+    if all(same(first, other) for first, *others in groups for other in others):
         warnings.warn(
             f"best_of made the same output {count} times: nothing is left to chance with these options. Change them, or leave it.",
             stacklevel=3,
@@ -53,5 +53,6 @@ def generated(decoder: Decoder, conditions: Tensor, options: GenerateOptions, ge
     return outputs
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
+    """Whether two outputs are equal: strings, or arrays."""
     return np.array_equal(one, other) if isinstance(one, np.ndarray | Tensor) else bool(one == other)

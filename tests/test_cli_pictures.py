@@ -45,6 +45,9 @@ def test_several_seeds_give_files_and_an_overview(painter: Path, tmp_path: Path)
     wide, high = Image.open(tmp_path / "overview.png").size
     assert wide > high  # three seeds side by side, two sentences below each other
     assert str(tmp_path / "overview.png") in said.stdout
+    assert "each seed gave the same" not in said.stderr
+    said = c3("run", painter, "a star", "--out", tmp_path, "--seeds", 2, "-o", "truncation=0")
+    assert "each seed gave the same" in said.stderr
 
 
 def test_the_same_seed_draws_the_same(painter: Path, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Turn inputs into outputs: captions as lines or JSON, pictures as files."""
+    from c3core.choosing import same
     from c3core.contracts import BadItem
     from c3core.files import make_folder
     from c3core.loading import load_pipeline
@@ -86,7 +87,7 @@ def run(
         make_folder(out)
     rows: list[dict[str, Any]] = []
     made: dict[int, list[Any]] = {}
-    said: dict[int, set[str]] = {}  # of each input, what the seeds made of it
+    said: dict[int, list[Any]] = {}  # of each input, what the seeds made of it
     bad: list[BadItem] = []
     encoded = loaded.encoder(modality).encode_batches(stream, batch_size=batch_size)
     for number, batches in zip(range(seed, seed + seeds), tee(encoded, seeds), strict=True):  # inputs are embedded once
@@ -104,7 +105,7 @@ def run(
                 if len(made) < OVERVIEW or position in made:
                     made.setdefault(position, []).append(output)
             elif seeds > 1:
-                said.setdefault(position, set()).add(str(output))
+                said.setdefault(position, []).append(str(output))
             if getattr(output, "score", None) is not None:
                 row["score"] = output.score
             if json:
@@ -115,7 +116,8 @@ def run(
         sheet = _overview(loaded.decoder, [made[position] for position in sorted(made)], out)
         if sheet and not json:
             print(sheet if len(ids) - len(bad) == len(made) else f"{sheet} (of the first {OVERVIEW} inputs)")
-    if said and all(len(outputs) == 1 for outputs in said.values()):
+    several = [outputs for outputs in (*said.values(), *made.values()) if len(outputs) > 1]
+    if several and all(same(first, other) for first, *others in several for other in others):
         print("warning: each seed gave the same: nothing is left to chance with these options (-o).", file=sys.stderr)
     if json:
         print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})

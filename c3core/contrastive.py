@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 
 
 def info_nce(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
@@ -90,9 +90,9 @@ class Head(nn.Module):
         self.parts: nn.Module = nn.Identity()
         if parts is not None:
             if hidden is None:
-                raise C3Error(f"a head of {parts} parts is not linear: give `hidden`.")
+                raise WrongCall(f"a head of {parts} parts is not linear: give `hidden`.")
             if width % parts:
-                raise C3Error(f"a head of {parts} parts needs features that {parts} divides: the tower gives {width}.")
+                raise WrongCall(f"a head of {parts} parts needs features that {parts} divides: the tower gives {width}.")
             self.parts = Parts(width // parts, parts=parts, hidden=hidden)
             width = hidden
         self.norm = nn.LayerNorm(width) if norm == "layer" else nn.BatchNorm1d(width)

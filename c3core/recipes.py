@@ -59,7 +59,7 @@ class PairsRecipe(BaseModel):
         source, target = table.named(self.source), table.named(self.target)
         alike = source == target
         if alike and self.item is None:
-            raise C3Error("pairs of one column with itself need `item`: the column that says which rows belong together.")
+            raise WrongCall("pairs of one column with itself need `item`: the column that says which rows belong together.")
         rows = [*zip(table.column(source), table.column(target), strict=True)]
         items = Table({"item": table.column(self.item or source), "row": rows}).grouped(by="item", of="row")
         pairs = []

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.moments import Moments
 
 
@@ -58,9 +58,9 @@ class Statistics:
         if not self._known:
             raise C3Error("the bridge is not fitted. Call bridge.fit({modality: embeddings, …}) first.")
         if modality not in self._known:
-            raise C3Error(
-                f"the bridge was not fitted on {modality!r} (it knows {', '.join(self._known)})."
-                f" Fit it with items of {modality!r} too, or add that later: bridge.extend({{{modality!r}: embeddings}})"
+            raise WrongCall(
+                f"the bridge was not fitted on {modality!r} (it knows {', '.join(self._known)}). Fit it with items of that too, or"
+                f" add it: bridge.extend({{{modality!r}: embeddings}}), for a saved pipeline a recipe with `training: null`."
             )
         if name not in self._known[modality]:
             raise C3Error(f"the bridge was fitted without the {name} of {modality!r}. Fit it again as it is now.")

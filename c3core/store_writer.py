@@ -135,6 +135,7 @@ class StoreWriter:
         except Timeout:
             raise C3Error(f"another process is writing {self.folder}. Wait for it, or choose another folder.") from None
         except OSError as error:
+            self.close()
             raise C3Error(f"cannot write {self.folder}: {error.strerror}. Choose another folder for the store.") from error
         done = self._written
         last = done.pieces[-1] if done.pieces else None

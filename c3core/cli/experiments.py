@@ -29,7 +29,7 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
         rows = [{"pairs": pair} | {name: f"{value:.3f}" for name, value in figures.items()} for pair, figures in measured.items()]
         if rows:
             print_table(rows, list(rows[0]))
-        print(f"saved {out}: the space of a recipe, or of c3 embed {out} MODALITY INPUT…")
+        print(f"saved {out}: the `space` of a recipe, or c3 embed {out} MODALITY INPUT… --out STORE")
 
 
 def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:

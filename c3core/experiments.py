@@ -14,7 +14,7 @@ from typing import Any
 from c3core.bridges.presets import PRESETS
 from c3core.contracts import Decoder
 from c3core.devices import processes
-from c3core.embedding import checksum, embed
+from c3core.embedding import checksum
 from c3core.errors import C3Error, WrongCall
 from c3core.evaluation import evaluate, input_column
 from c3core.files import read_json, write_json
@@ -24,7 +24,7 @@ from c3core.metrics.plugins import named_metrics
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe, PairsRecipe
 from c3core.registry import entries, entry
-from c3core.sources import LIST, Source, expand
+from c3core.sources import LIST, expand
 from c3core.stores import Store
 from c3core.tables import TABLES
 from c3core.training_options import TrainingOptions
@@ -99,10 +99,18 @@ def _space_from(folder: Path, name: str) -> str:
     return name
 
 
-def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] | None = None, quiet: bool = False) -> Pipeline:
+def fit(
+    recipe: FitRecipe,
+    out: Path,
+    *,
+    folder: Path,
+    items: Mapping[str, Any] | None = None,
+    embeddings: Path | None = None,
+    quiet: bool = False,
+) -> Pipeline:
     """Fit a recipe's pipeline and save it to `out`; `out/run` keeps what a killed run continues from.
 
-    Of several processes the first one speaks and saves.
+    `items` and `embeddings` are as in `Pipeline.fit`. Of several processes the first one speaks and saves.
     """
     first = processes().is_main_process
     pipeline = build(recipe, folder)
@@ -111,7 +119,7 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
     if recipe.training is None:
         pipeline.extend(given, folder=out / "run", quiet=quiet)
     else:
-        _train(pipeline, recipe, given, out, folder=folder, quiet=quiet)
+        _train(pipeline, recipe, given, out, folder=folder, embeddings=embeddings, quiet=quiet)
     noted = {"items", "pairs", "start", "training"} | ({"bridge", "decoder"} & recipe.model_fields_set if recipe.start else set())
     pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
     if first:
@@ -119,7 +127,16 @@ def fit(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] 
     return pipeline
 
 
-def _train(pipeline: Pipeline, recipe: FitRecipe, items: Mapping[str, Any], out: Path, *, folder: Path, quiet: bool) -> None:
+def _train(
+    pipeline: Pipeline,
+    recipe: FitRecipe,
+    items: Mapping[str, Any],
+    out: Path,
+    *,
+    folder: Path,
+    embeddings: Path | None,
+    quiet: bool,
+) -> None:
     validation: Any = None
     if isinstance(recipe.validation, PairsRecipe):
         validation = recipe.validation.load(folder, recipe.root_from(folder))
@@ -135,6 +152,7 @@ def _train(pipeline: Pipeline, recipe: FitRecipe, items: Mapping[str, Any], out:
         bridge="keep" if _keeps_bridge(recipe) else "fit",
         options=recipe.training,
         folder=out / "run",
+        embeddings=embeddings,
         device=recipe.device,
         quiet=quiet,
     )
@@ -172,7 +190,7 @@ def ablate(
     named_metrics(first.decoder, input_column(first, scored), metrics)
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
-    items = _shared_stores(recipe, first, out / "embeddings", folder, quiet=quiet)
+    items = {modality: sources_of(recipe, modality, named, folder) for modality, named in recipe.items.items()}
     trained_on = _mark(recipe, first.decoder, items, folder)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
     runs = []
@@ -190,7 +208,7 @@ def ablate(
                     f"{one_out} holds a run of another recipe, data, table or options. Choose another --out, or delete it."
                 )
             if done is None:
-                fit(one, one_out, folder=folder, items=items, quiet=quiet)
+                fit(one, one_out, folder=folder, items=items, embeddings=out / "embeddings", quiet=quiet)
                 processes().wait_for_everyone()  # the first one saves
             if done is None or done.get("by") != by:  # which needs no other training
                 pipeline = load_pipeline(one_out, device=recipe.device, space=first.space)  # always as saved
@@ -201,24 +219,6 @@ def ablate(
     result = {"rows": [_summary(bridge, runs, every=bool(metrics)) for bridge in bridges], "runs": runs}
     write_json(out / "results.json", result)
     return result
-
-
-def _shared_stores(recipe: FitRecipe, pipeline: Pipeline, out: Path, folder: Path, *, quiet: bool) -> dict[str, Any]:
-    """The recipe's items, embedded once into `out`; stores stay what they are.
-
-    A store names files and sentences, but keeps no array that a plugin made: if the decoder learns from such, it is given them.
-    """
-    space = pipeline.space
-    stores: dict[str, Any] = {}
-    for modality, named in recipe.items.items():
-        sources = sources_of(recipe, modality, named, folder)
-        arrays = not isinstance(sources, Store) and any(not isinstance(source, str | Path) for source in sources)
-        if not isinstance(sources, Store) and not (arrays and modality == pipeline.decoder.modality):
-            stream = (Source(str(i), source) for i, source in enumerate(sources))
-            with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
-                sources = embed(space.encoder(modality), stream, out / modality, total=len(sources), quiet=quiet)
-        stores[modality] = sources
-    return stores
 
 
 def _mark(recipe: FitRecipe, decoder: Decoder, items: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -121,9 +121,17 @@ class Fit:
     """One call of `Pipeline.fit`."""
 
     def __init__(
-        self, pipeline: Pipeline, folder: Path, options: TrainingOptions, *, device: str = "auto", quiet: bool = False
+        self,
+        pipeline: Pipeline,
+        folder: Path,
+        options: TrainingOptions,
+        *,
+        embeddings: str | Path | None = None,
+        device: str = "auto",
+        quiet: bool = False,
     ) -> None:
         self.pipeline, self.folder, self.options, self.quiet = pipeline, folder, options, quiet
+        self.embeddings = Path(embeddings or folder / "embeddings")
         self.device = None if device == "auto" else device_of(device)
         self._stores: dict[str, Store] = {}
 
@@ -145,9 +153,8 @@ class Fit:
                 raise C3Error(f"no {modality} items to fit on: the list is empty.")
             encoder = self.pipeline.encoder(modality)
             stream = (Source(str(i), source) for i, source in enumerate(sources))
-            folder = self.folder / "embeddings" / name
             with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
-                self._stores[name] = embed(encoder, stream, folder, total=len(sources), quiet=self.quiet)
+                self._stores[name] = embed(encoder, stream, self.embeddings / name, total=len(sources), quiet=self.quiet)
             self.pipeline.know_encoder(modality, encoder.fingerprint)
             _say_bad(self._stores[name])
         return self._stores[name]

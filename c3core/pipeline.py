@@ -54,6 +54,7 @@ class Pipeline:
         bridge: Literal["fit", "keep"] = "fit",
         options: TrainingOptions | Mapping[str, Any] | None = None,
         folder: str | Path | None = None,
+        embeddings: str | Path | None = None,
         device: str = "auto",
         quiet: bool = False,
     ) -> Self:
@@ -63,12 +64,13 @@ class Pipeline:
         `items` maps a modality to its sources, or to a `Store` of this space's embeddings. With `pairs` the decoder is trained on
         them instead (supervised). `validation` holds targets (a list, a store, or pairs) for early stopping; otherwise a share is
         held out. `bridge="keep"` leaves a fitted bridge as it is: fine-tuning. `folder` keeps embeddings, checkpoints and metrics,
-        so that a killed run continues; without it they are temporary. `device` is where the decoder is trained, and stays; where
-        several processes train, each has its own.
+        so that a killed run continues; without it they are temporary. `embeddings` is a folder for these alone, which trainings on
+        the same items may share: they are made once. `device` is where the decoder is trained, and stays; where several processes
+        train, each has its own.
         """
         chosen = TrainingOptions.of(options)
         with tempfile.TemporaryDirectory() as temporary:
-            run = Fit(self, Path(folder or temporary), chosen, device=device, quiet=quiet)
+            run = Fit(self, Path(folder or temporary), chosen, embeddings=embeddings, device=device, quiet=quiet)
             run.check(pairs, validation)
             if bridge == "fit":
                 run.fit_bridge(items or {}, pairs)

@@ -127,6 +127,26 @@ def test_an_ablation_gives_no_figures_of_other_data_under_the_same_name(tmp_path
         ablate(given, "playground:image/test/3", tmp_path / "out", **{**words, "seeds": [1, 1]})
 
 
+def test_an_ablation_embeds_once_what_its_runs_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers", reason="needs the extra gpt2")
+    decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
+    pairs = {"table": "playground:image/train/8", "source": "image", "target": "text"}
+    given = recipe(
+        space=str(write_space(tmp_path / "space")),
+        items={"text": "playground:image/train/8/1"},
+        pairs=pairs,
+        validation={**pairs, "table": "playground:image/validation/4"},
+        decoder=decoder,
+        training=TRAINING,
+    )
+    ablate(given, "playground:image/test/3", tmp_path / "out", bridges=["c1", "c2_1"], seeds=[0, 1], folder=tmp_path)
+    said = capsys.readouterr().err
+    for label, total in (("text", 8), ("image", 40), ("image", 20)):  # items, pairs and those held out
+        assert len(re.findall(rf"embedding {label}: {total}/{total}.*took", said)) == 1, said
+    assert {path.name for path in (tmp_path / "out" / "embeddings").iterdir()} == {"text", "pairs", "validation"}
+    assert not (tmp_path / "out" / "c1-0" / "run" / "embeddings").exists()
+
+
 def test_a_space_of_the_working_directory_is_not_the_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_space(tmp_path / "here" / "sp")
     monkeypatch.chdir(tmp_path / "here")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, Encoder, name_of
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.metrics import ptb
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
@@ -154,7 +154,7 @@ def input_column(pipeline: Pipeline, table: Table) -> str:
 def _input_column(pipeline: Pipeline, table: Table, output_column: str) -> str:
     candidates = [name for name in table.columns if name != output_column and name in pipeline.space.modalities]
     if len(candidates) != 1:
-        raise C3Error(
+        raise WrongCall(
             f"say which column holds the inputs: --input-column (the table has {', '.join(table.columns)};"
             f" the space knows {', '.join(pipeline.space.modalities)})."
         )

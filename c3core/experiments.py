@@ -36,7 +36,7 @@ def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], fol
     """What a recipe's `items` name: a store, a plugin's table, or inputs as `c3 embed` takes them; paths from `folder`."""
     names = [named] if isinstance(named, str) else list(named)
     if not names:
-        raise C3Error(f"the items of {modality} name no input. Name files, or leave {modality} out.")
+        raise WrongCall(f"the items of {modality} name no input. Name files, or leave {modality} out.")
     prefix = names[0].partition(":")[0]
     if len(names) == 1 and os.path.isfile(folder / names[0] / "store.json"):
         return Store.open(folder / names[0])
@@ -71,7 +71,7 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
         pipeline = load_pipeline(start, device=recipe.device, precision=recipe.precision)
         if "decoder" in recipe.model_fields_set:
             if recipe.decoder.name != pipeline.decoder.name:
-                raise C3Error(f"start has a decoder {pipeline.decoder.name!r}, and the recipe one named {recipe.decoder.name!r}.")
+                raise WrongCall(f"start has a decoder {pipeline.decoder.name!r}, and the recipe one named {recipe.decoder.name!r}.")
             pipeline.decoder.tune(recipe.decoder.options)
         if _keeps_bridge(recipe):
             return pipeline
@@ -143,7 +143,7 @@ def _train(
     elif recipe.validation is not None:
         found = sources_of(recipe, pipeline.decoder.modality, recipe.validation, folder)
         if isinstance(found, Store):
-            raise C3Error("validation must be a list of items, not a store.")
+            raise WrongCall("validation must be a list of items, not a store.")
         validation = found
     pipeline.fit(
         items,
@@ -177,7 +177,7 @@ def ablate(
     recipe's bridge are passed to each that has them.
     """
     if recipe.start is not None:
-        raise C3Error("an ablation trains from scratch: give `space` in the recipe, not `start`.")
+        raise WrongCall("an ablation trains from scratch: give `space` in the recipe, not `start`.")
     # What is wrong is said before hours of training, not after.
     for name, several in (("bridge", bridges), ("seed", seeds)):
         if len(set(several)) < len(several):

@@ -141,16 +141,16 @@ class Fit:
         """The store of some sources, embedded once; a given store is checked against the space's encoder."""
         if isinstance(sources, Store):
             if sources.modality != modality:
-                raise C3Error(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
+                raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
             self.pipeline.check_fingerprint(modality, self.pipeline.space.encoder(modality).fingerprint)
             self.pipeline.know_encoder(modality, sources.fingerprint)
             self._stores[name] = sources
             return sources
         if isinstance(sources, str):
-            raise C3Error(f"the {modality} items must be a list, not one string. Write [item].")
+            raise WrongCall(f"the {modality} items must be a list, not one string. Write [item].")
         if name not in self._stores:
             if not len(sources):
-                raise C3Error(f"no {modality} items to fit on: the list is empty.")
+                raise WrongCall(f"no {modality} items to fit on: the list is empty.")
             encoder = self.pipeline.encoder(modality)
             stream = (Source(str(i), source) for i, source in enumerate(sources))
             with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
@@ -166,7 +166,7 @@ class Fit:
         if pairs is not None and pairs.modality not in stores:
             stores[pairs.modality] = self.store("pairs", pairs.modality, pairs.source)
         if not stores:
-            raise C3Error("nothing to fit on: give items={modality: sources}, or pairs.")
+            raise WrongCall("nothing to fit on: give items={modality: sources}, or pairs.")
         _say_few(stores, bridge)
         bridge.fit(stores, target=target)
 
@@ -174,7 +174,7 @@ class Fit:
         """Statistics of more modalities; returns what was looked at, for the manifest."""
         for modality in items:  # said before anything is embedded
             if modality in self.pipeline.bridge.modalities:
-                raise C3Error(f"the bridge knows {modality!r} already. Leave it out, or fit the pipeline again to replace it.")
+                raise WrongCall(f"the bridge knows {modality!r} already. Leave it out, or fit the pipeline again to replace it.")
         stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
         _say_few(stores, self.pipeline.bridge)
         self.pipeline.bridge.extend(stores)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Pairs:
 
     def __post_init__(self) -> None:
         if len(self.source) != len(self.target):
-            raise C3Error(f"pairs need as many sources as targets; got {len(self.source)} and {len(self.target)}.")
+            raise WrongCall(f"pairs need as many sources as targets; got {len(self.source)} and {len(self.target)}.")
         numbers = getattr(self.item, "tolist", None)
         if numbers is not None:  # of an array or a tensor
             object.__setattr__(self, "item", numbers())
         if self.item is not None and len(self.item) != len(self.source):
-            raise C3Error(f"pairs need as many items as sources; got {len(self.item)} and {len(self.source)}.")
+            raise WrongCall(f"pairs need as many items as sources; got {len(self.item)} and {len(self.source)}.")

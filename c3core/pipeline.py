@@ -32,7 +32,7 @@ class Pipeline:
 
     def __init__(self, space: Space, bridge: Bridge, decoder: Decoder) -> None:
         if decoder.condition_dim != space.dim:
-            raise C3Error(
+            raise WrongCall(
                 f"decoder {decoder.name!r} takes conditions of size {decoder.condition_dim}, but space {space.spec!r} has"
                 f" {space.dim} dimensions. Load the decoder with space=space."
             )
@@ -75,7 +75,7 @@ class Pipeline:
             if bridge == "fit":
                 run.fit_bridge(items or {}, pairs)
             elif bridge != "keep":
-                raise C3Error(f'bridge must be "fit" or "keep", not {bridge!r}.')
+                raise WrongCall(f'bridge must be "fit" or "keep", not {bridge!r}.')
             elif unused := sorted((items or {}).keys() - {self.decoder.modality}):
                 raise WrongCall(
                     f"the bridge is kept, so that items of {', '.join(unused)} would do nothing. Leave them out, give another"
@@ -159,7 +159,7 @@ class Pipeline:
         self.decoder.eval()
         for part in in_parts(self._batches(sources, name, batch_size), max(1, batch_size // best_of)):
             if part.modality != name:
-                raise C3Error(f"these are {part.modality} embeddings, not {name}.")
+                raise WrongCall(f"these are {part.modality} embeddings, not {name}.")
             self.check_fingerprint(name, part.fingerprint)
             condition = self.condition(part.embeddings, name)
             if best_of > 1 and part.index:
@@ -192,7 +192,7 @@ class Pipeline:
         modality = self.decoder.modality
         self.encoder(modality)
         if modality not in self.bridge.modalities:
-            raise C3Error(
+            raise WrongCall(
                 f"best_of looks at what was made, but the bridge knows no {modality} (only {', '.join(self.bridge.modalities)})."
                 f" Add it: pipeline.extend({{{modality!r}: …}})."
             )
@@ -200,10 +200,10 @@ class Pipeline:
     def _modality(self, sources: Iterable[Any] | Store, modality: str | None) -> str:
         if isinstance(sources, Store):
             if modality not in (None, sources.modality):
-                raise C3Error(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
+                raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
             return sources.modality
         if modality is None:
-            raise C3Error(f"say which modality the sources have: modality=… (one of {', '.join(self.space.modalities)}).")
+            raise WrongCall(f"say which modality the sources have: modality=… (one of {', '.join(self.space.modalities)}).")
         return modality
 
     def _batches(self, sources: Iterable[Any] | Iterable[Encoded] | Store, modality: str, batch_size: int) -> Iterator[Encoded]:

@@ -60,7 +60,7 @@ def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool 
     ['a red cube']
     """
     if isinstance(inputs, str):
-        raise C3Error("inputs must be a list, not one string. Write [input].")
+        raise WrongCall("inputs must be a list, not one string. Write [input].")
     if not inputs:
         raise WrongCall("no input was named. Name files, folders, a .txt list or table.csv:column.")
     # The first item of each is looked at now, so that a wrong third input does not end a run hours later.
@@ -197,7 +197,7 @@ def named(sources: Iterable[Any]) -> Iterator[Source]:
     ['a.jpg', 'b.jpg', '2']
     """
     if isinstance(sources, str):  # said at once, and not when the first one is asked for
-        raise C3Error("sources must be a list, not one string. Write [source].")
+        raise WrongCall("sources must be a list, not one string. Write [source].")
     return (
         source if isinstance(source, Source) else Source(str(source) if isinstance(source, str | Path) else str(place), source)
         for place, source in enumerate(sources)

@@ -33,7 +33,7 @@ class Table:
     def __post_init__(self) -> None:
         if len({len(column) for column in self.columns.values()}) > 1:
             lengths = ", ".join(f"{name} {len(column)}" for name, column in self.columns.items())
-            raise C3Error(f"the columns of a table must be of one length: {lengths}.")
+            raise WrongCall(f"the columns of a table must be of one length: {lengths}.")
 
     @property
     def rows(self) -> int:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 from c3core.files import replacing, write_text
 
 
@@ -38,7 +38,7 @@ def load_trained(module: nn.Module, state: dict[str, Tensor], path: Path) -> Non
     try:
         unexpected = module.load_state_dict(state, strict=False).unexpected_keys
     except RuntimeError as error:
-        raise C3Error(f"{path} belongs to a model of another shape ({str(error).splitlines()[-1].strip()}).") from None
+        raise C3Error(f"{path} belongs to a model of another shape ({lines_of(error)[-1]}).") from None
     if unexpected:
         raise C3Error(f"{path} belongs to another model (it holds {unexpected[0]!r}). Choose another folder.")
 

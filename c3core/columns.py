@@ -17,6 +17,7 @@ from c3core.embedding import embed
 from c3core.errors import C3Error
 from c3core.progress import progress
 from c3core.sources import Source
+from c3core.tables import key_of
 from c3core.towers import Tower
 
 
@@ -50,7 +51,7 @@ class Column:
         self.items: list[Any] = []
         self.features: Tensor | None = None
         self.bad: list[str] = []
-        keys = [source if isinstance(source, str) else id(source) for source in sources]
+        keys = [key_of(source) for source in sources]
         unique = dict(zip(keys, sources, strict=True))
         position = self._features(unique, folder, quiet=quiet) if tower.frozen else self._items(unique, quiet=quiet)
         self.rows = [position.get(key, -1) for key in keys]

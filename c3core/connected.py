@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from c3core.contracts import Encoder, Reader, Space
 from c3core.contrastive import Head
 from c3core.devices import device_of, precision_of
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 from c3core.files import read_json, sha256, write_json
 from c3core.loading import load_tower
 from c3core.towers import Tower
@@ -137,10 +137,9 @@ def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, devic
     head = Head(tower.width, manifest.dim, **spec.head.model_dump())
     parts = nn.ModuleDict({"head": head} if spec.frozen else {"head": head, "tower": tower})
     try:
-        weights = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
-        parts.load_state_dict(weights)
+        parts.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise C3Error(f"{path} does not fit the tower {spec.tower.tower!r}: {str(error).splitlines()[-1].strip()}") from None
+        raise C3Error(f"{path} does not fit the tower {spec.tower.tower!r}: {lines_of(error)[-1]}") from None
     where = device_of(device)
     fingerprint = _fingerprint(spec, tower)
     return ConnectedEncoder(

@@ -1,8 +1,8 @@
-"""The contracts: what a plugin author implements, and all that a plugin author needs.
+"""The contracts: what a plugin author implements.
 
     source ──Reader──▶ item ──Encoder──▶ embedding ──Bridge──▶ condition ──Decoder──▶ output
 
-A `Space` holds the encoders whose embeddings may be compared, one a modality. The core knows no modality by name.
+A `Space` holds the encoders whose embeddings may be compared, one per modality. The core knows no modality by name.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Encoder(ABC):
 
 
 class Space:
-    """Encoders whose embeddings may be compared: a dimension and one encoder a modality, loaded when first asked for.
+    """Encoders whose embeddings may be compared: a dimension and one encoder per modality, loaded when first asked for.
 
     `spec` is what `load_space` takes to load it again; `folder` is set for a space that lives in a folder (`c3 connect`
     wrote it), so that a pipeline can carry it along.

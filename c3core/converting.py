@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 from c3core.files import replacing
 
 
@@ -26,8 +26,8 @@ def convert(weights: Path, out: Path) -> int:
     try:
         loaded = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch's reader raises over a file of something else
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise C3Error(f"{weights} holds no plain weights, or is truncated ({_short(reason)}). It was not run.") from None
+        why = _short(lines_of(error)[0])
+        raise C3Error(f"{weights} holds no plain weights, or is truncated ({why}). It was not run.") from None
     tensors: dict[str, Tensor] = {}
     for name, tensor in _tensors(loaded, ""):
         if name in tensors:

@@ -7,9 +7,9 @@ import os
 import torch
 from accelerate import Accelerator
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import C3Error, WrongCall, lines_of, near
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def device_of(name: str | torch.device) -> torch.device:
@@ -32,13 +32,13 @@ def device_of(name: str | torch.device) -> torch.device:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # each backend says in its own way that it is not there
-        why = str(error).splitlines()[0]
+        why = lines_of(error)[0]
         raise WrongCall(f"this machine has no device {name!r} ({why}). Use auto or cpu.") from None
     return device
 
 
 def precision_of(name: str) -> torch.dtype:
-    """The torch dtype of a precision's name: float32, bfloat16 (bf16) or float16."""
+    """The torch dtype of a precision's name: float32, bfloat16 or float16."""
     if name not in PRECISIONS:
         raise WrongCall(f"no precision is called {name!r}: {near(name, PRECISIONS)}")
     return PRECISIONS[name]

@@ -58,11 +58,11 @@ def embed(
     encoding = Encoding.of(encoder)
 
     def work(stream: Iterator[Source], _: int) -> Generator[Embedded, None, None]:
-        embedding, distinct = Embedding(encoder), Repeats(stream)
+        embedder, distinct = Embedder(encoder), Repeats(stream)
         reading = read_batches(encoder.reader(), iter(distinct), batch_size=batch_size, workers=workers, patience=patience)
         with closing(reading) as batches:
             for read in batches:
-                yield embedding(read).repeated(distinct.of(len(read)))
+                yield embedder(read).repeated(distinct.of(len(read)))
 
     return fill(out, encoding, sources, work, shard_rows=shard_rows, total=total, quiet=quiet)
 
@@ -202,7 +202,7 @@ def _content(value: Any, mark: int) -> int:
     return mark
 
 
-class Embedding:
+class Embedder:
     """Embeds what was read. An item that the encoder refuses is bad; an encoder that refuses many is broken."""
 
     def __init__(self, encoder: Encoder) -> None:

@@ -1,8 +1,7 @@
-"""Embeddings in files, a store's or what something else wrote (`.npy`, `.parquet`, `.safetensors`), read piece by piece."""
+"""Embeddings that something else wrote (`.npy`, `.parquet`, `.safetensors`), read piece by piece."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,47 +13,21 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from c3core.errors import C3Error, WrongCall
-from c3core.stores import BATCH_ROWS, Store
+from c3core.errors import C3Error, WrongCall, lines_of
+from c3core.stores import BATCH_ROWS
 
 NAMES = ("embedding", "embeddings")  # of the column or tensor, where a file has several
 
 
 def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterator[Tensor]:
-    """The embeddings of a file in order, float32, in tensors of `batch_size` rows, fewer at the end; no more are held.
+    """The embeddings of a file in order, float32, in tensors of at most `batch_size` rows; no more are held.
 
-    A store's folder; a `.npy` array (n, dim); a `.parquet` file with a column of vectors (`embedding` where there are
-    several); a `.safetensors` file with a tensor (n, dim). Raises `C3Error`, at once, for a file that holds none.
+    A `.npy` array (n, dim); a `.parquet` file with a column of vectors (`embedding` where there are several); a
+    `.safetensors` file with a tensor (n, dim). Raises `C3Error` for a file that holds none.
     """
     path = Path(path)
-    if not os.path.exists(path):
+    if not path.exists():
         raise WrongCall(f"{path} does not exist. Check the spelling.")
-    if not path.is_dir():
-        return _even(_read(path, batch_size), batch_size)
-    batches = Store.open(path).batches(batch_size, columns=("embedding",))
-    return _even((batch.embeddings for batch in batches), batch_size)
-
-
-def _even(pieces: Iterator[Tensor], size: int) -> Iterator[Tensor]:
-    """The same rows in batches of one size: two files then go side by side. Looks at the first piece at once."""
-    first = next(pieces, torch.zeros(0))
-
-    def batches() -> Iterator[Tensor]:
-        held = first
-        for piece in pieces:
-            while len(held) >= size:
-                yield held[:size]
-                held = held[size:]
-            held = torch.cat([held, piece]) if len(held) else piece
-        while len(held):
-            yield held[:size]
-            held = held[size:]
-
-    return batches()
-
-
-def _read(path: Path, batch_size: int) -> Iterator[Tensor]:
-    """The embeddings of a file in order, float32, a piece at a time. Raises `C3Error` for a file that holds none."""
     readers = {".npy": _npy, ".parquet": _parquet, ".safetensors": _safetensors}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -62,8 +35,7 @@ def _read(path: Path, batch_size: int) -> Iterator[Tensor]:
     try:
         yield from reader(path, batch_size)
     except (OSError, ValueError, pa.ArrowException, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise C3Error(f"{path} cannot be read ({reason}). Write it again.") from error
+        raise C3Error(f"{path} cannot be read ({lines_of(error)[0]}). Write it again.") from error
 
 
 def _npy(path: Path, size: int) -> Iterator[Tensor]:

@@ -31,3 +31,12 @@ def near(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"known: {', '.join(known) or 'none'}."
+
+
+def lines_of(error: BaseException) -> list[str]:
+    """What an error of a library says, line by line; its kind where it says nothing.
+
+    >>> lines_of(ValueError("no room\\n\\n  in the file")), lines_of(KeyError())
+    (['no room', 'in the file'], ['KeyError'])
+    """
+    return [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]

@@ -15,7 +15,7 @@ from c3core.metrics import ptb
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
 from c3core.metrics.plugins import figures, named_metrics
-from c3core.tables import Table
+from c3core.tables import Table, key_of
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
@@ -167,15 +167,11 @@ class _Distinct:
     bad: dict[Hashable, BadItem]
 
     def __init__(self, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
-        self.distinct = {self.key(reference): reference for _, references in groups for reference in references}
+        self.distinct = {key_of(reference): reference for _, references in groups for reference in references}
         self.count = len(self.distinct)
 
-    @staticmethod
-    def key(source: Any) -> Hashable:
-        return source if isinstance(source, Hashable) else id(source)
-
     def readable(self, references: Sequence[Any]) -> list[Any]:
-        return [reference for reference in references if self.key(reference) not in self.bad]
+        return [reference for reference in references if key_of(reference) not in self.bad]
 
     def refuse_none(self) -> None:
         if len(self.bad) == self.count:

@@ -23,7 +23,7 @@ from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space,
 from c3core.metrics.plugins import named_metrics
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe, PairsRecipe
-from c3core.registry import entries, entry
+from c3core.registry import entry, registered
 from c3core.sources import LIST, expand
 from c3core.stores import Store
 from c3core.tables import TABLES
@@ -40,7 +40,7 @@ def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], fol
     prefix = names[0].partition(":")[0]
     if len(names) == 1 and os.path.isfile(folder / names[0] / "store.json"):
         return Store.open(folder / names[0])
-    if any(found.kind == "table" and found.name == prefix for found in entries()):
+    if prefix in registered("table"):
         return [source for name in names for source in load_table(name).column(modality)]
     text = modality == "text"
     inputs = [_input(folder, name, text=text) for name in names]
@@ -66,8 +66,7 @@ def _keeps_bridge(recipe: FitRecipe) -> bool:
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     """The pipeline of a recipe, not yet trained; or the one that it starts from."""
     if recipe.start is not None:
-        ships = any(found.kind == "pipeline" and found.name == recipe.start for found in entries())
-        start = recipe.start if ships else folder / recipe.start
+        start = recipe.start if recipe.start in registered("pipeline") else folder / recipe.start
         pipeline = load_pipeline(start, device=recipe.device, precision=recipe.precision)
         if "decoder" in recipe.model_fields_set:
             if recipe.decoder.name != pipeline.decoder.name:
@@ -94,7 +93,7 @@ def _space_from(folder: Path, name: str) -> str:
     """A space's folder, from the recipe's; or a name."""
     if os.path.isfile(folder / name / "space.json"):
         return str(folder / name)
-    if os.path.isdir(name) and not any(found.kind == "space" and found.name == name.partition(":")[0] for found in entries()):
+    if os.path.isdir(name) and name.partition(":")[0] not in registered("space"):
         raise WrongCall(f"{folder / name} is no space. The paths of a recipe start at its folder.")
     return name
 

@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 
 from c3core.errors import C3Error
 
+PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz"}  # suffixes of files that may hold one
+
 _UMASK = os.umask(0o022)  # the only way to read it is to set it
 os.umask(_UMASK)
 

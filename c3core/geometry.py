@@ -55,7 +55,7 @@ class Geometry:
     gap_span: Spread | None  # cos(d^(i), r_jk^(i)), j < k
     noise_mean: Spread | None  # E[ε]_k over the dimensions k
     noise_cosine: Spread | None  # cos(ε_j^(i), ε_k^(i)), j < k
-    noise_std: float  # σ of ε ~ N(0, σ²I), a dimension: what to give a bridge as noise_std
+    noise_std: float  # σ of ε ~ N(0, σ²I), per dimension: what to give a bridge as noise_std
     pair_cosine: Spread | None  # cos(e_xj, e_yj)
     effective_dimension: dict[str, int]  # of x and y: Definition 1, γ = 0.99
     # Squared Fréchet distance of gaussians fitted to x and y, "before" and "after" the modality means are removed: the

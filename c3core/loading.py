@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from c3core.errors import C3Error, WrongCall, near
-from c3core.registry import entries, entry
+from c3core.registry import entry, registered
 
 if TYPE_CHECKING:
     from c3core.contracts import Bridge, Decoder, Space
@@ -35,7 +35,7 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
         connected: Space = _call(load_connected, f"space {name!r}", name, device=device, precision=precision, **options)
         return connected
     prefix, _, argument = name.partition(":")
-    known = [found.name for found in entries() if found.kind == "space"]
+    known = registered("space")
     if prefix not in known:
         if os.path.isdir(name):
             from c3core.manifest import unfinished
@@ -83,7 +83,7 @@ def load_table(name: str, *, folder: str | Path = "", root: str | Path | None = 
     from c3core.tables import read_table
 
     prefix, colon, argument = name.partition(":")
-    if colon and any(found.kind == "table" and found.name == prefix for found in entries()):
+    if colon and prefix in registered("table"):
         table: Table = _call(entry("table", prefix).load(), f"table {name!r}", argument)
         return _of_kind(table, "Table", "table", prefix)
     return read_table(Path(folder) / name, root=root)
@@ -106,7 +106,7 @@ def pipeline_folder(name: str | Path, *, also: Iterable[str] = ()) -> Path:
     """
     if os.path.exists(name):
         return Path(name)
-    shipped = [found.name for found in entries() if found.kind == "pipeline"]
+    shipped = registered("pipeline")
     if str(name) not in shipped:
         hint = f"{near(str(name), [*shipped, *also])} `c3 fit` writes one."
         raise WrongCall(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint}")

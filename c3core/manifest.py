@@ -12,14 +12,13 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from c3core.errors import C3Error, WrongCall
-from c3core.files import read_json, sha256
+from c3core.files import PICKLES, read_json, sha256
 from c3core.validation import checked
 
 STAGED = ".saving."  # a folder beside a pipeline's parts, with those that are to take their place when all are written
 PARTS = ("bridge.safetensors", "decoder", "space")  # beside `pipeline.json`
 LOCK = ".lock"  # held by the process that writes
 PATIENCE = 60.0  # seconds
-PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz"}
 
 
 class _Part(BaseModel):

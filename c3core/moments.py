@@ -25,7 +25,7 @@ class _Scatter:
     """Count, mean and summed squares (or products) of the deviations from the mean, all float64."""
 
     def __init__(self, dim: int, order: int) -> None:
-        self.order = order  # of the scatter: 0 none, 1 a variance a dimension, 2 a covariance
+        self.order = order  # of the scatter: 0 none, 1 a variance per dimension, 2 a covariance
         self.count = 0
         self.mean = torch.zeros(dim, dtype=torch.float64)
         self.scatter = torch.zeros([dim] * order if order else 0, dtype=torch.float64)
@@ -58,7 +58,7 @@ class _Scatter:
 class Moments:
     """Streaming statistics of the embeddings of one modality.
 
-    `needs` names what to gather beside the mean: "variance" (a dimension), "covariance" (d × d), "sample" (a uniform
+    `needs` names what to gather beside the mean: "variance" (per dimension), "covariance" (d × d), "sample" (a uniform
     sample of at most `sample_size` rows, decided by `seed`). `fingerprint` is that of the encoder, if known.
     Statistics are float64, the sample float32.
 

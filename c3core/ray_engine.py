@@ -21,8 +21,8 @@ from typing import Any
 import pyarrow as pa
 
 from c3core.contracts import Encoder, Reader
-from c3core.embedding import Embedded, Embedding, fill
-from c3core.errors import C3Error
+from c3core.embedding import Embedded, Embedder, fill
+from c3core.errors import C3Error, lines_of
 from c3core.reading import PATIENCE, Read, Worker, dumps
 from c3core.shards import Encoding
 from c3core.sources import Source, named
@@ -106,8 +106,7 @@ def _cluster() -> Iterator[Any]:
     try:
         yield ray
     except ray.exceptions.RayError as error:
-        said = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise C3Error(f"Ray gave up: {said[-1].rstrip('.')}. Mend it, then run the same again.") from error
+        raise C3Error(f"Ray gave up: {lines_of(error)[-1].rstrip('.')}. Mend it, then run the same again.") from error
     finally:
         context.target_max_block_size, context.execution_options.preserve_order, context.enable_progress_bars = before
         if started:
@@ -167,13 +166,13 @@ class _Model:
         encoder = load()
         if Encoding.of(encoder) != encoding:
             raise C3Error(f"another encoder was loaded here than elsewhere (fingerprint {encoder.fingerprint[:8]}…)")
-        self.embedding = Embedding(encoder)
+        self.embedder = Embedder(encoder)
         self.reading = None if patience is None else _Reading(encoder.reader(), patience, folder)
 
     def __call__(self, row: pa.Table) -> pa.Table:
         def embed() -> Embedded:
             chunk = _unpacked(_blob(row))
-            return self.embedding(self.reading.read(chunk) if self.reading else chunk)
+            return self.embedder(self.reading.read(chunk) if self.reading else chunk)
 
         return _row(_packed(embed))
 

@@ -65,7 +65,7 @@ class PairsRecipe(BaseModel):
         pairs = []
         for item, own in self._share(items):
             couples = [(one, other) for one, _ in own for other, _ in own if one != other] if alike else own
-            pairs += [(item, source, target) for source, target in couples]
+            pairs += [(item, *couple) for couple in couples]
         return Pairs([pair[1] for pair in pairs], source, [pair[2] for pair in pairs], item=[pair[0] for pair in pairs])
 
     def _share(self, items: list[Any]) -> list[Any]:

@@ -158,9 +158,14 @@ def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str],
     return register
 
 
+def registered(kind: str) -> dict[str, Entry]:
+    """The entries of a kind by name."""
+    return {found.name: found for found in entries() if found.kind == kind}
+
+
 def entry(kind: str, name: str) -> Entry:
     """The entry of a kind and name; a `C3Error` offers near names."""
-    known = {found.name: found for found in entries() if found.kind == kind}
+    known = registered(kind)
     if name not in known:
         raise WrongCall(f"no {kind} is called {name!r}: {near(name, known)} `c3 plugins` lists what is installed.")
     return known[name]

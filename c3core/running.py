@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from c3core.errors import WrongCall
-from c3core.sources import expand
+from c3core.sources import LIST, expand
 from c3core.tables import COLUMN, SAME_AS_TEXT
 
 if TYPE_CHECKING:
@@ -64,28 +64,39 @@ def _refuse_empty(inputs: Sequence[str]) -> None:
 
 def _by_media_type(pipeline: Pipeline, name: str) -> str | None:
     """The modality of a file, of a folder's first one, or of words; None if that is open."""
-    known = pipeline.space.modalities
-    first = Path(name)
-    if os.path.isdir(first):  # not `first.is_dir()`: a long sentence is too long for a file's name, which that raises
-        visible = (
-            path for path in sorted(first.rglob("*")) if not any(part.startswith(".") for part in path.relative_to(name).parts)
-        )
-        first = next((path for path in visible if path.is_file()), first)
-    if first.suffix == ".txt" and os.path.isfile(first):  # a list, of files or of sentences
-        with open(first, encoding="utf-8", errors="replace") as lines:
-            line = next((line.strip() for line in lines if line.strip()), "")
-        listed = (mimetypes.guess_type(line)[0] or "").split("/")[0]
-        if listed in known and not any(letter.isspace() for letter in line):
+    known, first = pipeline.space.modalities, _first_file(name)
+    exists, lists = os.path.exists(first), first.suffix.lower() == LIST  # of files or of sentences
+    if lists and os.path.isfile(first):
+        line = _first_line(first)
+        if (listed := _media_type(line)) in known and not any(letter.isspace() for letter in line):
             return listed
-    words = not os.path.exists(first) or first.suffix == ".txt"
-    guessed = (mimetypes.guess_type(first.name)[0] or "").split("/")[0] if first.suffix != ".txt" else ""
+    guessed = "" if lists else _media_type(first.name)
     if guessed in known:
         return "video" if first.suffix.lower() == ".gif" and "video" in known else guessed
-    if words and "text" in known and pipeline.decoder.modality != "text":
-        if not os.path.exists(first) and not any(letter.isspace() for letter in name) and ("/" in name or first.suffix):
+    if (lists or not exists) and "text" in known and pipeline.decoder.modality != "text":
+        if not exists and not any(letter.isspace() for letter in name) and ("/" in name or first.suffix):
             raise WrongCall(f"{name} does not exist. Check the spelling; if it is a sentence, say --modality text.")
         return "text"  # a sentence, or a list of them
     return None
+
+
+def _first_file(name: str) -> Path:
+    """The file itself, or the first of a folder that is not hidden."""
+    path = Path(name)
+    if not os.path.isdir(path):  # not `path.is_dir()`: a long sentence is too long for a file's name, which that raises
+        return path
+    below = sorted(path.rglob("*"))
+    visible = (file for file in below if not any(part.startswith(".") for part in file.relative_to(path).parts))
+    return next((file for file in visible if file.is_file()), path)
+
+
+def _first_line(path: Path) -> str:
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        return next((line.strip() for line in lines if line.strip()), "")
+
+
+def _media_type(name: str) -> str:
+    return (mimetypes.guess_type(name)[0] or "").split("/")[0]
 
 
 def sources_of(inputs: Sequence[str], modality: str, *, root: Path | None = None) -> tuple[list[str], list[Any]]:

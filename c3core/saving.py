@@ -15,10 +15,9 @@ from torch import Tensor
 
 from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error
-from c3core.files import make_folder, replacing, write_json
+from c3core.files import PICKLES, make_folder, replacing, write_json
 from c3core.loading import load_space
 from c3core.manifest import (
-    PICKLES,
     STAGED,
     BridgePart,
     DecoderPart,
@@ -30,7 +29,7 @@ from c3core.manifest import (
     saving,
     verify,
 )
-from c3core.registry import entries, entry
+from c3core.registry import entry, registered
 from c3core.version import __version__
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
 
 
 def _require(kind: str, name: str, folder: Path) -> None:
-    if not any(found.kind == kind and found.name == name for found in entries()):
+    if name not in registered(kind):
         raise C3Error(
             f"{folder} needs the {kind} {name!r}, which no installed plugin brings. Install the one that it was made with."
         )
@@ -133,8 +132,8 @@ def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:
     """A plugin's bridge class restores itself; every preset, and a C3Bridge made by hand, is a C3Bridge."""
     from c3core.bridges import C3Bridge
 
-    known = {found.name for found in entries() if found.kind == "bridge"}
-    factory = entry("bridge", part.name).load() if part.name in known else C3Bridge
+    known = registered("bridge")
+    factory = known[part.name].load() if part.name in known else C3Bridge
     state.pop("empty", None)
     bridge: Bridge = getattr(factory, "restore", C3Bridge.restore)(part.config, state)
     return bridge

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from c3core.contracts import Encoder
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 from c3core.files import replacing
 
 KEY = b"c3core"  # of our entry in a Parquet file's metadata
@@ -173,5 +173,4 @@ def to_batch(rows: pa.RecordBatch, dim: int) -> StoreBatch:
 
 
 def _broken(path: Path, error: Exception) -> C3Error:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return C3Error(f"{path} cannot be read: cut short or overwritten ({reason}). Make the store again.")
+    return C3Error(f"{path} cannot be read: cut short or overwritten ({lines_of(error)[0]}). Make the store again.")

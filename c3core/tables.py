@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,40 +55,33 @@ class Table:
         """Each input of column `by`, in the order of first appearance, with what stands in `of` on its rows."""
         groups: dict[Any, tuple[Any, list[Any]]] = {}
         for source, target in zip(self.column(by), self.column(of), strict=True):
-            key = source if isinstance(source, Hashable) else id(source)
-            groups.setdefault(key, (source, []))[1].append(target)
+            groups.setdefault(key_of(source), (source, []))[1].append(target)
         return list(groups.values())
 
 
-def read_table(
-    path: str | Path, columns: Sequence[str] | Mapping[str, str] | None = None, *, root: str | Path | None = None
-) -> Table:
+def key_of(source: Any) -> Hashable:
+    """What tells a source from others: a path or sentence itself; of an array, or a wave with its rate, the object's identity."""
+    try:
+        hash(source)
+    except TypeError:
+        return id(source)
+    return source  # type: ignore[no-any-return]
+
+
+def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:
     """A CSV (or TSV) whose columns are named after modalities; `caption` is accepted for `text`.
 
-    `columns` picks some, or maps a modality to its column's name; by default all are read. Outside of `text`, a column
-    in which some cell names a file beside the table (or in `root`) is one of paths, and its cells become paths from
-    here. Raises `C3Error` for a missing column, a row of another length than the header, an empty cell of a column that
-    was asked for, or no rows.
+    Outside of `text`, a column in which some cell names a file beside the table (or in `root`) is one of paths, and its
+    cells become paths from here. Raises `C3Error` for a row of another length than the header, or no rows.
     """
     name = str(path)
     header = header_of(name)
-    renamed = {column: "text" if column in SAME_AS_TEXT and "text" not in header else column for column in header}
-    available = {modality: column for column, modality in reversed(renamed.items())}
-    if columns is None:
-        wanted = available
-    elif isinstance(columns, Mapping):
-        wanted = dict(columns)
-    else:
-        wanted = {modality: available.get(modality, modality) for modality in columns}
-    for column in wanted.values():
-        if column not in header:
-            raise WrongCall(f"{name} has no column {column!r}: {near(column, header)}")
-    places = [(modality, header.index(column)) for modality, column in wanted.items()]
-    found: dict[str, list[Any]] = {modality: [] for modality in wanted}
-    for number, row in enumerate(rows_of(name), start=1):
-        for modality, at in places:
-            if not row[at].strip() and columns is not None:
-                raise C3Error(f"{name}: row {number} has no {header[at]}. Fill it, or leave the row out.")
+    places: dict[str, int] = {}
+    for at, column in enumerate(header):  # of several names of the text, the first
+        places.setdefault("text" if column in SAME_AS_TEXT and "text" not in header else column, at)
+    found: dict[str, list[Any]] = {modality: [] for modality in places}
+    for row in rows_of(name):
+        for modality, at in places.items():
             found[modality].append(row[at])
     table = Table(found)
     if not table.rows:

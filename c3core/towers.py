@@ -55,5 +55,5 @@ class Tower(nn.Module, ABC):
         """Keyword arguments, as JSON values, that build this tower again (weights aside)."""
 
     def identity(self) -> str:
-        """What a frozen tower's features depend on, as text: goes into the encoder's fingerprint."""
+        """What a tower's features depend on beside weights that are trained here, as text: goes into the encoder's fingerprint."""
         return json.dumps([type(self).__name__, self.config()], sort_keys=True)

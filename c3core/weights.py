@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from c3core.errors import C3Error
-from c3core.files import replacing
-from c3core.manifest import PICKLES
+from c3core.files import PICKLES, replacing
 
 
 def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
@@ -27,12 +26,14 @@ def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
-    """Write tensors by name, floating-point ones in `dtype` if given; a number that it cannot hold, or NaN, is a `C3Error`."""
-    cast = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    if dtype is not None:
-        cast = {name: value.to(dtype) if value.is_floating_point() else value for name, value in cast.items()}
-    for name, value in cast.items():
-        if dtype is not None and not torch.isfinite(value).all():
+    """Write tensors by name, floating-point ones in `dtype` if given; NaN, or a number that it cannot hold, is a `C3Error`."""
+    cast: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        whole = value.detach().cpu().contiguous()
+        if not torch.isfinite(whole).all():
+            raise C3Error(f"{name} holds NaN or infinite numbers: its training went wrong. Train again with a lower lr.")
+        cast[name] = whole.to(dtype) if dtype is not None and whole.is_floating_point() else whole
+        if not torch.isfinite(cast[name]).all():
             raise C3Error(f"{name} has numbers that {str(dtype).removeprefix('torch.')} cannot hold. Save with weights=float32.")
     with replacing(path) as temporary:
         save_file(cast, temporary)

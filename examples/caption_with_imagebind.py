@@ -4,8 +4,8 @@
     python caption_with_imagebind.py --space imagebind:huge//models/imagebind_huge.pth --model gpt2 --steps 20000 \\
         --sentences captions.txt --unlabelled sounds/ --inputs my/*.wav --save captioner
 
-The first runs offline in seconds, with a tiny random model and made sounds: it shows that the parts fit together, and its
-captions mean nothing. The second has the real weights (CC-BY-NC-SA 4.0). The steps are the same: of the unlabelled sounds only
+The first runs offline in seconds, with a tiny random model and synthetic sounds: it shows that the parts fit together, and its
+captions mean nothing. The second takes the real weights (CC-BY-NC-SA 4.0). The steps are the same: of the unlabelled sounds only
 the mean is used.
 """
 

@@ -2,8 +2,8 @@
 
     python compare_geometry.py SPACE SPACE [--pairs pairs.csv] [--modality image] [--group-size 50]
 
-The pairs are a CSV with the columns text and, say, image, or a table that a plugin brings. Try clip:ViT-B-32/random
-against clip:ViT-B-32-quickgelu/openai: what training changes, and what was there from the start.
+The pairs are a CSV with the columns text and, say, image, or a table that a plugin brings; by default the playground's.
+clip:ViT-B-32/random beside clip:ViT-B-32-quickgelu/openai shows what training changes, and what was there from the start.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 
 import c3core
 from c3core import C3Error, load_table
-from c3core.cli.output import print_table
 from c3core.geometry import Geometry, Spread, geometry
+from c3core.printing import print_table
 
 FIGURES = {
     "gap_length": "length of the gap",
@@ -22,7 +22,7 @@ FIGURES = {
     "gap_span": "cosine of gap and differences within a modality",
     "noise_mean": "mean of the noise",
     "noise_cosine": "cosine between the noise of two pairs",
-    "noise_std": "standard deviation of the noise, a dimension",
+    "noise_std": "standard deviation of the noise, per dimension",
     "pair_cosine": "cosine of a pair",
 }
 

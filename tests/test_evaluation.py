@@ -38,7 +38,8 @@ def metrics(monkeypatch: pytest.MonkeyPatch) -> Brought:
 
     def bring(name: str, function: str, *, modalities: tuple[str, ...] = ()) -> None:
         one = Entry("metric", name, f"{__name__}:{function}", "test", "test", modalities)
-        monkeypatch.setattr(plugins, "entries", lambda before=plugins.entries: (*before(), one))
+        known = plugins.registered
+        monkeypatch.setattr(plugins, "registered", lambda kind: known(kind) | {name: one})
 
     return bring
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
-from c3core.fitting import Fit, Rows
+from c3core.fitting import Fit
 from c3core.readers.image import ImageReader
 from c3core.recipes import PairsRecipe
 from c3core.stores import Store
@@ -136,19 +135,6 @@ def test_a_run_is_not_continued_with_another_store(space: Space, tmp_path: Path)
         fit(stores[1])
 
 
-def test_all_rows_of_one_source_are_held_out_or_none(space: Space, tmp_path: Path) -> None:
-    store = Store.from_embeddings(tmp_path / "store", torch.eye(200), space="s", modality="image", fingerprint="f")
-    kinds = (pictures(40), [f"{k}.png" for k in range(40)], [*range(40)])
-    numbers = list(np.repeat(np.arange(40) / 2, 5))  # each an object of its own
-    tuples = [(f"{k // 5}", "a") for k in range(200)]
-    for repeated in (*([source for source in sources for _ in range(5)] for sources in kinds), numbers, tuples):
-        rows = Rows(store, "image", [f"{k}" for k in range(200)], 0.3, items=repeated)
-        held = [rows.held_out(str(k)) for k in range(200)]
-        assert 0 < sum(held) < 200
-        assert all(len(set(held[k : k + 5])) == 1 for k in range(0, 200, 5))
-        assert rows.count() == 200 - sum(held)
-
-
 def test_captions_of_one_photo_are_held_out_together_whichever_is_the_source(space: Space, tmp_path: Path) -> None:
     texts = World().sentences(60, modality="image")
     (tmp_path / "t.csv").write_text("image,text\n" + "\n".join(f'{k // 3}.png,"{text}"' for k, text in enumerate(texts)))
@@ -162,6 +148,15 @@ def test_captions_of_one_photo_are_held_out_together_whichever_is_the_source(spa
     assert photos[True]
     assert photos[False]
     assert not photos[True] & photos[False]
+
+
+def test_a_store_of_another_encoder_is_refused_before_it_is_trained_on(space: Space, tmp_path: Path) -> None:
+    about = {"space": "s", "modality": "text", "fingerprint": "f" * 32}
+    store = Store.from_embeddings(tmp_path / "store", torch.eye(space.dim), sources=["a star"] * space.dim, **about)
+    pipeline = small_pipeline(space)
+    with pytest.raises(C3Error, match="text embeddings come from another encoder"):
+        pipeline.fit({"text": store, "image": pictures(4)}, options=TRAINING, quiet=True)
+    assert not pipeline.trained_on
 
 
 def test_what_would_do_nothing_or_validate_another_task_is_refused(space: Space) -> None:

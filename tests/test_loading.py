@@ -91,7 +91,7 @@ def echo(install_plugin):
 @pytest.mark.parametrize(("name", "argument"), [("echo", ""), ("echo:ViT-B-32/openai", "ViT-B-32/openai"), ("echo:a:b", "a:b")])
 def test_a_spaces_argument_stands_behind_the_colon(name, argument):
     assert load_space(name).made == (argument, "auto", "float32", 1)
-    assert load_space(name, device="cpu", precision="bf16", size=2).made == (argument, "cpu", "bf16", 2)
+    assert load_space(name, device="cpu", precision="bfloat16", size=2).made == (argument, "cpu", "bfloat16", 2)
 
 
 def test_the_others_get_their_options():

@@ -47,8 +47,9 @@ def test_a_list_is_of_what_its_first_line_is(tmp_path: Path) -> None:
         ("a red star\nb.png\n", "text"),
         ("star\n", "text"),
     ):
-        (tmp_path / "list.txt").write_text(lines)
-        assert guess_modality(PAINTER, [str(tmp_path / "list.txt")]) == modality
+        for name in ("list.txt", "LIST.TXT"):
+            (tmp_path / name).write_text(lines)
+            assert guess_modality(PAINTER, [str(tmp_path / name)]) == modality
 
 
 def test_an_empty_input_is_refused_whatever_the_folder_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

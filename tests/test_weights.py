@@ -33,7 +33,11 @@ def test_half_precision_rounds_and_refuses_what_it_cannot_hold(tmp_path: Path) -
     assert path.read_bytes() == before
     write_tensors(path, {"count": torch.tensor(70_001)}, torch.float16)  # a counter is no weight
     assert load_file(path)["count"] == 70_001
-    save_file({"weight": torch.full((2, 3), float("nan")), "bias": torch.zeros(2)}, path)
+    broken = {"weight": torch.full((2, 3), float("nan")), "bias": torch.zeros(2)}
+    for dtype in (None, torch.float32, torch.float16):
+        with pytest.raises(C3Error, match="weight holds NaN or infinite numbers: its training went wrong"):
+            write_tensors(path, broken, dtype)
+    save_file(broken, path)
     with pytest.raises(C3Error, match="weight holds NaN"):
         read_tensors(path, module)
 

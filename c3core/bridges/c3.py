@@ -155,15 +155,6 @@ class C3Bridge(Bridge):
             )
         return e if e.dtype == torch.float64 else e.float()
 
-    def check_fingerprint(self, modality: str, fingerprint: str) -> None:
-        """Refuse embeddings of another encoder than the one that the bridge was fitted with, if it knows that one."""
-        known = self.fingerprints.get(modality, fingerprint)
-        if known != fingerprint:
-            raise C3Error(
-                f"these {modality} embeddings come from another encoder (fingerprint {fingerprint[:8]}…) than the"
-                f" bridge's ({known[:8]}…). Encode with the one that it was fitted with, or fit it again."
-            )
-
     def native(self) -> C3Bridge:
         """This bridge for a decoder of frame "native", which takes the target's embeddings as its encoder gives them.
 
@@ -176,7 +167,7 @@ class C3Bridge(Bridge):
         {'kind': 'shift'}
         """
         bridge = C3Bridge(self.collapse.native(), self.corrupt, Native(), name=self.name)
-        bridge._statistics = Statistics.restore(self.target, list(self.modalities), self.state())
+        bridge._statistics = self._statistics.copy()
         bridge.fingerprints = dict(self.fingerprints)
         return bridge
 

@@ -102,7 +102,7 @@ def list_presets() -> list[dict[str, str]]:
 def preset(name: str, **overrides: Any) -> C3Bridge:
     """The bridge of a preset, not fitted yet.
 
-    `overrides`: `noise_std` (standard deviation a dimension, in units of a unit embedding), `noise_level` (LAFITE's
+    `overrides`: `noise_std` (standard deviation per dimension, in units of a unit embedding), `noise_level` (LAFITE's
     mix, 0 to 1), `memory_size`, `memory_temperature`, `rescale` ("none", "unit", "native"). An unknown name, and an
     option that the preset has no part for, is a `C3Error`.
 

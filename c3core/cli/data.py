@@ -8,29 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import cell, no_file, print_json, print_table, report_bad
-from c3core.cli.run import Device, Precision
+from c3core.cli.output import no_file, report_bad
+from c3core.cli.run import BatchSize, Device, Precision, Root, Seed
+from c3core.printing import cell, print_json, print_table
 
 if TYPE_CHECKING:
     from c3core.contracts import Encoder
 
 
 def embed(
-    space: str,
-    modality: str,
-    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item a line, or file.csv:column.")],
+    space: Annotated[str, typer.Argument(help="By name (playground, clip:…), or a folder that c3 connect wrote.")],
+    modality: Annotated[str, typer.Argument(help="text, image, audio, …: one that the space has.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item per line, or file.csv:column.")],
     out: Annotated[
         Path, typer.Option(help="Folder of the store; the same command again continues a killed run.", callback=no_file)
     ],
-    root: Annotated[Path | None, typer.Option(help="Where the paths of a list or table start.")] = None,
-    batch_size: int = 64,
+    root: Root = None,
+    batch_size: BatchSize = 64,
     workers: Annotated[int, typer.Option(help="Processes that read; 0 reads in the one that embeds.")] = 0,
     engine: Annotated[str, typer.Option(help="local, or ray: on a cluster (RAY_ADDRESS names it) or on this machine.")] = "local",
     actors: Annotated[int | None, typer.Option(help="With ray: how many models; 1 if not given.")] = None,
-    shard_rows: Annotated[int, typer.Option(min=1, help="Inputs a shard: what a kill can lose.")] = 16384,
+    shard_rows: Annotated[int, typer.Option(min=1, help="Inputs per shard; a kill loses one shard at most.")] = 16384,
     device: Device = "auto",
     precision: Precision = "float32",
-    quiet: bool = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     json: Json = False,
 ) -> None:
     """Embed inputs of one modality into a store."""
@@ -81,12 +82,14 @@ def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encod
 def geometry(
     x: Annotated[str, typer.Argument(help="Embeddings: a store, .npy, .parquet or .safetensors.")],
     y: Annotated[str, typer.Argument(help="Their pairs: row i belongs to row i of the first.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for plots.", callback=no_file)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for geometry.png and spectrum.png (extra plots).", callback=no_file)
+    ] = None,
     group_size: Annotated[int, typer.Option(help="Pairs in a random group; figures are means over groups.")] = 100,
-    seed: int = 0,
+    seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Measure gap, noise and effective dimension of paired embeddings (the paper's Table 1)."""
+    """Measure the gap and the noise of paired embeddings. With the effective dimension, as in the paper's Table 1."""
     from c3core.embedding_files import load_embeddings
     from c3core.geometry import geometry as measure
     from c3core.stores import Store
@@ -117,7 +120,7 @@ def convert(
     weights: Annotated[Path, typer.Argument(help="Upstream weights: a .pth, .pt or .bin file.")],
     out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
 ) -> None:
-    """Turn weights that exist only as a torch file into safetensors, once, without running any code in it."""
+    """Convert a torch file of weights to safetensors. No code in it is run."""
     from c3core.converting import convert as work
 
     count = work(weights, out)

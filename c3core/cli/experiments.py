@@ -8,16 +8,17 @@ from typing import Annotated
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import cell, no_file, print_json, print_table
+from c3core.cli.output import no_file
 from c3core.cli.run import Metric, Option
+from c3core.printing import cell, print_json, print_table
 
 Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
 Out = Annotated[Path, typer.Option(help="Folder to write; the same command again continues a killed run.", callback=no_file)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
 def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
-    """Train a space from pairs: towers and projection heads with a contrastive loss."""
+    """Train a space from pairs. Its towers and projection heads learn by a contrastive loss."""
     from c3core.connect import ConnectRecipe
     from c3core.connect import connect as work
     from c3core.recipes import read_recipe
@@ -33,7 +34,7 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
 
 
 def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
-    """Fit a bridge and train a decoder by a recipe, and save the pipeline."""
+    """Fit a bridge, train a decoder and save the pipeline."""
     from c3core.experiments import fit as work
     from c3core.recipes import FitRecipe, read_recipe
 
@@ -55,7 +56,7 @@ def ablate(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Train and score a recipe with several bridges and seeds: one table, mean ± std."""
+    """Train and score a recipe with several bridges. Prints one table, mean ± std over seeds."""
     from c3core.errors import WrongCall
     from c3core.experiments import ablate as work
     from c3core.recipes import FitRecipe, read_recipe

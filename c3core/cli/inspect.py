@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from c3core.cli.output import print_json, print_table
+from c3core.printing import print_json, print_table
 
 KINDS = ("pipeline", "space", "store")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def plugins(json: Json = False) -> None:
-    """List what is installed: spaces, bridges, decoders, towers, and what is missing for each."""
+    """List what plugins bring, and what is missing for it."""
     from c3core.registry import entries
 
     rows = []
@@ -30,17 +30,14 @@ def plugins(json: Json = False) -> None:
 
 
 def bridges(json: Json = False) -> None:
-    """List the bridges: name, formula, and where each comes from."""
+    """List the bridges with their formulas and papers."""
     from c3core.bridges.presets import list_presets
-    from c3core.registry import entries
+    from c3core.registry import registered
 
     rows = list_presets()
     known = {row["name"] for row in rows}
-    rows += [
-        {"name": found.name, "formula": found.summary, "paper": f"plugin {found.plugin}"}
-        for found in entries()
-        if found.kind == "bridge" and found.name not in known
-    ]
+    brought = [found for name, found in registered("bridge").items() if name not in known]
+    rows += [{"name": found.name, "formula": found.summary, "paper": f"plugin {found.plugin}"} for found in brought]
     if json:
         print_json(rows)
     else:
@@ -49,16 +46,16 @@ def bridges(json: Json = False) -> None:
 
 def info(
     name: Annotated[str, typer.Argument(help="A folder, or the name of a pipeline or a space that a plugin brings.")],
-    check: Annotated[bool, typer.Option(help="Of a store: read every row, and say what is wrong.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read every row of a store, and say what is wrong.")] = False,
     json: Json = False,
 ) -> None:
-    """Say what a pipeline, a space or a store is, was trained on, and under which licences."""
+    """Describe a pipeline, a space or a store. What it is, was trained on, and under which licences."""
     from c3core.errors import WrongCall
     from c3core.loading import load_space, pipeline_folder
     from c3core.manifest import read_manifest, unfinished, verify
-    from c3core.registry import entries
+    from c3core.registry import registered
 
-    spaces = [found.name for found in entries() if found.kind == "space"]
+    spaces = registered("space")
     if name.partition(":")[0] in spaces and not any(os.path.isfile(Path(name) / f"{one}.json") for one in KINDS):
         space = load_space(name)
         described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}

@@ -11,22 +11,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import no_file, print_json, print_table, report_bad
+from c3core.cli.output import no_file, report_bad
 from c3core.errors import C3Error, WrongCall, near
+from c3core.printing import print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from c3core.contracts import Decoder
+    from c3core.pipeline import Pipeline
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
-Precision = Annotated[str, typer.Option(help="float32 or bfloat16, of the encoders.")]
+Precision = Annotated[str, typer.Option(help="What the encoders compute in: float32, bfloat16 or float16.")]
 Option = Annotated[
     list[str], typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable.")
 ]
 Metric = Annotated[
     list[str],
-    typer.Option("--metric", help="One of captions, of which all are given otherwise; or a plugin's, to add. Repeatable."),
+    typer.Option(
+        "--metric", help="A metric of captions: only those named are computed, not all. A plugin's: it is added. Repeatable."
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
+Name = Annotated[str, typer.Argument(help="A pipeline's folder, or the name of one that a plugin brings (playground/painter).")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything that is drawn by chance.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Inputs that the model takes at once.")]
+Root = Annotated[
+    Path | None, typer.Option(help="Folder that the paths in a list or table start from; by default that of the list or table.")
+]
 BestOf = Annotated[int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")]
 
 OVERVIEW = 32  # inputs on an overview: more would be too small to look at
@@ -37,57 +48,46 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.", callback=no_file)] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
-    """Show the method at work on the playground, in minutes and without a download."""
+    """Show the method on the playground, without a download."""
     from c3core.registry import entry
 
     entry("demo", task).load()(out=out, seed=seed)
 
 
 def run(
-    pipeline: str,
-    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item a line, table.csv:column, text.")],
-    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs; guessed where it is clear.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for outputs that are files.", callback=no_file)] = None,
-    root: Annotated[Path | None, typer.Option(help="Where the paths of a table start.")] = None,
+    pipeline: Name,
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, a .txt of one item per line, table.csv:column, text.")
+    ],
+    modality: Annotated[
+        str | None, typer.Option("--modality", "-m", help="Modality of the inputs; needed where it cannot be guessed.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for outputs that are files, as pictures.", callback=no_file)] = None,
+    root: Root = None,
     option: Option = [],  # noqa: B006  typer copies it
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many outputs of each input, with seeds from --seed on.")] = 1,
     best_of: BestOf = 1,
-    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    batch_size: BatchSize = 64,
     device: Device = "auto",
     precision: Precision = "float32",
     json: Json = False,
 ) -> None:
-    """Turn inputs into outputs: captions as lines or JSON, pictures as files."""
-    from c3core.choosing import same
+    """Run a pipeline: print captions, or write pictures as files."""
     from c3core.contracts import BadItem
     from c3core.files import make_folder
     from c3core.loading import load_pipeline
-    from c3core.running import guess_modality, options_of, sources_of
+    from c3core.running import options_of
 
     asked = options_of(option)  # what is wrong with the call is said before anything is loaded
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     chosen = loaded.decoder.options(asked)
-    if modality is not None and modality not in loaded.space.modalities:
-        raise WrongCall(f"the space has no modality {modality!r}: {near(modality, loaded.space.modalities)}")
-    if loaded.decoder.suffix and out is None:
-        raise WrongCall(f"pipeline {pipeline} makes {loaded.decoder.suffix} files. Say where they go: --out DIR.")
-    if not loaded.decoder.suffix and out is not None:
-        raise WrongCall(
-            f"pipeline {pipeline} makes {loaded.decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
-        )
-    taken = modality or guess_modality(loaded, inputs)
-    try:
-        ids, stream = sources_of(inputs, taken, root=root)
-    except C3Error as error:
-        hint = "" if modality else f" It was taken as {taken}: if it is another modality, say --modality."
-        raise type(error)(f"{error}{hint}") from error
-    modality = taken
+    _check_call(loaded, pipeline, modality, out)
+    modality, ids, stream = _inputs(loaded, inputs, modality, root)
     if out is not None:
         make_folder(out)
     rows: list[dict[str, Any]] = []
-    made: dict[int, list[Any]] = {}
-    said: dict[int, list[Any]] = {}  # of each input, what the seeds made of it
+    made: dict[int, list[Any]] = {}  # of each of the first inputs, what the seeds made of it
     bad: list[BadItem] = []
     encoded = loaded.encoder(modality).encode_batches(stream, batch_size=batch_size)
     for number, batches in zip(range(seed, seed + seeds), tee(encoded, seeds), strict=True):  # inputs are embedded once
@@ -97,17 +97,10 @@ def run(
             if isinstance(output, BadItem):
                 bad += [BadItem(ids[position], output.why)] if number == seed else []
                 continue
-            row: dict[str, Any] = {"input": ids[position], "output": str(output)} | ({"seed": number} if seeds > 1 else {})
-            if loaded.decoder.suffix and out is not None:
-                path = out / f"{position:06d}{f'-{number}' if seeds > 1 else ''}{loaded.decoder.suffix}"
-                loaded.decoder.write(output, path)
-                row["output"] = str(path)
-                if len(made) < OVERVIEW or position in made:
-                    made.setdefault(position, []).append(output)
-            elif seeds > 1:
-                said.setdefault(position, []).append(str(output))
-            if getattr(output, "score", None) is not None:
-                row["score"] = output.score
+            if len(made) < OVERVIEW or position in made:
+                made.setdefault(position, []).append(output)
+            name = f"{position:06d}{f'-{number}' if seeds > 1 else ''}"
+            row = {"input": ids[position], **_kept(loaded.decoder, output, out, name), **({"seed": number} if seeds > 1 else {})}
             if json:
                 rows.append(row)
             else:
@@ -116,14 +109,55 @@ def run(
         sheet = _overview(loaded.decoder, [made[position] for position in sorted(made)], out)
         if sheet and not json:
             print(sheet if len(ids) - len(bad) == len(made) else f"{sheet} (of the first {OVERVIEW} inputs)")
-    several = [outputs for outputs in (*said.values(), *made.values()) if len(outputs) > 1]
-    if several and all(same(first, other) for first, *others in several for other in others):
-        print("warning: each seed gave the same: nothing is left to chance with these options (-o).", file=sys.stderr)
+    _say_same(made.values())
     if json:
         print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
     report_bad(bad, len(bad), len(ids))
     if len(bad) == len(ids):
         raise C3Error("no input could be read.")
+
+
+def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | None) -> None:
+    decoder = loaded.decoder
+    if modality is not None and modality not in loaded.space.modalities:
+        raise WrongCall(f"the space has no modality {modality!r}: {near(modality, loaded.space.modalities)}")
+    if decoder.suffix and out is None:
+        raise WrongCall(f"pipeline {name} makes {decoder.suffix} files. Say where they go: --out DIR.")
+    if not decoder.suffix and out is not None:
+        raise WrongCall(f"pipeline {name} makes {decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it.")
+
+
+def _inputs(loaded: Pipeline, inputs: list[str], modality: str | None, root: Path | None) -> tuple[str, list[str], Iterable[Any]]:
+    """The inputs' modality, guessed where it was not given; their names; and their sources."""
+    from c3core.running import guess_modality, sources_of
+
+    taken = modality or guess_modality(loaded, inputs)
+    try:
+        ids, stream = sources_of(inputs, taken, root=root)
+    except C3Error as error:
+        hint = "" if modality else f" It was taken as {taken}: if it is another modality, say --modality."
+        raise type(error)(f"{error}{hint}") from error
+    return taken, ids, stream
+
+
+def _kept(decoder: Decoder, output: Any, out: Path | None, name: str) -> dict[str, Any]:
+    """What is said of an output; one that is a file is written."""
+    said = str(output)
+    if decoder.suffix and out is not None:
+        path = out / f"{name}{decoder.suffix}"
+        decoder.write(output, path)
+        said = str(path)
+    score = getattr(output, "score", None)
+    return {"output": said} | ({"score": score} if score is not None else {})
+
+
+def _say_same(made: Iterable[list[Any]]) -> None:
+    """Warn where each seed gave the same."""
+    from c3core.choosing import same
+
+    several = [outputs for outputs in made if len(outputs) > 1]
+    if several and all(same(first, other) for first, *others in several for other in others):
+        print("warning: each seed gave the same: nothing is left to chance with these options (-o).", file=sys.stderr)
 
 
 def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None:
@@ -137,12 +171,14 @@ def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None
 
 
 def evaluate(
-    pipeline: str,
-    table: Annotated[str, typer.Argument(help="A CSV with a column a modality (caption stands for text), or plugin:argument.")],
+    pipeline: Name,
+    table: Annotated[str, typer.Argument(help="A CSV with one column per modality (caption stands for text), or plugin:argument.")],
     input_column: Annotated[str | None, typer.Option(help="Column of the inputs.")] = None,
     output_column: Annotated[str | None, typer.Option(help="Column of the references.")] = None,
-    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Of the inputs, if the column is named else.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Where the paths of the table start.")] = None,
+    modality: Annotated[
+        str | None, typer.Option("--modality", "-m", help="Modality of the inputs, if their column is called otherwise.")
+    ] = None,
+    root: Root = None,
     metric: Metric = [],  # noqa: B006
     option: Option = [],  # noqa: B006
     seed: Seed = 0,
@@ -151,7 +187,7 @@ def evaluate(
     precision: Precision = "float32",
     json: Json = False,
 ) -> None:
-    """Score a pipeline on a table: rows of the same input are its references."""
+    """Score a pipeline on a table. Rows of the same input are its references."""
     from c3core.evaluation import evaluate as score
     from c3core.loading import load_pipeline, load_table
     from c3core.running import options_of

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 from c3core.metrics.embedded import distances
 from c3core.pictures import Picture
 
@@ -38,7 +38,7 @@ def load_inception(path: Path) -> Any:
             "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=weights
         )
     except (SafetensorError, OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[-1].strip()
+        reason = lines_of(error)[-1]
         raise C3Error(f"{path} does not hold Inception's weights ({reason}). Convert torch-fidelity's with `c3 convert`.") from None
 
 

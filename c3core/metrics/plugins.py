@@ -12,7 +12,7 @@ from typing import Any
 from c3core.contracts import Decoder
 from c3core.errors import C3Error, WrongCall, near
 from c3core.metrics.captions import METRICS
-from c3core.registry import Entry, entries
+from c3core.registry import Entry, registered
 
 Metric = Callable[[Sequence[Any], Sequence[Any], Sequence[Sequence[Any]]], Mapping[str, float]]
 RUN = ("bridge", "seed", "seeds", "asked", "by")  # what an ablation writes beside the figures of a run
@@ -23,7 +23,7 @@ def named_metrics(decoder: Decoder, modality: str, names: Sequence[str]) -> tupl
     if isinstance(names, str):
         raise C3Error(f"metrics must be a list, not one string. Write [{names!r}].")
     target, core = decoder.modality, METRICS if decoder.suffix is None else ()
-    brought = {found.name: found for found in entries() if found.kind == "metric"}
+    brought = registered("metric")
     for name in names:
         if name not in core and name not in brought:
             always = "" if core else " What needs no name (FID, KID, R@1) is always given."

@@ -29,7 +29,7 @@ from torch.nn.functional import normalize
 from c3core.checkpoints import load_trained, trained_state
 from c3core.contracts import BadItem, Decoder
 from c3core.errors import C3Error
-from c3core.manifest import PICKLES
+from c3core.files import PICKLES
 from c3core.testing.registration import imported_when_registering
 
 

@@ -4,10 +4,10 @@
     c3 run painter "a red circle above a blue star" -m text --out drawn
 
 PICTURES is a folder, a list or table.csv:column. SENTENCES.txt holds a few hundred sentences like those that will be asked for, one
-a line; of them the mean is used and nothing else. SPACE knows both text and pictures: a name of `c3 plugins`, or a folder that
-`c3 connect` wrote; the default one knows pictures of the playground alone. The recipes want thousands of pictures, and about an
-hour of a core that computes in bfloat16; `diffusion` draws better, `stylegan` faster. The same command again goes on where it was
-stopped.
+per line; of them the mean is used and nothing else. SPACE knows both text and pictures: a name of `c3 plugins`, or a folder that
+`c3 connect` wrote; the default one knows pictures of the playground alone. `stylegan`, the default, draws faster,
+`diffusion` better. Both recipes want thousands of pictures, and about an hour of a core that computes in bfloat16. The same command
+again goes on where it was stopped.
 """
 
 from __future__ import annotations

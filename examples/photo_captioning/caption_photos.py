@@ -2,8 +2,8 @@
 
     python caption_photos.py TRAIN.csv DEV.csv --out photos [--sentences MORE.txt …]
 
-The tables have the columns image and caption, one row a caption. Their pairs connect two frozen towers into a space; the decoder
-then learns from the captions' text (and MORE.txt, one sentence a line) and never sees a photo. C¹, C²₁, C²₂ and C³ are scored on
+The tables have the columns image and caption, one row per caption. Their pairs connect two frozen towers into a space; the decoder
+then learns from the captions' text (and MORE.txt, one sentence per line) and never sees a photo. C¹, C²₁, C²₂ and C³ are scored on
 DEV.csv. Each step is kept: the same command again continues.
 """
 
@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 from c3core import C3Error
-from c3core.cli.output import print_table
 from c3core.connect import ConnectRecipe, connect
 from c3core.experiments import ablate
+from c3core.printing import print_table
 from c3core.recipes import FitRecipe, read_recipe
 from c3core.tables import read_table
 

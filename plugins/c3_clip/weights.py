@@ -22,7 +22,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from c3_clip.naming import RANDOM, Name
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 from c3core.files import read_json, write_json
 from c3core.weights import tensor_hash
 
@@ -207,7 +207,7 @@ def _clear(what: str, advice: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # zip, pickle, safetensors, torch and the hub each have their own
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        lines = lines_of(error)
         why = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
         raise C3Error(f"{what}: {why.split(' Please ')[0][:300].rstrip('.')}. {advice}") from error
 

@@ -12,7 +12,7 @@ import diffusers
 import torch
 from diffusers.utils import logging
 
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.files import read_json
 from c3core.weights import refuse_pickles
 
@@ -127,13 +127,8 @@ def naming(folder: Path) -> Iterator[None]:
         raise
     except Exception as error:  # diffusers raises whatever its parts raise on a broken or foreign folder
         raise C3Error(
-            f"{folder} cannot be loaded by diffusers ({first_line(error)}). It may be truncated: save or fetch it again."
+            f"{folder} cannot be loaded by diffusers ({lines_of(error)[0]}). It may be truncated: save or fetch it again."
         ) from error
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its kind where it has none."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @contextmanager

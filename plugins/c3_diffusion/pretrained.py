@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from c3_diffusion.flow import first_again
-from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, first_line, licence_of, naming, quiet
+from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, naming, quiet
 from c3core.contracts import GenerateOptions, Objective, Reader
 from c3core.devices import device_of, precision_of
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.files import read_json, write_json
 from c3core.pictures import Picture, PictureDecoder, to_pictures
 from c3core.readers.image import ImageReader
@@ -159,7 +159,7 @@ class PretrainedDecoder(PictureDecoder):
         try:
             drawn = self.draw(embeddings, options, generators)
         except (IndexError, ValueError) as error:
-            raise WrongCall(f"the model cannot draw in {steps} steps ({first_line(error)}). Ask for fewer.") from error
+            raise WrongCall(f"the model cannot draw in {steps} steps ({lines_of(error)[0]}). Ask for fewer.") from error
         if not torch.isfinite(drawn).all():
             precision = self.settings.precision
             raise C3Error(

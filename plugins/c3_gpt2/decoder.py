@@ -19,7 +19,7 @@ from c3_gpt2.generation import continue_prefix
 from c3_gpt2.language import Language
 from c3_gpt2.lowered import Lowered
 from c3_gpt2.mapping import build_mapping
-from c3_gpt2.settings import FRESH, Settings
+from c3_gpt2.settings import FRESH, Saved, Settings
 from c3_gpt2.tokens import Tokens, decode, encode, kept
 from c3core.contracts import Decoder, GenerateOptions, Reader
 from c3core.devices import device_of
@@ -232,14 +232,11 @@ class CaptionDecoder(Decoder):
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
         """The decoder that `save` wrote. Raises `C3Error` if a file is missing, broken, of another size or pickled."""
         folder = Path(folder)
-        config = read_json(folder / "decoder.json")
+        path = folder / "decoder.json"
+        saved = checked(Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
         refuse_pickles(folder)
-        try:
-            dim, settings, licence = int(config["condition_dim"]), dict(config["settings"]), str(config["licence"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise C3Error(f"{folder / 'decoder.json'} is not one of a {cls.name!r} decoder ({error}).") from error
-        language = languages.from_folder(folder / "model", licence)
-        decoder = cls(dim, language=language, device=device, **settings)
+        language = languages.from_folder(folder / "model", saved.licence)
+        decoder = cls(saved.condition_dim, language=language, device=device, **saved.settings.model_dump())
         decoder._build(language)
         _, mapping = decoder._ready()
         read_tensors(folder / "mapping.safetensors", mapping, mapping.state_dict())

@@ -24,10 +24,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from c3_gpt2.licence import UNKNOWN, first_line, licence_of
+from c3_gpt2.licence import UNKNOWN, licence_of
 from c3_gpt2.settings import Settings
 from c3_gpt2.tokens import train_tokenizer
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 from c3core.files import replacing
 
 
@@ -121,7 +121,7 @@ def _load(source: str, name: str, licence: str, extra: Mapping[str, Any]) -> Lan
             )
     except Exception as error:  # transformers raises whatever its parts raise on a broken or foreign folder
         raise C3Error(
-            f"cannot load the language model {name!r}: {first_line(error)}\n"
+            f"cannot load the language model {name!r}: {lines_of(error)[0]}\n"
             "Give a folder in transformers' format with safetensors weights, a .gguf file, or a hub name."
         ) from error
     lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])

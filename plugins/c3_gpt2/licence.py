@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 
 UNKNOWN = "see the model's card"
 
@@ -29,7 +29,7 @@ def licence_of(name: str) -> str:
         card_data = HfApi().model_info(name, timeout=10).card_data
     except Exception as error:  # network, hub and name errors of several libraries
         raise C3Error(
-            f"there is no folder {name!r}, and the hub has no such model or cannot be reached ({first_line(error)}).\n"
+            f"there is no folder {name!r}, and the hub has no such model or cannot be reached ({lines_of(error)[0]}).\n"
             'Give a local folder, a .gguf file, or model="fresh" for a small one that learns from your sentences.'
         ) from error
     return str(getattr(card_data, "license", None) or UNKNOWN)
@@ -55,8 +55,3 @@ def _from_header(path: Path) -> str:
     except Exception:  # a broken file, of which loading says what is wrong, or a release that reads headers elsewhere
         return UNKNOWN
     return str(metadata.get("general.license") or UNKNOWN)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its kind where it has none."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -53,3 +53,13 @@ class Settings(BaseModel):
         if self.train != "all":
             raise ValueError(f'train="{self.train}" needs a pretrained model; a fresh one must learn all of it')
         return self
+
+
+class Saved(BaseModel):
+    """`decoder.json`, as `save` writes it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    condition_dim: int = Field(ge=1)
+    licence: str
+    settings: Settings = Field(strict=False)

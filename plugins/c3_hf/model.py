@@ -16,7 +16,7 @@ import torch
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.weights import tensor_hash
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
@@ -116,8 +116,7 @@ def _clear(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # OSError, ValueError, those of the hub, of safetensors, of torch
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise C3Error(f"{what}: {lines[0][:300].rstrip('.')}. Check the name, the files and the network.") from error
+        raise C3Error(f"{what}: {lines_of(error)[0][:300].rstrip('.')}. Check the name, the files and the network.") from error
     finally:
         hub.setLevel(hub_level)
         transformers_logging.set_verbosity(level)

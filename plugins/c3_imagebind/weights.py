@@ -20,7 +20,7 @@ from torch import Tensor
 
 from c3_imagebind.sizes import SIZES, Size
 from c3_imagebind.upstream import build
-from c3core.errors import C3Error
+from c3core.errors import C3Error, lines_of
 from c3core.files import replacing
 from c3core.progress import progress
 
@@ -49,7 +49,7 @@ def model_of(size: Size, weights: str | None, seed: int) -> Any:
     try:
         model.load_state_dict(tensors, assign=True)  # as they lie in the file: nothing is copied
     except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
+        reason = lines_of(error)[-1]
         raise C3Error(
             f"{path} does not fit this size of ImageBind ({reason[:200]}). Name the size that it was made with."
         ) from None
@@ -106,7 +106,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise C3Error(f"no file {path}. Check its name.") from None
     except Exception as error:  # whatever torch's reader raises over a file of something else
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = lines_of(error)[0]
         raise C3Error(f"{path} holds no plain weights, or is truncated ({reason[:120]}). Get it again.") from None
     if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise C3Error(f"{path} holds something else than tensors by name. Use the official checkpoint, or one made of it.")

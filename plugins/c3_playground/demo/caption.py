@@ -33,7 +33,7 @@ from c3core.stores import Store
 
 METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 MODALITIES = ("image", "video", "audio")
-NOISE = 0.045  # a dimension: near this space's own alignment noise, which the demo measures and prints
+NOISE = 0.045  # per dimension: near this space's own alignment noise, which the demo measures and prints
 DECODER = {"model": "fresh", "layers": 2, "heads": 4, "width": 128, "vocabulary": 1500, "mapping": "mlp", "prefix_length": 4}
 
 
@@ -118,7 +118,7 @@ def _measure_geometry(space: Space, stores: dict[str, Store], tested: dict[str, 
         shown.geometry[modality] = found.to_dict()
         plot_geometry(found, out / "geometry" / modality)
         gap, noise = shown.geometry[modality]["gap_length"]["mean"], shown.geometry[modality]["noise_std"]
-        say("", f"{modality:5} ↔ text: gap {gap:.2f}, alignment noise {noise:.3f} a dimension")
+        say("", f"{modality:5} ↔ text: gap {gap:.2f}, alignment noise {noise:.3f} per dimension")
 
 
 def _captioners(folder: Path, seed: int, plan: Plan) -> Iterator[tuple[dict[str, Any], list[str]]]:

@@ -18,9 +18,9 @@ from c3_playground.painters.factor_reader import load_reader
 from c3_playground.painters.measure import COLUMNS, bounds, draw, score
 from c3_playground.painters.shipped import DECODERS, METHODS, painter
 from c3_playground.world import Item, World
-from c3core.cli.output import cell, print_table
 from c3core.files import write_json, write_text
 from c3core.pictures import Picture, write_png, write_sheet
+from c3core.printing import cell, print_table
 
 BEST_OF = 4  # pictures, of which the space chooses one
 WAYS = [(decoder, method, 1) for decoder in DECODERS for method in METHODS] + [("diffusion", "c3", BEST_OF)]

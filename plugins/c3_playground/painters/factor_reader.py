@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -26,9 +26,9 @@ from c3_playground.world import World, lexicon, parse
 from c3_playground.world.scenes import PictureScene, Thing
 from c3core.contracts import Objective
 from c3core.errors import C3Error
-from c3core.files import replacing
 from c3core.training import Job, train
 from c3core.training_options import TrainingOptions
+from c3core.weights import write_tensors
 
 SHAPES, COLOURS, PLACES = tuple(lexicon.SHAPES), tuple(lexicon.COLOURS), tuple(lexicon.PLACES)
 SIZES, BACKGROUNDS = tuple(lexicon.SIZES), tuple(lexicon.BACKGROUNDS)
@@ -65,7 +65,7 @@ class FactorReader(nn.Module):
 def load_reader() -> FactorReader:
     """The reader that ships with the package."""
     reader = FactorReader()
-    reader.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
+    reader.load_state_dict(load_file(WEIGHTS))
     return reader.eval()
 
 
@@ -194,11 +194,8 @@ def main(
     )
     options = TrainingOptions.of({"steps": steps, "lr": 2e-3, "batch_size": size, "precision": "float32", "seed": seed})
     train(job, options, folder / "run", recipe={"seed": seed})
-    weights = {name: value.half() for name, value in reader.state_dict().items()}
-    trunk = {name.removeprefix("net."): value for name, value in weights.items() if name.startswith("net.")}
-    for name, tensors in ((WEIGHTS.name, weights), (TRUNK.name, trunk)):
-        with replacing(folder / name) as temporary:
-            save_file(tensors, temporary)
+    write_tensors(folder / WEIGHTS.name, reader.state_dict(), torch.float16)
+    write_tensors(folder / TRUNK.name, reader.net.state_dict(), torch.float16)
     items = World().items("image", "test", tested)
     sentences, pictures = [item.sentences[0] for item in items], [item.data for item in items]
     print(factor_accuracy(reader.eval(), sentences, pictures), "inception score", inception_score(reader, pictures))

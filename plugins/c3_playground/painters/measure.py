@@ -68,7 +68,7 @@ def main(
     json: bool = False,
 ) -> None:
     """Print the table for unseen sentences, each method and decoder."""
-    from c3core.cli.output import print_json, print_table
+    from c3core.printing import print_json, print_table
 
     items, reader, rows = World().items("image", "test", sentences, start=first), load_reader(), []
     if inception:

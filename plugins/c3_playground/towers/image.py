@@ -46,7 +46,7 @@ class ImageTower(Tower):
         super().__init__()
         self.frozen = frozen
         self.net = PlacesNet()
-        self.net.load_state_dict({name: value.float() for name, value in load_file(TRUNK).items()})
+        self.net.load_state_dict(load_file(TRUNK))
         self.width = PLACE_COUNT * self.net.width
 
     def reader(self) -> Reader:

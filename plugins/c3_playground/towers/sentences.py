@@ -62,7 +62,7 @@ def load_net(path: Path = WEIGHTS) -> SentenceNet:
     """The network that `save_net` wrote; by default the one that ships with the package."""
     with safe_open(path, framework="pt") as file:
         net = SentenceNet(json.loads(file.metadata()["vocabulary"]))
-        net.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118  no mapping
+        net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  no mapping
     return net
 
 

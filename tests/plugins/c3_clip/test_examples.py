@@ -42,7 +42,7 @@ def test_two_spaces_are_compared_on_the_same_pairs(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("60 pairs, 3 groups of 20")
     lines = {line.split("  ")[0].strip(): line for line in done.stdout.splitlines()}
-    for figure in ("length of the gap", "cosine of a pair", "standard deviation of the noise, a dimension"):
+    for figure in ("length of the gap", "cosine of a pair", "standard deviation of the noise, per dimension"):
         assert len([word for word in lines[figure].split() if word[-1].isdigit()]) >= 2
     assert "of 256" in lines["effective dimension of image and text"]
     assert "of 32" in lines["effective dimension of image and text"]

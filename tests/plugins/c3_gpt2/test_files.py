@@ -76,7 +76,15 @@ def test_another_dimension_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "{}", '{"condition_dim": "x", "settings": {}, "licence": ""}', "null"])
 def test_a_foreign_decoder_json_is_refused(folder: Path, text: str) -> None:
     (folder / "decoder.json").write_text(text)
-    with pytest.raises(C3Error, match="is not one of a 'gpt2' decoder"):
+    with pytest.raises(C3Error, match=r"decoder\.json of a 'gpt2' decoder"):
+        CaptionDecoder.load(folder)
+
+
+@pytest.mark.parametrize("size", [-1, 0, 8.9, "8"])
+def test_a_size_that_cannot_be_is_refused(folder: Path, size: object) -> None:
+    config = json.loads((folder / "decoder.json").read_text())
+    (folder / "decoder.json").write_text(json.dumps(config | {"condition_dim": size}))
+    with pytest.raises(C3Error, match="condition_dim"):
         CaptionDecoder.load(folder)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from c3core.contracts import BadItem, Encoder, name_of
 from c3core.errors import C3Error, WrongCall
-from c3core.metrics import ptb
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.embedded import EmbeddedScores, embedded_metrics
-from c3core.metrics.plugins import figures, named_metrics
-from c3core.tables import Table, key_of
+from c3core.metrics.plugins import Metric, figures, named_metrics
+from c3core.references import EmbeddedReferences, References, TextReferences
+from c3core.tables import Table
 
 if TYPE_CHECKING:
     from c3core.pipeline import Pipeline
@@ -95,19 +95,14 @@ def evaluate(
     chosen, added = named_metrics(pipeline.decoder, modality, metrics or ())
     pipeline.check_run(options, seed=seed, best_of=best_of)
     reading = pipeline.encoder(modality)
-    written = pipeline.decoder.suffix is None  # outputs are lines of text
-    truth: _Sentences | _References | None = None  # looked at before the outputs are made, which takes long
-    bad: list[BadItem] = []
-    if written:
-        truth = _Sentences(groups)
+    truth, bad = _truth(pipeline, groups, added), list[BadItem]()
+    if isinstance(truth, TextReferences):
         mute = [source for source, several in groups if not truth.readable(several)]
         bad += [BadItem(name_of(source), "none of its references has a word in it") for source in mute]
         groups = [(source, several) for source, several in groups if truth.readable(several)]
-    elif target in pipeline.space.modalities or not added:
-        truth = _References(pipeline.encoder(target), groups)
     batches = list(reading.encode_batches(source for source, _ in groups))
     outputs = pipeline.run(batches, modality=modality, options=options, seed=seed, best_of=best_of)
-    made = _seen(pipeline.encoder(target), groups, outputs) if isinstance(truth, _References) else None
+    made = _seen(pipeline.encoder(target), groups, outputs) if isinstance(truth, EmbeddedReferences) else None
     bad += [output for output in outputs if isinstance(output, BadItem)]
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
     if not good:
@@ -115,24 +110,36 @@ def evaluate(
     inputs, kept = [groups[k][0] for k in good], [outputs[k] for k in good]
     references = [truth.readable(groups[k][1]) if truth else groups[k][1] for k in good]
     scores: CaptionScores | EmbeddedScores
-    if written:
+    if isinstance(truth, TextReferences):
         scores = caption_metrics([str(output) for output in kept], references, metrics=chosen or METRICS)
-    elif made is None or not isinstance(truth, _References):
-        scores = EmbeddedScores(len(good), 0, "none", {}, {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."})
-    else:
+    elif isinstance(truth, EmbeddedReferences) and made is not None:
         row_of = {position: row for row, position in enumerate(position for batch in batches for position in batch.index)}
         asked = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
         features = f"the {target} encoder of {pipeline.space.spec}"
         scores = embedded_metrics(made, truth.embeddings, asked, features=features, seed=seed)
+    else:
+        scores = EmbeddedScores(len(good), 0, "none", {}, {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."})
     unread, looked_at = ([*truth.bad.values()], truth.count) if truth else ([], 0)
-    result = Evaluation(scores, inputs, kept, references, bad, unread, looked_at, best_of)
+    return _with_plugins(Evaluation(scores, inputs, kept, references, bad, unread, looked_at, best_of), added)
+
+
+def _truth(pipeline: Pipeline, groups: Sequence[tuple[Any, Sequence[Any]]], added: Mapping[str, Metric]) -> References | None:
+    """The references, as the decoder's outputs are compared with them; none where plugins alone can do that."""
+    decoder, space = pipeline.decoder, pipeline.space
+    if decoder.suffix is None:  # outputs are lines of text
+        return TextReferences(groups)
+    if decoder.modality in space.modalities or not added:
+        return EmbeddedReferences(pipeline.encoder(decoder.modality), groups)
+    return None
+
+
+def _with_plugins(result: Evaluation, added: Mapping[str, Metric]) -> Evaluation:
+    """The evaluation with the figures of plugins' metrics beside its own."""
     for name, metric in added.items():
-        found, why = figures(metric, inputs, kept, references, taken=result.to_dict().keys())
-        result.scores = replace(
-            result.scores,
-            scores={**result.scores.scores, **found},
-            left_out={**result.scores.left_out, **({name: why} if why else {})},
-        )
+        found, why = figures(metric, result.inputs, result.outputs, result.references, taken=result.to_dict().keys())
+        scores = result.scores
+        left_out = {**scores.left_out, **({name: why} if why else {})}
+        result.scores = replace(scores, scores={**scores.scores, **found}, left_out=left_out)
     return result
 
 
@@ -159,41 +166,3 @@ def _input_column(pipeline: Pipeline, table: Table, output_column: str) -> str:
             f" the space knows {', '.join(pipeline.space.modalities)})."
         )
     return candidates[0]
-
-
-class _Distinct:
-    """The distinct references of a table, and by key why some cannot be read."""
-
-    bad: dict[Hashable, BadItem]
-
-    def __init__(self, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
-        self.distinct = {key_of(reference): reference for _, references in groups for reference in references}
-        self.count = len(self.distinct)
-
-    def readable(self, references: Sequence[Any]) -> list[Any]:
-        return [reference for reference in references if key_of(reference) not in self.bad]
-
-    def refuse_none(self) -> None:
-        if len(self.bad) == self.count:
-            raise C3Error(f"no reference of the table could be read: {next(iter(self.bad.values()))}")
-
-
-class _Sentences(_Distinct):
-    """References that are text: one without a word cannot be compared with."""
-
-    def __init__(self, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
-        super().__init__(groups)
-        mute = {key: said for key, said in self.distinct.items() if isinstance(said, str) and not ptb.tokenise(said)}
-        self.bad = {key: BadItem(said.strip() or "an empty sentence", "it has no word") for key, said in mute.items()}
-        self.refuse_none()
-
-
-class _References(_Distinct):
-    """References of any other kind, with the embeddings of those that can be read."""
-
-    def __init__(self, encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
-        super().__init__(groups)
-        batches, keys = list(encoder.encode_batches(self.distinct.values())), list(self.distinct)
-        self.bad = {keys[position]: item for batch in batches for position, item in batch.bad}
-        self.refuse_none()
-        self.embeddings = torch.cat([batch.embeddings for batch in batches])

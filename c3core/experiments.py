@@ -21,6 +21,7 @@ from c3core.files import read_json, write_json
 from c3core.fitting import mark_of
 from c3core.loading import load_bridge, load_decoder, load_pipeline, load_space, load_table, options_taken
 from c3core.metrics.plugins import named_metrics
+from c3core.pairs import Pairs
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe, PairsRecipe
 from c3core.registry import entry, registered
@@ -29,6 +30,7 @@ from c3core.stores import Store
 from c3core.tables import TABLES
 from c3core.training_options import TrainingOptions
 
+SCORES = "scores.json"  # in the folder of each run of an ablation
 SHOWN = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
 
 
@@ -136,18 +138,10 @@ def _train(
     embeddings: Path | None,
     quiet: bool,
 ) -> None:
-    validation: Any = None
-    if isinstance(recipe.validation, PairsRecipe):
-        validation = recipe.validation.load(folder, recipe.root_from(folder))
-    elif recipe.validation is not None:
-        found = sources_of(recipe, pipeline.decoder.modality, recipe.validation, folder)
-        if isinstance(found, Store):
-            raise WrongCall("validation must be a list of items, not a store.")
-        validation = found
     pipeline.fit(
         items,
         pairs=recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None,
-        validation=validation,
+        validation=_validation(recipe, pipeline.decoder, folder),
         bridge="keep" if _keeps_bridge(recipe) else "fit",
         options=recipe.training,
         folder=out / "run",
@@ -155,6 +149,15 @@ def _train(
         device=recipe.device,
         quiet=quiet,
     )
+
+
+def _validation(recipe: FitRecipe, decoder: Decoder, folder: Path) -> Pairs | list[Any] | Store | None:
+    """What the recipe holds out."""
+    if recipe.validation is None:
+        return None
+    if isinstance(recipe.validation, PairsRecipe):
+        return recipe.validation.load(folder, recipe.root_from(folder))
+    return sources_of(recipe, decoder.modality, recipe.validation, folder)
 
 
 def ablate(
@@ -200,12 +203,7 @@ def ablate(
             one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
             one.training = trainings[seed]
             asked = {"recipe": one.model_dump(mode="json"), "data": trained_on, "table": table, "options": dict(options or {})}
-            path = one_out / "scores.json"
-            done = read_json(path) if path.exists() else None
-            if done is not None and done.get("asked") != asked:
-                raise C3Error(
-                    f"{one_out} holds a run of another recipe, data, table or options. Choose another --out, or delete it."
-                )
+            done = _done(one_out, asked)
             if done is None:
                 fit(one, one_out, folder=folder, items=items, embeddings=out / "embeddings", quiet=quiet)
                 processes().wait_for_everyone()  # the first one saves
@@ -213,24 +211,32 @@ def ablate(
                 pipeline = load_pipeline(one_out, device=recipe.device, space=first.space)  # always as saved
                 scores = evaluate(pipeline, scored, options=options, metrics=metrics)
                 done = {"bridge": bridge, "seed": seed, **scores.to_dict(), "by": by, "asked": asked}
-                write_json(path, done)
+                write_json(one_out / SCORES, done)
             runs.append({name: value for name, value in done.items() if name != "asked"})
     result = {"rows": [_summary(bridge, runs, every=bool(metrics)) for bridge in bridges], "runs": runs}
     write_json(out / "results.json", result)
     return result
 
 
+def _done(out: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The scores of a run that was trained before; a `C3Error` says that it was another one."""
+    path = out / SCORES
+    if not path.exists():
+        return None
+    done: dict[str, Any] = read_json(path)
+    if done.get("asked") != asked:
+        raise C3Error(f"{out} holds a run of another recipe, data, table or options. Choose another --out, or delete it.")
+    return done
+
+
 def _mark(recipe: FitRecipe, decoder: Decoder, items: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What the runs are trained on, told apart from anything else under the same names."""
-    mark: dict[str, Any] = {m: given.mark if isinstance(given, Store) else checksum(given) for m, given in items.items()}
+    mark = {modality: mark_of(given) for modality, given in items.items()}
     if recipe.pairs is not None:
-        pairs = recipe.pairs.load(folder, recipe.root_from(folder))
-        mark["pairs"] = mark_of(pairs)
-    if isinstance(recipe.validation, PairsRecipe):
-        mark["validation"] = mark_of(recipe.validation.load(folder, recipe.root_from(folder)))
-    elif recipe.validation is not None:
-        held_out = sources_of(recipe, decoder.modality, recipe.validation, folder)
-        mark["validation"] = held_out.mark if isinstance(held_out, Store) else checksum(held_out)
+        mark["pairs"] = mark_of(recipe.pairs.load(folder, recipe.root_from(folder)))
+    held_out = _validation(recipe, decoder, folder)
+    if held_out is not None:
+        mark["validation"] = mark_of(held_out)
     return mark
 
 

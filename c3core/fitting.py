@@ -29,9 +29,13 @@ VALIDATION_BATCH = 128
 FEW = 30  # of fewer items the mean is as far off as a large part of the gap
 
 
-def mark_of(pairs: Pairs) -> int:
-    """Tells pairs from any others."""
-    return checksum([*pairs.source, *pairs.target, *(() if pairs.item is None else pairs.item)])
+def mark_of(given: Sequence[Any] | Store | Pairs) -> Any:
+    """Tells what is fitted on from anything else under the same name."""
+    if isinstance(given, Store):
+        return given.mark
+    if isinstance(given, Pairs):
+        given = [*given.source, *given.target, *(() if given.item is None else given.item)]
+    return checksum(given)
 
 
 def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:

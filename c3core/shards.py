@@ -174,3 +174,12 @@ def to_batch(rows: pa.RecordBatch, dim: int) -> StoreBatch:
 
 def _broken(path: Path, error: Exception) -> C3Error:
     return C3Error(f"{path} cannot be read: cut short or overwritten ({lines_of(error)[0]}). Make the store again.")
+
+
+def storable(text: str) -> str:
+    """Text that a file can hold: bytes of a file name that are no UTF-8 become `\\udc…` escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace").decode()
+    return text

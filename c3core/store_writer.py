@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from pydantic import BaseModel
 from torch import Tensor
 
 from c3core.errors import C3Error
-from c3core.files import read_json, replacing, write_json
+from c3core.files import replacing, write_json
 from c3core.shards import (
     COLUMNS,
     Bad,
@@ -26,46 +25,18 @@ from c3core.shards import (
     read_footer,
     read_span,
     shard_name,
+    storable,
     to_batch,
     write_shard,
 )
-from c3core.sources import STORE
-from c3core.validation import checked
-from c3core.version import __version__
+from c3core.store_manifest import MANIFEST, StoreManifest
 
-MANIFEST, ERRORS = STORE, "errors.jsonl"
+ERRORS = "errors.jsonl"
 LEFT_BEHIND = (".shard-*.tmp.parquet", ".store.*.tmp.json", ".errors.*.tmp.jsonl")  # by a run that was killed
 LOCK = ".lock"  # held by the process that writes
 SHARD_ROWS = 16384  # inputs a shard: 34 MB at 512 dimensions, and what a kill can lose
 BAD_TEXT = 4 << 20  # characters about bad inputs that a shard holds: a Parquet reader refuses too long a footer
 UNIT = 1e-3  # how far from one the norm of a unit embedding may be
-
-
-class Manifest(BaseModel):
-    """`store.json`. Its figures are filled in at the end; until then the shards speak for themselves."""
-
-    format: Literal[1] = 1
-    space: str
-    modality: str
-    dim: int
-    fingerprint: str
-    precision: str = "float32"
-    complete: bool = False
-    rows: int = 0
-    bad: int = 0
-    consumed: int = 0
-    mark: str = ""
-    shards: list[int] = []  # rows of each
-    c3core: str = __version__
-
-    @property
-    def encoding(self) -> Encoding:
-        return Encoding(self.space, self.modality, self.dim, self.fingerprint, self.precision)
-
-    @classmethod
-    def read(cls, folder: Path) -> Manifest:
-        values = read_json(folder / MANIFEST)
-        return checked(cls, values if isinstance(values, dict) else {}, what=str(folder / MANIFEST))
 
 
 @dataclass(frozen=True)
@@ -232,7 +203,7 @@ class StoreWriter:
         if self.folder.exists() and not self.folder.is_dir():
             raise C3Error(f"{self.folder} is a file. Choose another folder for the store.")
         begun = (self.folder / MANIFEST).exists()
-        if begun and Manifest.read(self.folder).complete:
+        if begun and StoreManifest.read(self.folder).complete:
             self._resume()  # nothing is to be written, so that it may stand where nothing can be
             return
         if not begun:
@@ -253,7 +224,7 @@ class StoreWriter:
             raise C3Error(f"{self.folder} is not empty ({visible[0]}) and holds no store. Choose another folder.")
 
     def _resume(self) -> None:
-        manifest = Manifest.read(self.folder)
+        manifest = StoreManifest.read(self.folder)
         ours, theirs = self.encoding, manifest.encoding
         counted = [one.name for one in fields(Encoding) if one.compare]
         differ = [f"{name} {getattr(theirs, name)}" for name in counted if getattr(theirs, name) != getattr(ours, name)]
@@ -306,7 +277,7 @@ class StoreWriter:
                 handle.writelines(json.dumps(asdict(bad), ensure_ascii=False) + "\n" for bad in span.bad)
 
     def _write_manifest(self, **figures: Any) -> None:
-        manifest = Manifest.model_validate({**asdict(self.encoding), **figures})
+        manifest = StoreManifest.model_validate({**asdict(self.encoding), **figures})
         write_json(self.folder / MANIFEST, manifest.model_dump())
 
     def _refuse_wrong(self, rows: StoreBatch) -> None:
@@ -325,12 +296,3 @@ class StoreWriter:
             if not lengths[at]:
                 raise C3Error(f"the embedding of {rows.ids[at]} is zero, which has no direction. Leave that item out.")
             raise C3Error(f"the embedding of {rows.ids[at]} has norm {lengths[at]:.4g}, not 1. Normalise it first.")
-
-
-def storable(text: str) -> str:
-    """Text that a file can hold: bytes of a file name that are no UTF-8 become `\\udc…` escapes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()
-    return text

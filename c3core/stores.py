@@ -35,7 +35,8 @@ from c3core.shards import (
     shard_name,
     to_batch,
 )
-from c3core.store_writer import ERRORS, MANIFEST, SHARD_ROWS, UNIT, Manifest, StoreWriter
+from c3core.store_manifest import MANIFEST, StoreManifest
+from c3core.store_writer import ERRORS, SHARD_ROWS, UNIT, StoreWriter
 
 __all__ = ["Store", "StoreBatch", "StoreWriter", "join"]
 
@@ -54,7 +55,7 @@ class Store:
     (100, 8, True)
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, groups: Sequence[int]) -> None:
+    def __init__(self, folder: Path, manifest: StoreManifest, groups: Sequence[int]) -> None:
         # Of each shard only the number of its row groups is held: the footer has the bad inputs, which may be many.
         self.folder, self._manifest, self._groups = folder, manifest, groups
         self.space, self.modality = manifest.space, manifest.modality
@@ -66,7 +67,7 @@ class Store:
         folder = Path(folder)
         if not os.path.isfile(folder / MANIFEST):
             raise WrongCall(f"{folder} is not a store: it has no {MANIFEST}. `c3 embed` writes a store.")
-        manifest = Manifest.read(folder)
+        manifest = StoreManifest.read(folder)
         if not manifest.complete:
             raise C3Error(f"{folder} is an unfinished store. Run the same command again to finish it.")
         groups = []

@@ -23,10 +23,10 @@ from c3core.contracts import Encoder, Reader, Space
 from c3core.contrastive import Head
 from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error, lines_of
-from c3core.files import read_json, sha256, write_json
+from c3core.files import sha256, write_json
 from c3core.loading import load_tower
 from c3core.towers import Tower
-from c3core.validation import checked
+from c3core.validation import read_checked
 from c3core.weights import write_tensors
 
 
@@ -121,7 +121,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
 def load_connected(folder: str | Path, *, device: str = "auto", precision: str = "float32", spec: str | None = None) -> Space:
     """The space in a folder. Towers are built, and weights read, when an encoder is first asked for."""
     folder = Path(folder)
-    manifest = checked(SpaceManifest, read_json(folder / "space.json"), what=str(folder / "space.json"))
+    manifest = read_checked(SpaceManifest, folder / "space.json")
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
     return Space(spec or str(folder), manifest.dim, encoders, folder=None if spec else folder)

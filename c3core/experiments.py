@@ -31,6 +31,7 @@ from c3core.tables import TABLES
 from c3core.training_options import TrainingOptions
 
 SCORES = "scores.json"  # in the folder of each run of an ablation
+EMBEDDINGS = "embeddings"  # the folder that the runs share
 SHOWN = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
 
 
@@ -205,7 +206,7 @@ def ablate(
             asked = {"recipe": one.model_dump(mode="json"), "data": trained_on, "table": table, "options": dict(options or {})}
             done = _done(one_out, asked)
             if done is None:
-                fit(one, one_out, folder=folder, items=items, embeddings=out / "embeddings", quiet=quiet)
+                fit(one, one_out, folder=folder, items=items, embeddings=out / EMBEDDINGS, quiet=quiet)
                 processes().wait_for_everyone()  # the first one saves
             if done is None or done.get("by") != by:  # which needs no other training
                 pipeline = load_pipeline(one_out, device=recipe.device, space=first.space)  # always as saved
@@ -225,7 +226,10 @@ def _done(out: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     done: dict[str, Any] = read_json(path)
     if done.get("asked") != asked:
-        raise C3Error(f"{out} holds a run of another recipe, data, table or options. Choose another --out, or delete it.")
+        raise C3Error(
+            f"{out} holds a run of another recipe, data, table or options. Choose another --out, or delete it and"
+            f" {out.parent / EMBEDDINGS}."
+        )
     return done
 
 

@@ -79,8 +79,13 @@ class Fit:
         if isinstance(sources, Store):
             if sources.modality != modality:
                 raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
-            self.pipeline.know_encoder(modality, self.pipeline.space.encoder(modality).fingerprint)
-            self.pipeline.check_fingerprint(modality, sources.fingerprint)
+            encoder = self.pipeline.encoder(modality)
+            if sources.fingerprint != encoder.fingerprint:
+                raise WrongCall(
+                    f"the store {sources.folder} was made by another {modality} encoder than that of"
+                    f" {self.pipeline.space.spec!r}. Embed its items again with this space."
+                )
+            self.pipeline.know_encoder(modality, encoder.fingerprint)
             self._stores[name] = sources
             return sources
         if isinstance(sources, str):

@@ -12,8 +12,8 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from c3core.errors import C3Error, WrongCall
-from c3core.files import PICKLES, read_json, sha256
-from c3core.validation import checked
+from c3core.files import PICKLES, sha256
+from c3core.validation import read_checked
 
 STAGED = ".saving."  # a folder beside a pipeline's parts, with those that are to take their place when all are written
 PARTS = ("bridge.safetensors", "decoder", "space")  # beside `pipeline.json`
@@ -68,7 +68,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise WrongCall(f"{folder} holds a training that is not finished. The same `c3 fit` or `c3 connect` again goes on with it.")
     if not (folder / "pipeline.json").is_file():
         raise WrongCall(f"{folder} is not a pipeline: it has no pipeline.json. `c3 fit` writes one.")
-    return checked(Manifest, read_json(folder / "pipeline.json"), what=str(folder / "pipeline.json"))
+    return read_checked(Manifest, folder / "pipeline.json")
 
 
 def finish_save(folder: Path) -> None:
@@ -95,7 +95,7 @@ def put_in_place(folder: Path) -> None:
     """
     for written in sorted(folder.glob(f"{STAGED}*/pipeline.json")):
         staged, target = written.parent, folder / written.name
-        carries_space = checked(Manifest, read_json(written), what=str(written)).space.spec == "space/"
+        carries_space = read_checked(Manifest, written).space.spec == "space/"
         for part in [staged / name for name in PARTS if (staged / name).exists()]:
             if part.is_dir():
                 shutil.rmtree(folder / part.name, ignore_errors=True)

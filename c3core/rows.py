@@ -61,12 +61,12 @@ class Rows:
         """The held-out rows in order, at most `VALIDATION_ROWS`."""
         left = VALIDATION_ROWS
         for batch in self.store.batches(4096, columns=("id", "source", "embedding")):
-            if not left:
-                return
             keep = [k for k, identity in enumerate(batch.ids) if self.held_out(identity)][:left]
             left -= len(keep)
             if keep:
                 yield batch.embeddings[keep], [self.target(batch.ids[k], batch.sources[k]) for k in keep]
+            if not left:
+                return
 
     def target(self, identity: str, source: str) -> Any:
         return source if self.targets is None else self.targets[int(identity)]

@@ -7,10 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from c3core.files import read_json
 from c3core.shards import Encoding
 from c3core.sources import STORE
-from c3core.validation import checked
+from c3core.validation import read_checked
 from c3core.version import __version__
 
 MANIFEST = STORE
@@ -39,5 +38,4 @@ class StoreManifest(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> StoreManifest:
-        values = read_json(folder / MANIFEST)
-        return checked(cls, values if isinstance(values, dict) else {}, what=str(folder / MANIFEST))
+        return read_checked(cls, folder / MANIFEST)

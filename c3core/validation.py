@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from c3core.errors import WrongCall, near
+from c3core.errors import C3Error, WrongCall, near
+from c3core.files import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -25,11 +27,19 @@ def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Mode
     c3core.errors.WrongCall: options: steps: Input should be a valid integer, unable to parse string as an integer
     """
     if not isinstance(values, Mapping):
-        raise WrongCall(f"{what}: must hold fields by name, got {type(values).__name__}.")
+        raise WrongCall(f"{what}: must hold fields by name, got {type(values).__name__}")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
         raise WrongCall(f"{what}: " + "; ".join(_line(model, problem) for problem in error.errors())) from None
+
+
+def read_checked(model: type[Model], path: Path, *, of: str = "") -> Model:
+    """`model` built from a JSON file that c3core wrote; a `C3Error` names each field that is not as it was written."""
+    try:
+        return checked(model, read_json(path), what=f"{path} of {of}" if of else str(path))
+    except WrongCall as error:
+        raise C3Error(f"{error}. It was changed, or is another version's: make it again.") from None
 
 
 def _line(model: type[BaseModel], problem: Any) -> str:

@@ -60,7 +60,7 @@ def _manifest(**changes: Any) -> Any:
         (_extra, "shard-000009.parquet does not belong"),
         (lambda folder: (folder / "store.json").unlink(), "not a store"),
         (lambda folder: (folder / "store.json").write_text("{"), "store.json cannot be read as JSON"),
-        (lambda folder: (folder / "store.json").write_text("[]"), "store.json: space"),
+        (lambda folder: (folder / "store.json").write_text("[]"), "store.json: must hold fields by name"),
         (_manifest(shards=[30, 30, 30, 6]), "shard-000003.parquet has 5 rows, not 6"),
         (_manifest(format=2), "store.json: format"),
         (_manifest(complete=False), "unfinished store"),

@@ -15,10 +15,11 @@ import torch
 from spaces import TRAINING, write_space
 
 from c3_playground.world import World
+from c3core.embedding import embed
 from c3core.errors import C3Error
 from c3core.experiments import _options_for, ablate, build, fit, sources_of
 from c3core.files import read_json, write_json
-from c3core.loading import load_pipeline, load_table, pipeline_folder
+from c3core.loading import load_pipeline, load_space, load_table, pipeline_folder
 from c3core.pictures import write_png
 from c3core.pipeline import Pipeline
 from c3core.recipes import FitRecipe
@@ -125,6 +126,23 @@ def test_an_ablation_gives_no_figures_of_other_data_under_the_same_name(tmp_path
         ablate(given, "playground:image/test/3", tmp_path / "other", **words)
     with pytest.raises(C3Error, match="a seed is named twice"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **{**words, "seeds": [1, 1]})
+
+
+def test_a_store_that_is_held_out_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra gpt2")
+    decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
+    space = load_space(str(write_space(tmp_path / "space")))
+    items = {"text": "playground:image/train/40/1"}
+    given = recipe(space=space.spec, items=items, validation="held", decoder=decoder, training=TRAINING)
+    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True}
+    for said in ("a star", "a ring"):
+        shutil.rmtree(tmp_path / "held", ignore_errors=True)
+        embed(space.encoder("text"), [f"{said} here", f"{said} there"], tmp_path / "held", quiet=True)
+        if said == "a star":
+            ablate(given, "playground:image/test/3", tmp_path / "out", **words)
+            assert load_pipeline(tmp_path / "out" / "c1-0").trained_on[0]["validation_loss"] > 0
+    with pytest.raises(C3Error, match="another recipe, data, table or options"):
+        ablate(given, "playground:image/test/3", tmp_path / "out", **words)
 
 
 def test_an_ablation_embeds_once_what_its_runs_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
-from c3core.fitting import Fit
+from c3core.fitting import Fit, mark_of
 from c3core.readers.image import ImageReader
 from c3core.recipes import PairsRecipe
 from c3core.stores import Store
@@ -112,6 +112,7 @@ def test_a_run_is_continued_with_the_same_settings_and_targets_alone(space: Spac
 
     fit(texts)
     fit(texts)
+    assert mark_of(Pairs([1], "image", ["a"])) != mark_of(Pairs([1], "image", ["a"], item=["photo"]))
     with pytest.raises(C3Error, match="another recipe"):
         fit([*texts[1:], texts[0]])
     with pytest.raises(C3Error, match="another recipe"):
@@ -154,9 +155,10 @@ def test_a_store_of_another_encoder_is_refused_before_it_is_trained_on(space: Sp
     about = {"space": "s", "modality": "text", "fingerprint": "f" * 32}
     store = Store.from_embeddings(tmp_path / "store", torch.eye(space.dim), sources=["a star"] * space.dim, **about)
     pipeline = small_pipeline(space)
-    with pytest.raises(C3Error, match="text embeddings come from another encoder"):
+    with pytest.raises(C3Error, match="was made by another text encoder than that of"):
         pipeline.fit({"text": store, "image": pictures(4)}, options=TRAINING, quiet=True)
     assert not pipeline.trained_on
+    assert not pipeline.fingerprints
 
 
 def test_what_would_do_nothing_or_validate_another_task_is_refused(space: Space) -> None:

@@ -43,4 +43,4 @@ def test_a_validation_of_few_rows_does_not_read_the_others(tmp_path: Path, monke
     (found,) = Rows(store, "image", targets, 1.0).validation()
     assert found[1] == targets[:10]
     assert torch.equal(found[0], next(batches(10)).embeddings)
-    assert sum(read) < 9000
+    assert len(read) == 1

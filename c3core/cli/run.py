@@ -87,7 +87,7 @@ def run(
     if out is not None:
         make_folder(out)
     rows: list[dict[str, Any]] = []
-    made: dict[int, list[Any]] = {}  # of each of the first inputs, what the seeds made of it
+    made: dict[int, list[Any]] = {}  # of each input (of the first, if they are large), what the seeds made of it
     bad: list[BadItem] = []
     encoded = loaded.encoder(modality).encode_batches(stream, batch_size=batch_size)
     for number, batches in zip(range(seed, seed + seeds), tee(encoded, seeds), strict=True):  # inputs are embedded once
@@ -97,7 +97,7 @@ def run(
             if isinstance(output, BadItem):
                 bad += [BadItem(ids[position], output.why)] if number == seed else []
                 continue
-            if len(made) < OVERVIEW or position in made:
+            if position in made or len(made) < OVERVIEW or (seeds > 1 and not loaded.decoder.suffix):
                 made.setdefault(position, []).append(output)
             name = f"{position:06d}{f'-{number}' if seeds > 1 else ''}"
             row = {"input": ids[position], **_kept(loaded.decoder, output, out, name), **({"seed": number} if seeds > 1 else {})}

@@ -19,10 +19,10 @@ from c3_diffusion.settings import GUIDANCE, PictureOptions, Saved, Settings
 from c3core.contracts import GenerateOptions, Objective, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error, WrongCall
-from c3core.files import read_json, write_json
+from c3core.files import write_json
 from c3core.pictures import Picture, PictureDecoder, Square, stack, to_pictures
 from c3core.readers.image import ImageReader
-from c3core.validation import checked
+from c3core.validation import checked, read_checked
 from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
 KEPT_WEIGHT = 40.0  # of rows above `keep_above`: the UNet starts at what they ask for, so their errors and their pull are small
@@ -277,8 +277,7 @@ class DiffusionDecoder(PictureDecoder):
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
         """The decoder that `save` wrote. Raises `C3Error` if a file is missing, broken, of another size or pickled."""
         folder = Path(folder)
-        path = folder / "decoder.json"
-        saved = checked(Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
+        saved = read_checked(Saved, folder / "decoder.json", of=f"a {cls.name!r} decoder")
         refuse_pickles(folder)
         carried = saved.settings.autoencoder is not None or (folder / "autoencoder").is_dir()  # or it came as a canvas
         canvas = read_latents(folder / "autoencoder") if carried else None

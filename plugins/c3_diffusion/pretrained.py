@@ -20,7 +20,7 @@ from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.files import read_json, write_json
 from c3core.pictures import Picture, PictureDecoder, to_pictures
 from c3core.readers.image import ImageReader
-from c3core.validation import checked
+from c3core.validation import checked, read_checked
 from c3core.weights import refuse_pickles
 
 
@@ -187,8 +187,7 @@ class PretrainedDecoder(PictureDecoder):
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
         """The decoder that `save` wrote. A `C3Error` if the model is gone or is not what it was."""
-        path = Path(folder) / "decoder.json"
-        saved = checked(_Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
+        saved = read_checked(_Saved, Path(folder) / "decoder.json", of=f"a {cls.name!r} decoder")
         decoder = cls(saved.condition_dim, device=device, **{**saved.settings, **cls._extra(Path(folder))})
         if decoder.fingerprint != saved.fingerprint:
             raise C3Error(

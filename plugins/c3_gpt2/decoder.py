@@ -24,9 +24,9 @@ from c3_gpt2.tokens import Tokens, decode, encode, kept
 from c3core.contracts import Decoder, GenerateOptions, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error, WrongCall
-from c3core.files import read_json, write_json
+from c3core.files import write_json
 from c3core.readers.text import TextReader
-from c3core.validation import checked
+from c3core.validation import checked, read_checked
 from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
 
@@ -232,8 +232,7 @@ class CaptionDecoder(Decoder):
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
         """The decoder that `save` wrote. Raises `C3Error` if a file is missing, broken, of another size or pickled."""
         folder = Path(folder)
-        path = folder / "decoder.json"
-        saved = checked(Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
+        saved = read_checked(Saved, folder / "decoder.json", of=f"a {cls.name!r} decoder")
         refuse_pickles(folder)
         language = languages.from_folder(folder / "model", saved.licence)
         decoder = cls(saved.condition_dim, language=language, device=device, **saved.settings.model_dump())

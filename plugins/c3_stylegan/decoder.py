@@ -22,10 +22,10 @@ from c3_stylegan.sketch import Sketch
 from c3core.contracts import GenerateOptions, Objective, Reader
 from c3core.devices import device_of
 from c3core.errors import C3Error
-from c3core.files import read_json, write_json
+from c3core.files import write_json
 from c3core.pictures import Picture, PictureDecoder, Square, stack, to_pictures
 from c3core.readers.image import ImageReader
-from c3core.validation import checked
+from c3core.validation import checked, read_checked
 from c3core.weights import read_tensors, refuse_pickles, write_tensors
 
 BETAS = (0.0, 0.99)  # StyleGAN2's, for both players
@@ -304,8 +304,7 @@ class StyleGANDecoder(PictureDecoder):
         Of `keep="generator"` both generators are the averaged one, and the discriminator is new.
         """
         folder = Path(folder)
-        path = folder / "decoder.json"
-        saved = checked(Saved, read_json(path), what=f"{path} of a {cls.name!r} decoder")
+        saved = read_checked(Saved, folder / "decoder.json", of=f"a {cls.name!r} decoder")
         refuse_pickles(folder)
         decoder = cls(saved.condition_dim, device=device, **saved.settings.model_dump())
         decoder.licence = saved.licence

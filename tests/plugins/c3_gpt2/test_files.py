@@ -80,12 +80,13 @@ def test_a_foreign_decoder_json_is_refused(folder: Path, text: str) -> None:
         CaptionDecoder.load(folder)
 
 
-@pytest.mark.parametrize("size", [-1, 0, 8.9, "8"])
-def test_a_size_that_cannot_be_is_refused(folder: Path, size: object) -> None:
+@pytest.mark.parametrize("change", [{"condition_dim": size} for size in (-1, 0, 8.9, "8")] + [{"condition_dimm": 8}])
+def test_fields_that_cannot_be_are_refused(folder: Path, change: dict[str, object]) -> None:
     config = json.loads((folder / "decoder.json").read_text())
-    (folder / "decoder.json").write_text(json.dumps(config | {"condition_dim": size}))
-    with pytest.raises(C3Error, match="condition_dim"):
+    (folder / "decoder.json").write_text(json.dumps(config | change))
+    with pytest.raises(C3Error, match="condition_dim.* It was changed, or is another version's: make it again") as caught:
         CaptionDecoder.load(folder)
+    assert caught.value.status == 1
 
 
 def test_a_mapping_with_other_tensors_is_refused(folder: Path) -> None:

@@ -50,6 +50,17 @@ def test_several_seeds_give_files_and_an_overview(painter: Path, tmp_path: Path)
     assert "each seed gave the same" in said.stderr
 
 
+def test_what_cannot_be_replaced_and_seeds_beyond_the_largest_are_one_line(painter: Path, tmp_path: Path) -> None:
+    (tmp_path / "overview.png").mkdir()
+    said = c3("run", painter, "a star", "--out", tmp_path)
+    assert (said.returncode, said.stderr.count("\n")) == (1, 1)
+    assert "overview.png cannot be replaced" in said.stderr
+    said = c3("run", painter, "a star", "--out", tmp_path / "drawn", "--seed", 2**32 - 1, "--seeds", 2)
+    assert (said.returncode, said.stderr.count("\n")) == (2, 1)
+    assert "go beyond the largest seed" in said.stderr
+    assert not (tmp_path / "drawn").exists()
+
+
 def test_the_same_seed_draws_the_same(painter: Path, tmp_path: Path) -> None:
     for name in ("one", "other"):
         assert c3("run", painter, "a star", "--out", tmp_path / name, "--seed", 5).returncode == 0

@@ -82,6 +82,8 @@ def run(
     asked = options_of(option)  # what is wrong with the call is said before anything is loaded
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     chosen = loaded.decoder.options(asked)
+    if seed + seeds > 2**32:
+        raise WrongCall(f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}. Take smaller ones.")
     _check_call(loaded, pipeline, modality, out)
     modality, ids, stream = _inputs(loaded, inputs, modality, root)
     if out is not None:
@@ -163,7 +165,10 @@ def _say_same(made: Iterable[list[Any]]) -> None:
 def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None:
     """Write the outputs side by side, a row an input; where there is one of each, as a square. None of a single one."""
     sheet = out / f"overview{decoder.suffix}"
-    sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
+    try:
+        sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
+    except OSError as error:
+        raise C3Error(f"{sheet} cannot be replaced: {error.strerror}. Take it away, or choose another --out.") from error
     if all(len(row) == 1 for row in made):
         one_each, side = [row[0] for row in made], isqrt(len(made) - 1) + 1
         made = [one_each[start : start + side] for start in range(0, len(one_each), side)]

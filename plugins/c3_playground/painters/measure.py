@@ -97,4 +97,5 @@ if __name__ == "__main__":
     try:
         typer.run(main)
     except C3Error as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.status)

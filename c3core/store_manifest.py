@@ -12,8 +12,6 @@ from c3core.sources import STORE
 from c3core.validation import read_checked
 from c3core.version import __version__
 
-MANIFEST = STORE
-
 
 class StoreManifest(BaseModel):
     """`store.json`. Its figures are filled in at the end; until then the shards speak for themselves."""
@@ -38,4 +36,4 @@ class StoreManifest(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> StoreManifest:
-        return read_checked(cls, folder / MANIFEST)
+        return read_checked(cls, folder / STORE)

@@ -29,7 +29,8 @@ from c3core.shards import (
     to_batch,
     write_shard,
 )
-from c3core.store_manifest import MANIFEST, StoreManifest
+from c3core.sources import STORE
+from c3core.store_manifest import StoreManifest
 
 ERRORS = "errors.jsonl"
 LEFT_BEHIND = (".shard-*.tmp.parquet", ".store.*.tmp.json", ".errors.*.tmp.jsonl")  # by a run that was killed
@@ -192,7 +193,7 @@ class StoreWriter:
         self._write_errors()
         for index in reversed(range(len(self._written.shards))):
             (self.folder / shard_name(index)).unlink()
-        (self.folder / MANIFEST).unlink()
+        (self.folder / STORE).unlink()
         self._written = _Written()
         self.close()
         (self.folder / LOCK).unlink(missing_ok=True)
@@ -202,7 +203,7 @@ class StoreWriter:
     def _open(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise C3Error(f"{self.folder} is a file. Choose another folder for the store.")
-        begun = (self.folder / MANIFEST).exists()
+        begun = (self.folder / STORE).exists()
         if begun and StoreManifest.read(self.folder).complete:
             self._resume()  # nothing is to be written, so that it may stand where nothing can be
             return
@@ -213,7 +214,7 @@ class StoreWriter:
         for pattern in LEFT_BEHIND:
             for left in self.folder.glob(pattern):
                 left.unlink(missing_ok=True)
-        if (self.folder / MANIFEST).exists():
+        if (self.folder / STORE).exists():
             self._resume()
         else:
             self._write_manifest()
@@ -278,7 +279,7 @@ class StoreWriter:
 
     def _write_manifest(self, **figures: Any) -> None:
         manifest = StoreManifest.model_validate({**asdict(self.encoding), **figures})
-        write_json(self.folder / MANIFEST, manifest.model_dump())
+        write_json(self.folder / STORE, manifest.model_dump())
 
     def _refuse_wrong(self, rows: StoreBatch) -> None:
         count, dim = len(rows.ids), self.encoding.dim

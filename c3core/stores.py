@@ -35,7 +35,8 @@ from c3core.shards import (
     shard_name,
     to_batch,
 )
-from c3core.store_manifest import MANIFEST, StoreManifest
+from c3core.sources import STORE
+from c3core.store_manifest import StoreManifest
 from c3core.store_writer import ERRORS, SHARD_ROWS, UNIT, StoreWriter
 
 __all__ = ["Store", "StoreBatch", "StoreWriter", "join"]
@@ -65,8 +66,8 @@ class Store:
     def open(cls, folder: str | Path) -> Self:
         """Open a store. Raises `C3Error` for a folder that is none, is unfinished, or lacks a whole shard, by name."""
         folder = Path(folder)
-        if not os.path.isfile(folder / MANIFEST):
-            raise WrongCall(f"{folder} is not a store: it has no {MANIFEST}. `c3 embed` writes a store.")
+        if not os.path.isfile(folder / STORE):
+            raise WrongCall(f"{folder} is not a store: it has no {STORE}. `c3 embed` writes a store.")
         manifest = StoreManifest.read(folder)
         if not manifest.complete:
             raise C3Error(f"{folder} is an unfinished store. Run the same command again to finish it.")
@@ -233,7 +234,7 @@ class Store:
                     raise C3Error(f"{path}: the embedding of {name} is not of unit norm or its norm not finite.")
                 rows += len(batch.ids)
         if (rows, bad, stop) != (self._manifest.rows, self._manifest.bad, self._manifest.consumed):
-            raise C3Error(f"{self.folder / MANIFEST} does not agree with the shards. Make the store again.")
+            raise C3Error(f"{self.folder / STORE} does not agree with the shards. Make the store again.")
         try:
             lines = (self.folder / ERRORS).read_text(encoding="utf-8").split("\n")
             listed = [json.loads(line) for line in lines if line]

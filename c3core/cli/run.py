@@ -79,11 +79,11 @@ def run(
     from c3core.loading import load_pipeline
     from c3core.running import options_of
 
+    if seed + seeds > 2**32:
+        raise WrongCall(f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}. Take smaller ones.")
     asked = options_of(option)  # what is wrong with the call is said before anything is loaded
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     chosen = loaded.decoder.options(asked)
-    if seed + seeds > 2**32:
-        raise WrongCall(f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}. Take smaller ones.")
     _check_call(loaded, pipeline, modality, out)
     modality, ids, stream = _inputs(loaded, inputs, modality, root)
     if out is not None:

@@ -46,7 +46,7 @@ class ConnectRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    dim: int = Field(256, ge=1)
+    dim: int = Field(256, ge=1, le=1 << 16)
     towers: dict[str, TowerSpec] = Field(min_length=2)
     head: HeadSpec = HeadSpec(hidden=512)
     heads: dict[str, HeadSpec] = {}  # of single modalities, in place of `head`

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from c3core.ending import no_memory
 from c3core.errors import C3Error
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ def embed_taken(encoder: Encoder, items: Sequence[Any]) -> Taken:
         return torch.zeros(0, encoder.dim), torch.zeros(0), {}
     try:
         embeddings, norms = encoder.embed_items(items)
-    except torch.OutOfMemoryError as error:
-        raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from error
     except Exception as error:  # whatever a model raises over an odd item
+        if no_memory(error):
+            raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from error
         if len(items) > 1:
             return _one_by_one(encoder, items)
         return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(error) or repr(error)}

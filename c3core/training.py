@@ -10,7 +10,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -37,6 +37,7 @@ from c3core.devices import computes_bfloat16, precision_of, processes
 from c3core.errors import C3Error, WrongCall
 from c3core.files import append_text, make_folder, read_json, write_json
 from c3core.progress import progress
+from c3core.stopping import stop_noted
 from c3core.training_options import TrainingOptions
 
 
@@ -81,12 +82,13 @@ def train(
     `best.safetensors`.
 
     A folder with a checkpoint of the same recipe is continued. The module ends with its best weights where there is validation.
+    At Ctrl-C the step is ended and a checkpoint written; a second one stops at once, back to the last checkpoint.
     """
     make_folder(folder)
     run = _Run(job, options, folder, dict(recipe or {}))
     run.resume()
-    with progress(job.label, total=run.total, done=run.step, quiet=quiet) as bar:
-        run.loop(bar)
+    with progress(job.label, total=run.total, done=run.step, quiet=quiet) as bar, run.stop_noted() as stop:
+        run.loop(bar, stop)
     run.accelerator.wait_for_everyone()  # the first process may still be writing
     run.restore_best()
     return Result(run.step, run.loss, run.best if job.validate else None, run.best_step, run.took())
@@ -129,7 +131,11 @@ class _Run:
         groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
         return torch.optim.AdamW([group for group in groups if group["params"]], fused=True, **own)
 
-    def loop(self, bar: Any) -> None:
+    def stop_noted(self) -> AbstractContextManager[Callable[[], bool]]:
+        # Each of several processes would stop after a step of its own, and wait for the others' gradients.
+        return stop_noted() if self.accelerator.num_processes == 1 else nullcontext(lambda: False)
+
+    def loop(self, bar: Any, stop: Callable[[], bool]) -> None:
         job, options = self.job, self.options
         per_epoch, started, first = self.per_epoch, time.monotonic(), self.step
         own = self.accelerator.process_index, None, self.accelerator.num_processes
@@ -146,8 +152,13 @@ class _Run:
                     self._note({"step": self.step, "loss": self.loss, **self._parts(), "lr": self._rate() * options.lr})
                 if job.validate and (self.step % options.validate_every == 0 or last):
                     self._validate()
-                if self.step % options.checkpoint_every == 0 or last or self.stopped():
+                if self.step % options.checkpoint_every == 0 or last or self.stopped() or stop():
                     self.checkpoint()
+                if stop() and not last:
+                    raise KeyboardInterrupt(
+                        f"stopped after step {self.step} of {self.total}, kept in {self.folder}. The same command again goes on"
+                        " from there."
+                    )
                 if last or self.stopped() or self.step % per_epoch == 0:
                     break
             else:

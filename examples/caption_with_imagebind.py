@@ -12,7 +12,6 @@ the mean is used.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import c3core
-from c3core.errors import C3Error
+from c3core.ending import plain_end
 from c3core.sources import expand
 
 SENTENCES = [
@@ -87,7 +86,5 @@ def made(modality: str, count: int) -> list[Any]:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_end():
         main()
-    except C3Error as error:
-        sys.exit(f"error: {error}")

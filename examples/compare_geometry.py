@@ -9,10 +9,10 @@ clip:ViT-B-32/random beside clip:ViT-B-32-quickgelu/openai shows what training c
 from __future__ import annotations
 
 import argparse
-import sys
 
 import c3core
-from c3core import C3Error, load_table
+from c3core import load_table
+from c3core.ending import plain_end
 from c3core.geometry import Geometry, Spread, geometry
 from c3core.printing import print_table
 
@@ -59,7 +59,5 @@ def shown(measured: Geometry, name: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_end():
         main()
-    except C3Error as error:
-        sys.exit(f"error: {error}")

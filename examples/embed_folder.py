@@ -9,14 +9,13 @@ a store that is complete.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import torch
 
 import c3core
-from c3core import C3Error
 from c3core.embedding import embed
+from c3core.ending import plain_end
 from c3core.sources import expand
 
 
@@ -48,7 +47,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_end():
         main()
-    except C3Error as error:
-        sys.exit(f"error: {error}")

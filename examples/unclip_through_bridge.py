@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import c3core
-from c3core.errors import C3Error
+from c3core.ending import plain_end
 from c3core.sources import expand
 
 SENTENCES = [f"a {colour} {shape}" for colour in ("red", "green", "blue") for shape in ("circle", "square", "star")]
@@ -129,7 +129,5 @@ def tiny_unclip(folder: Path, dim: int) -> Path:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_end():
         main()
-    except C3Error as error:
-        sys.exit(f"error: {error}")

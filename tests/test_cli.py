@@ -200,11 +200,11 @@ HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def test_ctrl_c_says_how_to_go_on(space: Path, tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text("a red circle\n" * 200_000)
-    words = ["embed", space, "text", tmp_path / "long.txt", "--out", tmp_path / "store"]
+    words = ["embed", space, "text", tmp_path / "long.txt", "--out", tmp_path / "store", "--shard-rows", 2048]
     process = subprocess.Popen(
         [sys.executable, "-c", f"{HEARS}; from c3core.cli import main; main()", *map(str, words)], stderr=subprocess.PIPE, text=True
     )
-    while not (tmp_path / "store" / "store.json").exists():
+    while not [*(tmp_path / "store").glob("shard-*.parquet")]:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)

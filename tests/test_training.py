@@ -153,6 +153,30 @@ def test_objectives_whose_names_begin_alike_are_continued_each_by_its_own(tmp_pa
         assert torch.equal(value, trained_state(last.module)[name]), name
 
 
+def test_ctrl_c_ends_the_step_and_keeps_what_was_trained(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    whole, stopped, again = make_job(), make_job(), make_job()
+    train(whole, OPTIONS, tmp_path / "whole", quiet=True)
+    taken = []
+
+    def press(step: int) -> None:
+        taken.append(step)
+        if step == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    stopped.after_step = press
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 4 of .*goes on from there"):
+        train(stopped, OPTIONS, tmp_path / "run", quiet=True)
+    assert taken == [1, 2, 3, 4]
+    again.after_step = taken.append
+    train(again, OPTIONS, tmp_path / "run", quiet=True)
+    assert taken[4] == 5  # though no checkpoint was due before
+    for name, value in trained_state(whole.module).items():
+        assert torch.equal(value, trained_state(again.module)[name]), name
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
 def _stop_at(last: int) -> Callable[[int], None]:
     def stop(step: int) -> None:
         if step == last:

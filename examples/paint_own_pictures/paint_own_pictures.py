@@ -13,10 +13,9 @@ again goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from c3core import C3Error
+from c3core.ending import plain_end
 from c3core.experiments import fit
 from c3core.recipes import FitRecipe, read_recipe
 from c3core.training_options import TrainingOptions
@@ -42,7 +41,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_end():
         main()
-    except C3Error as error:
-        sys.exit(f"error: {error}")

@@ -10,11 +10,10 @@ DEV.csv. Each step is kept: the same command again continues.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from c3core import C3Error
 from c3core.connect import ConnectRecipe, connect
+from c3core.ending import plain_end
 from c3core.experiments import ablate
 from c3core.printing import print_table
 from c3core.recipes import FitRecipe, read_recipe
@@ -60,7 +59,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_end():
         main()
-    except C3Error as error:
-        sys.exit(f"error: {error}")

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from c3_diffusion.folders import diffusers_folder, naming
-from c3_diffusion.pretrained import PretrainedDecoder, PretrainedOptions, PretrainedSettings
+from c3_diffusion.pretrained import LARGEST, PretrainedDecoder, PretrainedOptions, PretrainedSettings
 from c3core.contracts import GenerateOptions
 from c3core.errors import C3Error, WrongCall
 from c3core.files import read_json
@@ -35,7 +35,7 @@ class KandinskySettings(PretrainedSettings):
 class KandinskyOptions(PretrainedOptions):
     """How Kandinsky draws."""
 
-    size: int = Field(512, ge=8, multiple_of=8, description="side in pixels; rounded up to what the model can draw")
+    size: int = Field(512, ge=8, le=LARGEST, multiple_of=8, description="side in pixels; rounded up to what the model can draw")
 
 
 class KandinskyDecoder(PretrainedDecoder):

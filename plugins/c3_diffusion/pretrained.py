@@ -23,6 +23,8 @@ from c3core.readers.image import ImageReader
 from c3core.validation import checked, read_checked
 from c3core.weights import refuse_pickles
 
+LARGEST = 4096  # pixels a side that are drawn
+
 
 class _Saved(BaseModel):
     """`decoder.json`, as `save` writes it."""
@@ -48,7 +50,7 @@ class PretrainedOptions(GenerateOptions):
 
     steps: int = Field(25, ge=1)
     guidance: float = Field(4.0, ge=0)
-    size: int | None = Field(None, ge=8, multiple_of=8, description="side in pixels; None: the pipeline's own")
+    size: int | None = Field(None, ge=8, le=LARGEST, multiple_of=8, description="side in pixels; None: the pipeline's own")
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(4, ge=1, description="pictures drawn at once")
 

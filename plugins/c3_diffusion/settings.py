@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from c3core.contracts import GenerateOptions
 
 MOST = 1 << 16  # dimensions of a condition: more is a broken file
+WIDEST = 1 << 13  # units of a layer: far more than the method wants, and what memory still holds
 GROUPS = 8  # of channels that are normalised together
 
 
@@ -17,19 +18,19 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    size: int = Field(32, ge=8, description="side of the pictures in pixels")
+    size: int = Field(32, ge=8, le=2048, description="side of the pictures in pixels")
     autoencoder: str | None = Field(
         None,
         min_length=1,
         description="draw in the latents of this AutoencoderKL or AutoencoderTiny (hub name or folder); None: in pixels",
     )
-    patch: int = Field(2, ge=1, description="side of the squares of pixels (or latents) that the network sees as one place")
+    patch: int = Field(2, ge=1, le=64, description="side of the squares of pixels (or latents) that the network sees as one place")
     widths: tuple[int, ...] = Field(
         (32, 64, 64), min_length=2, description="channels of each level of the UNet; each but the last halves the side"
     )
-    layers: int = Field(1, ge=1, description="residual blocks a level")
-    hidden: int = Field(512, ge=1, description="units of the layers that read the condition")
-    layout: int = Field(16, ge=1, description="channels of the coarse map that the condition is laid out as")
+    layers: int = Field(1, ge=1, le=64, description="residual blocks a level")
+    hidden: int = Field(512, ge=1, le=WIDEST, description="units of the layers that read the condition")
+    layout: int = Field(16, ge=1, le=WIDEST, description="channels of the coarse map that the condition is laid out as")
     rows: int | None = Field(
         None,
         ge=1,
@@ -63,8 +64,8 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for width in self.widths:
-            if width < GROUPS or width % GROUPS:
-                raise ValueError(f"widths must be multiples of {GROUPS}, got {width}")
+            if not GROUPS <= width <= WIDEST or width % GROUPS:
+                raise ValueError(f"widths must be multiples of {GROUPS}, at most {WIDEST}, got {width}")
         if self.watch_weight and self.rows is None:
             raise ValueError("watch_weight looks at sketches, and there are none without rows: give rows, or watch_weight 0")
         if (self.watch_noise or self.watch_shift) and not (self.watch_weight or self.watch_drawn or self.watch_sampled):
@@ -100,7 +101,7 @@ class PictureOptions(GenerateOptions):
     pictures differ by their conditions alone.
     """
 
-    steps: int = Field(16, ge=1)
+    steps: int = Field(16, ge=1, le=1000)
     guidance: float | None = Field(None, ge=0, description="None: 3, or 1 for a decoder that was trained with `drop` 0")
     guidance_until: float = Field(0.3, ge=0, le=1, description="noise level below which guidance beyond 1 ends; 0: never")
     noise: Literal["own", "shared"] = "own"

@@ -21,17 +21,17 @@ class Settings(BaseModel):
         description='a causal language model: a hub name, a local folder, a .gguf file, or "fresh" for a new GPT-2',
     )
     mapping: Literal["linear", "mlp", "transformer"] = "mlp"
-    mapping_layers: int = Field(8, ge=1, description="of the transformer mapping")
-    prefix_length: int = Field(10, ge=1, description="tokens that a condition is mapped to")
+    mapping_layers: int = Field(8, ge=1, le=64, description="of the transformer mapping")
+    prefix_length: int = Field(10, ge=1, le=1024, description="tokens that a condition is mapped to")
     train: Literal["all", "mapping", "lora"] = "all"
-    lora_rank: int = Field(8, ge=1)
+    lora_rank: int = Field(8, ge=1, le=8192)
     precision: Literal["float32", "bfloat16"] = "float32"
     max_tokens: int = Field(64, ge=1, description="longer training sentences are cut")
     dropout: float | None = Field(None, ge=0, lt=1, description="of the language model; None: its own, and 0 for a fresh one")
 
-    layers: int = Field(4, ge=1, description="of a fresh model")
-    heads: int = Field(4, ge=1, description="of a fresh model")
-    width: int = Field(256, ge=1, description="of a fresh model")
+    layers: int = Field(4, ge=1, le=64, description="of a fresh model")
+    heads: int = Field(4, ge=1, le=64, description="of a fresh model")
+    width: int = Field(256, ge=1, le=8192, description="of a fresh model")
     vocabulary: int = Field(4000, ge=257, description="of a fresh model: most subwords; 256 bytes and the end are always in it")
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from c3core.contracts import GenerateOptions
 
 SMALLEST, LARGEST = 32, 256
 MOST = 1 << 16  # dimensions of a condition: more is a broken file
+WIDEST = 1 << 13  # units of a layer: far more than the method wants, and what memory still holds
 Augmentation = Literal["colour", "translation", "cutout"]
 
 
@@ -19,17 +20,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     resolution: int = Field(32, description="of the square pictures: a power of two from 32 to 256")
-    channels: int = Field(1024, ge=32, description="a layer of r × r has channels // r of them, and at least 8")
-    max_channels: int = Field(128, ge=8, description="but no layer has more")
-    style_dim: int = Field(128, ge=1, description="of z, w and the condition's code")
-    mapping_layers: int = Field(4, ge=1, description="from z to w")
+    channels: int = Field(1024, ge=32, le=1 << 16, description="a layer of r × r has channels // r of them, and at least 8")
+    max_channels: int = Field(128, ge=8, le=WIDEST, description="but no layer has more")
+    style_dim: int = Field(128, ge=1, le=WIDEST, description="of z, w and the condition's code")
+    mapping_layers: int = Field(4, ge=1, le=64, description="from z to w")
     rows: int | None = Field(
         None,
         ge=2,
         description="rows of a training batch that the players see; the rest teach a sketch of the picture, which costs little and"
         " which the generator draws on. None: all, and no sketch",
     )
-    hidden: int | None = Field(None, ge=1, description="with `rows`: units of the layers that sketch; None: 512")
+    hidden: int | None = Field(None, ge=1, le=WIDEST, description="with `rows`: units of the layers that sketch; None: 512")
     sketch_lr: float | None = Field(None, gt=0, description="with `rows`: learning rate of the sketch; None: that of the training")
 
     match_weight: float = Field(10.0, ge=0, description="InfoNCE between the discriminator's features and conditions")

@@ -7,7 +7,6 @@ It is trained on true pictures, and scores those that a painter drew. `python -m
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -25,7 +24,7 @@ from c3_playground.towers.places import TRUNK, PlacesNet
 from c3_playground.world import World, lexicon, parse
 from c3_playground.world.scenes import PictureScene, Thing
 from c3core.contracts import Objective
-from c3core.errors import C3Error
+from c3core.ending import plain_end
 from c3core.training import Job, train
 from c3core.training_options import TrainingOptions
 from c3core.weights import write_tensors
@@ -202,7 +201,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except C3Error as error:
-        sys.exit(f"error: {error}")
+    typer.run(plain_end()(main))

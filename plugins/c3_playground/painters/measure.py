@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from c3_playground.painters.metric import figures
 from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter
 from c3_playground.world import Item, World
 from c3core import Pipeline
-from c3core.errors import C3Error
+from c3core.ending import plain_end
 from c3core.metrics.embedded import embedded_metrics
 from c3core.metrics.inception import inception_features, inception_metrics, load_inception
 from c3core.pictures import Picture
@@ -94,8 +93,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except C3Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.status)
+    typer.run(plain_end()(main))

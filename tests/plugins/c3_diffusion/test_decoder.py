@@ -247,6 +247,7 @@ def test_pixels_are_kept_in_range_on_the_way(learned: DiffusionDecoder) -> None:
         ({"guidance_until": -0.1}, "guidance_until: .*greater than or equal to 0"),
         ({"noise": "none"}, "noise"),
         ({"batch_size": 0}, "batch_size"),
+        ({"steps": 10**12}, "steps: .*less than or equal to 1000"),
     ],
 )
 def test_bad_options_are_refused(learned: DiffusionDecoder, options: dict[str, Any], message: str) -> None:
@@ -261,6 +262,8 @@ def test_bad_options_are_refused(learned: DiffusionDecoder, options: dict[str, A
         ({"watch_shift": 1}, "give watch_weight"),
         ({"widths": (8,)}, "widths"),
         ({"widths": (12, 16)}, "multiples of 8"),
+        ({"widths": (8, 80_000)}, "at most 8192"),
+        *(({name: 10**9}, f"{name}: .*less than or equal to") for name in ("size", "layers", "hidden", "layout", "patch")),
         ({"drop": 1.0}, "drop"),
         *(({name: value}, f"{name}: .*finite") for name in ("time_mean", "time_std") for value in (math.inf, math.nan)),
         ({"rows": 0}, "rows"),

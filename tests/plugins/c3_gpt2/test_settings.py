@@ -21,6 +21,7 @@ from c3core.errors import C3Error
         ({"model": "fresh", "train": "mapping"}, "needs a pretrained model"),
         ({"model": "fresh", "mapping": "conv"}, "mapping"),
         ({"model": "fresh", "prefix_length": 0}, "prefix_length"),
+        ({"model": "fresh", "width": 1 << 40}, "width: .*less than or equal to"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:

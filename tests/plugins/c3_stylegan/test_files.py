@@ -130,6 +130,7 @@ def test_a_foreign_decoder_json_is_refused(tmp_path: Path, text: str) -> None:
         ({"resolution": 48}, "resolution: must be 32, 64, 128 or 256, got 48"),
         ({"resolution": 16}, "resolution: must be 32, 64, 128 or 256, got 16"),
         ({"resolution": 512}, "resolution: must be 32, 64, 128 or 256, got 512"),
+        *(({name: 10**9}, f"{name}: .*less than or equal to") for name in ("max_channels", "style_dim", "mapping_layers")),
         ({"chanels": 512}, "chanels: no such field, did you mean .*channels"),
         ({"augment": ["zoom"]}, "augment"),
         ({"temperature": 0}, "temperature"),

@@ -1,0 +1,36 @@
+"""Ctrl-C at a moment of one's own choice: between two steps, when what was done can be saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def stop_noted() -> Iterator[Callable[[], bool]]:
+    """Inside, Ctrl-C does not raise: what is yielded tells whether it was pressed. A second one raises at once.
+
+    Only where Ctrl-C would raise: in the main thread, without a handler of somebody else's.
+
+    >>> with stop_noted() as stop:
+    ...     stop()
+    False
+    """
+    pressed = False
+
+    def note(*_: Any) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -93,3 +93,24 @@ def cut_metrics(path: Path, step: int) -> None:
         if noted <= step:
             kept.append(line + "\n")
     write_text(path, "".join(kept))
+
+
+def differences(kept: Any, asked: Any, name: str = "") -> list[str]:
+    """Where two recipes differ, by the name of each field.
+
+    >>> differences({"training": {"lr": 0.1, "steps": 5}}, {"training": {"lr": 0.2, "steps": 5}, "seed": 1})
+    ['seed (it lacks this)', 'training.lr (it has 0.1)']
+    """
+    if isinstance(kept, dict) and isinstance(asked, dict):
+        names = sorted(kept.keys() | asked.keys(), key=str)
+        pairs = [(f"{name}.{key}" if name else str(key), kept.get(key, _LACKS), asked.get(key, _LACKS)) for key in names]
+        return [line for key, one, other in pairs for line in differences(one, other, key)]
+    if kept == asked:
+        return []
+    if kept is _LACKS:
+        return [f"{name} (it lacks this)"]
+    short = isinstance(kept, str | int | float | None) and len(str(kept)) <= 40  # not whole lists, nor what a file's checksum says
+    return [f"{name} (it has {kept})" if short else name]
+
+
+_LACKS = object()

@@ -31,7 +31,7 @@ class BadItem:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.why}"
+        return f"{self.source.strip() or '(empty)'}: {self.why}"
 
 
 def name_of(source: Any) -> str:
@@ -356,8 +356,8 @@ class Decoder(nn.Module, ABC):
         """Options as this decoder's `Options`; a `C3Error` names a field that is wrong."""
         if isinstance(options, self.Options):
             return options
-        values = options.model_dump(exclude_unset=True) if isinstance(options, BaseModel) else dict(options or {})
-        return checked(self.Options, values, what=f"options of decoder {self.name!r}")
+        values = options.model_dump(exclude_unset=True) if isinstance(options, BaseModel) else options
+        return checked(self.Options, {} if values is None else values, what=f"options of decoder {self.name!r}")
 
     def check(self, conditions: Tensor, targets: int | None = None) -> Tensor:
         """Conditions on the decoder's device, after a check of their shape and that they are finite.

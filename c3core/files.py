@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -45,8 +46,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise C3Error(f"cannot write {path}: {why}. Free some room or choose another folder.") from error
+        raise unwritten(path, error) from error
     finally:
         with suppress(OSError):  # a read-only folder: there is no temporary to remove, and the error above says so
             temporary.unlink(missing_ok=True)
@@ -77,7 +77,14 @@ def append_text(path: str | os.PathLike[str], text: str) -> None:
         with open(path, "a", encoding="utf-8") as handle:
             handle.write(text)
     except OSError as error:
-        raise C3Error(f"cannot write {path}: {error.strerror}. Free some room or choose another folder.") from error
+        raise unwritten(path, error) from error
+
+
+def unwritten(path: str | os.PathLike[str], error: Exception) -> C3Error:
+    """The error of a file or folder that cannot be written, with what to do about it."""
+    full = not isinstance(error, OSError) or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    advice = "Free some room or choose another folder" if full else "Choose another folder"
+    return C3Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}. {advice}.")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -101,7 +101,7 @@ class PictureDecoder(Decoder):
 
     def write(self, output: Picture, path: Path) -> None:
         """Write one picture as PNG."""
-        write_png(output, path)
+        write_png(output, Path(path))
 
     def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
         """Write a contact sheet."""

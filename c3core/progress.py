@@ -69,9 +69,9 @@ class _Pace:
         return (self.done - self.first) / max(self.seconds, 1e-9)
 
     def detail(self) -> str:
-        """The rate and the fields: `12.3/s loss=1.23`."""
+        """The rate and the fields: `12.3/s loss=1.23`; nothing where all was done by an earlier run."""
         fields = (f"{name}={_number(value)}" for name, value in self.fields.items())
-        return " ".join([f"{_number(self.rate)}/s", *fields])
+        return " ".join([f"{_number(self.rate)}/s", *fields]) if self.done > self.first else ""
 
 
 class _Lines:
@@ -96,7 +96,8 @@ class _Lines:
 
     def show(self, end: str) -> None:
         of = "" if self.total is None else f"/{self.total:,} ({100 * self.pace.done / max(self.total, 1):.0f} %)"
-        print(f"{self.what}: {self.pace.done:,}{of}, {self.pace.detail()}{end}", file=sys.stderr, flush=True)
+        detail = self.pace.detail()
+        print(f"{self.what}: {self.pace.done:,}{of}{detail and ', '}{detail}{end if detail else ''}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
     options = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals:
+        if not equals or not name:
             raise WrongCall(f"an option is written name=value, not {word!r}.")
         try:
             options[name] = yaml.safe_load(value)
@@ -43,6 +43,8 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     Media types and modalities share their names where both are common ones ("image/png"); nothing else is known by name here.
     """
     _refuse_empty(inputs)
+    if os.path.isdir(inputs[0]) and os.path.isdir(_first_file(inputs[0])):
+        raise WrongCall(f"{inputs[0]} holds no files. Name another folder, or fill it.")
     known = pipeline.space.modalities
     column = COLUMN.fullmatch(inputs[0])
     if column and os.path.exists(column[1]):
@@ -54,7 +56,8 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     others = [modality for modality in known if modality != pipeline.decoder.modality]
     if len(others) == 1:
         return others[0]
-    raise WrongCall(f"say which modality the inputs have: --modality {'|'.join(known)}.")
+    unnamed = f"column {column[2]!r} is not called after a modality: " if column else ""
+    raise WrongCall(f"{unnamed}say which modality the inputs have: --modality {'|'.join(known)}.")
 
 
 def _refuse_empty(inputs: Sequence[str]) -> None:

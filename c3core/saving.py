@@ -15,7 +15,7 @@ from torch import Tensor
 
 from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error
-from c3core.files import PICKLES, make_folder, replacing, write_json
+from c3core.files import PICKLES, make_folder, replacing, unwritten, write_json
 from c3core.loading import load_space
 from c3core.manifest import (
     STAGED,
@@ -59,7 +59,7 @@ def save(pipeline: Pipeline, folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
             _write(pipeline, folder)
     except OSError as error:
-        raise C3Error(f"cannot write {folder}: {error.strerror or error}. Free some room or choose another folder.") from error
+        raise unwritten(folder, error) from error
 
 
 def _write(pipeline: Pipeline, folder: Path) -> None:

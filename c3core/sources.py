@@ -89,7 +89,8 @@ def _named(name: str, root: str | Path | None, text: bool, *, alone: bool) -> It
     if not (text or alone or glob.has_magic(name)) and suffix not in ("", LIST, *TABLES):  # a file, not a mistyped folder
         return iter([Source(_posix(name), name)])
     wrong = "matches no file" if glob.has_magic(name) else f"does not exist{beside(name)}"
-    raise WrongCall(f"{name} {wrong}. Check the spelling.")
+    otherwise = "; a text of one word that looks like a path can stand in a .txt list" if text else ""
+    raise WrongCall(f"{name} {wrong}. Check the spelling{otherwise}.")
 
 
 def _file(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:

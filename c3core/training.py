@@ -25,6 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from c3core.checkpoints import (
     cut_metrics,
+    differences,
     load_optimizer_state,
     load_trained,
     optimizer_state,
@@ -275,8 +276,11 @@ class _Run:
         """Continue from the folder's checkpoint, or start it with a `run.json`."""
         described = self.folder / "run.json"
         about = read_json(described) if described.exists() else None
-        if about is not None and (not isinstance(about, dict) or about.get("recipe") != json.loads(json.dumps(self.recipe))):
-            raise WrongCall(f"{self.folder} holds a run of another recipe. Choose another folder, or delete this one.")
+        asked = json.loads(json.dumps(self.recipe))
+        if about is not None and (not isinstance(about, dict) or about.get("recipe") != asked):
+            differing = differences(about.get("recipe"), asked)[:3] if isinstance(about, dict) and "recipe" in about else []
+            what = f" (it differs in {', '.join(differing)})" if differing else ""
+            raise WrongCall(f"{self.folder} holds a run of another recipe{what}. Choose another folder, or delete this one.")
         if about is None and self.accelerator.is_main_process:
             libraries = {name: version(name) for name in ("c3core", "torch", "numpy", "accelerate", "safetensors")}
             versions = {"python": platform.python_version(), **libraries}

@@ -13,9 +13,11 @@ from c3core.files import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
+SHOWN = 6  # wrong fields of one error: a file of something else has dozens
+
 
 def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Model:
-    """`model` built from `values`; a `WrongCall` lists each wrong field.
+    """`model` built from `values`; a `WrongCall` lists the wrong fields.
 
     >>> class Options(BaseModel):
     ...     steps: int = 1
@@ -31,7 +33,9 @@ def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Mode
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise WrongCall(f"{what}: " + "; ".join(_line(model, problem) for problem in error.errors())) from None
+        lines = [_line(model, problem) for problem in error.errors()]
+        more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        raise WrongCall(f"{what}: {'; '.join(lines[:SHOWN])}{more}") from None
 
 
 def read_checked(model: type[Model], path: Path, *, of: str = "") -> Model:

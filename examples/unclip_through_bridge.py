@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import c3core
+from c3_playground.world import World
 from c3core.ending import plain_end
+from c3core.errors import C3Error
+from c3core.files import make_folder
+from c3core.registry import entry
 from c3core.sources import expand
-
-SENTENCES = [f"a {colour} {shape}" for colour in ("red", "green", "blue") for shape in ("circle", "square", "star")]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("prompts", nargs="*", default=SENTENCES[:2])
+    parser.add_argument("prompts", nargs="*", default=["a red circle", "a red square"])
     parser.add_argument("--space", default="playground", help="of the CLIP that the model was made for")
     parser.add_argument("--model", help="Stable unCLIP: a hub name or a folder; a tiny random one is built if not given")
     parser.add_argument("--sentences", nargs="*", default=[], help=".txt of one sentence a line, or table.csv:column")
@@ -37,16 +39,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("drawn"))
     words = parser.parse_args()
 
+    entry("decoder", "unclip").load()  # what is missing for it is said before anything is made
+    make_folder(words.out)
     space = c3core.load_space(words.space)  # "clip:…" needs the hub
     model = words.model or str(tiny_unclip(words.out / "tiny_unclip", space.dim))
-    sentences = sources(words.sentences, text=True) or SENTENCES
-    pictures = sources(words.pictures) or made(40)
+    some = World().items("image", "train", 40)  # of the playground, where none are named
+    sentences = sources(words.sentences, text=True) or [item.sentences[0] for item in some]
+    pictures = sources(words.pictures) or [item.data for item in some]
 
     decoder = c3core.load_decoder("unclip", space=space, model=model)  # a hub name needs the hub
     pipeline = c3core.Pipeline(space, c3core.load_bridge("c3"), decoder)
+    options = {"steps": words.steps}
+    pipeline.check_run(options, seed=words.seed)  # a wrong one is refused before anything is embedded
     pipeline.fit({"text": sentences, "image": pictures})  # fits the bridge alone
 
-    drawn = pipeline.run(words.prompts, modality="text", options={"steps": words.steps}, seed=words.seed)
+    drawn = pipeline.run(words.prompts, modality="text", options=options, seed=words.seed)
+    if all(isinstance(picture, c3core.BadItem) for picture in drawn):
+        raise C3Error(f"no prompt could be read: {drawn[0]}")
     for number, (prompt, picture) in enumerate(zip(words.prompts, drawn, strict=True)):
         if isinstance(picture, c3core.BadItem):
             print(f"left out: {picture}", file=sys.stderr)
@@ -65,17 +74,11 @@ def sources(names: Sequence[str], *, text: bool = False) -> list[Any]:
     return [source.source for source in expand(names, text=text)] if names else []
 
 
-def made(count: int) -> list[Any]:
-    """Pictures of the playground."""
-    from c3_playground.world import World
-
-    return [item.data for item in World().items("image", "train", count)]
-
-
 def tiny_unclip(folder: Path, dim: int) -> Path:
     """A Stable unCLIP of random weights for embeddings of size `dim`, saved in diffusers' format: 16 × 16 pixels."""
     import diffusers
     import torch
+    import transformers
     from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -124,6 +127,9 @@ def tiny_unclip(folder: Path, dim: int) -> Path:
         scheduler=diffusers.DDIMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False),
         vae=vae,
     )
+    for libraries in (diffusers.utils.logging, transformers.utils.logging):
+        libraries.disable_progress_bar()
+        libraries.set_verbosity_error()  # they say of each part that was left out that it was left out
     pipeline.save_pretrained(folder)
     return folder
 

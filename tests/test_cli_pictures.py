@@ -46,6 +46,10 @@ def test_several_seeds_give_files_and_an_overview(painter: Path, tmp_path: Path)
     assert wide > high  # three seeds side by side, two sentences below each other
     assert str(tmp_path / "overview.png") in said.stdout
     assert "each seed gave the same" not in said.stderr
+    said = c3("run", painter, "a star", "--out", tmp_path / "many", "--seeds", 20, "--json")
+    assert json.loads(said.stdout)["overview"] == str(tmp_path / "many" / "overview.png")
+    wide, high = Image.open(tmp_path / "many" / "overview.png").size
+    assert 2 < wide / high < 3  # eight, eight and four
     said = c3("run", painter, "a star", "--out", tmp_path, "--seeds", 2, "-o", "truncation=0")
     assert "each seed gave the same" in said.stderr
 

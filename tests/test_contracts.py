@@ -57,6 +57,8 @@ def test_a_reader_gives_an_item_or_says_why_not():
     assert torch.equal(read("2"), torch.tensor([2.0, 1.0], dtype=torch.float64))
     assert read("x") == BadItem("x", "could not convert string to float: 'x'")
     assert read(-1) == BadItem("<int>", "ValueError")  # an error without a message is named by its type
+    assert str(BadItem("a.jpg", "torn")) == "a.jpg: torn"
+    assert str(BadItem(" ", "the text is empty")) == "(empty): the text is empty"
     assert read(Path("a/b")).source == str(Path("a/b"))
     assert str(read("x")) == "x: could not convert string to float: 'x'"
 

@@ -52,6 +52,12 @@ def test_what_an_earlier_run_did_counts_but_not_in_the_rate(clock: list[float], 
     assert "1,100/2,000 (55 %), 10/s, 90 s left" in capsys.readouterr().err.replace("2 min", "90 s")
 
 
+def test_what_was_done_before_has_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("training", total=20, done=20):
+        pass
+    assert capsys.readouterr().err == "training: 20/20 (100 %)\n"
+
+
 def test_the_last_line_comes_after_an_error_too(capsys: pytest.CaptureFixture[str]) -> None:
     with suppress(KeyError), progress("work", total=2) as bar:
         bar.advance()

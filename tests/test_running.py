@@ -19,6 +19,11 @@ def test_an_option_that_cannot_be_read_is_named(word: str) -> None:
         options_of([word])
 
 
+def test_an_option_without_a_name_is_refused() -> None:
+    with pytest.raises(C3Error, match="written name=value"):
+        options_of(["=3"])
+
+
 def test_a_sentence_longer_than_any_file_name_is_text() -> None:
     assert guess_modality(PAINTER, ["a red ring " * 60]) == "text"
 
@@ -32,12 +37,21 @@ def test_files_are_known_by_their_media_type(tmp_path: Path) -> None:
         guess_modality(PAINTER, [str(tmp_path)])
 
 
+def test_a_folder_without_files_is_said(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".hidden").touch()
+    with pytest.raises(C3Error, match="holds no files"):
+        guess_modality(PAINTER, [str(tmp_path)])
+
+
 def test_a_column_of_a_table_is_known_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text,caption,title\na star,a ring,a sun\n")
     for column in ("text", "caption"):
         assert guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:{column}"]) == "text"
-    with pytest.raises(C3Error, match=r"which modality .* text\|image\|audio"):
+    with pytest.raises(C3Error, match=r"column 'title' is not called .*which modality .* text\|image\|audio"):
         guess_modality(PAINTER, [f"{tmp_path / 't.csv'}:title"])
+    two = SimpleNamespace(space=SimpleNamespace(modalities=("text", "image")), decoder=SimpleNamespace(modality="image"))
+    assert guess_modality(two, [f"{tmp_path / 't.csv'}:title"]) == "text"  # the only one that is left
 
 
 def test_a_list_is_of_what_its_first_line_is(tmp_path: Path) -> None:

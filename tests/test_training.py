@@ -121,7 +121,7 @@ def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
 
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     train(make_job(), OPTIONS, tmp_path, quiet=True)
-    with pytest.raises(C3Error, match="another recipe"):
+    with pytest.raises(C3Error, match=r"another recipe \(it differs in training.lr \(it has 0.05\)\)"):
         train(make_job(), OPTIONS.model_copy(update={"lr": 0.1}), tmp_path, quiet=True)
 
 

@@ -50,6 +50,12 @@ def message(values: dict[str, object], model: type[BaseModel] = Options) -> str:
     return str(caught.value)
 
 
+def test_of_many_wrong_fields_the_first_are_named():
+    said = message({f"field{number}": 0 for number in range(30)})
+    assert said.count("no such field") == 6
+    assert said.endswith("; and 24 more")
+
+
 def test_good_values_become_the_model():
     assert checked(Options, {"steps": "3", "inner": {"rate": 1}}, what="options") == Options(steps=3, inner=Inner(rate=1))
 

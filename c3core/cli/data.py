@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import no_file, report_bad
+from c3core.cli.output import report_bad, writable
 from c3core.cli.run import BatchSize, Device, Precision, Root, Seed
 from c3core.printing import cell, print_json, print_table
 
@@ -21,7 +21,7 @@ def embed(
     modality: Annotated[str, typer.Argument(help="text, image, audio, …: one that the space has.")],
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item per line, or file.csv:column.")],
     out: Annotated[
-        Path, typer.Option(help="Folder of the store; the same command again continues a killed run.", callback=no_file)
+        Path, typer.Option(help="Folder of the store; the same command again continues a killed run.", callback=writable)
     ],
     root: Root = None,
     batch_size: BatchSize = 64,
@@ -83,7 +83,7 @@ def geometry(
     x: Annotated[str, typer.Argument(help="Embeddings: a store, .npy, .parquet or .safetensors.")],
     y: Annotated[str, typer.Argument(help="Their pairs: row i belongs to row i of the first.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for geometry.png and spectrum.png (extra plots).", callback=no_file)
+        Path | None, typer.Option(help="Folder for geometry.png and spectrum.png (extra plots).", callback=writable)
     ] = None,
     group_size: Annotated[int, typer.Option(help="Pairs in a random group; figures are means over groups.")] = 100,
     seed: Seed = 0,

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import no_file
+from c3core.cli.output import writable
 from c3core.cli.run import Metric, Option
 from c3core.printing import cell, print_json, print_table
 
 Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
-Out = Annotated[Path, typer.Option(help="Folder to write; the same command again continues a killed run.", callback=no_file)]
+Out = Annotated[Path, typer.Option(help="Folder to write; the same command again continues a killed run.", callback=writable)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 

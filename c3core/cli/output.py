@@ -12,10 +12,15 @@ from typing import Any
 from c3core.errors import WrongCall
 
 
-def no_file(path: Path | None) -> Path | None:
-    """The callback of `--out`: what is a file already cannot be the folder, which is better said before hours of work."""
-    if path is not None and os.path.isfile(path):  # unlike `path.is_file()` it raises nothing over a name that is too long
+def writable(path: Path | None) -> Path | None:
+    """The callback of `--out`: what cannot be the folder is better said before hours of work."""
+    if path is None:
+        return path
+    if os.path.isfile(path):  # unlike `path.is_file()` it raises nothing over a name that is too long
         raise WrongCall(f"--out {path} is a file. Name a folder.")
+    there = next((folder for folder in (path, *path.absolute().parents) if os.path.isdir(folder)), path)
+    if not os.access(there, os.W_OK):
+        raise WrongCall(f"--out {path} cannot be written: no permission in {there}. Name another folder.")
     return path
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from c3core.cli.inspect import Json
-from c3core.cli.output import no_file, report_bad
+from c3core.cli.output import report_bad, writable
 from c3core.errors import C3Error, WrongCall, near
 from c3core.printing import print_json, print_table
 
@@ -41,11 +41,12 @@ Root = Annotated[
 BestOf = Annotated[int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")]
 
 OVERVIEW = 32  # inputs on an overview: more would be too small to look at
+WIDEST = 8  # outputs in one of its rows
 
 
 def demo(
     task: Annotated[str, typer.Option(help="caption, or another task that a plugin brings.")] = "caption",
-    out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.", callback=no_file)] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.", callback=writable)] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
     """Show the method on the playground, without a download."""
@@ -62,7 +63,10 @@ def run(
     modality: Annotated[
         str | None, typer.Option("--modality", "-m", help="Modality of the inputs; needed where it cannot be guessed.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for outputs that are files, as pictures.", callback=no_file)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for outputs that are files; those of the same names are replaced.", callback=writable),
+    ] = None,
     root: Root = None,
     option: Option = [],  # noqa: B006  typer copies it
     seed: Seed = 0,
@@ -107,13 +111,15 @@ def run(
                 rows.append(row)
             else:
                 print(row["output"] if len(ids) == 1 else f"{ids[position]}\t{row['output']}", flush=True)
+    sheet = None
     if out is not None and made:
         sheet = _overview(loaded.decoder, [made[position] for position in sorted(made)], out)
         if sheet and not json:
             print(sheet if len(ids) - len(bad) == len(made) else f"{sheet} (of the first {OVERVIEW} inputs)")
     _say_same(made.values())
     if json:
-        print_json({"outputs": rows, "bad": [{"input": item.source, "why": item.why} for item in bad]})
+        left_out = [{"input": item.source, "why": item.why} for item in bad]
+        print_json({"outputs": rows, **({"overview": str(sheet)} if sheet else {}), "bad": left_out})
     report_bad(bad, len(bad), len(ids))
     if len(bad) == len(ids):
         raise C3Error("no input could be read.")
@@ -163,15 +169,20 @@ def _say_same(made: Iterable[list[Any]]) -> None:
 
 
 def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None:
-    """Write the outputs side by side, a row an input; where there is one of each, as a square. None of a single one."""
+    """Write the outputs side by side, an input in a row, or in several where it has many; those of one each as a square.
+    None of a single output.
+    """
     sheet = out / f"overview{decoder.suffix}"
     try:
         sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
     except OSError as error:
         raise C3Error(f"{sheet} cannot be replaced: {error.strerror}. Take it away, or choose another --out.") from error
     if all(len(row) == 1 for row in made):
-        one_each, side = [row[0] for row in made], isqrt(len(made) - 1) + 1
-        made = [one_each[start : start + side] for start in range(0, len(one_each), side)]
+        made = [[row[0] for row in made]]
+        side = isqrt(len(made[0]) - 1) + 1
+    else:
+        side = min(WIDEST, max(map(len, made)))
+    made = [row[start : start + side] for row in made for start in range(0, len(row), side)]
     return sheet if sum(map(len, made)) > 1 and decoder.write_overview(made, sheet) else None
 
 

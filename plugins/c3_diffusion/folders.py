@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ def diffusers_folder(name: str, *, part: str | None = None) -> Path:
     `part` names the subfolder that is wanted, where there is one; without it a whole pipeline is fetched.
     """
     folder = Path(name).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike `folder.is_dir()` it raises nothing over a name that is too long
         if folder.is_absolute() or name.startswith((".", "~")):  # no hub name begins so: the hub would be asked in vain
             raise WrongCall(f"{name!r}: no such folder. Give one in diffusers' format with safetensors weights, or a hub name.")
         with _hub(name):

@@ -18,12 +18,16 @@ def table(argument: str) -> Table:
     >>> table("image/test/2").rows, table("image/test/2/1").rows
     (10, 2)
     """
+    written = f"a playground table is written playground:image/train/1000, not {argument!r}"
+    parts = argument.split("/")
+    if len(parts) not in (3, 4):
+        raise WrongCall(f"{written}: modality, split, how many, and if you like how many sentences of each.")
     try:
-        modality, split, number, *more = argument.split("/")
-        (each,) = map(int, more or [SENTENCES_AN_ITEM])
+        modality, split, number = parts[:3]
+        each = int(parts[3]) if parts[3:] else SENTENCES_AN_ITEM
         items = World().items(modality, split, int(number))
     except ValueError as error:
-        raise WrongCall(f"a playground table is written playground:image/train/1000, not {argument!r} ({error}).") from None
+        raise WrongCall(f"{written} ({error}).") from None
     if not 1 <= each <= SENTENCES_AN_ITEM:
         raise C3Error(f"a playground table has 1 to {SENTENCES_AN_ITEM} sentences an item, not {each}.")
     data = [item.data for item in items]  # one array an item, so that its five rows share it

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from c3core.errors import C3Error, lines_of
+from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.files import replacing
 
 
@@ -20,9 +20,9 @@ def convert(weights: Path, out: Path) -> int:
     Read with `weights_only=True`: a file that holds anything but tensors and plain values is refused.
     """
     if out.suffix != ".safetensors":
-        raise C3Error(f"the output must end in .safetensors, not {out.name!r}.")
+        raise WrongCall(f"the output must end in .safetensors, not {out.name!r}.")
     if not weights.is_file():
-        raise C3Error(f"no file {weights}. Check its name.")
+        raise WrongCall(f"no file {weights}. Check its name.")
     try:
         loaded = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch's reader raises over a file of something else

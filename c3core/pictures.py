@@ -57,7 +57,10 @@ def stack(squares: Sequence[Any], side: int) -> Tensor:
 def to_pictures(batch: Tensor) -> list[Picture]:
     """(n, 3, h, w) in −1 … 1, clipped, as n uint8 arrays (h, w, 3); a `C3Error` for NaN or infinity, which would be black."""
     if not torch.isfinite(batch).all():
-        raise C3Error("the decoder drew NaN or infinite numbers. Its training went wrong (lower lr), or the precision is too low.")
+        raise C3Error(
+            "the decoder drew NaN or infinite numbers. Its training went wrong (lower lr), the precision is too low, or the"
+            " conditions are far from those of unit embeddings."
+        )
     levels = ((batch.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return list(levels.permute(0, 2, 3, 1).contiguous().numpy())
 

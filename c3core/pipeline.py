@@ -69,6 +69,7 @@ class Pipeline:
         train, each has its own.
         """
         chosen = TrainingOptions.of(options)
+        _check_items(items or {})
         with tempfile.TemporaryDirectory() as temporary:
             run = Fit(self, Path(folder or temporary), chosen, embeddings=embeddings, device=device, quiet=quiet)
             run.check(pairs, validation)
@@ -102,6 +103,7 @@ class Pipeline:
 
         `folder` keeps the embeddings, so that a killed run continues. A known modality is refused.
         """
+        _check_items(items)
         with tempfile.TemporaryDirectory() as temporary:
             run = Fit(self, Path(folder or temporary), TrainingOptions(), quiet=quiet)
             self.trained_on.append(run.extend_bridge(items))
@@ -239,6 +241,8 @@ class Pipeline:
 
     def save(self, folder: str | Path) -> None:
         """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`."""
+        if not self.bridge.modalities:
+            raise WrongCall("the bridge is not fitted, so that the pipeline could take nothing. Fit it first: pipeline.fit({…}).")
         save(self, Path(folder))
 
     @classmethod
@@ -249,6 +253,11 @@ class Pipeline:
         pipeline.trained_on, pipeline.loaded = saved.manifest.trained_on, dict(saved.manifest.files)
         pipeline.fingerprints, pipeline.licences = dict(saved.manifest.space.fingerprints), dict(saved.manifest.licences)
         return pipeline
+
+
+def _check_items(items: Any) -> None:
+    if not isinstance(items, Mapping):
+        raise WrongCall(f"items are given by modality, {{modality: sources}}, not as {type(items).__name__}.")
 
 
 def _peek(sources: Iterable[Any]) -> tuple[Any, Iterable[Any]]:

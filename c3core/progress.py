@@ -44,6 +44,21 @@ def progress(what: str, *, total: int | None = None, done: int = 0, quiet: bool 
             lines.close()
 
 
+@contextmanager
+def without_bars(*libraries: Any) -> Iterator[None]:
+    """Inside, libraries show no bars of their own, which would mix with this display: `transformers.utils.logging` and
+    `diffusers.utils.logging`, the modules by which these are told.
+    """
+    shown = [library for library in libraries if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in shown:
+            library.enable_progress_bar()
+
+
 class _Silent:
     def advance(self, n: int = 1, **fields: Any) -> None:
         """Shows nothing."""

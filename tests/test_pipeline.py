@@ -191,6 +191,17 @@ def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:
         pipeline.fit({"text": ["a"]}, bridge="refit")  # type: ignore[arg-type]
     with pytest.raises(C3Error, match="max_new_tokens"):
         pipeline.run(pictures(1), modality="image", options={"max_new_token": 3})
+    with pytest.raises(C3Error, match="fields by name, got str"):
+        pipeline.run(pictures(1), modality="image", options="max_new_tokens=3")  # type: ignore[arg-type]
+    for call in (pipeline.fit, pipeline.extend):
+        with pytest.raises(C3Error, match="by modality, {modality: sources}, not as list"):
+            call(["a"])
+
+
+def test_what_was_not_fitted_is_not_saved(space_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="bridge is not fitted"):
+        small_pipeline(load_space(str(space_folder))).save(tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_an_item_that_the_encoder_refuses_is_bad_in_its_place(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

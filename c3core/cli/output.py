@@ -18,7 +18,9 @@ def writable(path: Path | None) -> Path | None:
         return path
     if os.path.isfile(path):  # unlike `path.is_file()` it raises nothing over a name that is too long
         raise WrongCall(f"--out {path} is a file. Name a folder.")
-    there = next((folder for folder in (path, *path.absolute().parents) if os.path.isdir(folder)), path)
+    there = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
+    if not os.path.isdir(there):
+        raise WrongCall(f"--out {path} cannot be made: {there} is no folder. Name another one.")
     if not os.access(there, os.W_OK):
         raise WrongCall(f"--out {path} cannot be written: no permission in {there}. Name another folder.")
     return path

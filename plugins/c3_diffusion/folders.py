@@ -15,6 +15,7 @@ from diffusers.utils import logging
 
 from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.files import read_json
+from c3core.progress import without_bars
 from c3core.weights import refuse_pickles
 
 UNKNOWN = "see the model's card"
@@ -115,33 +116,21 @@ def from_folder(folder: Path, kinds: Sequence[str]) -> Any:
     if found not in kinds:
         raise WrongCall(f"{folder} holds a {found}, not one of {', '.join(kinds)}.")
     refuse_pickles(folder, lone=True)
-    with quiet(), naming(folder):
+    with loading(folder):
         return getattr(diffusers, found).from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
 
 
 @contextmanager
-def naming(folder: Path) -> Iterator[None]:
-    """An error of the libraries while loading becomes a `C3Error` that names the folder."""
+def loading(folder: Path) -> Iterator[None]:
+    """Inside, an error of the libraries becomes a `C3Error` that names the folder, and they show no bars."""
+    from transformers.utils import logging as transformers_logging
+
     try:
-        yield
+        with without_bars(logging, transformers_logging):
+            yield
     except C3Error:
         raise
     except Exception as error:  # diffusers raises whatever its parts raise on a broken or foreign folder
         raise C3Error(
             f"{folder} cannot be loaded by diffusers ({lines_of(error)[0]}). It may be truncated: save or fetch it again."
         ) from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the progress bars of diffusers and transformers, which would mix with the project's own display."""
-    from transformers.utils import logging as transformers_logging
-
-    shown = [log for log in (logging, transformers_logging) if log.is_progress_bar_enabled()]
-    for log in shown:
-        log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for log in shown:
-            log.enable_progress_bar()

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from c3_diffusion.folders import diffusers_folder, naming
+from c3_diffusion.folders import diffusers_folder, loading
 from c3_diffusion.pretrained import LARGEST, PretrainedDecoder, PretrainedOptions, PretrainedSettings
 from c3core.contracts import GenerateOptions
 from c3core.errors import C3Error, WrongCall
@@ -55,7 +55,7 @@ class KandinskyDecoder(PretrainedDecoder):
         super().__init__(condition_dim, device=device, **options)
         if blank is None:
             if self.settings.prior is None:
-                raise C3Error(
+                raise WrongCall(
                     "Kandinsky needs the embedding of a blank picture. Give prior= (kandinsky-community/kandinsky-2-2-prior, or"
                     " its folder), whose picture encoder makes it, or blank= (1, dim)."
                 )
@@ -113,7 +113,7 @@ def blank_embedding(prior: str) -> Tensor:
     if not isinstance(described, dict) or described.get("model_type") != "clip_vision_model":
         raise WrongCall(f"{prior!r} is no Kandinsky 2.2 prior: it has no image_encoder of CLIP.")
     refuse_pickles(folder, lone=True)
-    with naming(folder), torch.no_grad():
+    with loading(folder), torch.no_grad():
         encoder: Any = CLIPVisionModelWithProjection.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         side = encoder.config.image_size
         embedding: Tensor = encoder.eval()(torch.zeros(1, 3, side, side)).image_embeds

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from c3_diffusion.flow import first_again
-from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, naming, quiet
+from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, loading
 from c3core.contracts import GenerateOptions, Objective, Reader
 from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error, WrongCall, lines_of
@@ -79,7 +79,7 @@ class PretrainedDecoder(PictureDecoder):
         self.fingerprint = fingerprint(folder, [name for name, part in self.pipeline.components.items() if part is not None])
         self.licence = licence_of(folder, model)
         if self.embedding_dim != condition_dim:
-            raise C3Error(
+            raise WrongCall(
                 f"{model!r} takes embeddings of size {self.embedding_dim}, not {condition_dim}."
                 " Use the space of the CLIP that it was made for."
             )
@@ -93,7 +93,7 @@ class PretrainedDecoder(PictureDecoder):
             raise WrongCall(f"{folder} holds a {found}; decoder {self.name!r} takes {' or '.join(self.pipelines)}.")
         for part in read_json(folder / "model_index.json").keys() - {*self.unused}:
             refuse_pickles(folder / part, lone=True)  # what lies beside the parts is not read
-        with quiet(), naming(folder):
+        with loading(folder):
             pipeline: Any = getattr(diffusers, self.pipelines[0]).from_pretrained(
                 folder,
                 use_safetensors=True,

@@ -6,7 +6,6 @@ import inspect
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from c3_gpt2.settings import Settings
 from c3_gpt2.tokens import train_tokenizer
 from c3core.errors import C3Error, lines_of
 from c3core.files import replacing
+from c3core.progress import without_bars
 
 
 @dataclass
@@ -114,7 +114,7 @@ def from_folder(folder: Path, licence: str) -> Language:
 
 def _load(source: str, name: str, licence: str, extra: Mapping[str, Any]) -> Language:
     try:
-        with _without_progress_bars():
+        with without_bars(logging):
             tokenizer = AutoTokenizer.from_pretrained(source, **{k: v for k, v in extra.items() if k == "gguf_file"})
             model, report = AutoModelForCausalLM.from_pretrained(
                 source, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **extra
@@ -134,7 +134,7 @@ def _load(source: str, name: str, licence: str, extra: Mapping[str, Any]) -> Lan
 def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor] | None = None) -> None:
     """Save in transformers' format (safetensors). `weights` stand in for the model's own state."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".model.", dir=folder) as staged, _without_progress_bars():
+    with tempfile.TemporaryDirectory(prefix=".model.", dir=folder) as staged, without_bars(logging):
         language.model.save_pretrained(staged, state_dict=None if weights is None else dict(weights))
         language.tokenizer.save_pretrained(staged)
         written = sorted(path.name for path in Path(staged).iterdir())
@@ -144,15 +144,3 @@ def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor] | N
     for path in folder.iterdir():
         if path.is_file() and path.name not in written:
             path.unlink()  # of an earlier save: a shard or a template that is no longer there
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Loading and saving are quick; the bars of transformers would mix with the project's own display."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -17,6 +17,7 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
 from c3core.errors import C3Error, WrongCall, lines_of
+from c3core.progress import without_bars
 from c3core.weights import tensor_hash
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
@@ -109,16 +110,14 @@ def _bare(config: Any) -> Any:
 def _clear(what: str) -> Iterator[None]:
     """One line of whatever transformers, the hub or a file raises; without their own reports and bars for a small file."""
     level, hub = transformers_logging.get_verbosity(), transformers_logging.logging.getLogger("huggingface_hub")
-    hub_level, bars = hub.level, transformers_logging.is_progress_bar_enabled()
+    hub_level = hub.level
     transformers_logging.set_verbosity(transformers_logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
     hub.setLevel(transformers_logging.ERROR)
     try:
-        yield
+        with without_bars(transformers_logging):
+            yield
     except Exception as error:  # OSError, ValueError, those of the hub, of safetensors, of torch
         raise C3Error(f"{what}: {lines_of(error)[0][:300].rstrip('.')}. Check the name, the files and the network.") from error
     finally:
         hub.setLevel(hub_level)
         transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()

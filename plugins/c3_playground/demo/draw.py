@@ -47,7 +47,7 @@ def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
         drawn.append(pictures[:SHOWN])
         say(
             METHODS[method],
-            f"{decoder + _chosen(rows[-1]):19} factors {figures['factors']:5.1f} %   R@1 of 100 {figures['r1']:5.1f} %",
+            f"{decoder + _chosen(rows[-1]):19} factors {figures['factors']:5.1f} %   R@1 {figures['r1']:5.1f} %",
         )
         if method == "c3" and best_of == 1:
             samples = pipeline.run([sampled] * SAMPLES, modality="text", seed=seed)  # each from noise of its own

@@ -18,9 +18,10 @@ from c3core.ending import plain_end
 from c3core.metrics.embedded import embedded_metrics
 from c3core.metrics.inception import inception_features, inception_metrics, load_inception
 from c3core.pictures import Picture
+from c3core.progress import progress
 
 COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "place": "place %", "exact": "exact %"}
-COLUMNS |= {"r1": "R@1 of 100", "fid": "FID", "kid": "KID", "inception": "IS"}
+COLUMNS |= {"r1": "R@1 %", "fid": "FID", "kid": "KID", "inception": "IS"}
 
 
 def draw(pipeline: Pipeline, items: Sequence[Item], *, seed: int = 0, best_of: int = 1) -> list[Picture]:
@@ -56,25 +57,26 @@ def bounds(items: Sequence[Item], reader: FactorReader, pipeline: Pipeline) -> d
 def main(
     sentences: Annotated[int, typer.Option(min=1)] = 1000,
     first: Annotated[int, typer.Option(min=0, help="The first of the unseen sentences that are drawn.")] = 0,
-    seed: int = 0,
-    decoder: list[str] = list(DECODERS),  # noqa: B006
-    method: list[str] = list(METHODS),  # noqa: B006
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of all that is drawn.")] = 0,
+    decoder: Annotated[list[str], typer.Option(help="Repeatable.")] = list(DECODERS),  # noqa: B006
+    method: Annotated[list[str], typer.Option(help="Repeatable.")] = list(METHODS),  # noqa: B006
     best_of: Annotated[
         int, typer.Option(min=1, help="Draw this many of each sentence; score the one that the space sees nearest.")
     ] = 1,
     folder: Annotated[Path, typer.Option(help="Of the painters.")] = FOLDER,
     inception: Annotated[Path | None, typer.Option(help="Inception's weights (.safetensors), for its FID, KID and IS too.")] = None,
-    json: bool = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Print the table for unseen sentences, each method and decoder."""
+    """Print the table for unseen sentences, each method and decoder. R@1 is among 100 of them; KID needs 100."""
     from c3core.printing import print_json, print_table
 
     items, reader, rows = World().items("image", "test", sentences, start=first), load_reader(), []
     if inception:
         network = load_inception(inception)
         true = inception_features(network, [item.data for item in items])
-    for name in decoder:
-        for key in method:
+    ways = [(name, key) for name in decoder for key in method]
+    with progress("measuring", total=len(ways) * len(items)) as bar:
+        for name, key in ways:
             pipeline, started = painter(name, key, folder=folder), time.monotonic()
             pictures = draw(pipeline, items, seed=seed, best_of=best_of)
             seconds = time.monotonic() - started
@@ -84,6 +86,7 @@ def main(
                 found = inception_metrics(inception_features(network, pictures), true, seed=seed)
                 row |= {f"Inception's {name}": value for name, value in found.items()}
             rows.append(row)
+            bar.advance(len(items))
     rows += [{"decoder": name, "method": "", **found} for name, found in bounds(items, reader, pipeline).items()]
     if json:
         print_json({"rows": rows, "sentences": sentences, "first": first, "seed": seed, "best_of": best_of})

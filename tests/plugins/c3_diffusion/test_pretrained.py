@@ -211,6 +211,8 @@ def test_bad_options_are_refused(unclip_folder: Path, options: dict[str, Any]) -
 def test_embeddings_of_another_size_are_refused(unclip_folder: Path, kandinsky_folder: Path) -> None:
     with pytest.raises(C3Error, match="size 16, not 8"):
         UnclipDecoder(8, model=str(unclip_folder))
+    with pytest.raises(C3Error, match="no folder 'a{300}'"):  # too long for a file's name
+        UnclipDecoder(16, model="a" * 300)
     with pytest.raises(C3Error, match="size 16, not 8"):
         KandinskyDecoder(8, model=str(kandinsky_folder), blank=torch.zeros(1, 8))
     with pytest.raises(C3Error, match=r"shape \(1, 16\)"):

@@ -257,7 +257,7 @@ class DiffusionDecoder(PictureDecoder):
     def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Picture]:
         _, averaged = self._ready()
         guidance = (GUIDANCE if self.settings.drop else 1.0) if options.guidance is None else options.guidance
-        field = flow.guided(averaged, conditions, guidance, until=options.guidance_until, limit=self.canvas.limit)
+        field = flow.guided(averaged.module, conditions, guidance, until=options.guidance_until, limit=self.canvas.limit)
         drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
         return to_pictures(self.canvas.leave(drawn))
 

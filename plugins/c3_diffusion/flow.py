@@ -7,7 +7,9 @@ from itertools import islice
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
-from torch import Tensor, nn
+from torch import Tensor
+
+from c3_diffusion.network import Painter, Told
 
 LEAST_TIME = 0.05  # in training: nearer to the picture the quotient of `velocity` would blow up
 ROUNDING = 1e-6  # of times in float32
@@ -34,24 +36,25 @@ def velocity(picture: Tensor, x: Tensor, time: Tensor) -> Tensor:
     return (x - picture) / time[:, None, None, None]
 
 
-def guided(network: nn.Module, conditions: Tensor, guidance: float, *, until: float = 0.0, limit: float | None = None) -> Field:
-    """The velocity towards the pictures that `network` (a `Painter`) finds: x₀ + guidance (x − x₀), x₀ found without condition.
-    All rows are at the same time.
+def guided(network: Painter, conditions: Tensor, guidance: float, *, until: float = 0.0, limit: float | None = None) -> Field:
+    """The velocity towards the pictures that `network` finds: x₀ + guidance (x − x₀), x₀ found without condition.
+    All rows are at the same time. The conditions are read once, for all steps.
 
     More guidance than 1 ends where t falls below `until`: it settles what stands where, and later only frays outlines
     (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval"). As guidance overshoots, the picture found is kept within
     −`limit` … `limit` at every step (Saharia et al. 2022, section 2.3, static thresholding).
     """
     hidden = torch.ones(len(conditions), dtype=torch.bool, device=conditions.device)
+    seeing, blind = network.read(conditions), network.read(conditions, hidden)
+    both = Told(*map(torch.cat, zip(seeing, blind, strict=True)))
 
     def field(x: Tensor, t: Tensor) -> Tensor:
         plain = until and guidance > 1 and float(t[0]) < until - ROUNDING
         strength = 1.0 if plain else guidance
         if strength in (0, 1):
-            picture: Tensor = network(x, t, conditions, None if strength else hidden)
+            picture = network.find(x, t, seeing if strength else blind)
         else:
-            doubled = (x.repeat(2, 1, 1, 1), t.repeat(2), conditions.repeat(2, 1), torch.cat([~hidden, hidden]))
-            with_condition, without = network(*doubled).chunk(2)
+            with_condition, without = network.find(x.repeat(2, 1, 1, 1), t.repeat(2), both).chunk(2)
             picture = without + strength * (with_condition - without)
         return velocity(picture if limit is None else picture.clamp(-limit, limit), x, t)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import UNet2DModel
@@ -14,6 +14,13 @@ from c3_diffusion.settings import GROUPS, Settings
 
 SKETCH = 32  # channels of the sketch's convolutions
 TIMES = 1000  # diffusers counts time from 0 (picture) to this (noise)
+
+
+class Told(NamedTuple):
+    """What a `Painter` reads in n conditions: the same at every step of a drawing."""
+
+    vector: Tensor  # (n, 4 × the first width), which goes in beside the time
+    maps: Tensor  # (n, layout and sketch, places, places), which go in beside the picture
 
 
 class Painter(nn.Module):
@@ -57,12 +64,20 @@ class Painter(nn.Module):
 
     def forward(self, noisy: Tensor, time: Tensor, conditions: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Pictures (n, channels, side, side). `time` (n,) in 0 … 1; rows of `hidden` (n,) do not see their condition."""
+        return self.find(noisy, time, self.read(conditions, hidden))
+
+    def read(self, conditions: Tensor, hidden: Tensor | None = None) -> Told:
+        """What `find` takes of conditions (n, condition_dim)."""
         known = conditions.float() * self.scale
         if hidden is not None:
             known = torch.where(hidden[:, None], self.nothing, known)
         known = self.trunk(known)
-        seen = [F.pixel_unshuffle(noisy, self.patch), *self._laid_out(known)]
-        out: Any = self.unet(torch.cat([part.to(noisy.dtype) for part in seen], dim=1), time * TIMES, self.vector(known))
+        return Told(self.vector(known), torch.cat(self._laid_out(known), dim=1))
+
+    def find(self, noisy: Tensor, time: Tensor, told: Told) -> Tensor:
+        """As `forward`, of conditions that were read."""
+        seen = torch.cat([F.pixel_unshuffle(noisy, self.patch), told.maps.to(noisy.dtype)], dim=1)
+        out: Any = self.unet(seen, time * TIMES, told.vector)
         return F.pixel_shuffle(out.sample, self.patch)
 
     def sketch(self, conditions: Tensor) -> Tensor:

@@ -229,7 +229,7 @@ def test_pixels_are_kept_in_range_on_the_way(learned: DiffusionDecoder) -> None:
     rows, expected = conditions(3), []
     for limit in (1.0, None):
         with torch.no_grad():
-            field = flow.guided(learned.averaged, rows, 20, until=0.3, limit=limit)
+            field = flow.guided(learned.averaged.module, rows, 20, until=0.3, limit=limit)
             expected.append(np.stack(to_pictures(flow.denoise(noise, field, 4))).astype(int))
     found = drawn(learned, rows, steps=4, guidance=20).astype(int)
     assert np.abs(found - expected[0]).max() <= 1

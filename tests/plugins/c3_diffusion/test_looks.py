@@ -9,6 +9,7 @@ from torch import Tensor
 
 from c3_diffusion import flow
 from c3_diffusion.decoder import DiffusionDecoder
+from c3_diffusion.network import Told
 
 
 def test_rows_beyond_the_unets_teach_the_sketch_alone() -> None:
@@ -79,14 +80,20 @@ def test_what_the_space_sees_in_what_the_unet_draws(sketched: float) -> None:
     torch.testing.assert_close(watched - unwatched, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_what_the_space_sees_in_a_drawing_on_its_way() -> None:
+def test_what_the_space_sees_in_a_drawing_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """`watch_sampled`: guided steps from noise without gradient, then one guess with its condition, of half of the rows."""
     decoder = made(watch_sampled=3.0, drop=0.1).train()
     rows, batch, matrix = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8), torch.randn(4, 3 * 8 * 8)
     torch.manual_seed(0)
     unwatched = decoder.loss(rows, batch)
-    calls: list[tuple[tuple[Tensor, ...], Tensor]] = []
-    decoder.painter.register_forward_hook(lambda _, given, out: calls.append((given, out)))
+    calls: list[tuple[tuple[Tensor, Tensor, Told], Tensor]] = []
+    find = decoder.painter.find
+
+    def noted(x: Tensor, time: Tensor, told: Told) -> Tensor:
+        calls.append(((x, time, told), found := find(x, time, told)))
+        return found
+
+    monkeypatch.setattr(decoder.painter, "find", noted)
     decoder.watch(lambda pictures: pictures.flatten(1) @ matrix.t())
     met = set()
     for seed in range(40):
@@ -97,7 +104,7 @@ def test_what_the_space_sees_in_a_drawing_on_its_way() -> None:
         done = len(steps)
         met.add(done)
         torch.testing.assert_close(time, torch.full((3,), 1 - done / 8))
-        assert torch.equal(asked, rows[:3])
+        assert torch.equal(asked.vector, decoder.painter.read(rows[:3]).vector)
         assert not any(out.requires_grad for _, out in steps)
         assert not x.requires_grad
         assert guess.requires_grad

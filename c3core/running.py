@@ -43,8 +43,6 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     Media types and modalities share their names where both are common ones ("image/png"); nothing else is known by name here.
     """
     _refuse_empty(inputs)
-    if os.path.isdir(inputs[0]) and os.path.isdir(_first_file(inputs[0])):
-        raise WrongCall(f"{inputs[0]} holds no files. Name another folder, or fill it.")
     known = pipeline.space.modalities
     column = COLUMN.fullmatch(inputs[0])
     if column and os.path.exists(column[1]):
@@ -56,6 +54,8 @@ def guess_modality(pipeline: Pipeline, inputs: Sequence[str]) -> str:
     others = [modality for modality in known if modality != pipeline.decoder.modality]
     if len(others) == 1:
         return others[0]
+    if os.path.isdir(inputs[0]) and os.path.isdir(_first_file(inputs[0])):
+        raise WrongCall(f"{inputs[0]} holds no files. Name another folder, or fill it.")
     unnamed = f"column {column[2]!r} is not called after a modality: " if column else ""
     raise WrongCall(f"{unnamed}say which modality the inputs have: --modality {'|'.join(known)}.")
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+SAID = b"\nstopping after this step; Ctrl-C again stops at once\n"
+
 
 @contextmanager
 def stop_noted() -> Iterator[Callable[[], bool]]:
-    """Inside, Ctrl-C does not raise: what is yielded tells whether it was pressed. A second one raises at once.
+    """Inside, Ctrl-C does not raise: what is yielded tells whether it was pressed, and so does a line on standard error. A second
+    one raises at once.
 
     Only where Ctrl-C would raise: in the main thread, without a handler of somebody else's.
 
@@ -24,6 +28,7 @@ def stop_noted() -> Iterator[Callable[[], bool]]:
     def note(*_: Any) -> None:
         nonlocal pressed
         pressed = True
+        os.write(2, SAID)  # not `print`: the signal may have come in the middle of one
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler

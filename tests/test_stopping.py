@@ -19,11 +19,12 @@ def _hears() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_the_first_is_noted_and_the_second_raises() -> None:
+def test_the_first_is_noted_and_the_second_raises(capfd: pytest.CaptureFixture[str]) -> None:
     with stop_noted() as stop:
         assert not stop()
         signal.raise_signal(signal.SIGINT)
         assert stop()
+        assert capfd.readouterr().err == "\nstopping after this step; Ctrl-C again stops at once\n"
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):  # afterwards all is as before

@@ -75,6 +75,8 @@ def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:
     cells become paths from here. Raises `C3Error` for a row of another length than the header, or no rows.
     """
     name = str(path)
+    if os.path.isdir(name):
+        raise WrongCall(f"{name} is a folder, not a table. Name a .csv or .tsv file.")
     header = header_of(name)
     places: dict[str, int] = {}
     for at, column in enumerate(header):  # of several names of the text, the first

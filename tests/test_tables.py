@@ -51,6 +51,8 @@ def test_wrong_tables_are_named(here: Path) -> None:
         read_table("t.csv")
     with pytest.raises(C3Error, match="does not exist"):
         read_table("missing.csv")
+    with pytest.raises(C3Error, match="is a folder, not a table"):
+        read_table(".")
     with pytest.raises(C3Error, match="one length: a 1, b 2"):
         Table({"a": ["1"], "b": ["1", "2"]})
 

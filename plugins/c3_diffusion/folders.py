@@ -52,6 +52,8 @@ def _part(name: str, part: str) -> Path:
 
 @contextmanager
 def _hub(name: str) -> Iterator[None]:
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # that the hub cannot be reached is said once, below
     try:
         yield
     except Exception as error:  # no network, no such name, no permission: the hub's client has an error for each
@@ -59,6 +61,8 @@ def _hub(name: str) -> Iterator[None]:
             f"there is no folder {name!r}, and the hub has no such model or cannot be reached ({type(error).__name__})."
             " Check the name, or fetch it where the hub can be reached and give its folder."
         ) from error
+    finally:
+        logging.set_verbosity(level)
 
 
 def fingerprint(folder: Path, parts: Iterable[str]) -> str:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import KandinskyV22Pipeline, StableUnCLIPImg2ImgPipeline
+from diffusers.utils import logging
+from huggingface_hub.errors import OfflineModeIsEnabled
 from safetensors.torch import load_file, save_file
 from spaces import DIM, pictures, write_space
 from torch import Tensor
@@ -239,10 +241,20 @@ def test_other_folders_are_refused(unclip_folder: Path, kandinsky_folder: Path, 
         unclip(tmp_path)
 
 
-def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(C3Error, match="no folder 'nobody/nothing', and the hub"):
         unclip(Path("nobody/nothing"))
+    monkeypatch.setattr("diffusers.pipelines.pipeline_utils.model_info", _unreachable)
+    logging.add_handler(caplog.handler)
+    with pytest.raises(C3Error, match="no folder 'nobody/nothing', and the hub"):
+        unclip(Path("nobody/nothing"))
+    logging.remove_handler(caplog.handler)
+    assert not caplog.records  # diffusers would say it in two lines of its own
+
+
+def _unreachable(*_: Any, **__: Any) -> None:
+    raise OfflineModeIsEnabled
 
 
 def test_a_folder_at_home_is_found_and_saved_by_its_whole_path(

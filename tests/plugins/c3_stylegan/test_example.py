@@ -34,7 +34,7 @@ def test_bad_words_get_one_clear_error(tmp_path: Path, words: tuple[str, ...], m
         tmp_path / "out",
     ]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 

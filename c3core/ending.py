@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import errno
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -83,6 +83,8 @@ def no_memory(error: BaseException) -> bool:
 def _not_dropped(said: Any) -> None:
     """Python drops what is raised while an object is deleted. Ctrl-C that falls there is sent again, or the work would go on."""
     if issubclass(said.exc_type, KeyboardInterrupt):
-        threading.Timer(SOON, _thread.interrupt_main).start()
+        main = threading.main_thread().ident
+        assert main is not None
+        threading.Timer(SOON, signal.pthread_kill, (main, signal.SIGINT)).start()
     else:
         sys.__unraisablehook__(said)

@@ -230,7 +230,7 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
         fails(*words, status=2, says="a training that is not finished")
     for command in (["fit", "f.yaml"], ["embed", "playground", "image", photos], ["geometry", "x.npy", "y.npy"], ["demo"]):
         fails(*command, "--out", photos / "0.png", status=2, says="0.png is a file. Name a folder")
-        fails(*command, "--out", photos / "0.png" / "below", status=2, says="0.png is no folder")
+    fails("demo", "--out", photos / "0.png" / "below", status=2, says="0.png is no folder")
     fails("convert", "no.pth", tmp_path / "no.safetensors", status=2, says="no file no.pth")
     fails("connect", tmp_path / "no.yaml", "--out", tmp_path / "y", status=2, says="no recipe at")
     fails("info", tmp_path / "list", says="does not hold fields")

@@ -38,7 +38,7 @@ def ended(work: str) -> tuple[int, str]:
         ("raise KeyboardInterrupt('stopped after step 3.')", 130, "stopped after step 3.\n"),
         ("raise BrokenPipeError", 0, ""),
         ("warnings.warn('few items.')", 0, "warning: few items.\n"),
-        ("x = Last(); del x; time.sleep(20)", 130, "stopped.\n"),  # Ctrl-C in a finaliser, which Python drops
+        ("x = Last(); del x; time.sleep(90)", 130, "stopped.\n"),  # Ctrl-C in a finaliser, which Python drops
     ],
 )
 def test_what_is_said_and_the_exit_status(work: str, status: int, said: str) -> None:

@@ -90,7 +90,7 @@ def test_an_ablation_gives_no_figures_of_another_one(tmp_path: Path) -> None:
     items = {"text": "playground:image/train/8/1", "image": "playground:image/train/8/1"}
     decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
     given = recipe(space=str(write_space(tmp_path / "space")), items=items, decoder=decoder, training=TRAINING)
-    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True}
+    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True, "metrics": ["bleu1"]}
     first = ablate(given, "playground:image/test/3", tmp_path / "out", **words)
     assert ablate(given, "playground:image/test/3", tmp_path / "out", **words) == first
     trained_on = load_pipeline(tmp_path / "out" / "c1-0").trained_on[0]
@@ -110,7 +110,7 @@ def test_an_ablation_gives_no_figures_of_other_data_under_the_same_name(tmp_path
     given = recipe(space=str(write_space(tmp_path / "space")), items={}, pairs=pairs, decoder=decoder, training=TRAINING)
     for number, item in enumerate(World().items("image", "test", 8)):
         write_png(item.data, tmp_path / f"{number}.png")
-    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True}
+    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True, "metrics": ["bleu1"]}
     for said in ("a star", "a ring"):
         (tmp_path / "t.csv").write_text("image,text\n" + "\n".join(f"{number}.png,{said}" for number in range(8)))
         if said == "a star":
@@ -134,7 +134,7 @@ def test_a_store_that_is_held_out_is_known_by_what_it_holds(tmp_path: Path) -> N
     space = load_space(str(write_space(tmp_path / "space")))
     items = {"text": "playground:image/train/40/1"}
     given = recipe(space=space.spec, items=items, validation="held", decoder=decoder, training=TRAINING)
-    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True}
+    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True, "metrics": ["bleu1"]}
     for said in ("a star", "a ring"):
         shutil.rmtree(tmp_path / "held", ignore_errors=True)
         embed(space.encoder("text"), [f"{said} here", f"{said} there"], tmp_path / "held", quiet=True)
@@ -157,7 +157,8 @@ def test_an_ablation_embeds_once_what_its_runs_share(tmp_path: Path, capsys: pyt
         decoder=decoder,
         training=TRAINING,
     )
-    ablate(given, "playground:image/test/3", tmp_path / "out", bridges=["c1", "c2_1"], seeds=[0, 1], folder=tmp_path)
+    words = {"bridges": ["c1", "c2_1"], "seeds": [0, 1], "folder": tmp_path, "metrics": ["bleu1"]}
+    ablate(given, "playground:image/test/3", tmp_path / "out", **words)
     said = capsys.readouterr().err
     for label, total in (("text", 8), ("image", 40), ("image", 20)):  # items, pairs and those held out
         assert len(re.findall(rf"embedding {label}: {total}/{total}.*took", said)) == 1, said
@@ -183,10 +184,9 @@ def test_a_table_that_was_edited_is_scored_anew_without_another_training(tmp_pat
 
     def scores(said: str) -> float:
         (tmp_path / "t.csv").write_text(f"image,text\na.png,{said}\n")
-        run = ablate(given, str(tmp_path / "t.csv"), tmp_path / "out", bridges=["c1"], seeds=[0], folder=tmp_path, quiet=True)[
-            "runs"
-        ]
-        return float(run[0]["bleu1"])
+        words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True, "metrics": ["bleu1"]}
+        (run,) = ablate(given, str(tmp_path / "t.csv"), tmp_path / "out", **words)["runs"]
+        return float(run["bleu1"])
 
     assert scores("zebra") == pytest.approx(0, abs=1e-3)
     trained = (tmp_path / "out" / "c1-0" / "pipeline.json").stat().st_mtime_ns

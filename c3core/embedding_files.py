@@ -34,7 +34,7 @@ def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterat
         raise C3Error(f"{path} is no file of embeddings. Give a store's folder, .npy, .parquet or .safetensors.")
     try:
         yield from reader(path, batch_size)
-    except (OSError, ValueError, pa.ArrowException, SafetensorError) as error:
+    except (OSError, EOFError, ValueError, pa.ArrowException, SafetensorError) as error:  # EOFError: an empty .npy
         raise C3Error(f"{path} cannot be read ({lines_of(error)[0]}). Write it again.") from error
 
 

@@ -71,3 +71,10 @@ def test_a_large_array_is_not_read_whole(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000  # of 6.4 MB
+
+
+def test_an_empty_file_is_one_clear_error(tmp_path: Path) -> None:
+    for suffix in (".npy", ".parquet", ".safetensors"):
+        (tmp_path / f"empty{suffix}").touch()
+        with pytest.raises(C3Error, match=f"empty{suffix} cannot be read"):
+            list(load_embeddings(tmp_path / f"empty{suffix}"))

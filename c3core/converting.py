@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ def convert(weights: Path, out: Path) -> int:
     if not weights.is_file():
         raise WrongCall(f"no file {weights}. Check its name.")
     try:
-        loaded = torch.load(weights, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of torch's, about how the file was saved
+            loaded = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch's reader raises over a file of something else
-        why = _short(lines_of(error)[0])
+        why = _short(lines_of(error)[0]) if os.path.getsize(weights) else "it is empty"
         raise C3Error(f"{weights} holds no plain weights, or is truncated ({why}). It was not run.") from None
     tensors: dict[str, Tensor] = {}
     for name, tensor in _tensors(loaded, ""):

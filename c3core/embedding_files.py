@@ -31,7 +31,7 @@ def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterat
     readers = {".npy": _npy, ".parquet": _parquet, ".safetensors": _safetensors}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise C3Error(f"{path} is no file of embeddings. Give a store's folder, .npy, .parquet or .safetensors.")
+        raise WrongCall(f"{path} is no file of embeddings. Give a store's folder, .npy, .parquet or .safetensors.")
     try:
         yield from reader(path, batch_size)
     except (OSError, EOFError, ValueError, pa.ArrowException, SafetensorError) as error:  # EOFError: an empty .npy
@@ -39,8 +39,8 @@ def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterat
 
 
 def _npy(path: Path, size: int) -> Iterator[Tensor]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    _check(path, array.shape, array.dtype.kind == "f")
+    array = np.lib.format.open_memmap(path, mode="r")
+    _check(path, array.shape, array.dtype, array.dtype.kind == "f")
     for start in range(0, len(array), size):
         yield torch.from_numpy(np.array(array[start : start + size], dtype=np.float32))
 
@@ -49,7 +49,7 @@ def _parquet(path: Path, size: int) -> Iterator[Tensor]:
     with pq.ParquetFile(path) as file:
         kinds = {field.name: field.type for field in file.schema_arrow}
         vectors = [name for name, kind in kinds.items() if _is_vector(kind)]
-        name = _one_of(path, vectors, f"column of vectors (columns: {', '.join(kinds)})")
+        name = _one_of(path, vectors, "column", f" of vectors (columns: {', '.join(kinds)})")
         for rows in file.iter_batches(size, columns=[name]):
             column = rows.column(0)
             flat = column.flatten()
@@ -63,9 +63,9 @@ def _parquet(path: Path, size: int) -> Iterator[Tensor]:
 def _safetensors(path: Path, size: int) -> Iterator[Tensor]:
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-        name = _one_of(path, [key for key, value in tensors.items() if len(value.get_shape()) == 2], "tensor (n, dim)")
+        name = _one_of(path, [key for key, value in tensors.items() if len(value.get_shape()) == 2], "tensor", " (n, dim)")
         rows = tensors[name]
-        _check(path, tuple(rows.get_shape()), "F" in rows.get_dtype())
+        _check(path, tuple(rows.get_shape()), rows.get_dtype(), "F" in rows.get_dtype())
         for start in range(0, rows.get_shape()[0], size):
             yield rows[start : start + size].float()
 
@@ -75,13 +75,13 @@ def _is_vector(kind: Any) -> bool:
     return any(is_list(kind) for is_list in lists) and bool(pa.types.is_floating(kind.value_type))
 
 
-def _one_of(path: Path, names: list[str], what: str) -> str:
+def _one_of(path: Path, names: list[str], thing: str, of: str) -> str:
     named = [name for name in names if name in NAMES] or names
     if len(named) != 1:
-        raise C3Error(f"{path} has {len(named) or 'no'} {what}{'s' * (len(named) > 1)}. Name the one to take `embedding`.")
+        raise C3Error(f"{path} has {len(named) or 'no'} {thing}{'s' * (len(named) > 1)}{of}. Name the one to take `embedding`.")
     return named[0]
 
 
-def _check(path: Path, shape: tuple[int, ...], is_float: bool) -> None:
+def _check(path: Path, shape: tuple[int, ...], dtype: Any, is_float: bool) -> None:
     if len(shape) != 2 or not is_float:
-        raise C3Error(f"{path} holds {'numbers' if is_float else 'no floats'} of shape {shape}, not floats (n, dim).")
+        raise C3Error(f"{path} holds {dtype} of shape {shape}. Embeddings are floats of shape (n, dim).")

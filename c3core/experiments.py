@@ -86,19 +86,22 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
         return pipeline.with_bridge(load_bridge(recipe.bridge.name, **recipe.bridge.options))
     assert recipe.space is not None
     space = load_space(_space_from(folder, recipe.space), device=recipe.device, precision=recipe.precision)
+    bridge = load_bridge(recipe.bridge.name, **recipe.bridge.options)
     takes = signature(entry("decoder", recipe.decoder.name).load()).parameters
     own = {"device": recipe.device} if "device" in takes and recipe.device != "auto" else {}
     decoder = load_decoder(recipe.decoder.name, space=space, **{**own, **recipe.decoder.options})
-    return Pipeline(space, load_bridge(recipe.bridge.name, **recipe.bridge.options), decoder)
+    return Pipeline(space, bridge, decoder)
 
 
 def _space_from(folder: Path, name: str) -> str:
-    """A space's folder, from the recipe's; or a name."""
+    """A space's folder, from the recipe's; or a name. `load_space` says what a folder lacks."""
     if os.path.isfile(folder / name / "space.json"):
         return str(folder / name)
-    if os.path.isdir(name) and name.partition(":")[0] not in registered("space"):
-        raise WrongCall(f"{folder / name} is no space. The paths of a recipe start at its folder.")
-    return name
+    if name.partition(":")[0] in registered("space"):
+        return name
+    if os.path.isdir(name) and not os.path.isdir(folder / name):
+        raise WrongCall(f"{folder / name} is no folder. The paths of a recipe start at its own.")
+    return str(folder / name) if os.sep in name or os.path.isdir(folder / name) else name
 
 
 def fit(
@@ -115,8 +118,8 @@ def fit(
     `items` and `embeddings` are as in `Pipeline.fit`. Of several processes the first one speaks and saves.
     """
     first = processes().is_main_process
-    pipeline = build(recipe, folder)
     given = items or {modality: sources_of(recipe, modality, named, folder) for modality, named in recipe.items.items()}
+    pipeline = build(recipe, folder)
     quiet = quiet or not first
     if recipe.training is None:
         pipeline.extend(given, folder=out / "run", quiet=quiet)

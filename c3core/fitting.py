@@ -75,24 +75,11 @@ class Fit:
     # ---- embeddings
 
     def store(self, name: str, modality: str, sources: Sequence[Any] | Store) -> Store:
-        """The store of some sources, embedded once; a given store is checked against the space's encoder."""
+        """The store of some sources that `_check_given` has passed, embedded once; or the store that was given."""
         if isinstance(sources, Store):
-            if sources.modality != modality:
-                raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
-            encoder = self.pipeline.encoder(modality)
-            if sources.fingerprint != encoder.fingerprint:
-                raise WrongCall(
-                    f"the store {sources.folder} was made by another {modality} encoder than that of"
-                    f" {self.pipeline.space.spec!r}. Embed its items again with this space."
-                )
-            self.pipeline.know_encoder(modality, encoder.fingerprint)
+            self.pipeline.know_encoder(modality, sources.fingerprint)
             self._stores[name] = sources
-            return sources
-        if isinstance(sources, str):
-            raise WrongCall(f"the {modality} items must be a list, not one string. Write [item].")
-        if name not in self._stores:
-            if not len(sources):
-                raise WrongCall(f"no {modality} items to fit on: the list is empty.")
+        elif name not in self._stores:
             encoder = self.pipeline.encoder(modality)
             stream = (Source(str(i), source) for i, source in enumerate(sources))
             with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
@@ -107,16 +94,15 @@ class Fit:
         stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
         if pairs is not None and pairs.modality not in stores:
             stores[pairs.modality] = self.store("pairs", pairs.modality, pairs.source)
-        if not stores:
-            raise WrongCall("nothing to fit on: give items={modality: sources}, or pairs.")
         _say_few(stores, bridge)
         bridge.fit(stores, target=target)
 
     def extend_bridge(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
         """Statistics of more modalities; returns what was looked at, for the manifest."""
-        for modality in items:  # said before anything is embedded
+        for modality, sources in items.items():  # said before anything is embedded
             if modality in self.pipeline.bridge.modalities:
                 raise WrongCall(f"the bridge knows {modality!r} already. Leave it out, or fit the pipeline again to replace it.")
+            self._check_given(modality, sources)
         stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
         _say_few(stores, self.pipeline.bridge)
         self.pipeline.bridge.extend(stores)
@@ -124,9 +110,15 @@ class Fit:
 
     # ---- the decoder
 
-    def check(self, pairs: Pairs | None, validation: Sequence[Any] | Store | Pairs | None) -> None:
-        """Refuse what would do nothing, or something else than it says, before anything is embedded."""
+    def check(
+        self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, validation: Sequence[Any] | Store | Pairs | None
+    ) -> None:
+        """Refuse what would do nothing, something else than it says, or fail later, before anything is embedded."""
         decoder, options = self.pipeline.decoder, self.options
+        if not items and pairs is None:
+            raise WrongCall("nothing to fit on: give items={modality: sources}, or pairs.")
+        if decoder.objectives() and pairs is None and decoder.modality not in items:
+            raise WrongCall(f"the decoder learns from {decoder.modality}: give items of {decoder.modality}, or pairs.")
         if not decoder.objectives():
             if validation is not None:
                 raise WrongCall(f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out.")
@@ -138,6 +130,28 @@ class Fit:
             raise WrongCall(f"decoder {decoder.name!r} has no loss to validate by, as it is set. Leave validation out.")
         if pairs is not None and not (validation is None or isinstance(validation, Pairs)):
             raise WrongCall("a training on pairs is validated on pairs: give validation as pairs too, or leave it out.")
+        given = [*items.items()] + ([] if validation is None else [(decoder.modality, validation)])
+        given += [] if pairs is None else [(pairs.modality, pairs)]
+        for modality, sources in given:
+            if isinstance(sources, Pairs):
+                modality, sources = sources.modality, sources.source
+            self._check_given(modality, sources)
+
+    def _check_given(self, modality: str, sources: Sequence[Any] | Store) -> None:
+        """Refuse what cannot be embedded, and a store that is not this space's of this modality."""
+        if isinstance(sources, str):
+            raise WrongCall(f"the {modality} items must be a list, not one string. Write [item].")
+        if isinstance(sources, Store) and sources.modality != modality:
+            raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
+        encoder = self.pipeline.encoder(modality)
+        if not isinstance(sources, Store):
+            if not len(sources):
+                raise WrongCall(f"no {modality} items to fit on: the list is empty.")
+        elif sources.fingerprint != encoder.fingerprint:
+            raise WrongCall(
+                f"the store {sources.folder} was made by another {modality} encoder than that of"
+                f" {self.pipeline.space.spec!r}. Embed its items again with this space."
+            )
 
     def train(
         self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, validation: Sequence[Any] | Store | Pairs | None
@@ -205,8 +219,6 @@ class Fit:
         if pairs is not None:
             store = self.store("pairs", pairs.modality, pairs.source)
             return Rows(store, pairs.modality, pairs.target, share, items=pairs.source if pairs.item is None else pairs.item)
-        if target not in items:
-            raise WrongCall(f"the decoder learns from {target}: give items of {target}, or pairs.")
         sources = items[target]
         return Rows(self.store(target, target, sources), target, None if isinstance(sources, Store) else sources, share)
 

@@ -84,13 +84,16 @@ def geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, max_pairs:
     >>> round(geometry(x, x - gap).gap_length.mean, 3)
     1.0
     """
-    if not 2 <= group_size <= 2000 or max_pairs < 2 * group_size:
-        raise WrongCall("a group has from 2 to 2,000 pairs, and max_pairs is at least twice that.")
+    if not 2 <= group_size <= 2000:
+        raise WrongCall(f"a group has from 2 to 2,000 pairs, not {group_size}.")
+    if max_pairs < 2 * group_size:
+        raise WrongCall(f"max_pairs must be at least {2 * group_size}, two groups, not {max_pairs}.")
     moments, pairs = _gather(x, y, seed, max_pairs)
     n, dim = moments["x"].count, moments["x"].dim
     groups = len(pairs) // group_size
     if groups < 2:
-        raise WrongCall(f"{n} pairs make no two groups of {group_size}. Give more pairs, or a smaller group size.")
+        smaller = f", or a group size of {n // 2} at most" if n >= 4 else ""
+        raise WrongCall(f"{n} pair{'s' * (n != 1)} make no two groups of {group_size}. Give more pairs{smaller}.")
     grouped = pairs[: groups * group_size].reshape(groups, group_size, 2, dim)
     values, left_out, squares = _measure(grouped)
     spectrum = {name: singular_values(moments[name].covariance) for name in ("x", "y")}
@@ -161,7 +164,7 @@ def _paired(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
             return
         if held["x"].shape[1] != held["y"].shape[1]:
             dims = held["x"].shape[1], held["y"].shape[1]
-            raise C3Error(f"x has {dims[0]} dimensions and y {dims[1]}. Use encoders of one space.")
+            raise WrongCall(f"x has {dims[0]} dimensions and y {dims[1]}. Use encoders of one space.")
         size = min(rows.values())
         yield held["x"][:size], held["y"][:size]
         held = {name: batch[size:] for name, batch in held.items()}

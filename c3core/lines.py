@@ -43,6 +43,12 @@ def join(listed_in: str, root: str | Path | None, path: str) -> str:
     return os.path.join(str(root) if root is not None else os.path.dirname(listed_in), path)
 
 
+def check_root(root: str | Path | None) -> None:
+    """Refuse a `root` that is not there: with it every path of a list would be missing."""
+    if root is not None and not os.path.isdir(root or "."):
+        raise WrongCall(f"root {root} is no folder. Check the spelling.")
+
+
 def beside(name: str) -> str:
     """Near names in the same folder, for a message."""
     try:

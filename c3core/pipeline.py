@@ -72,7 +72,7 @@ class Pipeline:
         _check_items(items or {})
         with tempfile.TemporaryDirectory() as temporary:
             run = Fit(self, Path(folder or temporary), chosen, embeddings=embeddings, device=device, quiet=quiet)
-            run.check(pairs, validation)
+            run.check(items or {}, pairs, validation)
             if bridge == "fit":
                 run.fit_bridge(items or {}, pairs)
             elif bridge != "keep":

@@ -29,6 +29,15 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
 
 
+def one_line(text: str) -> str:
+    """Text of which a line break or a tab shows as it is written, so that a line of a list is one item.
+
+    >>> print(one_line("two\\nlines"))
+    two\\nlines
+    """
+    return text.translate({ord(mark): repr(mark)[1:-1] for mark in "\n\r\t"})
+
+
 def cell(value: Any) -> str:
     """A value as a table shows it.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from yaml.constructor import ConstructorError
 
 from c3core.errors import C3Error, WrongCall
 from c3core.pairs import Pairs
@@ -28,11 +29,28 @@ class Named(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"name": value}
+        if (isinstance(value, dict) and "name" in value) or isinstance(value, cls):
+            return value
+        raise ValueError("give a name, or a name with options as in {name: gpt2, prefix_length: 4}")
 
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
+
+
+def _inputs(value: Any) -> Any:
+    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        return value
+    raise ValueError("give an input (a file, a folder, a list, table.csv:column), or a list of them")
+
+
+def _held_out(value: Any) -> Any:
+    return PairsRecipe.model_validate(value) if isinstance(value, dict) else _inputs(value)
+
+
+Inputs = Annotated[str | list[str], BeforeValidator(_inputs)]  # in one line of its own words, where pydantic has one a type
 
 
 class PairsRecipe(BaseModel):
@@ -90,9 +108,9 @@ class FitRecipe(BaseModel):
     space: str | None = None
     bridge: Named = Named(name="c3")
     decoder: Named = Named(name="gpt2")
-    items: dict[str, str | list[str]] = {}
+    items: dict[str, Inputs] = {}
     pairs: PairsRecipe | None = None
-    validation: PairsRecipe | str | list[str] | None = None
+    validation: Annotated[PairsRecipe | str | list[str], BeforeValidator(_held_out)] | None = None
     start: str | None = None
     root: str | None = None
     training: TrainingOptions | None = TrainingOptions()
@@ -120,11 +138,23 @@ class FitRecipe(BaseModel):
         return None if self.root is None else str(folder / self.root)
 
 
+class _Once(yaml.SafeLoader):
+    """YAML whose fields are given once: of two with one name PyYAML would keep the last and say nothing."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_recipe(path: str | Path, model: type[Model]) -> Model:
     """A recipe from a YAML file; a `C3Error` names the file, and the field or line that is wrong."""
     path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Once)
     except FileNotFoundError:
         raise WrongCall(f"no recipe at {path}. Check the file's name.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -132,7 +162,9 @@ def read_recipe(path: str | Path, model: type[Model]) -> Model:
             f"{path} cannot be read as text ({getattr(error, 'strerror', None) or error}). A recipe is a YAML file."
         ) from None
     except (yaml.YAMLError, ValueError) as error:  # a date that there is not is the latter
-        raise WrongCall(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+        mark = getattr(error, "problem_mark", None)
+        why = f"line {mark.line + 1}: {error.problem}" if mark else " ".join(str(error).split())  # type: ignore[union-attr]
+        raise WrongCall(f"{path} is no valid YAML: {why}") from None
     if not isinstance(values, dict):
         raise WrongCall(f"{path} is no recipe: it must hold fields, as in `space: playground`.")
     return checked(model, values, what=str(path))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from c3core.errors import C3Error, WrongCall, near
-from c3core.lines import beside, decoded, join
+from c3core.lines import beside, check_root, decoded, join
 from c3core.ordering import in_order
 from c3core.tables import COLUMN, SAME_AS_TEXT, TABLES, header_of, rows_of
 
@@ -63,10 +63,11 @@ def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool 
         raise WrongCall("inputs must be a list, not one string. Write [input].")
     if not inputs:
         raise WrongCall("no input was named. Name files, folders, a .txt list or table.csv:column.")
+    check_root(root)
     # The first item of each is looked at now, so that a wrong third input does not end a run hours later.
     for name in inputs:
         if next(_named(name, root, text, alone=len(inputs) == 1), None) is None:
-            raise C3Error(
+            raise WrongCall(
                 f"{name} holds no items. Leave it out, or fill it." if name.strip() else "an input is empty. Leave it out."
             )
     return Sources(lambda: chain.from_iterable(_named(name, root, text, alone=len(inputs) == 1) for name in inputs))
@@ -101,7 +102,7 @@ def _file(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     if text and suffix != LIST:
         raise WrongCall(f"{name} is no list of texts. Give a .txt of one item a line, or table.csv:column.")
     if suffix == LIST and not os.path.getsize(name):
-        raise C3Error(f"{name} is empty. Leave it out, or fill it.")
+        raise WrongCall(f"{name} is empty. Leave it out, or fill it.")
     return _files([name], root, text, lists=True)
 
 

@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.files import replacing, write_json
 from c3core.shards import (
     COLUMNS,
@@ -93,7 +93,7 @@ class StoreWriter:
         shard_rows: int = SHARD_ROWS,
     ) -> None:
         if dim < 1 or shard_rows < 1:
-            raise C3Error("a store needs a dimension and shard_rows of at least 1.")
+            raise WrongCall("a store needs a dimension and shard_rows of at least 1.")
         self.folder, self.shard_rows = Path(folder), shard_rows
         self.encoding = Encoding(space, modality, dim, fingerprint, precision)
         self.complete = False
@@ -202,7 +202,7 @@ class StoreWriter:
 
     def _open(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
-            raise C3Error(f"{self.folder} is a file. Choose another folder for the store.")
+            raise WrongCall(f"{self.folder} is a file. Choose another folder for the store.")
         begun = (self.folder / STORE).exists()
         if begun and StoreManifest.read(self.folder).complete:
             self._resume()  # nothing is to be written, so that it may stand where nothing can be
@@ -222,7 +222,7 @@ class StoreWriter:
     def _refuse_other_things(self) -> None:
         found = sorted(p.name for p in self.folder.iterdir() if p.name != ERRORS) if self.folder.exists() else []
         if visible := [name for name in found if not name.startswith(".")]:
-            raise C3Error(f"{self.folder} is not empty ({visible[0]}) and holds no store. Choose another folder.")
+            raise WrongCall(f"{self.folder} is not empty ({visible[0]}) and holds no store. Choose another folder.")
 
     def _resume(self) -> None:
         manifest = StoreManifest.read(self.folder)
@@ -230,7 +230,7 @@ class StoreWriter:
         counted = [one.name for one in fields(Encoding) if one.compare]
         differ = [f"{name} {getattr(theirs, name)}" for name in counted if getattr(theirs, name) != getattr(ours, name)]
         if differ:
-            raise C3Error(f"{self.folder} is a store of another encoder ({', '.join(differ)}). Choose another folder.")
+            raise WrongCall(f"{self.folder} is a store of another encoder ({', '.join(differ)}). Choose another folder.")
         if manifest.complete:
             self.complete = True
             self._written = _Written(tuple(manifest.shards), manifest.bad, manifest.consumed, manifest.mark)

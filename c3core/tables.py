@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from c3core.errors import C3Error, WrongCall, near
-from c3core.lines import LONGEST_LINE, decoded, join
+from c3core.lines import LONGEST_LINE, check_root, decoded, join
 
 TABLES = (".csv", ".tsv")
 COLUMN = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE)
@@ -77,6 +77,7 @@ def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:
     name = str(path)
     if os.path.isdir(name):
         raise WrongCall(f"{name} is a folder, not a table. Name a .csv or .tsv file.")
+    check_root(root)
     header = header_of(name)
     places: dict[str, int] = {}
     for at, column in enumerate(header):  # of several names of the text, the first
@@ -87,7 +88,7 @@ def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:
             found[modality].append(row[at])
     table = Table(found)
     if not table.rows:
-        raise C3Error(f"{name} has a header but no rows. Fill it.")
+        raise WrongCall(f"{name} has a header but no rows. Fill it.")
     for modality in found.keys() - {"text"}:
         found[modality] = _paths(name, root, found[modality])
     return table
@@ -103,10 +104,10 @@ def header_of(name: str) -> list[str]:
     with _table(name) as rows:
         header = [cell.strip() for cell in next(rows, [])]
     if not any(header):
-        raise C3Error(f"{name} is empty. It needs a first line that names its columns.")
+        raise WrongCall(f"{name} is empty. It needs a first line that names its columns.")
     twice = {column for column in header if header.count(column) > 1}
     if twice:
-        raise C3Error(f"{name} names a column twice: {', '.join(sorted(twice))}. Rename one.")
+        raise WrongCall(f"{name} names a column twice: {', '.join(sorted(twice))}. Rename one.")
     return header
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -13,6 +13,9 @@ from c3core.files import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_PLAIN = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must hold fields by name") | dict.fromkeys(
+    ("list_type", "tuple_type"), "must be a list"
+)  # where pydantic speaks of its own classes
 SHOWN = 6  # wrong fields of one error: a file of something else has dozens
 
 
@@ -31,11 +34,25 @@ def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Mode
     if not isinstance(values, Mapping):
         raise WrongCall(f"{what}: must hold fields by name, got {type(values).__name__}")
     try:
-        return model.model_validate(dict(values))
+        built = model.model_validate(dict(values))
+        lines = [f"{place}: must be a number, not {value}" for place, value in _switches(model, values)]
     except ValidationError as error:
         lines = [_line(model, problem) for problem in error.errors()]
-        more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-        raise WrongCall(f"{what}: {'; '.join(lines[:SHOWN])}{more}") from None
+    if not lines:
+        return built
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    raise WrongCall(f"{what}: {'; '.join(lines[:SHOWN])}{more}")
+
+
+def _switches(model: type[BaseModel], values: Mapping[str, Any], outer: str = "") -> Iterator[tuple[str, bool]]:
+    """The numbers that were given as true or false, which pydantic takes for 1 and 0."""
+    for name, value in values.items():
+        kind = model.model_fields[name].annotation if name in model.model_fields else None
+        kinds = {kind, *get_args(kind)} if isinstance(value, bool) else set()
+        if kinds & {int, float} and bool not in kinds:
+            yield outer + name, value
+        elif isinstance(value, Mapping) and (inner := _nested(model, [name])):
+            yield from _switches(inner, value, f"{outer}{name}.")
 
 
 def read_checked(model: type[Model], path: Path, *, of: str = "") -> Model:
@@ -52,7 +69,7 @@ def _line(model: type[BaseModel], problem: Any) -> str:
         *outer, field = problem["loc"]
         owner = _nested(model, outer)
         return f"{place}: no such field" + (f", {near(str(field), owner.model_fields)}" if owner else "")
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _PLAIN.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 
 

@@ -147,6 +147,15 @@ def test_embed_then_geometry(space: Path, photos: Path, tmp_path: Path) -> None:
     assert set(json.loads(done.stdout)["gap_length"]) == {"mean", "std"}
 
 
+def test_geometry_keeps_its_figures_where_plots_cannot_be_written(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(300, 8)))
+    (tmp_path / "out" / "geometry.png" / "in the way").mkdir(parents=True)
+    done = c3("geometry", tmp_path / "x.npy", tmp_path / "x.npy", "--json", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["n"] == 300
+    assert "geometry.png" in done.stderr
+
+
 def test_geometry_pairs_stores_of_one_table_by_its_rows(tmp_path: Path) -> None:
     every = torch.nn.functional.normalize(torch.randn(250, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
     for name, hole in (("x", 3), ("y", 40)):
@@ -230,6 +239,21 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
         fails(*words, status=2, says="a training that is not finished")
     for command in (["fit", "f.yaml"], ["embed", "playground", "image", photos], ["geometry", "x.npy", "y.npy"], ["demo"]):
         fails(*command, "--out", photos / "0.png", status=2, says="0.png is a file. Name a folder")
+    fails("demo", "--out", "", status=2, says="--out is empty")
+    fails("embed", space, "image", photos, "--out", photos, status=2, says="is not empty")
+    fails("embed", space, "image", photos, "--out", tmp_path / "x", "--workers", -1, status=2, says="'--workers'")
+    fails(
+        "embed",
+        space,
+        "image",
+        tmp_path / "list.txt",
+        "--out",
+        tmp_path / "x",
+        "--root",
+        "no",
+        status=2,
+        says="root no is no folder",
+    )
     fails("demo", "--out", photos / "0.png" / "below", status=2, says="0.png is no folder")
     fails("convert", "no.pth", tmp_path / "no.safetensors", status=2, says="no file no.pth")
     fails("connect", tmp_path / "no.yaml", "--out", tmp_path / "y", status=2, says="no recipe at")

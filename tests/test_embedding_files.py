@@ -63,6 +63,20 @@ def test_files_without_embeddings_are_named(tmp_path: Path) -> None:
             list(load_embeddings(tmp_path / name))
 
 
+def test_what_a_file_holds_instead_is_said(tmp_path: Path) -> None:
+    np.save(tmp_path / "whole.npy", np.zeros((3, 2), np.int64))
+    (tmp_path / "text.npy").write_text("x,y,z\n0.1,0.2,0.3\n")
+    save_file({"a": torch.zeros(2, 2), "b": torch.zeros(2, 2)}, tmp_path / "two.safetensors")
+    for name, says in (
+        ("whole.npy", r"holds int64 of shape \(3, 2\)"),
+        ("text.npy", "magic string is not correct"),
+        ("two.safetensors", r"has 2 tensors \(n, dim\)\."),
+    ):
+        with pytest.raises(C3Error, match=says) as refused:
+            list(load_embeddings(tmp_path / name))
+        assert "pickle" not in str(refused.value)
+
+
 def test_a_large_array_is_not_read_whole(tmp_path: Path) -> None:
     np.save(tmp_path / "large.npy", np.zeros((50_000, 32), np.float32))
     tracemalloc.start()

@@ -169,8 +169,11 @@ def test_an_ablation_embeds_once_what_its_runs_share(tmp_path: Path, capsys: pyt
 def test_a_space_of_the_working_directory_is_not_the_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_space(tmp_path / "here" / "sp")
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(C3Error, match="sp is no space. The paths of a recipe start at its folder"):
+    with pytest.raises(C3Error, match="sp is no folder. The paths of a recipe start at its own"):
         build(recipe(space="sp"), tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(C3Error, match="photos is a folder without a space.json"):
+        build(recipe(space="../photos"), tmp_path / "here")
     assert build(recipe(space="sp", decoder="stylegan"), tmp_path / "here").space.modalities
 
 

@@ -161,6 +161,31 @@ def test_a_store_of_another_encoder_is_refused_before_it_is_trained_on(space: Sp
     assert not pipeline.fingerprints
 
 
+def test_what_cannot_be_fitted_is_refused_before_anything_is_embedded(space: Space, tmp_path: Path) -> None:
+    about = {"space": "s", "modality": "text", "fingerprint": "f" * 32}
+    store = Store.from_embeddings(tmp_path / "store", torch.eye(space.dim), sources=["a star"] * space.dim, **about)
+    texts, wrong = ["a star"] * 4, {"quiet": True, "folder": tmp_path / "run"}
+    pipeline = small_pipeline(space)
+    for items, message in (
+        ({"image": pictures(4)}, "the decoder learns from text"),
+        ({"text": texts, "image": store}, "holds text embeddings, not image"),
+        ({"image": pictures(4), "text": store}, "made by another text encoder"),
+        ({"text": texts, "image": []}, "no image items"),
+        ({"text": texts, "image": "a.png"}, "must be a list"),
+        ({"text": texts, "smell": ["x"]}, "smell"),
+    ):
+        with pytest.raises(C3Error, match=message):
+            pipeline.fit(items, options=TRAINING, **wrong)
+    with pytest.raises(C3Error, match="made by another text encoder"):
+        pipeline.fit({"text": texts}, validation=store, options=TRAINING, **wrong)
+    with pytest.raises(C3Error, match="no image items"):
+        pipeline.fit({"text": texts}, pairs=Pairs([], "image", []), options=TRAINING, **wrong)
+    pipeline.fit({"text": texts}, options=TRAINING, quiet=True)
+    with pytest.raises(C3Error, match="holds text embeddings, not image"):
+        pipeline.extend({"image": store}, **wrong)
+    assert not (tmp_path / "run" / "embeddings").exists()
+
+
 def test_what_would_do_nothing_or_validate_another_task_is_refused(space: Space) -> None:
     pipeline = small_pipeline(space).fit(items(), options=TRAINING, quiet=True)
     with pytest.raises(C3Error, match="the bridge is kept, so that items of image would do nothing"):

@@ -208,7 +208,7 @@ def test_turning_and_scaling_the_space_changes_no_angle(seed: int, scale: float)
         (torch.ones(300), torch.ones(300), {}, r"\(n, d\)"),
         ("x.npy", torch.ones(300, 4), {}, "got str"),
         (torch.ones(300, 4), torch.ones(300, 4), {"group_size": 1}, "from 2 to 2,000"),
-        (torch.ones(300, 4), torch.ones(300, 4), {"max_pairs": 199}, "at least twice"),
+        (torch.ones(300, 4), torch.ones(300, 4), {"max_pairs": 199}, "max_pairs must be at least 200"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

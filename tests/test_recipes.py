@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_names_are_short_or_with_options(tmp_path: Path) -> None:
         ("start: x\ntraining: null\n", "give start, and items of each"),
         ("start: x\nitems: {text: a.txt}\nbridge: c1\ntraining: null\n", "leave out bridge"),
         ("- a\n- b\n", "must hold fields"),
+        (GOOD + "training: [1]\n", "training: must hold fields by name"),
+        (GOOD + "training: {betas: 0.9}\n", "training.betas: must be a list"),
+        (GOOD + "training: {steps: true}\n", "training.steps: must be a number, not True"),
+        (GOOD + "decoder: null\n", "decoder: give a name"),
+        (GOOD + "decoder: {model: fresh}\n", "decoder: give a name"),
+        ("space: playground\nitems: {text: 5}\n", "items.text: give an input .*, or a list of them$"),
+        ("space: playground\nitems: [a.txt]\n", "items: must hold fields by name"),
+        (GOOD + "validation: 5\n", "validation: give an input .*, or a list of them$"),
+        (GOOD + "validation: {table: a.csv}\n", "validation.source: Field required; validation.target: Field required$"),
+        (GOOD + "space: playground\n", "no valid YAML: line 3: 'space' is given twice"),
+        (GOOD + "training: {lr: 1.0, lr: 0.1}\n", "line 3: 'lr' is given twice"),
         ("space: [unclosed\n", "no valid YAML"),
         ("", "must hold fields"),
     ],
@@ -50,6 +62,20 @@ def test_names_are_short_or_with_options(tmp_path: Path) -> None:
 def test_a_wrong_recipe_names_the_field(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(C3Error, match=message):
         read_recipe(write(tmp_path, text), FitRecipe)
+
+
+def test_validation_is_inputs_or_pairs(tmp_path: Path) -> None:
+    for written, held_out in (("b.txt", "b.txt"), ("[b.txt, c.txt]", ["b.txt", "c.txt"])):
+        assert read_recipe(write(tmp_path, GOOD + f"validation: {written}\n"), FitRecipe).validation == held_out
+    pairs = {"table": "a.csv", "source": "image", "target": "text"}
+    recipe = read_recipe(write(tmp_path, GOOD + f"validation: {json.dumps(pairs)}\n"), FitRecipe)
+    assert recipe.validation == PairsRecipe.model_validate(pairs)
+    assert FitRecipe.model_validate(recipe.model_dump()) == recipe
+
+
+def test_fields_may_be_merged_from_an_anchor(tmp_path: Path) -> None:
+    text = GOOD + "bridge: &one {name: c3, noise_std: 0.1}\ndecoder: {<<: *one, name: gpt2}\n"
+    assert read_recipe(write(tmp_path, text), FitRecipe).decoder.options == {"noise_std": 0.1}
 
 
 def test_a_missing_or_binary_recipe(tmp_path: Path) -> None:

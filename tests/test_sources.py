@@ -126,7 +126,10 @@ def test_a_list_gives_paths_beside_it_or_in_root_or_the_lines_themselves(here: P
         ("photos/list.txt:3", "photos/sub/c.jpg"),
         ("photos/list.txt:4", "/abs/z.jpg"),
     ]
+    Path("else").mkdir()
     assert paths("photos/list.txt", root="else")[0] == "else/a.jpg"
+    with pytest.raises(C3Error, match="root nowhere is no folder"):
+        paths("photos/list.txt", root="nowhere")
     assert pairs("captions.txt", text=True) == [("captions.txt:1", "a red cube"), ("captions.txt:3", "  two balls")]
 
 
@@ -135,7 +138,7 @@ def test_a_column_of_a_table(here: Path) -> None:
         ("photos/table.csv:1", "photos/a.jpg"),
         ("photos/table.csv:2", "photos/b.jpg"),
     ]
-    assert paths("photos/table.csv:image", root="/data") == ["/data/a.jpg", "/data/b.jpg"]
+    assert paths("photos/table.csv:image", root=str(here)) == [f"{here}/a.jpg", f"{here}/b.jpg"]
     assert [text for _, text in pairs("photos/table.csv:caption", text=True)] == ["one, two", "line\nbreak"]
     Path("t.tsv").write_text("\ufeffimage\tn\na.jpg \t1\n\t2\n", encoding="utf-8")
     assert pairs("t.tsv:image") == [("t.tsv:1", "a.jpg"), ("t.tsv:2", "")]

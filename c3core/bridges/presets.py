@@ -124,4 +124,8 @@ def preset(name: str, **overrides: Any) -> C3Bridge:
             parts[part][field] = value
     from c3core.bridges.c3 import C3Bridge
 
-    return C3Bridge(**parts, name=name)
+    try:
+        return C3Bridge(**parts, name=name)
+    except WrongCall as error:  # it names the part, which the caller did not
+        given = ", ".join(f"{option}={value!r}" for option, value in overrides.items())
+        raise WrongCall(f"bridge {name!r} with {given}: {error}") from None

@@ -14,6 +14,7 @@ from c3core.printing import cell, print_json, print_table
 
 if TYPE_CHECKING:
     from c3core.contracts import Encoder
+    from c3core.geometry import Geometry
 
 
 def embed(
@@ -21,13 +22,14 @@ def embed(
     modality: Annotated[str, typer.Argument(help="text, image, audio, …: one that the space has.")],
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, a .txt of one item per line, or file.csv:column.")],
     out: Annotated[
-        Path, typer.Option(help="Folder of the store; the same command again continues a killed run.", callback=writable)
+        Path,
+        typer.Option(help="Folder of the store; the same command continues a killed run.", parser=writable, metavar="<folder>"),
     ],
     root: Root = None,
     batch_size: BatchSize = 64,
-    workers: Annotated[int, typer.Option(help="Processes that read; 0 reads in the one that embeds.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0 reads in the one that embeds.")] = 0,
     engine: Annotated[str, typer.Option(help="local, or ray: on a cluster (RAY_ADDRESS names it) or on this machine.")] = "local",
-    actors: Annotated[int | None, typer.Option(help="With ray: how many models; 1 if not given.")] = None,
+    actors: Annotated[int | None, typer.Option(min=1, help="With ray: how many models; 1 if not given.")] = None,
     shard_rows: Annotated[int, typer.Option(min=1, help="Inputs per shard; a kill loses one shard at most.")] = 16384,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -83,9 +85,12 @@ def geometry(
     x: Annotated[str, typer.Argument(help="Embeddings: a store, .npy, .parquet or .safetensors.")],
     y: Annotated[str, typer.Argument(help="Their pairs: row i belongs to row i of the first.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for geometry.png and spectrum.png (extra plots).", callback=writable)
+        Path | None,
+        typer.Option(help="Folder for geometry.png, spectrum.png (extra plots).", parser=writable, metavar="<folder>"),
     ] = None,
-    group_size: Annotated[int, typer.Option(help="Pairs in a random group; figures are means over groups.")] = 100,
+    group_size: Annotated[
+        int, typer.Option(min=2, max=2000, help="Pairs in a random group; figures are means over groups, of which two are needed.")
+    ] = 100,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -97,15 +102,18 @@ def geometry(
     # Whole stores: those of one table are paired by its rows, of which each may lack others.
     sides = [Store.open(path) if Path(path).is_dir() else load_embeddings(path) for path in (x, y)]
     found = measure(*sides, group_size=group_size, seed=seed)
-    if out is not None:
+    if json:
+        print_json(found.to_dict())
+    else:
+        _print_geometry(found)
+    if out is not None:  # last: where the plots cannot be written, the figures stand already
         from c3core.plots import plot_geometry
 
         plot_geometry(found, out)
-    figures = found.to_dict()
-    if json:
-        print_json(figures)
-        return
-    rows = []
+
+
+def _print_geometry(found: Geometry) -> None:
+    figures, rows = found.to_dict(), []
     for name, value in figures.items():
         if isinstance(value, dict) and {"mean", "std"} <= value.keys():
             rows.append({"statistic": name, "mean": f"{value['mean']:.4f}", "std": f"{value['std']:.4f}"})

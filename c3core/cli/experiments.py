@@ -13,7 +13,9 @@ from c3core.cli.run import Metric, Option
 from c3core.printing import cell, print_json, print_table
 
 Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
-Out = Annotated[Path, typer.Option(help="Folder to write; the same command again continues a killed run.", callback=writable)]
+Out = Annotated[
+    Path, typer.Option(help="Folder to write; the same command again continues a killed run.", parser=writable, metavar="<folder>")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 

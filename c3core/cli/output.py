@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from c3core.errors import WrongCall
+from c3core.printing import one_line
 
 
-def writable(path: Path | None) -> Path | None:
-    """The callback of `--out`: what cannot be the folder is better said before hours of work."""
-    if path is None:
-        return path
+def writable(name: str | Path) -> Path:
+    """The folder that `--out` names: what cannot be one is better said before hours of work."""
+    if not str(name).strip():
+        raise WrongCall("--out is empty. Name a folder; `.` is the one that you are in.")
+    path = Path(name)
     if os.path.isfile(path):  # unlike `path.is_file()` it raises nothing over a name that is too long
         raise WrongCall(f"--out {path} is a file. Name a folder.")
     there = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
@@ -29,7 +31,7 @@ def writable(path: Path | None) -> Path | None:
 def report_bad(bad: Iterable[Any], count: int, total: int, what: str = "item(s)") -> None:
     """The first ten of `count` bad items, and the count, on standard error."""
     for item in islice(bad, 10):
-        print(f"left out: {item}", file=sys.stderr)
+        print(f"left out: {one_line(str(item))}", file=sys.stderr)
     if count > 10:
         print(f"left out: {count - 10} more", file=sys.stderr)
     if count:

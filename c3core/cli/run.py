@@ -13,7 +13,7 @@ import typer
 from c3core.cli.inspect import Json
 from c3core.cli.output import report_bad, writable
 from c3core.errors import C3Error, WrongCall, near
-from c3core.printing import print_json, print_table
+from c3core.printing import one_line, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,9 @@ WIDEST = 8  # outputs in one of its rows
 
 def demo(
     task: Annotated[str, typer.Option(help="caption, or another task that a plugin brings.")] = "caption",
-    out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.", callback=writable)] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.", parser=writable, metavar="<folder>")] = Path(
+        "demo"
+    ),
     seed: Seed = 0,
 ) -> None:
     """Show the method on the playground, without a download."""
@@ -65,7 +67,9 @@ def run(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for outputs that are files; those of the same names are replaced.", callback=writable),
+        typer.Option(
+            help="Folder for outputs that are files; those of the same names are replaced.", parser=writable, metavar="<folder>"
+        ),
     ] = None,
     root: Root = None,
     option: Option = [],  # noqa: B006  typer copies it
@@ -110,7 +114,7 @@ def run(
             if json:
                 rows.append(row)
             else:
-                print(row["output"] if len(ids) == 1 else f"{ids[position]}\t{row['output']}", flush=True)
+                print(row["output"] if len(ids) == 1 else f"{one_line(ids[position])}\t{one_line(row['output'])}", flush=True)
     sheet = None
     if out is not None and made:
         sheet = _overview(loaded.decoder, [made[position] for position in sorted(made)], out)

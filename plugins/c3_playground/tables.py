@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from c3_playground.world import World
 from c3_playground.world.world import SENTENCES_AN_ITEM
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import WrongCall
 from c3core.tables import Table
 
 
@@ -25,11 +25,14 @@ def table(argument: str) -> Table:
     try:
         modality, split, number = parts[:3]
         each = int(parts[3]) if parts[3:] else SENTENCES_AN_ITEM
-        items = World().items(modality, split, int(number))
+        count = int(number)
     except ValueError as error:
         raise WrongCall(f"{written} ({error}).") from None
+    if count < 1:
+        raise WrongCall(f"{written}: it has at least 1 item.")
     if not 1 <= each <= SENTENCES_AN_ITEM:
-        raise C3Error(f"a playground table has 1 to {SENTENCES_AN_ITEM} sentences an item, not {each}.")
+        raise WrongCall(f"a playground table has 1 to {SENTENCES_AN_ITEM} sentences an item, not {each}.")
+    items = World().items(modality, split, count)
     data = [item.data for item in items]  # one array an item, so that its five rows share it
     return Table(
         {

@@ -21,9 +21,9 @@ SOON = 0.05  # seconds
 def plain_end() -> Iterator[None]:
     """Around a whole program, or as a decorator of its main function: `c3` and the examples end alike.
 
-    A `C3Error` exits with its status (2 a wrong call, 1 where the work failed), too little memory with 1, Ctrl-C with 130; a reader
-    of the output that has seen enough (`… | head`) ends it well. Warnings are a line each. Any other error is a defect of the
-    program and keeps its traceback.
+    A `C3Error` exits with its status (2 a wrong call, 1 where the work failed), too little memory with 1, Ctrl-C with 130 (with
+    `… | tee` it ends the reader, too); a reader that has seen enough (`… | head`) ends it well. Warnings are a line each. Any other
+    error is a defect of the program and keeps its traceback.
 
     >>> @plain_end()
     ... def main():
@@ -35,34 +35,50 @@ def plain_end() -> Iterator[None]:
     """
     shown, dropped = warnings.showwarning, sys.unraisablehook
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    sys.unraisablehook = _not_dropped
+    sent = threading.Timer(SOON, _press)
+    sent.daemon = True
+
+    def not_dropped(said: Any) -> None:
+        """Python drops what is raised while an object is deleted. Ctrl-C that falls there is sent again, or work would go on."""
+        if not issubclass(said.exc_type, KeyboardInterrupt):
+            dropped(said)
+        elif not sent.ident:
+            sent.start()
+
+    sys.unraisablehook = not_dropped
     try:
         yield
+        sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "stopped.", file=sys.stderr)
         raise SystemExit(130) from None
-    except BrokenPipeError:
+    except BrokenPipeError as broken:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        raise SystemExit(130 if _interrupted(broken) else 0) from None
     except C3Error as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
     except Exception as error:
+        if isinstance(error, EOFError):  # in `c3`, click would say "Aborted!" and no more
+            raise RuntimeError("a file or stream ended early") from error
         if not no_memory(error):
             raise
         print(f"error: there is not enough memory ({lines_of(error)[0]}). Ask for less at once: {SMALLER}.", file=sys.stderr)
         raise SystemExit(1) from None
     finally:
+        sent.cancel()
         warnings.showwarning, sys.unraisablehook = shown, dropped
 
 
 SMALLER = "a smaller batch_size, size or model"
-# Torch has an error of its own on an accelerator alone: on a processor it raises what any mistake raises.
+# Torch has an error of its own on CUDA, where it allocates itself: elsewhere it raises what any mistake raises.
 UNALLOCATED = (
     "can't allocate memory",
     "cannot allocate memory",
     "not enough memory",
     "bad_alloc",
+    "out of memory",
+    "alloc_failed",
     "storage size calculation overflowed",
 )
 
@@ -80,11 +96,14 @@ def no_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in UNALLOCATED)
 
 
-def _not_dropped(said: Any) -> None:
-    """Python drops what is raised while an object is deleted. Ctrl-C that falls there is sent again, or the work would go on."""
-    if issubclass(said.exc_type, KeyboardInterrupt):
-        main = threading.main_thread().ident
-        assert main is not None
-        threading.Timer(SOON, signal.pthread_kill, (main, signal.SIGINT)).start()
-    else:
-        sys.__unraisablehook__(said)
+def _press() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGINT)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether an error came on the way out from Ctrl-C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,6 +61,19 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         raise C3Error(f"cannot write to {path}: {error.strerror}. Choose another folder.") from error
 
 
+@contextmanager
+def working_folder(named: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """The folder that was named, or a temporary one; who stops the work there is told that nothing is left of it."""
+    if named is not None:
+        yield Path(named)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            yield Path(temporary)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped. Nothing is kept of it: the folder was a temporary one.") from None
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text whole or not at all."""
     with replacing(path) as temporary:
@@ -82,7 +96,8 @@ def append_text(path: str | os.PathLike[str], text: str) -> None:
 
 def unwritten(path: str | os.PathLike[str], error: Exception) -> C3Error:
     """The error of a file or folder that cannot be written, with what to do about it."""
-    full = not isinstance(error, OSError) or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    # None: numpy and safetensors say that a write was short in words of their own.
+    full = getattr(error, "errno", None) in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     advice = "Free some room or choose another folder" if full else "Choose another folder"
     return C3Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}. {advice}.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from c3core.batches import in_parts
 from c3core.choosing import choose, generated
 from c3core.contracts import Bridge, Decoder, Encoded, Encoder, GenerateOptions, Space
 from c3core.errors import C3Error, WrongCall
+from c3core.files import working_folder
 from c3core.fitting import Fit
 from c3core.pairs import Pairs
 from c3core.saving import read_saved, save
@@ -69,9 +69,9 @@ class Pipeline:
         train, each has its own.
         """
         chosen = TrainingOptions.of(options)
-        _check_items(items or {})
-        with tempfile.TemporaryDirectory() as temporary:
-            run = Fit(self, Path(folder or temporary), chosen, embeddings=embeddings, device=device, quiet=quiet)
+        _check_items({} if items is None else items)
+        with working_folder(folder) as place:
+            run = Fit(self, place, chosen, embeddings=embeddings, device=device, quiet=quiet)
             run.check(items or {}, pairs, validation)
             if bridge == "fit":
                 run.fit_bridge(items or {}, pairs)
@@ -104,8 +104,8 @@ class Pipeline:
         `folder` keeps the embeddings, so that a killed run continues. A known modality is refused.
         """
         _check_items(items)
-        with tempfile.TemporaryDirectory() as temporary:
-            run = Fit(self, Path(folder or temporary), TrainingOptions(), quiet=quiet)
+        with working_folder(folder) as place:
+            run = Fit(self, place, TrainingOptions(), quiet=quiet)
             self.trained_on.append(run.extend_bridge(items))
         return self
 
@@ -241,7 +241,7 @@ class Pipeline:
 
     def save(self, folder: str | Path) -> None:
         """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`."""
-        if not self.bridge.modalities:
+        if self.bridge.needs and not self.bridge.modalities:
             raise WrongCall("the bridge is not fitted, so that the pipeline could take nothing. Fit it first: pipeline.fit({…}).")
         save(self, Path(folder))
 

@@ -26,7 +26,10 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
     for row in rows:
         table.add_row(*(cell(row.get(column)) for column in columns))
     # Not a terminal: as wide as the table needs, so that lines stay whole in a file.
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+    with console.capture() as drawn:  # rich ends the program with 1 where `| head` has seen enough
+        console.print(table)
+    print(drawn.get(), end="")
 
 
 def one_line(text: str) -> str:

@@ -29,11 +29,12 @@ def embed_taken(encoder: Encoder, items: Sequence[Any]) -> Taken:
     try:
         embeddings, norms = encoder.embed_items(items)
     except Exception as error:  # whatever a model raises over an odd item
-        if no_memory(error):
+        if len(items) == 1:
+            return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(error) or repr(error)}
+        taken = _one_by_one(encoder, items)
+        if no_memory(error) and not taken[2]:  # it is not an item that is too large, but the batch
             raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from error
-        if len(items) > 1:
-            return _one_by_one(encoder, items)
-        return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(error) or repr(error)}
+        return taken
     if embeddings.shape != (len(items), encoder.dim) or norms.shape != (len(items),):
         shape, expected = tuple(embeddings.shape), (len(items), encoder.dim)
         raise C3Error(f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is.")

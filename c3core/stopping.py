@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 SAID = b"\nstopping after this step; Ctrl-C again stops at once\n"
@@ -28,8 +28,9 @@ def stop_noted() -> Iterator[Callable[[], bool]]:
     def note(*_: Any) -> None:
         nonlocal pressed
         pressed = True
-        os.write(2, SAID)  # not `print`: the signal may have come in the middle of one
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        with suppress(OSError):  # nobody may be left to read it: Ctrl-C ends a `| tee` as well
+            os.write(2, SAID)  # not `print`: the signal may have come in the middle of one
 
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours:

@@ -83,13 +83,18 @@ def train(
     `best.safetensors`.
 
     A folder with a checkpoint of the same recipe is continued. The module ends with its best weights where there is validation.
-    At Ctrl-C the step is ended and a checkpoint written; a second one stops at once, back to the last checkpoint.
+    At Ctrl-C the step is ended and a checkpoint written; a second one stops at once, back to the last checkpoint. (Where several
+    processes train, the first one does.)
     """
     make_folder(folder)
     run = _Run(job, options, folder, dict(recipe or {}))
     run.resume()
     with progress(job.label, total=run.total, done=run.step, quiet=quiet) as bar, run.stop_noted() as stop:
         run.loop(bar, stop)
+        if stop():
+            raise KeyboardInterrupt(
+                f"stopped after step {run.step} of {run.total}, kept in {folder}. The same command again goes on from there."
+            )
     run.accelerator.wait_for_everyone()  # the first process may still be writing
     run.restore_best()
     return Result(run.step, run.loss, run.best if job.validate else None, run.best_step, run.took())
@@ -153,13 +158,11 @@ class _Run:
                     self._note({"step": self.step, "loss": self.loss, **self._parts(), "lr": self._rate() * options.lr})
                 if job.validate and (self.step % options.validate_every == 0 or last):
                     self._validate()
-                if self.step % options.checkpoint_every == 0 or last or self.stopped() or stop():
+                stopping = stop()
+                if self.step % options.checkpoint_every == 0 or last or self.stopped() or stopping:
                     self.checkpoint()
-                if stop() and not last:
-                    raise KeyboardInterrupt(
-                        f"stopped after step {self.step} of {self.total}, kept in {self.folder}. The same command again goes on"
-                        " from there."
-                    )
+                if stopping:
+                    return
                 if last or self.stopped() or self.step % per_epoch == 0:
                     break
             else:

@@ -168,6 +168,20 @@ def test_an_item_that_the_encoder_refuses_is_bad_and_the_rest_of_its_batch_is_no
     assert batch.bad == [(at, BadItem("<int>", reason)) for at, reason in enumerate(why, start=1)]
 
 
+def test_of_too_little_memory_an_item_is_told_from_a_batch_that_is_too_large():
+    class Narrow(Numbers):
+        def embed(self, items: list[Tensor]) -> Tensor:
+            if len(items) > 2 or any(item[0] > 100 for item in items):
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            return super().embed(items)
+
+    (part,) = Narrow().encode_batches([3, 1000, 4], batch_size=3)
+    assert part.index == [0, 2]
+    assert "can't allocate memory" in part.bad[0][1].why
+    with pytest.raises(C3Error, match="no memory for a batch of 3: use a smaller batch_size"):
+        list(Narrow().encode_batches([3, 5, 4], batch_size=3))
+
+
 def test_conditions_are_a_tensor_of_floating_point_numbers():
     with pytest.raises(C3Error, match="floating-point tensor, got list"):
         Echo(2).check([[0.0, 1.0]])  # type: ignore[arg-type]

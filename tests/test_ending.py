@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
 from c3core.ending import no_memory, plain_end
 from c3core.errors import C3Error
@@ -45,6 +49,39 @@ def test_what_is_said_and_the_exit_status(work: str, status: int, said: str) -> 
     assert ended(work) == (status, said)
 
 
+def test_ctrl_c_that_ends_the_reader_of_the_log_too_is_ctrl_c() -> None:
+    work = "try: raise KeyboardInterrupt\n    finally: raise BrokenPipeError"  # as the last line of progress does
+    assert ended(work) == (130, "")
+
+
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"{START}\nwith plain_end():\n    print('a short line, still in the buffer')\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        [sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 0
+
+
+def test_an_early_end_of_a_file_is_a_defect_as_others() -> None:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    @plain_end()
+    def main() -> None:
+        raise EOFError("no data left")
+
+    found = CliRunner().invoke(app)
+    assert "Aborted" not in found.output
+    assert isinstance(found.exception, RuntimeError)
+    assert isinstance(found.exception.__cause__, EOFError)
+
+
 def test_a_defect_keeps_its_traceback() -> None:
     status, said = ended("1 / 0")
     assert status == 1
@@ -70,6 +107,8 @@ def test_memory_that_does_not_suffice(capsys: pytest.CaptureFixture[str]) -> Non
     assert said.startswith("error: there is not enough memory")
     assert "smaller batch_size" in said
     assert no_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert no_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
+    assert no_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
     assert not no_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 

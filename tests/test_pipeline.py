@@ -180,7 +180,22 @@ def test_pairs_of_captions_of_one_item(space_folder: Path) -> None:
     assert len(pipeline.run(pictures(2, "test"), modality="image")) == 2
 
 
+def test_who_stops_a_fit_is_told_that_nothing_is_kept_of_it_without_a_folder(space_folder: Path, tmp_path: Path) -> None:
+    def press(step: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    for folder, said in ((None, "Nothing is kept"), (tmp_path / "run", "stopped after step 1 .*goes on from there")):
+        pipeline = small_pipeline(load_space(str(space_folder)))
+        pipeline.decoder.after_step = press  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt, match=said):
+            pipeline.fit({"text": ["a red circle"] * 40}, options=TRAINING, folder=folder, quiet=True)
+    signal.signal(signal.SIGINT, before)
+
+
 def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:
+    with pytest.raises(C3Error, match="given by modality"):
+        pipeline.fit(torch.zeros(3, 2))  # type: ignore[arg-type]
     with pytest.raises(C3Error, match="nothing to fit on"):
         pipeline.fit({})
     with pytest.raises(C3Error, match="as many sources as targets"):

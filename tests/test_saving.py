@@ -13,7 +13,7 @@ import pytest
 import torch
 from spaces import fitted, pictures, write_space
 
-from c3core import C3Error, Pipeline, load_pipeline
+from c3core import C3Error, Pipeline, load_bridge, load_pipeline
 from c3core.manifest import finish_save, read_manifest, saving, verify
 
 
@@ -40,6 +40,14 @@ def test_a_saved_pipeline_carries_its_space_and_says_what_it_was_trained_on(save
     assert manifest["trained_on"][0]["modality"] == "text"
     assert manifest["trained_on"][0]["supervised"] is False
     assert "bridge.safetensors" in manifest["files"]
+
+
+def test_a_bridge_that_needs_nothing_is_saved_unfitted(pipeline: Pipeline, tmp_path: Path) -> None:
+    plain = pipeline.with_bridge(load_bridge("c1"))
+    plain.save(tmp_path / "plain")
+    assert load_pipeline(tmp_path / "plain").run(pictures(1), modality="image") == plain.run(pictures(1), modality="image")
+    with pytest.raises(C3Error, match="the bridge is not fitted"):
+        pipeline.with_bridge(load_bridge("c3")).save(tmp_path / "c3")
 
 
 def test_saving_twice_leaves_a_whole_folder(pipeline: Pipeline, saved: Path) -> None:

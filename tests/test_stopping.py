@@ -31,6 +31,16 @@ def test_the_first_is_noted_and_the_second_raises(capfd: pytest.CaptureFixture[s
         signal.raise_signal(signal.SIGINT)
 
 
+def test_it_is_noted_where_nobody_is_left_to_read_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> int:
+        raise BrokenPipeError
+
+    with stop_noted() as stop:
+        monkeypatch.setattr("os.write", broken)
+        signal.raise_signal(signal.SIGINT)
+        assert stop()
+
+
 def test_a_handler_of_somebody_elses_stays() -> None:
     heard: list[Any] = []
 

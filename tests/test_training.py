@@ -177,6 +177,18 @@ def test_ctrl_c_ends_the_step_and_keeps_what_was_trained(tmp_path: Path) -> None
     signal.signal(signal.SIGINT, before)
 
 
+def test_ctrl_c_in_the_last_step_is_not_lost(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    stopped, again = make_job(), make_job()
+    total = OPTIONS.steps
+    stopped.after_step = lambda step: signal.raise_signal(signal.SIGINT) if step == total else None
+    with pytest.raises(KeyboardInterrupt, match=f"stopped after step {total} of {total}, kept in"):
+        train(stopped, OPTIONS, tmp_path / "run", quiet=True)
+    again.after_step = _stop_at(0)  # nothing is left to do
+    assert train(again, OPTIONS, tmp_path / "run", quiet=True).steps == total
+    signal.signal(signal.SIGINT, before)
+
+
 def _stop_at(last: int) -> Callable[[int], None]:
     def stop(step: int) -> None:
         if step == last:

@@ -8,6 +8,7 @@ the same kind of things; otherwise what is special to sounds would be subtracted
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import warnings
@@ -16,14 +17,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from c3_playground.demo.page import write_page
 from c3_playground.world import Item, World, accuracy
 from c3core import Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.embedding import embed
-from c3core.files import write_json
+from c3core.files import working_folder, write_json
 from c3core.geometry import geometry
 from c3core.metrics.captions import caption_metrics
 from c3core.plots import plot_geometry
@@ -68,8 +68,7 @@ def demo(*, out: Path, seed: int = 0, plan: Plan = Plan()) -> None:
     tested = {modality: world.items(modality, "test", plan.tested) for modality in MODALITIES}
     shown = Shown()
     say("Connect", "a space of text, image, video and audio comes with the package")
-    with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with working_folder() as folder:
         stores = _stores(space, world, tested, folder, plan)
         _measure_geometry(space, stores, tested, out, shown)
         say("Train", f"on {plan.sentences:,} sentences about each modality: no picture, video or sound takes part")
@@ -126,7 +125,9 @@ def _captioners(folder: Path, seed: int, plan: Plan) -> Iterator[tuple[dict[str,
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, 4)
     context = get_context("forkserver" if os.name == "posix" else "spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # Ctrl-C ends each of them, where a pool would take it for the result of one job and go on with the next.
+    ends = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_DFL)}
+    with ProcessPoolExecutor(workers, mp_context=context, **ends) as pool:
         jobs = [
             pool.submit(_one_captioner, method, modality, folder, seed, plan, threads=cores // workers)
             for method in METHODS

@@ -32,7 +32,7 @@ def choose(
     groups = [outputs[start : start + count] for start in range(0, len(outputs), count)]
     if all(same(first, other) for first, *others in groups for other in others):
         warnings.warn(
-            f"best_of made the same output {count} times: nothing is left to chance with these options. Change them, or leave it.",
+            f"best_of made the same output {count} times each. The options may leave nothing to chance: change them, or leave it.",
             stacklevel=3,
         )
     likeness = torch.full((len(asked),), -torch.inf)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -181,6 +182,11 @@ class Space:
         found = self._encoders[modality]
         if not isinstance(found, Encoder):
             found = self._encoders[modality] = found()
+        if (found.modality, found.dim) != (modality, self.dim):
+            raise C3Error(
+                f"space {self.spec!r} gives for {modality} an encoder of {found.modality} with {found.dim} dimensions, not of"
+                f" {modality} with {self.dim}. The two must say the same."
+            )
         return found
 
     def encode(self, sources: Iterable[Any], modality: str, *, batch_size: int = 64) -> Tensor:
@@ -272,6 +278,7 @@ class Decoder(nn.Module, ABC):
     condition_dim: int
     licence: str = "unknown"  # of pretrained weights; "own" when trained from scratch
     settings: BaseModel | None = None  # what it is made of and trained with: a run is continued with the same alone
+    given: Mapping[str, Any] = MappingProxyType({})  # what `load_decoder` gave it; counts where it has no `settings`
     tunable: ClassVar[frozenset[str]] = frozenset()  # those fields of `settings` that another training may change
 
     @abstractmethod

@@ -85,6 +85,8 @@ def evaluate(
     in `bad_references`. Outputs that are text are scored by caption metrics, any other by the embeddings that the space gives them.
     `metrics` chooses among those of captions (all, if it names none), and adds those of plugins to either.
     """
+    if not isinstance(table, Table):
+        raise WrongCall(f"the table must be a Table, not {type(table).__name__}. Load it: c3core.load_table(name).")
     target = pipeline.decoder.modality
     output_column = target if output_column is None else table.named(output_column)
     input_column = _input_column(pipeline, table, output_column) if input_column is None else table.named(input_column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.contracts import BadItem, Bridge
+from c3core.contracts import BadItem, Bridge, Decoder
 from c3core.devices import device_of, processes
 from c3core.embedding import checksum, embed
 from c3core.errors import C3Error, WrongCall
@@ -36,6 +37,14 @@ def mark_of(given: Sequence[Any] | Store | Pairs) -> Any:
     if isinstance(given, Pairs):
         given = [*given.source, *given.target, *(() if given.item is None else given.item)]
     return checksum(given)
+
+
+def _options_of(decoder: Decoder) -> dict[str, Any]:
+    """What the decoder was made with, as JSON values: a run is continued with the same alone."""
+    if decoder.settings is not None:
+        return decoder.settings.model_dump(mode="json")
+    options: dict[str, Any] = json.loads(json.dumps(dict(decoder.given), default=lambda value: type(value).__name__))
+    return options
 
 
 def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
@@ -187,7 +196,7 @@ class Fit:
         recipe = {
             "space": self.pipeline.space.spec,
             "bridge": self.pipeline.bridge.config(),
-            "decoder": {"name": decoder.name, **(decoder.settings.model_dump(mode="json") if decoder.settings else {})},
+            "decoder": {"name": decoder.name, **_options_of(decoder)},
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
             "start": self.pipeline.loaded,
             "data": {name: store.mark for name, store in self._stores.items()},

@@ -45,7 +45,10 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
             raise WrongCall(f"{name} is a folder without a space.json. `c3 connect` writes such a folder.")
         raise WrongCall(f"no space is called {name!r}, and no such folder: {near(prefix, known)}")
     space: Space = _call(entry("space", prefix).load(), name, argument, device=device, precision=precision, **options)
-    return _of_kind(space, "Space", "space", prefix)
+    _of_kind(space, "Space", "space", prefix)
+    if space.spec.partition(":")[0] != prefix:  # a pipeline would be saved with a name that loads another space, or none
+        raise C3Error(f"space {prefix!r} says that its spec is {space.spec!r}: it must begin with the name it is registered under.")
+    return space
 
 
 def load_bridge(name: str, **options: Any) -> Bridge:
@@ -66,7 +69,9 @@ def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | 
     if dim < 1:
         raise WrongCall(f"condition_dim must be at least 1, got {dim}.")
     decoder: Decoder = _call(entry("decoder", name).load(), f"decoder {name!r}", dim, **options)
-    return _named(_of_kind(decoder, "Decoder", "decoder", name), "decoder", name)
+    _named(_of_kind(decoder, "Decoder", "decoder", name), "decoder", name)
+    decoder.given = options
+    return decoder
 
 
 def load_tower(name: str, **options: Any) -> Tower:

@@ -204,6 +204,13 @@ def test_a_space_loads_an_encoder_when_first_asked_for_and_once():
     torch.testing.assert_close(space.encode([1, 2], "number"), unit(1, 2), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("modality", "dim"), [("text", 2), ("number", 3)])
+def test_an_encoder_of_another_modality_or_dimension_than_its_space_says_is_named(modality, dim):
+    space = Space("numbers", dim, {modality: Numbers})
+    with pytest.raises(C3Error, match=f"gives for {modality} an encoder of number with 2 dimensions, not of {modality} with {dim}"):
+        space.encoder(modality)
+
+
 def test_an_unknown_modality_offers_near_ones():
     space = Space("numbers", 2, {"number": Numbers})
     with pytest.raises(C3Error, match=r"space 'numbers' has no modality 'numbr': did you mean number\?"):

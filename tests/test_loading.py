@@ -15,6 +15,7 @@ def c3_spaces(register):
     register("echo", "echo_parts:space", modalities=["text"])
     register("loose", "echo_parts:loose")
     register("wrong", "echo_parts:wrong")
+    register("misspelt", "echo_parts:loose")
 
 @hookimpl
 def c3_bridges(register):
@@ -98,6 +99,7 @@ def test_the_others_get_their_options():
     assert load_bridge("echo", noise=0.1).config()["corrupt"]["std"] == 0.1
     assert load_decoder("echo", space=Sized(), layers=3).made == (7, 3)
     assert load_decoder("echo", condition_dim=5).made == (5, 2)
+    assert load_decoder("echo", condition_dim=5, layers=3).given == {"layers": 3}
     assert load_tower("echo", width=3).made == 3
     assert load_table("echo:train/10").columns == {"text": ["train/10"]}
 
@@ -119,6 +121,7 @@ def test_a_factory_that_takes_anything_gets_anything():
         (lambda: load_decoder("echo", condition_dim=1, layer=1), "decoder 'echo' has no option 'layer': did you mean"),
         (lambda: load_tower("echo", x=1), "tower 'echo' has no option 'x': known: width."),
         (lambda: load_space("wrong"), "the factory of space 'wrong' (plugin 'echo') gave a dict, not a Space."),
+        (lambda: load_space("misspelt"), "space 'misspelt' says that its spec is 'loose': it must begin with the name"),
         (lambda: load_table("wrong:x"), "the factory of table 'wrong' (plugin 'echo') gave a dict, not a Table."),
         (lambda: load_decoder("misnamed", condition_dim=1), "decoder 'misnamed' says that its name is 'echo': "),
     ],

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from spaces import TRAINING, fitted, pictures, small_pipeline, write_space
 
 from c3_playground.world import World
-from c3core import BadItem, C3Error, Pairs, Pipeline, Store, load_pipeline, load_space
+from c3core import BadItem, C3Error, Pairs, Pipeline, Store, evaluate, load_pipeline, load_space
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,18 @@ def test_who_stops_a_fit_is_told_that_nothing_is_kept_of_it_without_a_folder(spa
         with pytest.raises(KeyboardInterrupt, match=said):
             pipeline.fit({"text": ["a red circle"] * 40}, options=TRAINING, folder=folder, quiet=True)
     signal.signal(signal.SIGINT, before)
+
+
+def test_a_name_in_place_of_a_part_says_how_to_load_it(pipeline: Pipeline) -> None:
+    for parts, says in (
+        (("playground", pipeline.bridge, pipeline.decoder), "the space is a str, not a Space. Load it: c3core.load_space"),
+        ((pipeline.space, "c3", pipeline.decoder), "the bridge is a str, not a Bridge"),
+        ((pipeline.space, pipeline.bridge, "gpt2"), "the decoder is a str, not a Decoder"),
+    ):
+        with pytest.raises(C3Error, match=says):
+            Pipeline(*parts)  # type: ignore[arg-type]
+    with pytest.raises(C3Error, match="the table must be a Table, not str. Load it: c3core.load_table"):
+        evaluate(pipeline, "table.csv")  # type: ignore[arg-type]
 
 
 def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:

@@ -53,9 +53,12 @@ def info(
     from c3core.errors import WrongCall
     from c3core.loading import load_space, pipeline_folder
     from c3core.manifest import read_manifest, unfinished, verify
-    from c3core.registry import registered
+    from c3core.registry import entries, registered
 
     spaces = registered("space")
+    others = [found for found in entries() if found.name == name and found.kind not in KINDS]
+    if others and not os.path.exists(name) and name not in spaces:
+        raise WrongCall(f"{name} is a {others[0].kind}. c3 info describes folders, pipelines and spaces.")
     if name.partition(":")[0] in spaces and not any(os.path.isfile(Path(name) / f"{one}.json") for one in KINDS):
         space = load_space(name)
         described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}

@@ -169,7 +169,7 @@ def _say_same(made: Iterable[list[Any]]) -> None:
 
     several = [outputs for outputs in made if len(outputs) > 1]
     if several and all(same(first, other) for first, *others in several for other in others):
-        print("warning: each seed gave the same: nothing is left to chance with these options (-o).", file=sys.stderr)
+        print("warning: each seed gave the same. The options (-o) may leave nothing to chance.", file=sys.stderr)
 
 
 def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None:

@@ -4,7 +4,9 @@
 
     class TestMyBridge(BridgeContract):
         def make(self):
-            return MyBridge()
+            return load_bridge("mine", noise_std=0.3)
+
+Make it with options other than the defaults: then one that is not saved is seen.
 
 Class attributes of `BridgeContract` declare what the bridge can do beyond the contract.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from zlib import crc32
 
 import pytest
@@ -25,6 +27,8 @@ from torch.nn.functional import normalize
 
 from c3core.contracts import Bridge
 from c3core.errors import C3Error
+from c3core.moments import Moments
+from c3core.stores import Store
 from c3core.testing.registration import imported_when_registering
 
 
@@ -101,10 +105,12 @@ class BridgeContract(ABC):
     def test_training_differs_from_use_as_declared(self) -> None:
         bridge, e = self.fitted(), self.embeddings(self.target, 5)
         trained, used = self.both(bridge, e, self.target)
-        other = bridge.train_condition(e, self.target, generator=torch.Generator().manual_seed(2))
+        generator = torch.Generator().manual_seed(2)
+        other, next_one = (bridge.train_condition(e, self.target, generator=generator) for _ in range(2))
         if self.noisy:
             assert not torch.allclose(trained, used, atol=1e-4)
             assert not torch.allclose(trained, other, atol=1e-4)
+            assert not torch.allclose(other, next_one, atol=1e-4), "each step of a training has the same noise"
         else:
             close(trained, used)
             assert torch.equal(trained, other)
@@ -179,9 +185,20 @@ class BridgeContract(ABC):
             assert torch.equal(bridge.state()[name], value), name
         assert bridge.condition(self.embeddings(later, 2), later).shape == (2, self.dim)
 
-    def test_fitting_on_batches_equals_fitting_on_one_tensor(self) -> None:
-        whole, pieces = self.fitted(), self.make()
-        pieces.fit({m: iter(torch.split(self.embeddings(m), 7)) for m in self.modalities[:2]}, target=self.target)
+    @pytest.mark.parametrize("form", ["batches", "store", "moments"])
+    def test_fitting_on_each_form_equals_fitting_on_one_tensor(self, form: str, tmp_path: Path) -> None:
+        """`c3 fit` gives stores; `c3core.Moments.of` takes all of them."""
+        whole, other = self.fitted(), self.make()
+        given: dict[str, Any] = {}
+        for modality in self.modalities[:2]:
+            e = self.embeddings(modality)
+            if form == "batches":
+                given[modality] = iter(torch.split(e, 7))
+            elif form == "store":
+                given[modality] = Store.from_embeddings(tmp_path / modality, e, space="s", modality=modality, fingerprint="f")
+            else:
+                given[modality] = Moments.of(e, other.needs)
+        other.fit(given, target=self.target)
         for modality in whole.modalities:
             e = self.embeddings(modality, 5)
-            close(pieces.condition(e, modality), whole.condition(e, modality))
+            close(other.condition(e, modality), whole.condition(e, modality))

@@ -4,12 +4,13 @@
 
     class TestMine(DecoderContract):
         def make(self):
-            return MyDecoder(8)
+            return load_decoder("mine", condition_dim=8, width=16)
 
         def targets(self):
             return ["one", "two", "three"]
 
-Class attributes of `DecoderContract` declare what the suite cannot know.
+Make it with options other than the defaults: then one that is not saved is seen. Class attributes of `DecoderContract` declare
+what the suite cannot know: one that draws by chance says in `sampling` with which options.
 """
 
 from __future__ import annotations
@@ -176,9 +177,10 @@ class DecoderContract(ABC):
     # ---- generating
 
     def test_one_output_a_condition_in_order(self, trained: Decoder) -> None:
-        conditions = self.conditions(trained)
+        conditions = self.conditions(trained, len(self.targets()) + 2)
         outputs = self.generate(trained, conditions)
         assert len(outputs) == len(conditions)
+        assert trained.suffix or all(isinstance(output, str) for output in outputs), "an output that is printed is a line of text"
         assert not all(self.same(outputs[0], output) for output in outputs), "every condition gives the same: train longer"
         if self.batch_equals_single:
             backwards = self.generate(trained, conditions.flip(0))
@@ -296,6 +298,8 @@ class DecoderContract(ABC):
     def test_a_loaded_decoder_learns_on(self, trained: Decoder, saved: Path) -> None:
         loaded = type(trained).load(saved, device="cpu")
         loaded.prepare(iter(self.read(loaded)))
+        conditions = self.conditions(trained)  # what was learned stays: a training that starts from a pipeline prepares it again
+        self.assert_same(self.generate(loaded.eval(), conditions), self.generate(trained, conditions))
         wanted = [tuple(parameter.shape) for objective in trained.objectives() for parameter in objective.parameters]
         found = [tuple(parameter.shape) for objective in loaded.objectives() for parameter in objective.parameters]
         assert found == wanted

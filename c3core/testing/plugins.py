@@ -13,11 +13,21 @@ from __future__ import annotations
 import warnings
 from abc import ABC
 from importlib.metadata import entry_points
+from inspect import signature
 from typing import ClassVar
 
 from c3core.hooks import GROUP
 from c3core.registry import Entry, entries
 from c3core.testing.registration import imported_when_registering
+
+CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: what its factory gets by position, and by name
+    "space": (("argument",), ("device", "precision")),
+    "decoder": (("condition_dim",), ()),
+    "bridge": (("name",), ()),
+    "table": (("argument",), ()),
+    "pipeline": ((), ()),
+    "demo": ((), ("out", "seed")),
+}
 
 
 class PluginContract(ABC):
@@ -41,6 +51,15 @@ class PluginContract(ABC):
         for found in self.brought():
             if not found.missing:
                 assert callable(found.load()), found.name
+
+    def test_each_factory_takes_what_it_is_called_with(self) -> None:
+        for found in self.brought():
+            if found.kind in CALLS and not found.missing:
+                given, named = CALLS[found.kind]
+                try:
+                    signature(found.load()).bind(*given, **dict.fromkeys(named))
+                except TypeError as error:
+                    raise AssertionError(f"{found.factory} is called as ({', '.join([*given, *named])}): {error}") from None
 
     def test_registering_imports_nothing_heavy(self) -> None:
         (point,) = (one for one in entry_points(group=GROUP) if one.name == self.plugin)

@@ -30,6 +30,10 @@ WRONG = {
         "@hookimpl\ndef c3_space(register): register('mine', 'm:f')",
     ],
     "test_each_factory_that_has_what_it_needs_can_be_loaded": ["@hookimpl\ndef c3_spaces(register): register('mine', 'json:lods')"],
+    "test_each_factory_takes_what_it_is_called_with": [
+        "@hookimpl\ndef c3_spaces(register): register('mine', 'textwrap:dedent')",
+        "@hookimpl\ndef c3_bridges(register): register('mine', 'os:getcwdb')",
+    ],
     "test_registering_imports_nothing_heavy": ["import torch"],
 }
 

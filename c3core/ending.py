@@ -50,20 +50,20 @@ def plain_end() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
-        print(str(interrupt) or "stopped.", file=sys.stderr)
+        _say(str(interrupt) or "stopped.")
         raise SystemExit(130) from None
     except BrokenPipeError as broken:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _nobody_reads()
         raise SystemExit(130 if _interrupted(broken) else 0) from None
     except C3Error as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         raise SystemExit(error.status) from None
     except Exception as error:
         if isinstance(error, EOFError):  # in `c3`, click would say "Aborted!" and no more
             raise RuntimeError("a file or stream ended early") from error
         if not no_memory(error):
             raise
-        print(f"error: there is not enough memory ({lines_of(error)[0]}). Ask for less at once: {SMALLER}.", file=sys.stderr)
+        _say(f"error: there is not enough memory ({lines_of(error)[0]}). Ask for less at once: {SMALLER}.")
         raise SystemExit(1) from None
     finally:
         sent.cancel()
@@ -94,6 +94,20 @@ def no_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in UNALLOCATED)
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _nobody_reads()
+
+
+def _nobody_reads() -> None:
+    """What is still in the buffers goes nowhere, or Python would complain of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _press() -> None:

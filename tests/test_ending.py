@@ -54,6 +54,15 @@ def test_ctrl_c_that_ends_the_reader_of_the_log_too_is_ctrl_c() -> None:
     assert ended(work) == (130, "")
 
 
+@pytest.mark.parametrize(("work", "status"), [("raise KeyboardInterrupt", 130), ("warnings.warn('few items.')", 0)])
+def test_a_log_that_nobody_reads_any_more(work: str, status: int) -> None:
+    program = f"{START}\nwith plain_end():\n    {work}\n"
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    process.stderr.close()
+    assert process.wait(60) == status
+
+
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(f"{START}\nwith plain_end():\n    print('a short line, still in the buffer')\n")

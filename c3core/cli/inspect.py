@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from c3core.printing import print_json, print_table
+
+if TYPE_CHECKING:
+    from c3core.registry import Entry
 
 KINDS = ("pipeline", "space", "store")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -45,27 +48,27 @@ def bridges(json: Json = False) -> None:
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A folder, or the name of a pipeline or a space that a plugin brings.")],
+    name: Annotated[str, typer.Argument(help="A folder, or the name of something that a plugin brings.")],
     check: Annotated[bool, typer.Option("--check", help="Read every row of a store, and say what is wrong.")] = False,
     json: Json = False,
 ) -> None:
-    """Describe a pipeline, a space or a store. What it is, was trained on, and under which licences."""
+    """Describe a pipeline, a space, a store or a decoder. What it is, was trained on, its licences and options."""
     from c3core.errors import WrongCall
     from c3core.loading import load_space, pipeline_folder
     from c3core.manifest import read_manifest, unfinished, verify
     from c3core.registry import entries, registered
 
     spaces = registered("space")
-    others = [found for found in entries() if found.name == name and found.kind not in KINDS]
-    if others and not os.path.exists(name) and name not in spaces:
-        raise WrongCall(f"{name} is a {others[0].kind}. c3 info describes folders, pipelines and spaces.")
-    if name.partition(":")[0] in spaces and not any(os.path.isfile(Path(name) / f"{one}.json") for one in KINDS):
+    brought = [found for found in entries() if found.name == name and found.kind not in KINDS]
+    if brought and name not in spaces and not os.path.exists(name):
+        described = _brought(brought[0])
+    elif name.partition(":")[0] in spaces and not any(os.path.isfile(Path(name) / f"{one}.json") for one in KINDS):
         space = load_space(name)
         described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}
     elif ((folder := pipeline_folder(name, also=spaces)) / "pipeline.json").is_file() or unfinished(folder):
         manifest = read_manifest(folder)
         verify(folder, manifest)
-        described = {"kind": "pipeline", **manifest.model_dump(mode="json")}
+        described = {"kind": "pipeline", **manifest.model_dump(mode="json"), "options": _options(manifest.decoder.name)}
     elif (folder / "space.json").is_file():
         described = {"kind": "space", **_fields(folder / "space.json")}
     elif (folder / "store.json").is_file():
@@ -83,6 +86,25 @@ def info(
         print_json(described)
     else:
         _describe(described)
+
+
+def _brought(found: Entry) -> dict[str, Any]:
+    """What a plugin says of something that it brings; of a decoder its options, too."""
+    about = {"kind": found.kind, "name": found.name, "plugin": found.plugin, "modalities": list(found.modalities)}
+    about |= {"summary": found.summary} if found.summary else {}
+    return about | ({"options": _options(found.name)} if found.kind == "decoder" else {})
+
+
+def _options(decoder: str) -> dict[str, str]:
+    """The options of `c3 run -o`, with their defaults; none where the decoder cannot be loaded here."""
+    from c3core.registry import registered
+
+    found = registered("decoder").get(decoder)
+    fields = found.load().Options.model_fields if found and not found.missing else {}
+    return {
+        name: (str(field.default) or "''") + (f" ({field.description})" if field.description else "")
+        for name, field in fields.items()
+    }
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Precision = Annotated[str, typer.Option(help="What the encoders compute in: float32, bfloat16 or float16.")]
 Option = Annotated[
-    list[str], typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable.")
+    list[str],
+    typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable; c3 info lists them."),
 ]
 Metric = Annotated[
     list[str],

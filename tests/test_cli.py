@@ -235,6 +235,16 @@ def test_convert(tmp_path: Path) -> None:
 HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
 
+def test_ctrl_c_between_two_trainings_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("c3core.experiments.fit", stopped)
+    (tmp_path / "fit.yaml").write_text("space: playground\nitems: {text: a.txt}\n")
+    done = c3("fit", tmp_path / "fit.yaml", "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (130, "stopped. The same command again goes on from what was kept.\n")
+
+
 def test_ctrl_c_says_how_to_go_on(space: Path, tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text("a red circle\n" * 200_000)
     words = ["embed", space, "text", tmp_path / "long.txt", "--out", tmp_path / "store", "--shard-rows", 2048]

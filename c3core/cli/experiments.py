@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +21,16 @@ Out = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C at a moment that has nothing of its own to say: what was done before is kept even so."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(str(interrupt) or "stopped. The same command again goes on from what was kept.") from None
+
+
+@_resumable()
 def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
     """Train a space from pairs. Its towers and projection heads learn by a contrastive loss."""
     from c3core.connect import ConnectRecipe
@@ -35,6 +47,7 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
         print(f"saved {out}: the `space` of a recipe, or c3 embed {out} MODALITY INPUT… --out STORE")
 
 
+@_resumable()
 def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
     """Fit a bridge, train a decoder and save the pipeline."""
     from c3core.experiments import fit as work
@@ -47,6 +60,7 @@ def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> N
         print(f"saved {out}, which takes {', '.join(pipeline.bridge.modalities)}. Use it: c3 run {out} INPUT…")
 
 
+@_resumable()
 def ablate(
     recipe: Recipe,
     table: Annotated[str, typer.Argument(help="A table to score on, as for c3 evaluate.")],

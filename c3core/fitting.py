@@ -139,11 +139,10 @@ class Fit:
             raise WrongCall(f"decoder {decoder.name!r} has no loss to validate by, as it is set. Leave validation out.")
         if pairs is not None and not (validation is None or isinstance(validation, Pairs)):
             raise WrongCall("a training on pairs is validated on pairs: give validation as pairs too, or leave it out.")
-        given = [*items.items()] + ([] if validation is None else [(decoder.modality, validation)])
-        given += [] if pairs is None else [(pairs.modality, pairs)]
+        given = [*items.items()] + [(one.modality, one.source) for one in (pairs, validation) if isinstance(one, Pairs)]
+        if validation is not None and not isinstance(validation, Pairs):
+            given.append((decoder.modality, validation))
         for modality, sources in given:
-            if isinstance(sources, Pairs):
-                modality, sources = sources.modality, sources.source
             self._check_given(modality, sources)
 
     def _check_given(self, modality: str, sources: Sequence[Any] | Store) -> None:

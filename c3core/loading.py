@@ -70,7 +70,7 @@ def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | 
         raise WrongCall(f"condition_dim must be at least 1, got {dim}.")
     decoder: Decoder = _call(entry("decoder", name).load(), f"decoder {name!r}", dim, **options)
     _named(_of_kind(decoder, "Decoder", "decoder", name), "decoder", name)
-    decoder.given = options
+    decoder.given = {option: value for option, value in options.items() if option != "device"}  # a run may go on elsewhere
     return decoder
 
 

@@ -59,7 +59,7 @@ class Decoder(c3core.Decoder):
     name = "echo"
     __abstractmethods__ = frozenset()
 
-    def __init__(self, condition_dim, *, layers=2):
+    def __init__(self, condition_dim, *, layers=2, device="auto"):
         super().__init__()
         self.made = (condition_dim, layers)
 
@@ -99,7 +99,7 @@ def test_the_others_get_their_options():
     assert load_bridge("echo", noise=0.1).config()["corrupt"]["std"] == 0.1
     assert load_decoder("echo", space=Sized(), layers=3).made == (7, 3)
     assert load_decoder("echo", condition_dim=5).made == (5, 2)
-    assert load_decoder("echo", condition_dim=5, layers=3).given == {"layers": 3}
+    assert load_decoder("echo", condition_dim=5, layers=3, device="cpu").given == {"layers": 3}
     assert load_tower("echo", width=3).made == 3
     assert load_table("echo:train/10").columns == {"text": ["train/10"]}
 

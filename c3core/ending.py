@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import sys
 import threading
@@ -33,17 +34,23 @@ def plain_end() -> Iterator[None]:
     ...
     SystemExit: 1
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  to the end
     shown, dropped = warnings.showwarning, sys.unraisablehook
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    sent = threading.Timer(SOON, _press)
-    sent.daemon = True
+    warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
+    sent = threading.Timer(SOON, _press)  # not started yet
 
     def not_dropped(said: Any) -> None:
         """Python drops what is raised while an object is deleted. Ctrl-C that falls there is sent again, or work would go on."""
+        nonlocal sent
         if not issubclass(said.exc_type, KeyboardInterrupt):
             dropped(said)
-        elif not sent.ident:
-            sent.start()
+            return
+        sent.cancel()
+        sent = threading.Timer(SOON, _press)
+        sent.daemon = True
+        sent.start()
 
     sys.unraisablehook = not_dropped
     try:
@@ -53,8 +60,11 @@ def plain_end() -> Iterator[None]:
         _say(str(interrupt) or "stopped.")
         raise SystemExit(130) from None
     except BrokenPipeError as broken:
-        _nobody_reads()
-        raise SystemExit(130 if _interrupted(broken) else 0) from None
+        interrupted, unread = _interrupted(broken), _is_broken(sys.stdout)
+        if not (interrupted or unread or _is_broken(sys.stderr)):
+            raise  # of a pipe to some other program
+        _to_nowhere(sys.stdout, sys.stderr)
+        raise SystemExit(130 if interrupted else 0 if unread else 1) from None
     except C3Error as error:
         _say(f"error: {error}")
         raise SystemExit(error.status) from None
@@ -67,6 +77,7 @@ def plain_end() -> Iterator[None]:
         raise SystemExit(1) from None
     finally:
         sent.cancel()
+        _say("", end="")
         warnings.showwarning, sys.unraisablehook = shown, dropped
 
 
@@ -96,18 +107,28 @@ def no_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in UNALLOCATED)
 
 
-def _say(line: str) -> None:
+def _say(line: str, end: str = "\n") -> None:
+    """On standard error, if anybody reads it: work does not end because its log does."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(line, end=end, file=sys.stderr, flush=True)
     except BrokenPipeError:
-        _nobody_reads()
+        _to_nowhere(sys.stderr)
 
 
-def _nobody_reads() -> None:
-    """What is still in the buffers goes nowhere, or Python would complain of it at its end."""
+def _to_nowhere(*streams: Any) -> None:
+    """What is still in the buffers is dropped, or Python would complain of it at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams:
         os.dup2(nowhere, stream.fileno())
+
+
+def _is_broken(stream: Any) -> bool:
+    """Whether the reader of a pipe is gone. Where that cannot be asked (on Windows), it is what a broken pipe is about."""
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _press() -> None:

@@ -101,7 +101,7 @@ def _space_from(folder: Path, name: str) -> str:
         return name
     if os.path.isdir(name) and not os.path.isdir(folder / name):
         raise WrongCall(f"{folder / name} is no folder. The paths of a recipe start at its own.")
-    return str(folder / name) if os.sep in name or os.path.isdir(folder / name) else name
+    return str(folder / name) if os.path.isdir(folder / name) or (os.sep in name and ":" not in name) else name
 
 
 def fit(

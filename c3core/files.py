@@ -64,13 +64,15 @@ def make_folder(path: str | os.PathLike[str]) -> None:
 @contextmanager
 def working_folder(named: str | os.PathLike[str] | None = None) -> Iterator[Path]:
     """The folder that was named, or a temporary one; who stops the work there is told that nothing is left of it."""
-    if named is not None:
+    if named:
         yield Path(named)
         return
     with tempfile.TemporaryDirectory() as temporary:
         try:
             yield Path(temporary)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            if temporary not in str(interrupt):
+                raise
             raise KeyboardInterrupt("stopped. Nothing is kept of it: the folder was a temporary one.") from None
 
 

@@ -43,8 +43,15 @@ def _options_of(decoder: Decoder) -> dict[str, Any]:
     """What the decoder was made with, as JSON values: a run is continued with the same alone."""
     if decoder.settings is not None:
         return decoder.settings.model_dump(mode="json")
-    options: dict[str, Any] = json.loads(json.dumps(dict(decoder.given), default=lambda value: type(value).__name__))
-    return options
+    return {option: _plain(value) for option, value in decoder.given.items()}
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        text = repr(value)
+        return type(value).__name__ if " at 0x" in text else text  # an address is another one in the next process
 
 
 def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 EVERY = 10.0  # seconds between two plain lines
@@ -112,7 +112,10 @@ class _Lines:
     def show(self, end: str) -> None:
         of = "" if self.total is None else f"/{self.total:,} ({100 * self.pace.done / max(self.total, 1):.0f} %)"
         detail = self.pace.detail()
-        print(f"{self.what}: {self.pace.done:,}{of}{detail and ', '}{detail}{end if detail else ''}", file=sys.stderr, flush=True)
+        with suppress(BrokenPipeError):  # work does not end because nobody reads its log any more
+            print(
+                f"{self.what}: {self.pace.done:,}{of}{detail and ', '}{detail}{end if detail else ''}", file=sys.stderr, flush=True
+            )
 
 
 @contextmanager

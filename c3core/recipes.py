@@ -41,13 +41,13 @@ class Named(BaseModel):
 
 
 def _inputs(value: Any) -> Any:
-    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+    if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)):
         return value
     raise ValueError("give an input (a file, a folder, a list, table.csv:column), or a list of them")
 
 
 def _held_out(value: Any) -> Any:
-    return PairsRecipe.model_validate(value) if isinstance(value, dict) else _inputs(value)
+    return PairsRecipe.model_validate(value) if isinstance(value, dict | PairsRecipe) else _inputs(value)
 
 
 Inputs = Annotated[str | list[str], BeforeValidator(_inputs)]  # in one line of its own words, where pydantic has one a type
@@ -141,13 +141,15 @@ class FitRecipe(BaseModel):
 class _Once(yaml.SafeLoader):
     """YAML whose fields are given once: of two with one name PyYAML would keep the last and say nothing."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen = set()
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        given = set()
         for key, _ in node.value:
-            if key.value in seen:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name in given and key.tag != "tag:yaml.org,2002:merge":
                 raise ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+            given |= {name} if name else set()
+        return node
 
 
 def read_recipe(path: str | Path, model: type[Model]) -> Model:

@@ -26,15 +26,13 @@ def embed_taken(encoder: Encoder, items: Sequence[Any]) -> Taken:
     """
     if not items:
         return torch.zeros(0, encoder.dim), torch.zeros(0), {}
+    failed: Exception | None = None
     try:
         embeddings, norms = encoder.embed_items(items)
     except Exception as error:  # whatever a model raises over an odd item
-        if len(items) == 1:
-            return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(error) or repr(error)}
-        taken = _one_by_one(encoder, items)
-        if no_memory(error) and not taken[2]:  # it is not an item that is too large, but the batch
-            raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from error
-        return taken
+        failed = error.with_traceback(None)  # whose frames would keep the batch in memory while its items are tried alone
+    if failed is not None:
+        return _one_by_one(encoder, items, failed)
     if embeddings.shape != (len(items), encoder.dim) or norms.shape != (len(items),):
         shape, expected = tuple(embeddings.shape), (len(items), encoder.dim)
         raise C3Error(f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is.")
@@ -47,7 +45,12 @@ def embed_taken(encoder: Encoder, items: Sequence[Any]) -> Taken:
     return embeddings[kept], norms[kept], why
 
 
-def _one_by_one(encoder: Encoder, items: Sequence[Any]) -> Taken:
+def _one_by_one(encoder: Encoder, items: Sequence[Any], failed: Exception) -> Taken:
+    """What is taken of items that failed together; the one that fails alone is bad."""
+    if len(items) == 1:
+        return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(failed) or repr(failed)}
     parts = [embed_taken(encoder, [item]) for item in items]
     refused = {at: part[2][0] for at, part in enumerate(parts) if part[2]}
+    if no_memory(failed) and len(refused) in (0, len(items)):  # not a single item is too large, but the batch, or any
+        raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from failed
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), refused

@@ -178,8 +178,33 @@ def test_of_too_little_memory_an_item_is_told_from_a_batch_that_is_too_large():
     (part,) = Narrow().encode_batches([3, 1000, 4], batch_size=3)
     assert part.index == [0, 2]
     assert "can't allocate memory" in part.bad[0][1].why
-    with pytest.raises(C3Error, match="no memory for a batch of 3: use a smaller batch_size"):
-        list(Narrow().encode_batches([3, 5, 4], batch_size=3))
+    for none_fits in ([3, 5, 4], [1000, 2000, 3000]):
+        with pytest.raises(C3Error, match="no memory for a batch of 3: use a smaller batch_size"):
+            list(Narrow().encode_batches(none_fits, batch_size=3))
+
+
+def test_a_batch_that_failed_is_let_go_before_its_items_are_tried_alone():
+    class Held:
+        alive = 0
+
+        def __init__(self) -> None:
+            type(self).alive += 1
+
+        def __del__(self) -> None:
+            type(self).alive -= 1
+
+    class Full(Numbers):
+        def embed(self, items: list[Tensor]) -> Tensor:
+            alone, held = Held.alive == 0, Held()
+            if len(items) > 1 or not alone:
+                raise RuntimeError("can't allocate memory")
+            del held
+            return super().embed(items)
+
+    with pytest.raises(C3Error, match="use a smaller batch_size"):  # each alone has room
+        list(Full().encode_batches([3, 5, 4], batch_size=3))
+    (part,) = Full().encode_batches([3], batch_size=1)
+    assert part.index == [0]
 
 
 def test_conditions_are_a_tensor_of_floating_point_numbers():

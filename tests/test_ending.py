@@ -40,7 +40,6 @@ def ended(work: str) -> tuple[int, str]:
         ("from c3core.errors import WrongCall; raise WrongCall('unknown. Name another.')", 2, "error: unknown. Name another.\n"),
         ("raise KeyboardInterrupt", 130, "stopped.\n"),
         ("raise KeyboardInterrupt('stopped after step 3.')", 130, "stopped after step 3.\n"),
-        ("raise BrokenPipeError", 0, ""),
         ("warnings.warn('few items.')", 0, "warning: few items.\n"),
         ("x = Last(); del x; time.sleep(90)", 130, "stopped.\n"),  # Ctrl-C in a finaliser, which Python drops
     ],
@@ -54,13 +53,36 @@ def test_ctrl_c_that_ends_the_reader_of_the_log_too_is_ctrl_c() -> None:
     assert ended(work) == (130, "")
 
 
-@pytest.mark.parametrize(("work", "status"), [("raise KeyboardInterrupt", 130), ("warnings.warn('few items.')", 0)])
-def test_a_log_that_nobody_reads_any_more(work: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("work", "status", "printed"),
+    [
+        ("raise KeyboardInterrupt", 130, b""),
+        ("warnings.warn('few items.'); print('done')", 0, b"done\n"),
+        ("print('lost', file=sys.stderr, flush=True); print('done')", 1, b""),
+    ],
+)
+def test_a_log_that_nobody_reads_any_more(work: str, status: int, printed: bytes) -> None:
     program = f"{START}\nwith plain_end():\n    {work}\n"
-    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stderr is not None
+    assert process.stdout is not None
     process.stderr.close()
-    assert process.wait(60) == status
+    assert (process.stdout.read(), process.wait(60)) == (printed, status)
+
+
+def test_without_standard_output() -> None:
+    program = f"{START}\nsys.stdout = None\nwith plain_end():\n    print('nowhere')\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_that_falls_into_two_deletions_is_heard() -> None:
+    class_ = "class Slow:\n    def __del__(self): time.sleep(0.3)\n"
+    work = "signal.setitimer(signal.ITIMER_REAL, 0.1); one = Slow(); del one; two = Slow(); del two; time.sleep(60)"
+    alarm = "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"
+    program = f"{START}\n{class_}{alarm}with plain_end():\n    {work}\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (130, "stopped.\n")
 
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
@@ -91,11 +113,12 @@ def test_an_early_end_of_a_file_is_a_defect_as_others() -> None:
     assert isinstance(found.exception.__cause__, EOFError)
 
 
-def test_a_defect_keeps_its_traceback() -> None:
-    status, said = ended("1 / 0")
+@pytest.mark.parametrize(("work", "error"), [("1 / 0", "ZeroDivisionError"), ("raise BrokenPipeError", "BrokenPipeError")])
+def test_a_defect_keeps_its_traceback(work: str, error: str) -> None:
+    status, said = ended(work)
     assert status == 1
     assert "Traceback" in said
-    assert "ZeroDivisionError" in said
+    assert error in said
 
 
 def test_ctrl_c_from_outside() -> None:

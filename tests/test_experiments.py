@@ -171,6 +171,8 @@ def test_a_space_of_the_working_directory_is_not_the_recipes(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(C3Error, match="sp is no folder. The paths of a recipe start at its own"):
         build(recipe(space="sp"), tmp_path)
+    with pytest.raises(C3Error, match="no space is called 'clipp:ViT-B-32/openai', and no such folder: did you mean clip"):
+        build(recipe(space="clipp:ViT-B-32/openai"), tmp_path)
     (tmp_path / "photos").mkdir()
     with pytest.raises(C3Error, match="photos is a folder without a space.json"):
         build(recipe(space="../photos"), tmp_path / "here")

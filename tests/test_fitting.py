@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
-from c3core.fitting import Fit, mark_of
+from c3core.fitting import Fit, _options_of, mark_of
 from c3core.readers.image import ImageReader
 from c3core.recipes import PairsRecipe
 from c3core.stores import Store
@@ -184,6 +184,16 @@ def test_what_cannot_be_fitted_is_refused_before_anything_is_embedded(space: Spa
     with pytest.raises(C3Error, match="holds text embeddings, not image"):
         pipeline.extend({"image": store}, **wrong)
     assert not (tmp_path / "run" / "embeddings").exists()
+
+
+def test_options_of_a_decoder_without_settings_are_told_apart() -> None:
+    decoder = LinearPainter()
+    said = []
+    for value in (Path("a"), Path("b"), {(1, 2): 3}, torch.float16, {"deep": [1, None]}, object()):
+        decoder.given = {"option": value}
+        said.append(json.dumps(_options_of(decoder)))
+    assert len(set(said)) == len(said)
+    assert said[-1] == '{"option": "object"}'
 
 
 def test_what_would_do_nothing_or_validate_another_task_is_refused(space: Space) -> None:

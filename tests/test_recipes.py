@@ -55,6 +55,7 @@ def test_names_are_short_or_with_options(tmp_path: Path) -> None:
         (GOOD + "validation: {table: a.csv}\n", "validation.source: Field required; validation.target: Field required$"),
         (GOOD + "space: playground\n", "no valid YAML: line 3: 'space' is given twice"),
         (GOOD + "training: {lr: 1.0, lr: 0.1}\n", "line 3: 'lr' is given twice"),
+        ("space: {{ space }}\n", "no valid YAML"),
         ("space: [unclosed\n", "no valid YAML"),
         ("", "must hold fields"),
     ],
@@ -71,11 +72,19 @@ def test_validation_is_inputs_or_pairs(tmp_path: Path) -> None:
     recipe = read_recipe(write(tmp_path, GOOD + f"validation: {json.dumps(pairs)}\n"), FitRecipe)
     assert recipe.validation == PairsRecipe.model_validate(pairs)
     assert FitRecipe.model_validate(recipe.model_dump()) == recipe
+    assert (
+        FitRecipe(space="playground", items={"text": ("a.txt", "b.txt")}, validation=recipe.validation).validation
+        == recipe.validation
+    )
 
 
 def test_fields_may_be_merged_from_an_anchor(tmp_path: Path) -> None:
-    text = GOOD + "bridge: &one {name: c3, noise_std: 0.1}\ndecoder: {<<: *one, name: gpt2}\n"
-    assert read_recipe(write(tmp_path, text), FitRecipe).decoder.options == {"noise_std": 0.1}
+    text = "space: playground\nitems: {text: a.txt}\nbridge: &one {name: c3, noise_std: 0.1}\n"
+    text += "decoder: &two {<<: *one, name: gpt2, noise_std: 0.2}\nvalidation: {<<: *two, <<: *one, table: t.csv}\n"
+    with pytest.raises(C3Error, match="validation.source"):  # read so far: the two merges are no field given twice
+        read_recipe(write(tmp_path, text), FitRecipe)
+    text = text[: text.index("validation")]
+    assert read_recipe(write(tmp_path, text), FitRecipe).decoder.options == {"noise_std": 0.2}
 
 
 def test_a_missing_or_binary_recipe(tmp_path: Path) -> None:

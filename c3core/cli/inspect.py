@@ -97,14 +97,18 @@ def _brought(found: Entry) -> dict[str, Any]:
 
 def _options(decoder: str) -> dict[str, str]:
     """The options of `c3 run -o`, with their defaults; none where the decoder cannot be loaded here."""
+    from c3core.errors import C3Error
     from c3core.registry import registered
 
-    found = registered("decoder").get(decoder)
-    fields = found.load().Options.model_fields if found and not found.missing else {}
-    return {
-        name: (str(field.default) or "''") + (f" ({field.description})" if field.description else "")
-        for name, field in fields.items()
-    }
+    try:
+        fields = registered("decoder")[decoder].load().Options.model_fields
+    except (KeyError, C3Error):
+        return {}
+    said = {}
+    for name, field in fields.items():
+        default = "required" if field.is_required() else str(field.get_default(call_default_factory=True)) or "''"
+        said[name] = default + (f" ({field.description})" if field.description else "")
+    return said
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class PluginContract(ABC):
             if found.kind in CALLS and not found.missing:
                 given, named = CALLS[found.kind]
                 try:
-                    signature(found.load()).bind(*given, **dict.fromkeys(named))
+                    signature(found.load()).bind_partial(*given, **dict.fromkeys(named))
                 except TypeError as error:
                     raise AssertionError(f"{found.factory} is called as ({', '.join([*given, *named])}): {error}") from None
 

@@ -34,7 +34,7 @@ def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterat
         raise WrongCall(f"{path} is no file of embeddings. Give a store's folder, .npy, .parquet or .safetensors.")
     try:
         yield from reader(path, batch_size)
-    except (OSError, EOFError, ValueError, pa.ArrowException, SafetensorError) as error:  # EOFError: an empty .npy
+    except (OSError, ValueError, pa.ArrowException, SafetensorError) as error:
         raise C3Error(f"{path} cannot be read ({lines_of(error)[0]}). Write it again.") from error
 
 

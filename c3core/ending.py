@@ -77,7 +77,7 @@ def plain_end() -> Iterator[None]:
         raise SystemExit(1) from None
     finally:
         sent.cancel()
-        _say("", end="")
+        _say("", end="")  # what others left in the buffer: where nobody reads it, Python would end with a status of its own
         warnings.showwarning, sys.unraisablehook = shown, dropped
 
 

@@ -138,17 +138,21 @@ class FitRecipe(BaseModel):
         return None if self.root is None else str(folder / self.root)
 
 
+MERGE = "tag:yaml.org,2002:merge"  # of `<<`, which may stand several times
+
+
 class _Once(yaml.SafeLoader):
-    """YAML whose fields are given once: of two with one name PyYAML would keep the last and say nothing."""
+    """Safe YAML whose fields are given once: of two with one name PyYAML would keep the last and say nothing."""
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
         given = set()
         for key, _ in node.value:
-            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
-            if name in given and key.tag != "tag:yaml.org,2002:merge":
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            if (key.tag, key.value) in given:
                 raise ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            given |= {name} if name else set()
+            given.add((key.tag, key.value))
         return node
 
 

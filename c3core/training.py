@@ -83,8 +83,8 @@ def train(
     `best.safetensors`.
 
     A folder with a checkpoint of the same recipe is continued. The module ends with its best weights where there is validation.
-    At Ctrl-C the step is ended and a checkpoint written; a second one stops at once, back to the last checkpoint. (Where several
-    processes train, the first one does.)
+    At Ctrl-C the step is ended and a checkpoint written; a second one stops at once, back to the last checkpoint, and so does the
+    first where several processes train.
     """
     make_folder(folder)
     run = _Run(job, options, folder, dict(recipe or {}))

@@ -18,6 +18,7 @@ from c3core.contrastive import Head, Temperature, info_nce
 from c3core.devices import processes
 from c3core.embedding import checksum
 from c3core.errors import C3Error, WrongCall
+from c3core.kept import KeptTower, kept_towers
 from c3core.loading import load_table, load_tower
 from c3core.metrics.retrieval import retrieval
 from c3core.tables import Table
@@ -47,7 +48,8 @@ class ConnectRecipe(BaseModel):
 
     name: str
     dim: int = Field(256, ge=1, le=1 << 16)
-    towers: dict[str, TowerSpec] = Field(min_length=2)
+    start: str | None = None  # the folder of a space whose other modalities are kept as they are
+    towers: dict[str, TowerSpec] = Field(min_length=1)
     head: HeadSpec = HeadSpec(hidden=512)
     heads: dict[str, HeadSpec] = {}  # of single modalities, in place of `head`
     pairs: list[PairsSpec] = Field(min_length=1)
@@ -61,6 +63,8 @@ class ConnectRecipe(BaseModel):
     def _heads_of_towers(self) -> Self:
         if unknown := self.heads.keys() - self.towers.keys():
             raise ValueError(f"heads of {', '.join(sorted(unknown))}, for which there is no tower")
+        if self.start is None and len(self.towers) < 2:
+            raise ValueError("a space has towers for at least two modalities, or a `start` that they join")
         return self
 
     def head_of(self, modality: str) -> HeadSpec:
@@ -74,7 +78,7 @@ class _Model(nn.Module):
         super().__init__()
         torch.manual_seed(recipe.training.seed)
         self.towers = nn.ModuleDict(towers)
-        self.heads = nn.ModuleDict({m: Head(t.width, recipe.dim, **recipe.head_of(m).model_dump()) for m, t in towers.items()})
+        self.heads = nn.ModuleDict({m: _head(recipe, t) for m, t in towers.items()})
         self.temperature = Temperature(recipe.temperature, learned=recipe.learn_temperature)
         for tower in towers.values():
             tower.requires_grad_(not tower.frozen)
@@ -84,6 +88,12 @@ class _Model(nn.Module):
         hidden = batch if features else self.towers[modality](batch)
         embeddings: Tensor = F.normalize(self.heads[modality](hidden), dim=-1)
         return embeddings
+
+
+def _head(recipe: ConnectRecipe, tower: Tower) -> nn.Module:
+    if isinstance(tower, KeptTower):
+        return nn.Identity()
+    return Head(tower.width, recipe.dim, **recipe.head_of(tower.modality).model_dump())
 
 
 def connect(
@@ -101,15 +111,18 @@ def connect(
     tables = [load_table(spec.train, folder=folder, root=root) for spec in recipe.pairs]
     held_out = [load_table(spec.validation, folder=folder, root=root) for spec in recipe.pairs if spec.validation]
     torch.manual_seed(recipe.training.seed)  # the towers' initial weights
-    towers = {modality: _build(spec) for modality, spec in recipe.towers.items()}
-    for modality, tower in towers.items():
+    new = {modality: _build(spec) for modality, spec in recipe.towers.items()}
+    for modality, tower in new.items():
         if tower.modality != modality:
             raise WrongCall(f"tower {recipe.towers[modality].tower!r} is one of {tower.modality}, not of {modality}.")
+    start = None if recipe.start is None else Path(folder) / recipe.start
+    towers: dict[str, Tower] = {**new, **_kept(start, recipe, [*tables, *held_out], out)}
     for table in tables:
-        _columns(table, towers)
-    if alone := [modality for modality in towers if not any(modality in table.columns for table in tables)]:
+        if not new.keys() & _columns(table, towers):
+            raise WrongCall(f"a table of {' and '.join(table.columns)} trains nothing: `start` keeps both as they are.")
+    if alone := [modality for modality in new if not any(modality in table.columns for table in tables)]:
         raise WrongCall(f"no table has pairs of {', '.join(alone)}: give one, or leave that tower out.")
-    _prepare(towers, tables)
+    _prepare(new, tables)
     model = _Model(recipe, towers)
     run = Path(run or out / "run")
     with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
@@ -120,17 +133,28 @@ def connect(
     of = {**recipe.model_dump(mode="json"), "data": data, "identities": {m: checksum([t.identity()]) for m, t in towers.items()}}
     result = _train(recipe, model, training, validation, run, of=of, quiet=quiet)
     measured = _measure(model, validation)
-    saved = {m: (recipe.towers[m].tower, towers[m], recipe.head_of(m), model.heads[m]) for m in towers}
+    saved = {m: (recipe.towers[m].tower, tower, recipe.head_of(m), model.heads[m]) for m, tower in new.items()}
     save_connected(
         out,
         recipe.name,
         recipe.dim,
         saved,  # type: ignore[arg-type]
+        start=start,
         dtype=torch.float16 if recipe.weights == "float16" else torch.float32,
         trained_on=[spec.train for spec in recipe.pairs],
         measured={"steps": result.steps, "seconds": round(result.seconds, 1), "validation": measured},
     )
     return measured
+
+
+def _kept(start: Path | None, recipe: ConnectRecipe, tables: Sequence[Table], out: Path) -> Mapping[str, Tower]:
+    """The towers of `start` that the tables ask for."""
+    if start is None:
+        return {}
+    if start.resolve() == out.resolve():
+        raise WrongCall(f"{out} is the space to start from: give the new one a folder of its own.")
+    asked = [modality for table in tables for modality in table.columns]
+    return kept_towers(start, recipe.dim, new=list(recipe.towers), asked=asked)
 
 
 def _build(spec: TowerSpec) -> Tower:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from c3core.contracts import Encoder, Reader, Space
 from c3core.contrastive import Head
 from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error, lines_of
-from c3core.files import sha256, write_json
+from c3core.files import replacing, sha256, write_json
 from c3core.loading import load_tower
 from c3core.towers import Tower
 from c3core.validation import read_checked
@@ -127,12 +128,19 @@ def load_connected(folder: str | Path, *, device: str = "auto", precision: str =
     return Space(spec or str(folder), manifest.dim, encoders, folder=None if spec else folder)
 
 
-def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, device: str, precision: str) -> Encoder:
-    spec, path = manifest.encoders[modality], folder / f"{modality}.safetensors"
+def weights_of(folder: Path, spec: EncoderSpec, modality: str) -> Path:
+    """The file of an encoder's weights; a `C3Error` where it is not the one that `space.json` was written for."""
+    path = folder / f"{modality}.safetensors"
     if not path.exists():
         raise C3Error(f"{path} is missing: the space is not whole. Run `c3 connect` again.")
     if sha256(path) != spec.sha256:
         raise C3Error(f"{path} was changed or truncated (its sha256 differs from space.json). Run `c3 connect` again.")
+    return path
+
+
+def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, device: str, precision: str) -> Encoder:
+    spec = manifest.encoders[modality]
+    path = weights_of(folder, spec, modality)
     tower = load_tower(spec.tower.tower, **spec.tower.options)
     head = Head(tower.width, manifest.dim, **spec.head.model_dump())
     parts = nn.ModuleDict({"head": head} if spec.frozen else {"head": head, "tower": tower})
@@ -160,11 +168,21 @@ def save_connected(
     towers: Mapping[str, tuple[str, Tower, HeadSpec, Head]],
     *,
     dtype: torch.dtype = torch.float32,
+    start: Path | None = None,
     trained_on: Sequence[str] = (),
     measured: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a space's folder. `towers` maps a modality to its tower's registered name, tower, head's spec and head."""
-    encoders = {}
+    """Write a space's folder. `towers` maps a modality to its tower's registered name, tower, head's spec and head.
+
+    Encoders of the space in the folder `start`, of other modalities, are copied as they are.
+    """
+    encoders: dict[str, EncoderSpec] = {}
+    if start is not None:
+        before = read_checked(SpaceManifest, start / "space.json")
+        encoders, trained_on = dict(before.encoders), [*before.trained_on, *trained_on]
+        for modality in encoders.keys() - towers.keys():
+            with replacing(folder / f"{modality}.safetensors") as temporary:
+                shutil.copyfile(weights_of(start, encoders[modality], modality), temporary)
     for modality, (registered, tower, head_spec, head) in towers.items():
         parts = nn.ModuleDict({"head": head} if tower.frozen else {"head": head, "tower": tower})
         path = folder / f"{modality}.safetensors"

@@ -163,6 +163,84 @@ def test_pairs_are_grouped_by_the_side_with_fewer_items() -> None:
     assert y[1] == 2
 
 
+def small_space(folder: Path) -> Path:
+    connect(make_recipe(), folder, quiet=True)
+    return folder
+
+
+def joined(**changes: object) -> ConnectRecipe:
+    """A recipe by which sounds join the space `first` over its sentences."""
+    towers = {"audio": {"tower": "playground-audio", "stages": [8, 8, 8, 8]}}
+    pairs = [{"train": "playground:audio/train/16", "validation": "playground:audio/validation/10"}]
+    return make_recipe(**{"start": "first", "towers": towers, "pairs": pairs} | changes)
+
+
+def test_a_modality_joins_a_space_that_stands_as_it_is(tmp_path: Path) -> None:
+    first = small_space(tmp_path / "first")
+    measured = connect(joined(), tmp_path / "second", folder=tmp_path, quiet=True)
+    assert list(measured) == ["audio-text"]
+    for name in ("text", "image"):
+        assert (tmp_path / f"second/{name}.safetensors").read_bytes() == (first / f"{name}.safetensors").read_bytes()
+    old, new = load_space(str(first)), load_space(str(tmp_path / "second"))
+    assert new.modalities == ("text", "image", "audio")
+    assert old.encoder("text").fingerprint == new.encoder("text").fingerprint  # its stores and moments stay good
+    assert torch.equal(old.encode(["a red ring"], "text"), new.encode(["a red ring"], "text"))
+    assert new.encode([item.data for item in World().items("audio", "test", 2)], "audio").shape == (2, 8)
+
+
+def test_what_a_space_keeps_gets_no_gradient_and_the_others_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss against kept embeddings is that of the encoder's own, which need no gradient."""
+    first = load_space(str(small_space(tmp_path / "first")))
+    kept: list[torch.Tensor] = []
+
+    def watched(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        assert x.requires_grad  # the sounds, of which there are fewer than sentences
+        assert not y.requires_grad
+        kept.append(y)
+        return info_nce(x, y, scale)
+
+    monkeypatch.setattr("c3core.connect.info_nce", watched)
+    connect(joined(), tmp_path / "second", folder=tmp_path, quiet=True)
+    sentences = [sentence for item in World().items("audio", "train", 16) for sentence in item.sentences]
+    known = first.encode(sentences, "text")
+    assert len(kept) == TRAINING["steps"]
+    for batch in kept:
+        nearest, _ = (batch @ known.T).max(dim=1)
+        assert torch.allclose(nearest, torch.ones(len(batch)), atol=1e-3)  # float16 in the store
+
+
+def test_a_modality_that_stands_gets_another_encoder(tmp_path: Path) -> None:
+    first = load_space(str(small_space(tmp_path / "first")))
+    recipe = joined(towers={"text": {"tower": "playground-text"}}, pairs=[{"train": "playground:image/train/24"}])
+    connect(recipe, tmp_path / "second", folder=tmp_path, quiet=True)
+    second = load_space(str(tmp_path / "second"))
+    assert second.modalities == first.modalities
+    assert second.encoder("image").fingerprint == first.encoder("image").fingerprint
+    assert second.encoder("text").fingerprint != first.encoder("text").fingerprint
+
+
+def test_spaces_that_cannot_be_joined_are_refused_before_training(tmp_path: Path) -> None:
+    first = small_space(tmp_path / "first")
+
+    def refused(match: str, out: str = "second", **changes: object) -> None:
+        with pytest.raises(C3Error, match=match):
+            connect(joined(**changes), tmp_path / out, folder=tmp_path, quiet=True)
+        assert not (tmp_path / "second" / "run").exists()
+
+    refused("has 8 dimensions, not 16. Write dim: 8", dim=16)
+    refused("a folder of its own", out="first")
+    refused("no folder that `c3 connect` wrote", start="no")
+    text, image = {"tower": "playground-text"}, {"tower": "playground-image"}
+    refused("nothing of the space", towers={"text": text, "image": image}, pairs=[{"train": "playground:image/train/24"}])
+    both = [{"train": "playground:audio/train/16"}, {"train": "playground:image/train/24"}]
+    refused("a table of image and text trains nothing", pairs=both)
+    with pytest.raises(ValidationError, match="at least two modalities, or a `start`"):
+        joined(start=None)
+    weights = first / "image.safetensors"  # of no table here, but it would be copied
+    weights.write_bytes(weights.read_bytes()[:-1])
+    refused("changed or truncated")
+
+
 def test_wrong_recipes_are_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(C3Error, match="did you mean playground-image"):
         towers = {"text": {"tower": "playground-text"}, "image": {"tower": "playground-imag"}}

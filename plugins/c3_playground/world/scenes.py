@@ -21,6 +21,7 @@ SHRUNKEN_RADIUS, GROWN_RADIUS = 2.6, 6.4
 # The corners of a shape reach this much further than its radius.
 CORNERS = 1.15
 MOST_TRIES = 12
+MOST_OBJECTS = 3  # of a picture
 # Objects keep this many pixels between them (in clips, where lanes are narrow, less), and MARGIN from the frame.
 GAP = 1.0
 LANE_GAP = 0.3
@@ -185,6 +186,22 @@ def variant_of(scene: PictureScene, factor: str, rng: Random) -> PictureScene:
         if things != list(scene.things) and all(_fits(thing, things[:i]) for i, thing in enumerate(things)):
             return PictureScene(tuple(things), scene.background)
     return variant_of(scene, "shape", rng)  # large objects may leave no other place; other shapes always fit
+
+
+def with_objects(scene: PictureScene, count: int, rng: Random) -> PictureScene:
+    """The same picture with `count` objects: some are left out, or new ones drawn where there is room."""
+    things = list(scene.things)
+    while len(things) > count:
+        things.pop(rng.randrange(len(things)))
+    room = [(size, place) for size in lexicon.SIZES for place in lexicon.PLACES]
+    rng.shuffle(room)
+    for size, place in room:
+        shape, colour = rng.choice(tuple(lexicon.SHAPES)), rng.choice(VISIBLE_COLOURS[scene.background])
+        if len(things) < count and _fits(thing := Thing(shape, colour, size, place), things):
+            things.append(thing)
+    if len(things) < count:  # large objects leave no room
+        return variant_of(scene, "shape", rng)
+    return PictureScene(tuple(things), scene.background)
 
 
 def _draw_moving(rng: Random, background: str, lane: tuple[int | None, int | None]) -> Thing:

@@ -17,13 +17,14 @@ from c3core.errors import WrongCall, near
 
 from . import pictures, sounds, videos
 from .export import export_items
-from .scenes import DRAW, Scene, variant_of
+from .scenes import DRAW, MOST_OBJECTS, PictureScene, Scene, variant_of, with_objects
 from .sentences import sentences
 
 MODALITIES = ("image", "video", "audio")
-# In "variants", of pictures alone, each fourth item is new and the three after it differ from it in one factor alone: hard to tell
-# apart, to learn from.
-SPLITS = ("train", "validation", "test", "variants")
+# Two splits of pictures alone, hard to tell apart, to learn from. In "variants" each fourth item is new, and the three after it
+# differ from it in one factor; in "counts" each third is new, and the two after it show it with more or fewer objects.
+SPLITS = ("train", "validation", "test", "variants", "counts")
+OF_PICTURES = ("variants", "counts")
 VARIED = (None, "shape", "colour", "place")
 SENTENCES_AN_ITEM = 5
 
@@ -46,14 +47,24 @@ class _Stream:
 
     def draw(self, index: int, count: int) -> tuple[Scene, list[str]]:
         """The scene of `index` and its first `count` sentences."""
-        rng = Random(f"c3_playground/{self.seed}/{self.item_id(index)}")
-        factor = VARIED[index % len(VARIED)] if self.split == "variants" else None
-        if factor is None:
-            scene: Scene = DRAW[self.modality](rng)
-        else:
-            first, _ = self.draw(index - index % len(VARIED), 0)
-            scene = variant_of(first, factor, rng)  # type: ignore[arg-type]
+        rng = self._random(index)
+        scene = self._varied(index, rng)
         return scene, sentences(scene, rng, count)
+
+    def _varied(self, index: int, rng: Random) -> Scene:
+        size = {"variants": len(VARIED), "counts": MOST_OBJECTS}.get(self.split, 1)
+        which = index % size
+        if which == 0:
+            return DRAW[self.modality](rng)
+        first = self._varied(index - which, self._random(index - which))
+        assert isinstance(first, PictureScene)
+        if self.split == "variants":
+            return variant_of(first, VARIED[which] or "", rng)
+        others = [count for count in range(1, MOST_OBJECTS + 1) if count != len(first.things)]
+        return with_objects(first, others[which - 1], rng)
+
+    def _random(self, index: int) -> Random:
+        return Random(f"c3_playground/{self.seed}/{self.item_id(index)}")
 
     def generator(self, index: int) -> np.random.Generator:
         """For the rendering of `index`."""
@@ -121,7 +132,7 @@ class World:
         self.seed = seed
 
     def items(self, modality: str, split: str, n: int, start: int = 0) -> list[Item]:
-        """The `n` items of `split` ("train", "validation", "test", "variants") from index `start` on."""
+        """The `n` items of `split` ("train", "validation", "test", "variants", "counts") from index `start` on."""
         stream = self._stream(modality, split)
         _check_not_negative(n=n, start=start)
         drawn = [stream.draw(index, SENTENCES_AN_ITEM) for index in range(start, start + n)]
@@ -164,8 +175,8 @@ class World:
             raise WrongCall(f"the playground has no modality {modality!r}: {near(modality, MODALITIES)}")
         if split not in SPLITS:
             raise WrongCall(f"the playground has no split {split!r}: {near(split, SPLITS)}")
-        if split == "variants" and modality != "image":
-            raise WrongCall(f"only pictures have variants, not the modality {modality!r}.")
+        if split in OF_PICTURES and modality != "image":
+            raise WrongCall(f"only pictures have {split}, not the modality {modality!r}.")
         return _Stream(self.seed, modality, split)
 
 

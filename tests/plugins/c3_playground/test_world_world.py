@@ -183,6 +183,21 @@ def test_a_variant_does_not_depend_on_where_reading_starts():
     assert World().items("image", "variants", 8)[7] == World().items("image", "variants", 1, start=7)[0]
 
 
-def test_only_pictures_have_variants():
-    with pytest.raises(C3Error, match="only pictures have variants"):
-        World().items("audio", "variants", 1)
+def test_counts_are_the_same_picture_with_other_numbers_of_objects():
+    items = World().items("image", "counts", 300)
+    complete = 0
+    for group in zip(items[::3], items[1::3], items[2::3], strict=True):
+        first, *others = (set(item.scene.things) for item in group)
+        assert len({item.scene.background for item in group}) == 1
+        assert len({item.scene for item in group}) == 3
+        complete += sorted(len(item.scene.things) for item in group) == [1, 2, 3]
+        for other in others:
+            assert first < other or other < first or len(first) == len(other)
+    assert complete >= 95  # of 100: large objects may leave no room for another
+    assert World().items("image", "counts", 1, start=4)[0] == items[4]
+
+
+@pytest.mark.parametrize("split", ["variants", "counts"])
+def test_only_pictures_have_these_splits(split: str):
+    with pytest.raises(C3Error, match=f"only pictures have {split}"):
+        World().items("audio", split, 1)

@@ -1,4 +1,4 @@
-"""The space that ships with the package. `connect.yaml` beside it is the recipe that made it."""
+"""The space that ships with the package. `connect.yaml` and `connect_text.yaml` beside it are the recipes that made it."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ FEW_STEPS = {"diffusion": {"steps": 8}}
 
 @cache
 def figures(decoder: str) -> dict[str, dict[str, float]]:
-    """What each method's drawings of 100 sentences reach."""
-    items, reader, found = World().items("image", "test", 100, start=3000), load_reader(), {}
+    """What the drawings of 300 sentences reach with C¹ and C³."""
+    items, reader, found = World().items("image", "test", 300, start=3000), load_reader(), {}
     for method in ("c1", "c3"):
         pipeline = painter(decoder, method)
         pictures = pipeline.run([item.sentences[0] for item in items], modality="text", options=FEW_STEPS.get(decoder))
@@ -40,10 +40,9 @@ def figures(decoder: str) -> dict[str, dict[str, float]]:
 def test_c3_draws_nearer_to_true_pictures_than_c1(decoder: str) -> None:
     found = figures(decoder)
     assert found["c3"]["fid"] < found["c1"]["fid"]
-    if decoder == "diffusion":  # by these the other's methods are too near each other for so few sentences
-        assert found["c3"]["exact"] > found["c1"]["exact"]
-        assert found["c3"]["r1"] >= found["c1"]["r1"] + 5
-        assert found["c3"]["factors"] > found["c1"]["factors"] + 2
+    assert found["c3"]["exact"] > found["c1"]["exact"]
+    assert found["c3"]["r1"] >= found["c1"]["r1"] + 10
+    assert found["c3"]["factors"] > found["c1"]["factors"] + (10 if decoder == "diffusion" else 4)
 
 
 def test_what_pictures_reach_at_most_and_by_chance() -> None:
@@ -62,13 +61,14 @@ def test_drawings_show_what_sentences_state(decoder: str, least: float) -> None:
 
 
 @pytest.mark.slow
-def test_of_a_thousand_sentences_c3_shows_four_fifths_and_c1_is_exact_least() -> None:
+def test_of_a_thousand_sentences_c3_shows_four_fifths_and_c1_is_clearly_the_worst() -> None:
     items, reader, found = World().items("image", "test", 1000), load_reader(), {}
     for method in METHODS:
         pipeline = painter("diffusion", method)
         found[method] = score(pipeline, items, measure.draw(pipeline, items), reader)
     assert found["c3"]["factors"] >= 80
     others = ("c2_1", "c2_2", "c3")
+    assert all(found["c1"]["factors"] < found[method]["factors"] - 5 for method in others)
     assert all(found["c1"]["exact"] < found[method]["exact"] for method in others)
     assert all(found["c1"]["fid"] > found[method]["fid"] for method in others)
     assert all(found["c3"]["exact"] > found[method]["exact"] for method in ("c1", "c2_1", "c2_2"))

@@ -60,7 +60,7 @@ class ConnectRecipe(BaseModel):
     training: TrainingOptions = TrainingOptions()
 
     @model_validator(mode="after")
-    def _heads_of_towers(self) -> Self:
+    def _towers_and_heads(self) -> Self:
         if unknown := self.heads.keys() - self.towers.keys():
             raise ValueError(f"heads of {', '.join(sorted(unknown))}, for which there is no tower")
         if self.start is None and len(self.towers) < 2:

@@ -25,7 +25,7 @@ MODALITIES = ("image", "video", "audio")
 # differ from it in one factor; in "counts" each third is new, and the two after it show it with more or fewer objects.
 SPLITS = ("train", "validation", "test", "variants", "counts")
 OF_PICTURES = ("variants", "counts")
-VARIED = (None, "shape", "colour", "place")
+VARIED = ("shape", "colour", "place")
 SENTENCES_AN_ITEM = 5
 
 _RENDER: dict[str, Any] = {"image": pictures.render, "video": videos.render, "audio": sounds.render}
@@ -52,14 +52,14 @@ class _Stream:
         return scene, sentences(scene, rng, count)
 
     def _varied(self, index: int, rng: Random) -> Scene:
-        size = {"variants": len(VARIED), "counts": MOST_OBJECTS}.get(self.split, 1)
+        size = {"variants": 1 + len(VARIED), "counts": MOST_OBJECTS}.get(self.split, 1)
         which = index % size
         if which == 0:
             return DRAW[self.modality](rng)
         first = self._varied(index - which, self._random(index - which))
         assert isinstance(first, PictureScene)
         if self.split == "variants":
-            return variant_of(first, VARIED[which] or "", rng)
+            return variant_of(first, VARIED[which - 1], rng)
         others = [count for count in range(1, MOST_OBJECTS + 1) if count != len(first.things)]
         return with_objects(first, others[which - 1], rng)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -54,12 +55,16 @@ def optimizer_state(optimizers: Sequence[Optimizer]) -> dict[str, Tensor]:
 
 
 def load_optimizer_state(optimizers: Sequence[Optimizer], tensors: Mapping[str, Tensor]) -> None:
-    """Put what `optimizer_state` gave back."""
+    """Put what `optimizer_state` gave back, laid out in memory as its parameter: in another order sums round otherwise."""
     for number, optimizer in enumerate(optimizers):
         saved: dict[int, dict[str, Tensor]] = {}
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         for key, value in tensors.items():
             if key.startswith(f"optimizer.{number}."):
                 index, name = key.split(".")[-2:]
+                parameter = parameters[int(index)]
+                if value.shape == parameter.shape:
+                    value = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
                 saved.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict({"state": saved, "param_groups": optimizer.state_dict()["param_groups"]})
 

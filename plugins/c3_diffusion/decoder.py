@@ -81,7 +81,8 @@ class DiffusionDecoder(PictureDecoder):
         self._before: tuple[Painter, ...] = ()  # what `keep_above` holds on to: in a tuple it is no part of the module, nor saved
 
     def _build(self) -> Painter:
-        self.painter = painter = Painter(self.condition_dim, self.canvas.channels, self.side, self.settings)
+        painter = Painter(self.condition_dim, self.canvas.channels, self.side, self.settings)
+        self.painter = painter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions are faster so
         self.averaged = AveragedModel(painter, multi_avg_fn=self._average)
         self.to(self._device)
         return painter

@@ -34,14 +34,15 @@ def likeness(painter: Pipeline, outputs: Sequence[Any], sentence: str) -> torch.
 
 
 def test_the_nearest_of_all_that_are_drawn_is_kept(painter: Pipeline) -> None:
+    """But for one level of 255: three sentences at once are a batch of another size, whose last bits are others."""
     kept = painter.run(SENTENCES, modality="text", seed=3, options={"steps": 2}, best_of=5)
     generator = torch.Generator().manual_seed(3)
     for sentence, output in zip(SENTENCES, kept, strict=True):
         condition = painter.condition(painter.space.encode([sentence], "text"), "text")
         drawn = painter.decoder.generate(condition.expand(5, -1), {"steps": 2}, generator=generator)
         best = int(likeness(painter, drawn, sentence).argmax())
-        assert (output == drawn[best]).all()
-        assert any((output != other).any() for other in drawn)  # five pictures, not one
+        assert np.abs(output.astype(int) - drawn[best]).max() <= 1
+        assert any(np.abs(output.astype(int) - other).max() > 1 for other in drawn)  # five pictures, not one
 
 
 def test_what_a_painter_keeps_does_not_depend_on_the_batch(painter: Pipeline) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from c3_diffusion import flow
 from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
+from c3_diffusion.chance import row_generators
 from c3_diffusion.network import Painter
 from c3_diffusion.settings import GUIDANCE, PictureOptions, Saved, Settings
 from c3core.contracts import GenerateOptions, Objective, Reader
@@ -215,9 +218,9 @@ class DiffusionDecoder(PictureDecoder):
         noise = torch.randn(len(conditions), self.canvas.channels, self.side, self.side).to(conditions.device)
         done = int(torch.randint(WATCHED_STEPS, ()))
         with torch.no_grad():
-            guidance = WATCHED_GUIDANCE if self.settings.drop else 1.0  # as it is drawn at use
+            guidance = WATCHED_GUIDANCE if self.settings.drop else 1.0
             field = flow.guided(painter, conditions, guidance, limit=self.canvas.limit)
-            x = flow.denoise(noise, field, WATCHED_STEPS, done)
+            x = flow.denoise(noise, field, WATCHED_STEPS, done, fresh=True)  # as it is drawn at use
         found: Tensor = painter(x, torch.full((len(x),), 1 - done / WATCHED_STEPS, device=x.device), conditions)
         return found.float()
 
@@ -248,18 +251,18 @@ class DiffusionDecoder(PictureDecoder):
         self.eval()
         try:
             with torch.inference_mode():
-                shape = (self.canvas.channels, self.side, self.side)
-                noise = flow.own_noise(len(conditions), shape, generator, shared=chosen.noise == "shared")
-                parts = zip(conditions.split(chosen.batch_size), noise.split(chosen.batch_size), strict=True)
-                return [picture for rows, start in parts if len(rows) for picture in self._pictures(rows, start, chosen)]
+                own = iter(row_generators(len(conditions), generator, shared=chosen.noise == "shared"))
+                parts = [rows for rows in conditions.split(chosen.batch_size) if len(rows)]
+                return [picture for rows in parts for picture in self._pictures(rows, chosen, list(islice(own, len(rows))))]
         finally:
             self.train(training)
 
-    def _pictures(self, conditions: Tensor, noise: Tensor, options: PictureOptions) -> list[Picture]:
+    def _pictures(self, conditions: Tensor, options: PictureOptions, generators: list[torch.Generator]) -> list[Picture]:
         _, averaged = self._ready()
+        noise = randn_tensor((len(conditions), self.canvas.channels, self.side, self.side), generators, conditions.device)
         guidance = (GUIDANCE if self.settings.drop else 1.0) if options.guidance is None else options.guidance
         field = flow.guided(averaged.module, conditions, guidance, until=options.guidance_until, limit=self.canvas.limit)
-        drawn = flow.denoise(noise.to(conditions.device), field, options.steps)
+        drawn = flow.denoise(noise, field, options.steps, fresh=options.fresh_noise, generators=generators)
         return to_pictures(self.canvas.leave(drawn))
 
     # ---- files

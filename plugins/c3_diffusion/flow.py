@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import torch
@@ -61,27 +61,26 @@ def guided(network: Painter, conditions: Tensor, guidance: float, *, until: floa
     return field
 
 
-def denoise(noise: Tensor, field: Field, steps: int, done: int | None = None) -> Tensor:
-    """Follow the velocity from noise (time 1) to pictures (time 0) in Euler steps; only the first `done` of them, if given."""
-    scheduler = FlowMatchEulerDiscreteScheduler()
+def denoise(
+    noise: Tensor,
+    field: Field,
+    steps: int,
+    done: int | None = None,
+    *,
+    fresh: bool = False,
+    generators: Sequence[torch.Generator] | None = None,
+) -> Tensor:
+    """Go from noise (time 1) to pictures (time 0) in steps; only the first `done` of them, if given.
+
+    Follows the velocity in Euler steps. With `fresh` each step takes the picture found and joins it with new noise in place of the
+    noise that is left, x_s = (1 − s) picture + s noise (a row's own, from its generator; None: torch's global one): what a step
+    got wrong is not kept. A picture found is a mean, so that with many such steps pictures become alike.
+    """
+    scheduler = FlowMatchEulerDiscreteScheduler(stochastic_sampling=fresh)
     scheduler.set_timesteps(sigmas=[1 - k / steps for k in range(steps)], device=noise.device)
     picture = noise
     for timestep, time in islice(zip(scheduler.timesteps, scheduler.sigmas, strict=False), done):
         v = field(picture, time.expand(len(picture)))
-        picture = scheduler.step(v, timestep, picture, return_dict=False)[0]
+        own = None if generators is None else list(generators)
+        picture = scheduler.step(v, timestep, picture, generator=own, return_dict=False)[0]
     return picture
-
-
-def first_again(generator: torch.Generator | None) -> torch.Generator | None:
-    """A generator that begins where this one began."""
-    return None if generator is None else torch.Generator(generator.device).manual_seed(generator.initial_seed())
-
-
-def own_noise(count: int, shape: tuple[int, ...], generator: torch.Generator | None, *, shared: bool) -> Tensor:
-    """(count, *shape) of N(0, 1), drawn row by row: a row does not depend on how many follow. `shared`: one row for all, which is
-    the generator's first whatever was drawn of it before: so it is the same in each batch.
-    """
-    generator = first_again(generator) if shared else generator
-    device = "cpu" if generator is None else generator.device
-    rows = [torch.randn(shape, generator=generator, device=device) for _ in range(1 if shared else count)]
-    return torch.stack(rows).expand(count, *shape) if rows else torch.zeros(0, *shape, device=device)

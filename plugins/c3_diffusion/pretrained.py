@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from c3_diffusion.flow import first_again
+from c3_diffusion.chance import row_generators
 from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, loading
 from c3core.contracts import GenerateOptions, Objective, Reader
 from c3core.devices import device_of, precision_of
@@ -145,13 +146,13 @@ class PretrainedDecoder(PictureDecoder):
         if chosen.steps > most:
             raise WrongCall(f"steps may be at most {most} for this model, got {chosen.steps}.")
         conditions = self.check(conditions)
-        seeds = self._seeds(len(conditions), generator, shared=chosen.noise == "shared")
+        own = iter(row_generators(len(conditions), generator, shared=chosen.noise == "shared"))
         pictures: list[Picture] = []
         with torch.no_grad():
-            for rows, some in zip(conditions.split(chosen.batch_size), seeds.split(chosen.batch_size), strict=True):
+            for rows in conditions.split(chosen.batch_size):
                 if len(rows):
-                    own = [torch.Generator().manual_seed(int(seed)) for seed in some]
-                    drawn = self._drawn(rows.to(precision_of(self.settings.precision)), chosen, own)
+                    generators = list(islice(own, len(rows)))
+                    drawn = self._drawn(rows.to(precision_of(self.settings.precision)), chosen, generators)
                     pictures += to_pictures(drawn)
         return pictures
 
@@ -168,13 +169,6 @@ class PretrainedDecoder(PictureDecoder):
                 f"the model drew NaN or infinite numbers in {steps} steps and {precision}. Ask for other steps, or use float32."
             )
         return drawn
-
-    @staticmethod
-    def _seeds(count: int, generator: torch.Generator | None, *, shared: bool) -> Tensor:
-        generator = first_again(generator) if shared else generator
-        device = "cpu" if generator is None else generator.device
-        seeds = [torch.randint(2**62, (1,), generator=generator, device=device).cpu() for _ in range(1 if shared else count)]
-        return torch.cat(seeds).expand(count) if seeds else torch.zeros(0, dtype=torch.long)
 
     # ---- files
 

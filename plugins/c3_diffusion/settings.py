@@ -96,13 +96,15 @@ class PictureOptions(GenerateOptions):
 
     `guidance` g mixes what is seen with and without the condition: x₀ + g (x − x₀). 1 is plain sampling, 0 looks away from
     the condition, more than 1 follows it closer, until the noise level t (1 noise, 0 picture) falls below `guidance_until`: the
-    steps from there on are plain. With `noise="own"` each row starts from noise of its own, drawn in order, so
-    that a row's picture does not depend on the batch size; "shared" starts all rows from the same noise, so that their
-    pictures differ by their conditions alone.
+    steps from there on are plain. With `fresh_noise` each step joins the picture found with new noise, so that what a step got
+    wrong is not kept; without, a drawing follows the flow from its first noise, which is for many steps. With `noise="own"` each
+    row has noise of its own, so that its picture does not depend on the batch size; "shared" gives all rows the same noise, so
+    that their pictures differ by their conditions alone.
     """
 
     steps: int = Field(16, ge=1, le=1000)
     guidance: float | None = Field(None, ge=0, description="None: 3, or 1 for a decoder that was trained with `drop` 0")
     guidance_until: float = Field(0.3, ge=0, le=1, description="noise level below which guidance beyond 1 ends; 0: never")
+    fresh_noise: bool = True
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(64, ge=1, description="pictures drawn at once")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from small_painters import SMALL, conditions, made
 from torch import Tensor
 
 from c3_diffusion import flow
+from c3_diffusion.chance import row_generators
 from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
 from c3core.pictures import to_pictures
@@ -191,7 +193,7 @@ def test_a_row_does_not_depend_on_the_batch_size(learned: DiffusionDecoder) -> N
 def test_guidance_mixes_as_its_formula_says(learned: DiffusionDecoder) -> None:
     """After one step the picture is the network's guess, so that it can be mixed by hand."""
     assert learned.averaged is not None
-    rows, noise = conditions(3), torch.stack([torch.randn(3, 8, 8, generator=g) for g in [generator()] for _ in range(3)])
+    rows, noise = conditions(3), torch.stack([torch.randn(3, 8, 8, generator=own) for own in row_generators(3, generator())])
     with torch.no_grad():
         time = torch.ones(3)
         seen = learned.averaged(noise, time, rows)
@@ -224,16 +226,20 @@ def test_guidance_ends_at_the_noise_level_that_is_asked_for(learned: DiffusionDe
 
 
 def test_pixels_are_kept_in_range_on_the_way(learned: DiffusionDecoder) -> None:
-    """By hand, with and without the limit."""
-    noise = torch.stack([torch.randn(3, 8, 8, generator=g) for g in [generator()] for _ in range(3)])
-    rows, expected = conditions(3), []
-    for limit in (1.0, None):
+    """By hand, with and without the limit, on the ways with and without fresh noise."""
+    rows, expected = conditions(3), {}
+    for limit, fresh in product((1.0, None), (True, False)):
+        own = row_generators(3, generator())
+        noise = torch.stack([torch.randn(3, 8, 8, generator=g) for g in own])
         with torch.no_grad():
             field = flow.guided(learned.averaged.module, rows, 20, until=0.3, limit=limit)
-            expected.append(np.stack(to_pictures(flow.denoise(noise, field, 4))).astype(int))
-    found = drawn(learned, rows, steps=4, guidance=20).astype(int)
-    assert np.abs(found - expected[0]).max() <= 1
-    assert np.abs(found - expected[1]).max() > 1
+            made = flow.denoise(noise, field, 4, fresh=fresh, generators=own)
+            expected[limit, fresh] = np.stack(to_pictures(made)).astype(int)
+    for fresh in (True, False):
+        found = drawn(learned, rows, steps=4, guidance=20, fresh_noise=fresh).astype(int)
+        assert np.abs(found - expected[1.0, fresh]).max() <= 1
+        assert np.abs(found - expected[None, fresh]).max() > 1
+        assert np.abs(found - expected[1.0, not fresh]).max() > 1
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def test_velocity_of_the_true_picture_is_noise_minus_picture(time: float, seed: 
     torch.testing.assert_close(found, noise - pictures, rtol=1e-9, atol=1e-9)
 
 
-@given(steps=st.integers(1, 200))
-def test_denoise_ends_at_a_picture_that_is_known(steps: int) -> None:
+@given(steps=st.integers(1, 200), fresh=st.booleans())
+def test_denoise_ends_at_a_picture_that_is_known(steps: int, fresh: bool) -> None:
     picture = torch.linspace(-1, 1, 48).reshape(1, *SHAPE)
     calls: list[float] = []
 
@@ -39,7 +39,7 @@ def test_denoise_ends_at_a_picture_that_is_known(steps: int) -> None:
         calls.append(float(t[0]))
         return flow.velocity(picture, x, t)
 
-    found = flow.denoise(torch.randn(5, *SHAPE), field, steps)
+    found = flow.denoise(torch.randn(5, *SHAPE), field, steps, fresh=fresh)
     torch.testing.assert_close(found, picture.expand(5, -1, -1, -1), atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.tensor(calls), torch.tensor([1 - k / steps for k in range(steps)]))
 
@@ -66,6 +66,25 @@ def test_denoise_draws_a_gaussian_whose_best_guess_is_known() -> None:
     drawn = flow.denoise(torch.randn(400, *SHAPE, generator=generator), field, 200)
     assert abs(drawn.mean() - mean) < 0.02  # 19,200 draws: a standard error of 0.004
     assert abs(drawn.std() - std) < 0.02
+
+
+def test_fresh_noise_takes_the_place_of_what_is_left() -> None:
+    """By hand: after each step x = (1 − t) picture found + t noise of the row's own, whatever x was before."""
+    seeds, seen = (4, 9), list[Tensor]()
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        seen.append(x)
+        return flow.velocity(torch.tanh(x), x, t)
+
+    noise = torch.randn(2, *SHAPE)
+    found = flow.denoise(noise, field, 4, fresh=True, generators=[torch.Generator().manual_seed(seed) for seed in seeds])
+    own = [torch.Generator().manual_seed(seed) for seed in seeds]
+    expected = noise
+    for step in range(1, 5):
+        torch.testing.assert_close(seen[step - 1], expected, atol=1e-5, rtol=0)
+        t = torch.full((2,), 1 - step / 4)
+        expected = flow.noisy(torch.tanh(expected), torch.stack([torch.randn(SHAPE, generator=g) for g in own]), t)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 class Twice:
@@ -112,16 +131,3 @@ def test_noise_levels_have_a_normal_logit() -> None:
     logits = torch.logit(levels.double())
     assert abs(logits.mean() - 0.8) < 0.02
     assert abs(logits.std() - 0.7) < 0.02
-
-
-def test_a_rows_noise_does_not_depend_on_the_others() -> None:
-    def noise(*counts: int, shared: bool = False) -> Tensor:
-        generator = torch.Generator().manual_seed(5)
-        return torch.cat([flow.own_noise(n, (3, 5, 5), generator, shared=shared) for n in counts])
-
-    assert torch.equal(noise(7), noise(3, 4))
-    assert torch.equal(noise(7)[:2], noise(2))
-    assert not torch.equal(noise(2)[0], noise(2)[1])
-    assert torch.equal(noise(3, shared=True), noise(1).expand(3, -1, -1, -1))
-    assert torch.equal(noise(1, 2, shared=True), noise(3, shared=True))  # also of the batches of one call of a pipeline
-    assert noise(0).shape == noise(0, shared=True).shape == (0, 3, 5, 5)

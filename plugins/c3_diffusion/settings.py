@@ -102,7 +102,7 @@ class PictureOptions(GenerateOptions):
     that their pictures differ by their conditions alone.
     """
 
-    steps: int = Field(16, ge=1, le=1000)
+    steps: int = Field(12, ge=1, le=1000)
     guidance: float | None = Field(None, ge=0, description="None: 3, or 1 for a decoder that was trained with `drop` 0")
     guidance_until: float = Field(0.3, ge=0, le=1, description="noise level below which guidance beyond 1 ends; 0: never")
     fresh_noise: bool = True

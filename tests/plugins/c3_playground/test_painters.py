@@ -107,7 +107,7 @@ def test_the_tables_command_prints_what_it_measured(capsys: pytest.CaptureFixtur
     assert "factors" in capsys.readouterr().out
 
 
-TRAININGS = ("", "_finish", "_sharpen", "_outline", "_long")  # of a diffusion painter, one after another
+TRAININGS = ("", "_finish", "_sharpen", "_outline", "_long", "_draw")  # of a diffusion painter, one after another
 RECIPES = {
     "diffusion": [f"diffusion{training}" for training in TRAININGS],
     "diffusion_plain": [f"diffusion_plain{training}" for training in TRAININGS],
@@ -125,7 +125,7 @@ def test_the_recipes_are_those_of_the_shipped_weights(name: str) -> None:
     assert {field: made[field] for field in options} == options
     about = json.loads((FOLDER / name / "pipeline.json").read_text())
     before = f"{{}}/{name}" if name.startswith("diffusion") else "painters/stylegan_plain"
-    starts = [before.format(folder) for folder in ("first", "second", "third", "fourth")]
+    starts = [before.format(folder) for folder in ("first", "second", "third", "fourth", "fifth")]
     assert [recipe.start for recipe in recipes] == [None, *starts][: len(recipes)]
     assert [training["steps"] for training in about["trained_on"]] == [recipe.training.steps for recipe in recipes]
     bridge = [recipe.bridge for recipe in recipes if "bridge" in recipe.model_fields_set][-1]

@@ -17,5 +17,5 @@ def row_generators(count: int, generator: torch.Generator | None, *, shared: boo
     if shared and generator is not None:
         generator = torch.Generator(generator.device).manual_seed(generator.initial_seed())
     device = "cpu" if generator is None else generator.device
-    seeds = [int(torch.randint(2**62, (), generator=generator, device=device)) for _ in range(min(count, 1) if shared else count)]
+    seeds = [int(torch.randint(2**62, (), generator=generator, device=device)) for _ in range(count)]
     return [torch.Generator().manual_seed(seeds[0 if shared else row]) for row in range(count)]

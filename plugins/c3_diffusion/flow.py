@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
 
 import torch
@@ -68,7 +68,7 @@ def denoise(
     done: int | None = None,
     *,
     fresh: bool = False,
-    generators: Sequence[torch.Generator] | None = None,
+    generators: list[torch.Generator] | None = None,
 ) -> Tensor:
     """Go from noise (time 1) to pictures (time 0) in steps; only the first `done` of them, if given.
 
@@ -81,6 +81,5 @@ def denoise(
     picture = noise
     for timestep, time in islice(zip(scheduler.timesteps, scheduler.sigmas, strict=False), done):
         v = field(picture, time.expand(len(picture)))
-        own = None if generators is None else list(generators)
-        picture = scheduler.step(v, timestep, picture, generator=own, return_dict=False)[0]
+        picture = scheduler.step(v, timestep, picture, generator=generators, return_dict=False)[0]
     return picture

@@ -1,8 +1,8 @@
 """Captioning in batches with a key-value cache against the reference way: one item at a time, without a cache.
 
 GPT-2's architecture (124 million weights, drawn at random: speed does not depend on what they say), ten prefix tokens,
-captions of a fixed length. The loop runs in float32, as the reference code does, and both ratios are against it. The three
-take turns, so that whatever else the machine does falls on all of them; each figure is the median of the rounds.
+captions of a fixed length. The loop runs in float32, as the reference code does, and both ratios are against it. The
+three take turns, so that whatever else the machine does falls on all of them; each figure is the median of the rounds.
 
     python benchmarks/captioning.py
     python benchmarks/captioning.py --json

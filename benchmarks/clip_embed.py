@@ -1,11 +1,12 @@
 """Embedding a folder of photos with CLIP into a store, against the plain loop of open_clip: the ratio of their times.
 
-    python benchmarks/clip_embed.py [FOLDER] [--photos 2000] [--model ViT-B-32] [--workers 1] [--precision float32] [--runs 3]
+    python benchmarks/clip_embed.py [FOLDER] [--photos 2000] [--model ViT-B-32] [--workers 1] [--precision float32]
+    [--runs 3]
 
-Both read, decode, preprocess, embed and write every photo in this one run, alternately, with the same model, batch size, workers
-and precision. The plain loop is a torch DataLoader over open_clip's own preprocessing that ends with one safetensors file.
-Without FOLDER, photos of 500 × 375 are made. The weights are random: they cost what trained ones cost. Each side first
-runs once over a batch, unmeasured.
+Both read, decode, preprocess, embed and write every photo in this one run, alternately, with the same model, batch
+size, workers and precision. The plain loop is a torch DataLoader over open_clip's own preprocessing that ends with one
+safetensors file. Without FOLDER, photos of 500 × 375 are made. The weights are random: they cost what trained ones
+cost. Each side first runs once over a batch, unmeasured.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def make_photos(folder: Path, count: int) -> list[Path]:
     rng = np.random.default_rng(0)
     paths = []
     for at in range(count):
-        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((500, 375), Image.Resampling.BICUBIC)
+        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(
+            (500, 375), Image.Resampling.BICUBIC
+        )
         grain = rng.integers(-20, 20, (375, 500, 3))
         pixels = np.clip(np.asarray(coarse) + grain, 0, 255).astype(np.uint8)
         paths.append(folder / f"{at:05}.jpg")
@@ -91,7 +94,11 @@ def main() -> None:
     dtype = getattr(torch, words.precision)
     times: dict[str, list[float]] = {"plain": [], "c3core": []}
     with tempfile.TemporaryDirectory() as scratch:
-        paths = sorted(words.folder.glob("*.jpg"))[: words.photos] if words.folder else make_photos(Path(scratch), words.photos)
+        paths = (
+            sorted(words.folder.glob("*.jpg"))[: words.photos]
+            if words.folder
+            else make_photos(Path(scratch), words.photos)
+        )
         if not paths:
             sys.exit(f"{words.folder} holds no .jpg files.")
         for run in range(words.runs + 1):

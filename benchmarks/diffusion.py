@@ -46,7 +46,9 @@ def main() -> None:
     decoder.prepare([])
     options = {"steps": words.steps} if words.steps else {}
     milliseconds(decoder, 1, options)
-    rounds = [(milliseconds(decoder, 1, options), milliseconds(decoder, words.batch, options)) for _ in range(words.rounds)]
+    rounds = [
+        (milliseconds(decoder, 1, options), milliseconds(decoder, words.batch, options)) for _ in range(words.rounds)
+    ]
     alone, together = (median(column) for column in zip(*rounds, strict=True))
     drawn = decoder.options(options)
     result = {

@@ -54,8 +54,8 @@ def measure(lines: int, folder_of_files: bool, bad: bool) -> dict[str, Any]:
     import torch
 
     from c3core.contracts import Encoder, Reader
+    from c3core.data import Source, expand
     from c3core.embedding import embed
-    from c3core.sources import Source, expand
 
     torch.set_num_threads(1)
 

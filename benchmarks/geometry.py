@@ -2,8 +2,8 @@
 
     python benchmarks/geometry.py [--pairs 5000] [--stream 100000]
 
-Plain numpy holds every pair and loops over the groups, as a script would. For memory the same measurement is streamed at a
-tenth and at the whole of `--stream` pairs, each in a process of its own.
+Plain numpy holds every pair and loops over the groups, as a script would. For memory the same measurement is streamed
+at a tenth and at the whole of `--stream` pairs, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.geometry import geometry
+from c3core.statistics import measure_geometry
 
 GROUP = 100
 
@@ -77,20 +77,28 @@ def main() -> None:
     torch.set_num_threads(1)
     if pairs := arguments.only_memory_of:
         started = time.monotonic()
-        found = geometry(batches(pairs, arguments.dim, 0), batches(pairs, arguments.dim, 1))
+        found = measure_geometry(batches(pairs, arguments.dim, 0), batches(pairs, arguments.dim, 1))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         took, started = time.monotonic() - started, time.monotonic()
         for _ in zip(batches(pairs, arguments.dim, 0), batches(pairs, arguments.dim, 1), strict=True):
             continue
         making = time.monotonic() - started
-        print(f"{pairs:>9} pairs streamed in {took:.1f} s ({making:.1f} s to make them), {found.groups} groups: peak {peak:.0f} MB")
+        print(
+            f"{pairs:>9} pairs streamed in {took:.1f} s ({making:.1f} s to make them), {found.groups} groups: peak"
+            f" {peak:.0f} MB"
+        )
         return
     x, y = (torch.cat(list(batches(arguments.pairs, arguments.dim, side))) for side in (0, 1))
-    ours, numpy = seconds(lambda: geometry(x, y)), seconds(lambda: plain(x.numpy(), y.numpy()))
-    print(f"{arguments.pairs} pairs: {ours:.2f} s with covariances and spectra; the five statistics by numpy {numpy:.2f} s;")
+    ours, numpy = seconds(lambda: measure_geometry(x, y)), seconds(lambda: plain(x.numpy(), y.numpy()))
+    print(
+        f"{arguments.pairs} pairs: {ours:.2f} s with covariances and spectra; the five statistics by numpy"
+        f" {numpy:.2f} s;"
+    )
     print(f"ratio {ours / numpy:.2f}")
     for pairs in (arguments.stream // 10, arguments.stream):
-        subprocess.run([sys.executable, __file__, "--only-memory-of", str(pairs), "--dim", str(arguments.dim)], check=True)
+        subprocess.run(
+            [sys.executable, __file__, "--only-memory-of", str(pairs), "--dim", str(arguments.dim)], check=True
+        )
 
 
 if __name__ == "__main__":

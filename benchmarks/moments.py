@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from c3core.moments import Moments
+from c3core.statistics import Moments
 
 
 def seconds(work: Callable[[], object], repeat: int = 3) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 
-from c3core.stores import Store, StoreWriter
+from c3core.store import Store, StoreWriter
 
 
 def write(folder: Path, rows: int, dim: int) -> Store:

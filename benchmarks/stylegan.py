@@ -1,7 +1,8 @@
 """How long a StyleGAN decoder takes for a picture, alone and in a batch, and whether it keeps memory.
 
-The playground's painter (32 × 32), with weights drawn at random: speed does not depend on what they are. Single pictures and
-batches take turns, so that whatever else the machine does falls on both; each figure is the median of the rounds.
+The playground's painter (32 × 32), with weights drawn at random: speed does not depend on what they are. Single
+pictures and batches take turns, so that whatever else the machine does falls on both; each figure is the median of the
+rounds.
 
     python benchmarks/stylegan.py
     python benchmarks/stylegan.py --resolution 128 --channels 4096 --json
@@ -83,7 +84,11 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(result))
         return
-    side, alone, batch = result["resolution"], result["milliseconds_a_picture_alone"], result["milliseconds_a_picture_in_the_batch"]
+    side, alone, batch = (
+        result["resolution"],
+        result["milliseconds_a_picture_alone"],
+        result["milliseconds_a_picture_in_the_batch"],
+    )
     print(f"pictures of {side} × {side}, {result['threads']} threads")
     print(f"one at a time       {alone:8.2f} ms a picture")
     print(f"in batches of {result['batch']:<4}  {batch:8.2f} ms a picture: {result['ratio']:.2f} of that")

@@ -2,8 +2,8 @@
 
     python benchmarks/training.py [--steps 12]
 
-A small GPT-2 of captions learns, in bfloat16 where the processor has it, from batches of 128 sentences. The two take turns, so
-that whatever else the machine does falls on both; each figure is the median.
+A small GPT-2 of captions learns, in bfloat16 where the processor has it, from batches of 128 sentences. The two take
+turns, so that whatever else the machine does falls on both; each figure is the median.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ import torch
 
 from c3_gpt2.decoder import CaptionDecoder
 from c3_playground.world import World
-from c3core.training import Job, _Run
-from c3core.training_options import TrainingOptions
+from c3core.training import TrainingOptions, TrainingTask, _Run
 
 BATCH = 128
 
@@ -29,7 +28,9 @@ BATCH = 128
 def run_of(decoder: CaptionDecoder, sentences: list[str], folder: str) -> _Run:
     """The loop over one batch, again and again."""
     conditions, batch = torch.randn(BATCH, decoder.condition_dim), decoder.collate(sentences[:BATCH])
-    job = Job(decoder, decoder.objectives(), lambda epoch: iter([None]), lambda rows, generator: (conditions, batch), 1)
+    job = TrainingTask(
+        decoder, decoder.objectives(), lambda epoch: iter([None]), lambda rows, generator: (conditions, batch), 1
+    )
     return _Run(job, TrainingOptions(precision="bfloat16", warmup=1), Path(folder), {})
 
 

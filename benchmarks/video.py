@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from c3core.readers import VideoReader
+from c3core.media import VideoReader
 
 FRAMES = 8
 
@@ -61,8 +61,18 @@ def main(times: int = 5) -> None:
         for width, height, count in ((320, 240, 250), (1280, 720, 500)):
             path = write(Path(folder) / f"{width}.mp4", width, height, count)
             reader, plain = best(by_reader, path, times), best(by_decord, path, times)
-            row = {"size": f"{width}x{height}", "frames": count, "reader_ms": reader, "decord_ms": plain, "ratio": reader / plain}
-            print(json.dumps({name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}))
+            row = {
+                "size": f"{width}x{height}",
+                "frames": count,
+                "reader_ms": reader,
+                "decord_ms": plain,
+                "ratio": reader / plain,
+            }
+            print(
+                json.dumps(
+                    {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 
 class C3Error(Exception):
-    """One or two lines for the user: what is wrong and what to do. The command line prints it and exits with `status`."""
+    """One or two lines for the user: what is wrong and what to do. The command line prints it and exits with
+    `status`.
+    """
 
     status = 1
 

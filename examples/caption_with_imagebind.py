@@ -4,9 +4,9 @@
     python caption_with_imagebind.py --space imagebind:huge//models/imagebind_huge.pth --model gpt2 --steps 20000 \\
         --sentences captions.txt --unlabelled sounds/ --inputs my/*.wav --save captioner
 
-The first runs offline in seconds, with a tiny random model and synthetic sounds: it shows that the parts fit together, and its
-captions mean nothing. The second takes the real weights (CC-BY-NC-SA 4.0). The steps are the same: of the unlabelled sounds only
-the mean is used.
+The first runs offline in seconds, with a tiny random model and synthetic sounds: it shows that the parts fit together,
+and its captions mean nothing. The second takes the real weights (CC-BY-NC-SA 4.0). The steps are the same: of the
+unlabelled sounds only the mean is used.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 import c3core
-from c3core.ending import plain_end
-from c3core.sources import expand
+from c3core.data import expand
+from c3core.runtime import exit_cleanly
 
 SENTENCES = [
     f"{sound} {place}"
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--space", default="imagebind:tiny/random")
     parser.add_argument("--modality", default="audio", choices=["audio", "video"])
     parser.add_argument("--sentences", nargs="*", default=[], help=".txt of one sentence a line, or table.csv:column")
-    parser.add_argument("--unlabelled", nargs="*", default=[], help="sounds or videos, for their mean; the more the better")
+    parser.add_argument(
+        "--unlabelled", nargs="*", default=[], help="sounds or videos, for their mean; the more the better"
+    )
     parser.add_argument("--inputs", nargs="*", default=[], help="what to caption; the unlabelled ones if not given")
     parser.add_argument("--model", default="fresh", help="language model: gpt2, a folder, or fresh")
     parser.add_argument("--steps", type=int, default=60)
@@ -52,7 +54,8 @@ def main() -> None:
     decoder = c3core.load_decoder("gpt2", space=space, model=words.model, mapping="linear", prefix_length=1, **small)
     pipeline = c3core.Pipeline(space, bridge, decoder)
     pipeline.fit(
-        {"text": sentences, words.modality: unlabelled}, options={"steps": words.steps, "batch_size": min(64, len(sentences))}
+        {"text": sentences, words.modality: unlabelled},
+        options={"steps": words.steps, "batch_size": min(64, len(sentences))},
     )
 
     for source, caption in zip(inputs, pipeline.run(inputs, modality=words.modality), strict=True):
@@ -75,7 +78,10 @@ def made(modality: str, count: int) -> list[Any]:
     if modality == "audio":
         time = np.arange(3 * RATE) / RATE
         return [
-            (np.sin(2 * np.pi * rng.uniform(100, 4000) * time) / 2 + rng.normal(0, rng.uniform(0, 0.3), time.size), RATE)
+            (
+                np.sin(2 * np.pi * rng.uniform(100, 4000) * time) / 2 + rng.normal(0, rng.uniform(0, 0.3), time.size),
+                RATE,
+            )
             for _ in range(count)
         ]
     videos = np.zeros((count, 30, 48, 64, 3), dtype=np.uint8)
@@ -86,5 +92,5 @@ def made(modality: str, count: int) -> list[Any]:
 
 
 if __name__ == "__main__":
-    with plain_end():
+    with exit_cleanly():
         main()

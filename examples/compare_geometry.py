@@ -3,7 +3,8 @@
     python compare_geometry.py SPACE SPACE [--pairs pairs.csv] [--modality image] [--group-size 50]
 
 The pairs are a CSV with the columns text and, say, image, or a table that a plugin brings; by default the playground's.
-clip:ViT-B-32/random beside clip:ViT-B-32-quickgelu/openai shows what training changes, and what was there from the start.
+clip:ViT-B-32/random beside clip:ViT-B-32-quickgelu/openai shows what training changes, and what was there from the
+start.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import argparse
 
 import c3core
 from c3core import load_table
-from c3core.ending import plain_end
-from c3core.geometry import Geometry, Spread, geometry
-from c3core.printing import print_table
+from c3core.runtime import exit_cleanly, print_table
+from c3core.statistics import Geometry, Spread, measure_geometry
 
 FIGURES = {
     "gap_length": "length of the gap",
@@ -40,14 +40,25 @@ def main() -> None:
     found = []
     for name in words.spaces:
         space = c3core.load_space(name)
-        found.append(geometry(space.encode(items, words.modality), space.encode(sentences, "text"), group_size=words.group_size))
+        found.append(
+            measure_geometry(
+                space.encode(items, words.modality), space.encode(sentences, "text"), group_size=words.group_size
+            )
+        )
     print(f"{found[0].n} pairs, {found[0].groups} groups of {found[0].group_size}")
     rows = [
         {"figure": said, **dict(zip(words.spaces, [shown(each, name) for each in found], strict=True))}
         for name, said in FIGURES.items()
     ]
-    dimensions = [f"{each.effective_dimension['x']} and {each.effective_dimension['y']} of {each.dim}" for each in found]
-    rows.append({"figure": f"effective dimension of {words.modality} and text", **dict(zip(words.spaces, dimensions, strict=True))})
+    dimensions = [
+        f"{each.effective_dimension['x']} and {each.effective_dimension['y']} of {each.dim}" for each in found
+    ]
+    rows.append(
+        {
+            "figure": f"effective dimension of {words.modality} and text",
+            **dict(zip(words.spaces, dimensions, strict=True)),
+        }
+    )
     print_table(rows, ["figure", *words.spaces])
 
 
@@ -59,5 +70,5 @@ def shown(measured: Geometry, name: str) -> str:
 
 
 if __name__ == "__main__":
-    with plain_end():
+    with exit_cleanly():
         main()

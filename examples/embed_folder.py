@@ -1,9 +1,10 @@
 """Embed a folder of files into a store, then ask it for the files nearest to a sentence.
 
-    python embed_folder.py FOLDER --out store [--space clip:ViT-B-32-quickgelu/openai] [--modality image] [--find "a red circle"]
+    python embed_folder.py FOLDER --out store [--space clip:ViT-B-32-quickgelu/openai] [--modality image] [--find "a red
+    circle"]
 
-Bad files are left out and named in the store's errors. The same command again goes on where it was stopped, and adds nothing to
-a store that is complete.
+Bad files are left out and named in the store's errors. The same command again goes on where it was stopped, and adds
+nothing to a store that is complete.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from pathlib import Path
 import torch
 
 import c3core
+from c3core.data import expand
 from c3core.embedding import embed
-from c3core.ending import plain_end
-from c3core.sources import expand
+from c3core.runtime import exit_cleanly
 
 
 def main() -> None:
@@ -47,5 +48,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with plain_end():
+    with exit_cleanly():
         main()

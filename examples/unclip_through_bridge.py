@@ -4,10 +4,11 @@
     python unclip_through_bridge.py "a fox in the snow" --space clip:ViT-H-14/laion2b_s32b_b79k \\
         --model stabilityai/stable-diffusion-2-1-unclip --sentences captions.txt --pictures photos/ --steps 25
 
-The first runs offline in seconds, with a tiny unCLIP of random weights that it builds itself: it shows that the parts fit together,
-and its pictures mean nothing. The second needs the hub (some gigabytes, and better a GPU). The steps are the same: of the
-sentences and the pictures only the means and the pictures' norm are used, and no pairing. A sentence's embedding, shifted to
-the pictures' mean and rescaled to their norm, takes the place of the picture embedding that the unCLIP expects.
+The first runs offline in seconds, with a tiny unCLIP of random weights that it builds itself: it shows that the parts
+fit together, and its pictures mean nothing. The second needs the hub (some gigabytes, and better a GPU). The steps are
+the same: of the sentences and the pictures only the means and the pictures' norm are used, and no pairing. A sentence's
+embedding, shifted to the pictures' mean and rescaled to their norm, takes the place of the picture embedding that the
+unCLIP expects.
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ from typing import Any
 
 import c3core
 from c3_playground.world import World
-from c3core.ending import plain_end
+from c3core.data import expand
 from c3core.errors import C3Error
-from c3core.files import make_folder
+from c3core.io import make_folder
 from c3core.registry import entry
-from c3core.sources import expand
+from c3core.runtime import exit_cleanly
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prompts", nargs="*", default=["a red circle", "a red square"])
     parser.add_argument("--space", default="playground", help="of the CLIP that the model was made for")
-    parser.add_argument("--model", help="Stable unCLIP: a hub name or a folder; a tiny random one is built if not given")
+    parser.add_argument(
+        "--model", help="Stable unCLIP: a hub name or a folder; a tiny random one is built if not given"
+    )
     parser.add_argument("--sentences", nargs="*", default=[], help=".txt of one sentence a line, or table.csv:column")
     parser.add_argument("--pictures", nargs="*", default=[], help="for their mean and norm; the more the better")
     parser.add_argument("--steps", type=int, default=2)
@@ -121,10 +124,14 @@ def tiny_unclip(folder: Path, dim: int) -> Path:
         image_encoder=None,
         image_normalizer=StableUnCLIPImageNormalizer(dim),
         image_noising_scheduler=diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
-        tokenizer=CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[], model_max_length=8),
+        tokenizer=CLIPTokenizer(
+            vocab={word: number for number, word in enumerate(words)}, merges=[], model_max_length=8
+        ),
         text_encoder=CLIPTextModel(text),
         unet=unet,
-        scheduler=diffusers.DDIMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False),
+        scheduler=diffusers.DDIMScheduler(
+            beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False
+        ),
         vae=vae,
     )
     for libraries in (diffusers.utils.logging, transformers.utils.logging):
@@ -135,5 +142,5 @@ def tiny_unclip(folder: Path, dim: int) -> Path:
 
 
 if __name__ == "__main__":
-    with plain_end():
+    with exit_cleanly():
         main()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from c3core.registry import entries
+from c3core.registry.discovery import entries
 
 # A busy machine must not fail a test: how long an example takes says nothing about whether it is right.
 settings.register_profile("c3core", deadline=None, suppress_health_check=[HealthCheck.too_slow])

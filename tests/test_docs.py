@@ -18,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
-BLOCKS = [(page, mark.strip(), code) for page in PAGES for mark, code in BLOCK.findall(page.read_text(encoding="utf-8"))]
+BLOCKS = [
+    (page, mark.strip(), code) for page in PAGES for mark, code in BLOCK.findall(page.read_text(encoding="utf-8"))
+]
 RUN = [(page, code) for page, mark, code in BLOCKS if mark == "test"]
 
 
@@ -33,7 +35,9 @@ def test_every_block_says_whether_it_is_run() -> None:
 
 @pytest.mark.parametrize(("page", "code"), RUN, ids=[f"{page.name}-{number}" for number, (page, _) in enumerate(RUN)])
 def test_it_runs(page: Path, code: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

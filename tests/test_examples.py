@@ -43,7 +43,16 @@ def test_photo_captioning(tmp_path: Path) -> None:
     result = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [row["bridge"] for row in result["rows"]] == ["c1", "c3"]
     photo = tmp_path / "train-0.png"
-    command = [sys.executable, "-c", "from c3core.cli import main; main()", "run", tmp_path / "out/c3-0", photo, "-m", "image"]
+    command = [
+        sys.executable,
+        "-c",
+        "from c3core.cli import main; main()",
+        "run",
+        tmp_path / "out/c3-0",
+        photo,
+        "-m",
+        "image",
+    ]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1  # after three steps the caption itself may well be empty

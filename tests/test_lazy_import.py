@@ -59,13 +59,15 @@ def test_the_question_can_be_answered_with_yes():
     assert "torch" in heavy_after("from c3core import Encoder")
 
 
-@pytest.mark.parametrize("module", ["c3core", "c3core.registry", "c3core.loading", "c3core.bridges", "c3core.cli"])
+@pytest.mark.parametrize(
+    "module", ["c3core", "c3core.registry.discovery", "c3core.registry.factory", "c3core.bridges", "c3core.cli"]
+)
 def test_importing_a_module_of_names(module):
     assert heavy_after(f"import {module}") == []
 
 
 def test_collecting_the_plugins():
-    assert heavy_after("from c3core.registry import entries; assert entries()") == []
+    assert heavy_after("from c3core.registry.discovery import entries; assert entries()") == []
 
 
 def test_help():

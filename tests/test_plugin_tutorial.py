@@ -68,10 +68,10 @@ def test_its_python_uses_public_names_of_c3core_alone():
     code = "\n".join(text for name, text in blocks().items() if name.endswith(".py"))
     assert set(re.findall(r"^\s*(?:from|import) (c3core\S*)", code, re.MULTILINE)) == {
         "c3core",
-        "c3core.devices",
-        "c3core.files",
+        "c3core.runtime.devices",
+        "c3core.io.files",
         "c3core.testing",
-        "c3core.weights",
+        "c3core.io.weights",
     }
 
 
@@ -144,7 +144,9 @@ def test_its_decoder_is_trained_on_colours_and_draws_from_names(site, project, t
 
 
 def test_its_bridge_is_fitted_and_another_option_of_its_decoder_is_another_run(site, project, tmp_path):
-    recipe = blocks()["swatch.yaml"].replace("{name: c3, noise_std: 0.02, rescale: none}", "{name: standard, noise_std: 0.05}")
+    recipe = blocks()["swatch.yaml"].replace(
+        "{name: c3, noise_std: 0.02, rescale: none}", "{name: standard, noise_std: 0.05}"
+    )
     for width, says in ((64, None), (32, "holds a run of another recipe (it differs in decoder.width (it has 64)")):
         (project / "other.yaml").write_text(recipe.replace("name: swatch", f"name: swatch, width: {width}"))
         ran = run_with(site, *c3("fit", "other.yaml", "--out", str(tmp_path / "out"), "--quiet"), cwd=project)
@@ -165,7 +167,10 @@ def c3_spaces(register):
 """
 
 BROKEN = {
-    "import": ("raise ImportError('libcolour.so: cannot open')", "plugin 'stranger' (stranger) was left out: ImportError"),
+    "import": (
+        "raise ImportError('libcolour.so: cannot open')",
+        "plugin 'stranger' (stranger) was left out: ImportError",
+    ),
     "hook": (
         "from c3core import hookimpl\n@hookimpl\ndef c3_spaces(register): raise RuntimeError('oh no')",
         "plugin 'stranger' was left out of c3_spaces: RuntimeError: oh no",

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from c3core.bridges.collapse import COLLAPSES, Collapse, Mean, Memory
 from c3core.bridges.corrupt import CORRUPTS, Corrupt, Gaussian
-from c3core.bridges.parts import made
+from c3core.bridges.fitted import Statistics
+from c3core.bridges.part import made
 from c3core.bridges.rescale import RESCALES, Native, Rescale, Unit
-from c3core.bridges.statistics import Statistics
 from c3core.contracts import Bridge
 from c3core.errors import C3Error
-from c3core.moments import SAMPLE_SIZE, Moments
-from c3core.validation import checked
+from c3core.io.validation import checked
+from c3core.statistics.moments import SAMPLE_SIZE, Moments
 
 
 class _Config(BaseModel):
@@ -98,7 +98,9 @@ class C3Bridge(Bridge):
             (target,) = embeddings
         if self._of_target and (target is None or target not in embeddings):
             which = f"embeddings of {target!r}, its target" if target else "target=…, what the decoder learns from"
-            raise C3Error(f"bridge {self.name!r} needs {which}: it reads the target's {', '.join(sorted(self._of_target))}.")
+            raise C3Error(
+                f"bridge {self.name!r} needs {which}: it reads the target's {', '.join(sorted(self._of_target))}."
+            )
         fitted = Statistics(target)
         fingerprints = self._gather(embeddings, fitted)
         self._statistics, self.fingerprints = fitted, fingerprints
@@ -147,7 +149,9 @@ class C3Bridge(Bridge):
         """`e` in float32 at least: half precision would lose the small difference that collapse leaves."""
         dim = self._statistics.dim
         if not isinstance(e, Tensor):
-            raise C3Error(f"bridge {self.name!r} takes a tensor of embeddings (n, {dim or 'd'}), got {type(e).__name__}.")
+            raise C3Error(
+                f"bridge {self.name!r} takes a tensor of embeddings (n, {dim or 'd'}), got {type(e).__name__}."
+            )
         if e.ndim != 2 or dim not in (None, e.shape[1]) or not e.is_floating_point():
             raise C3Error(
                 f"bridge {self.name!r} takes floating-point embeddings of shape (n, {dim or 'd'}), got {tuple(e.shape)}"

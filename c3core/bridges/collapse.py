@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.bridges.parts import Part
-from c3core.bridges.statistics import Statistics
+from c3core.bridges.fitted import Statistics
+from c3core.bridges.part import Part
 
 _MEMORY_CHUNK = 1024  # embeddings compared with the whole memory at a time
 

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.bridges.parts import Part
-from c3core.bridges.presets import CAPDEC_STD
-from c3core.bridges.statistics import Statistics
+from c3core.bridges.fitted import Statistics
+from c3core.bridges.part import CAPDEC_STD, Part
 from c3core.errors import C3Error
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from c3core.bridges.part import CAPDEC_STD
 from c3core.errors import WrongCall, near
 
 if TYPE_CHECKING:
     from c3core.bridges.c3 import C3Bridge
 
-CAPDEC_STD = 0.016**0.5  # ≈ 0.1265: the noise of CapDec and of the C3 paper's COCO code, given there as a variance
 CLOSE_STD = 0.08  # in the middle of CLOSE's 0.04 to 0.12
 
 Config = dict[str, Any]

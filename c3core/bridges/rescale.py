@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.bridges.parts import Part
-from c3core.bridges.statistics import Statistics
+from c3core.bridges.fitted import Statistics
+from c3core.bridges.part import Part
 
 
 @dataclass(frozen=True)

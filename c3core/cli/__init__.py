@@ -6,11 +6,8 @@ import os
 
 import typer
 
-import c3core.cli.data as data
-import c3core.cli.experiments as experiments
-import c3core.cli.inspect as inspect
-import c3core.cli.run as run
-from c3core.ending import plain_end
+from c3core.cli import embed, info, run, train
+from c3core.runtime.exit import exit_cleanly
 
 app = typer.Typer(
     name="c3",
@@ -23,13 +20,15 @@ app = typer.Typer(
 )
 
 
-for module in (run, experiments, data, inspect):
+for module in (run, train, embed, info):
     for command in module.COMMANDS:
-        app.command()(plain_end()(command))  # inside of typer, which would keep Ctrl-C and a closed pipe from `main`
+        app.command()(exit_cleanly()(command))  # inside of typer, which would keep Ctrl-C and a closed pipe from `main`
 
 
 @app.callback(invoke_without_command=True)
-def _version(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+def _version(
+    context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and exit.")
+) -> None:
     if version:
         from c3core.version import __version__
 
@@ -39,11 +38,13 @@ def _version(context: typer.Context, version: bool = typer.Option(False, "--vers
         typer.echo(context.get_help())
 
 
-@plain_end()
+@exit_cleanly()
 def main() -> None:
-    """Run `c3`. Errors are one or two lines on standard error; exit status 2 for a wrong call, 1 where the work failed."""
+    """Run `c3`. Errors are one or two lines on standard error; exit status 2 for a wrong call, 1 where the work
+    failed.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads that wait for one another spin, and on a busy machine keep each other from their turn: a picture of 0.2 s then takes
-    # 20 s. Torch's OpenMP reads this when it loads.
+    # Threads that wait for one another spin, and on a busy machine keep each other from their turn: a picture of 0.2 s
+    # then takes 20 s. Torch's OpenMP reads this when it loads.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     app()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from c3core.errors import WrongCall
-from c3core.printing import one_line
+from c3core.runtime.console import one_line
 
 
 def writable(name: str | Path) -> Path:

@@ -10,36 +10,46 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from c3core.cli.inspect import Json
+from c3core.cli.info import Json
 from c3core.cli.output import report_bad, writable
 from c3core.errors import C3Error, WrongCall, near
-from c3core.printing import one_line, print_json, print_table
+from c3core.runtime.console import one_line, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from c3core.contracts import Decoder
-    from c3core.pipeline import Pipeline
+    from c3core.pipeline.pipeline import Pipeline
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Precision = Annotated[str, typer.Option(help="What the encoders compute in: float32, bfloat16 or float16.")]
 Option = Annotated[
     list[str],
-    typer.Option("--option", "-o", help="An option of the decoder, as name=value: -o num_beams=3. Repeatable; c3 info lists them."),
+    typer.Option(
+        "--option",
+        "-o",
+        help="An option of the decoder, as name=value: -o num_beams=3. Repeatable; c3 info lists them.",
+    ),
 ]
 Metric = Annotated[
     list[str],
     typer.Option(
-        "--metric", help="A metric of captions: only those named are computed, not all. A plugin's: it is added. Repeatable."
+        "--metric",
+        help="A metric of captions: only those named are computed, not all. A plugin's: it is added. Repeatable.",
     ),
 ]
-Name = Annotated[str, typer.Argument(help="A pipeline's folder, or the name of one that a plugin brings (playground/painter).")]
+Name = Annotated[
+    str, typer.Argument(help="A pipeline's folder, or the name of one that a plugin brings (playground/painter).")
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything that is drawn by chance.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Inputs that the model takes at once.")]
 Root = Annotated[
-    Path | None, typer.Option(help="Folder that the paths in a list or table start from; by default that of the list or table.")
+    Path | None,
+    typer.Option(help="Folder that the paths in a list or table start from; by default that of the list or table."),
 ]
-BestOf = Annotated[int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")]
+BestOf = Annotated[
+    int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")
+]
 
 OVERVIEW = 32  # inputs on an overview: more would be too small to look at
 WIDEST = 8  # outputs in one of its rows
@@ -47,13 +57,13 @@ WIDEST = 8  # outputs in one of its rows
 
 def demo(
     task: Annotated[str, typer.Option(help="caption, or another task that a plugin brings.")] = "caption",
-    out: Annotated[Path, typer.Option(help="Folder for results.json and index.html.", parser=writable, metavar="<folder>")] = Path(
-        "demo"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for results.json and index.html.", parser=writable, metavar="<folder>")
+    ] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
     """Show the method on the playground, without a download."""
-    from c3core.registry import entry
+    from c3core.registry.discovery import entry
 
     entry("demo", task).load()(out=out, seed=seed)
 
@@ -69,7 +79,9 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for outputs that are files; those of the same names are replaced.", parser=writable, metavar="<folder>"
+            help="Folder for outputs that are files; those of the same names are replaced.",
+            parser=writable,
+            metavar="<folder>",
         ),
     ] = None,
     root: Root = None,
@@ -83,13 +95,15 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a pipeline: print captions, or write pictures as files."""
+    from c3core.cli.inputs import options_of
     from c3core.contracts import BadItem
-    from c3core.files import make_folder
-    from c3core.loading import load_pipeline
-    from c3core.running import options_of
+    from c3core.io.files import make_folder
+    from c3core.pipeline.loading import load_pipeline
 
     if seed + seeds > 2**32:
-        raise WrongCall(f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}. Take smaller ones.")
+        raise WrongCall(
+            f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}. Take smaller ones."
+        )
     asked = options_of(option)  # what is wrong with the call is said before anything is loaded
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     chosen = loaded.decoder.options(asked)
@@ -111,11 +125,18 @@ def run(
             if position in made or len(made) < OVERVIEW or (seeds > 1 and not loaded.decoder.suffix):
                 made.setdefault(position, []).append(output)
             name = f"{position:06d}{f'-{number}' if seeds > 1 else ''}"
-            row = {"input": ids[position], **_kept(loaded.decoder, output, out, name), **({"seed": number} if seeds > 1 else {})}
+            row = {
+                "input": ids[position],
+                **_kept(loaded.decoder, output, out, name),
+                **({"seed": number} if seeds > 1 else {}),
+            }
             if json:
                 rows.append(row)
             else:
-                print(row["output"] if len(ids) == 1 else f"{one_line(ids[position])}\t{one_line(row['output'])}", flush=True)
+                print(
+                    row["output"] if len(ids) == 1 else f"{one_line(ids[position])}\t{one_line(row['output'])}",
+                    flush=True,
+                )
     sheet = None
     if out is not None and made:
         sheet = _overview(loaded.decoder, [made[position] for position in sorted(made)], out)
@@ -137,12 +158,16 @@ def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | N
     if decoder.suffix and out is None:
         raise WrongCall(f"pipeline {name} makes {decoder.suffix} files. Say where they go: --out DIR.")
     if not decoder.suffix and out is not None:
-        raise WrongCall(f"pipeline {name} makes {decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it.")
+        raise WrongCall(
+            f"pipeline {name} makes {decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
+        )
 
 
-def _inputs(loaded: Pipeline, inputs: list[str], modality: str | None, root: Path | None) -> tuple[str, list[str], Iterable[Any]]:
+def _inputs(
+    loaded: Pipeline, inputs: list[str], modality: str | None, root: Path | None
+) -> tuple[str, list[str], Iterable[Any]]:
     """The inputs' modality, guessed where it was not given; their names; and their sources."""
-    from c3core.running import guess_modality, sources_of
+    from c3core.cli.inputs import guess_modality, sources_of
 
     taken = modality or guess_modality(loaded, inputs)
     try:
@@ -166,7 +191,7 @@ def _kept(decoder: Decoder, output: Any, out: Path | None, name: str) -> dict[st
 
 def _say_same(made: Iterable[list[Any]]) -> None:
     """Warn where each seed gave the same."""
-    from c3core.choosing import same
+    from c3core.pipeline.best_of import same
 
     several = [outputs for outputs in made if len(outputs) > 1]
     if several and all(same(first, other) for first, *others in several for other in others):
@@ -174,14 +199,16 @@ def _say_same(made: Iterable[list[Any]]) -> None:
 
 
 def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None:
-    """Write the outputs side by side, an input in a row, or in several where it has many; those of one each as a square.
-    None of a single output.
+    """Write the outputs side by side, an input in a row, or in several where it has many; those of one each as a
+    square. None of a single output.
     """
     sheet = out / f"overview{decoder.suffix}"
     try:
         sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
     except OSError as error:
-        raise C3Error(f"{sheet} cannot be replaced: {error.strerror}. Take it away, or choose another --out.") from error
+        raise C3Error(
+            f"{sheet} cannot be replaced: {error.strerror}. Take it away, or choose another --out."
+        ) from error
     if all(len(row) == 1 for row in made):
         made = [[row[0] for row in made]]
         side = isqrt(len(made[0]) - 1) + 1
@@ -193,11 +220,14 @@ def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None
 
 def evaluate(
     pipeline: Name,
-    table: Annotated[str, typer.Argument(help="A CSV with one column per modality (caption stands for text), or plugin:argument.")],
+    table: Annotated[
+        str, typer.Argument(help="A CSV with one column per modality (caption stands for text), or plugin:argument.")
+    ],
     input_column: Annotated[str | None, typer.Option(help="Column of the inputs.")] = None,
     output_column: Annotated[str | None, typer.Option(help="Column of the references.")] = None,
     modality: Annotated[
-        str | None, typer.Option("--modality", "-m", help="Modality of the inputs, if their column is called otherwise.")
+        str | None,
+        typer.Option("--modality", "-m", help="Modality of the inputs, if their column is called otherwise."),
     ] = None,
     root: Root = None,
     metric: Metric = [],  # noqa: B006
@@ -209,9 +239,10 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a pipeline on a table. Rows of the same input are its references."""
-    from c3core.evaluation import evaluate as score
-    from c3core.loading import load_pipeline, load_table
-    from c3core.running import options_of
+    from c3core.cli.inputs import options_of
+    from c3core.data.tables import load_table
+    from c3core.experiments.evaluation import evaluate as score
+    from c3core.pipeline.loading import load_pipeline
 
     asked, rows = options_of(option), load_table(table, root=root)
     loaded = load_pipeline(pipeline, device=device, precision=precision)

@@ -46,7 +46,9 @@ class Bridge(ABC):
 
     def native(self) -> Bridge:
         """This bridge for a decoder of frame "native": conditions like the target's own embeddings. The base cannot."""
-        raise C3Error(f"bridge {self.name!r} has no native form, which this decoder needs. Use a preset of `c3 bridges`.")
+        raise C3Error(
+            f"bridge {self.name!r} has no native form, which this decoder needs. Use a preset of `c3 bridges`."
+        )
 
     @abstractmethod
     def config(self) -> dict[str, Any]:

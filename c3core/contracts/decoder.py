@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from c3core.contracts.reader import Reader
 from c3core.errors import C3Error, WrongCall
-from c3core.validation import checked
+from c3core.io.validation import checked
 
 
 @dataclass
@@ -34,7 +34,9 @@ class Objective:
 
 
 class GenerateOptions(BaseModel):
-    """Options of `Decoder.generate`; each decoder extends it. Unknown fields are refused by name, infinity and NaN everywhere."""
+    """Options of `Decoder.generate`; each decoder extends it. Unknown fields are refused by name, infinity and NaN
+    everywhere.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -44,13 +46,17 @@ class Decoder(nn.Module, ABC):
 
     name: ClassVar[str]  # the name that it is registered under
     modality: ClassVar[str]
-    frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: takes the target's own embeddings, not bridged ones
+    frame: ClassVar[Literal["bridge", "native"]] = (
+        "bridge"  # native: takes the target's own embeddings, not bridged ones
+    )
     Options: ClassVar[type[GenerateOptions]] = GenerateOptions
-    validates: ClassVar[bool] = True  # whether a lower `loss` on held-out items means a better decoder; a GAN's does not
+    validates: ClassVar[bool] = (
+        True  # whether a lower `loss` on held-out items means a better decoder; a GAN's does not
+    )
     suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: it is a line of text
     training: bool
     condition_dim: int
-    licence: str = "unknown"  # of pretrained weights; "own" when trained from scratch
+    license: str = "unknown"  # of pretrained weights; "own" when trained from scratch
     settings: BaseModel | None = None  # what it is made of and trained with: a run is continued with the same alone
     given: Mapping[str, Any] = MappingProxyType({})  # what `load_decoder` gave it; counts where it has no `settings`
     tunable: ClassVar[frozenset[str]] = frozenset()  # those fields of `settings` that another training may change
@@ -60,15 +66,21 @@ class Decoder(nn.Module, ABC):
         """The reader that makes a training target of a source."""
 
     def tune(self, options: Mapping[str, Any]) -> None:
-        """Other values of `tunable` settings for the training that follows. Raises `C3Error` where any other field would change."""
+        """Other values of `tunable` settings for the training that follows. Raises `C3Error` where any other field
+        would change.
+        """
         before, settings = self.settings, self.settings
         if before is not None:
-            settings = checked(type(before), {**before.model_dump(), **options}, what=f"options of decoder {self.name!r}")
+            settings = checked(
+                type(before), {**before.model_dump(), **options}, what=f"options of decoder {self.name!r}"
+            )
         for option in options:
             stays = before is not None and getattr(before, option) == getattr(settings, option)
             if option not in self.tunable and not stays:
                 may = ", ".join(sorted(self.tunable)) or "nothing"
-                raise WrongCall(f"decoder {self.name!r} keeps its {option} when it is trained further. What may change: {may}.")
+                raise WrongCall(
+                    f"decoder {self.name!r} keeps its {option} when it is trained further. What may change: {may}."
+                )
         self.settings = settings
 
     def prepare(self, targets: Iterable[Any]) -> None:
@@ -78,8 +90,9 @@ class Decoder(nn.Module, ABC):
         """
 
     def watch(self, conditions_of: Callable[[Tensor], Tensor]) -> None:
-        """Called once before training with a way to look at the decoder's own outputs: `conditions_of(outputs)` gives their
-        conditions (n, condition_dim), with gradient (`Encoder.embed_raw`, unit norm, the bridge). By default nothing.
+        """Called once before training with a way to look at the decoder's own outputs: `conditions_of(outputs)` gives
+        their conditions (n, condition_dim), with gradient (`Encoder.embed_raw`, unit norm, the bridge). By default
+        nothing.
         """
 
     @abstractmethod
@@ -88,7 +101,9 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, conditions: Tensor, batch: Any) -> Tensor:
-        """The scalar training loss of (n, condition_dim) conditions and their n targets; `check` refuses any other numbers."""
+        """The scalar training loss of (n, condition_dim) conditions and their n targets; `check` refuses any other
+        numbers.
+        """
 
     def objectives(self) -> list[Objective]:
         """What training steps: by default one objective over `loss` and every parameter that wants a gradient.
@@ -109,8 +124,8 @@ class Decoder(nn.Module, ABC):
     ) -> list[Any]:
         """One output a condition, in order. Draws come from `generator` alone; (0, condition_dim) gives [].
 
-        Each output is a source that the space's encoder of this modality reads, so that `evaluate` and `best_of` can look at it:
-        text as a string, a picture as an array.
+        Each output is a source that the space's encoder of this modality reads, so that `evaluate` and `best_of` can
+        look at it: text as a string, a picture as an array.
         """
 
     @abstractmethod
@@ -125,12 +140,14 @@ class Decoder(nn.Module, ABC):
     def write(self, output: Any, path: Path) -> None:
         """Write one output to a file of `suffix`, in a folder that is there; decoders with a suffix implement it.
 
-        `c3core.files.replacing` writes it whole or not at all.
+        `c3core.io.files.atomic_write` writes it whole or not at all.
         """
         raise C3Error(f"decoder {self.name!r} prints its outputs; it writes no files (asked for {path}).")
 
     def write_overview(self, rows: Sequence[Sequence[Any]], path: Path) -> bool:
-        """Write one file that shows several outputs of each input (a row an input), where the decoder can: whether it did."""
+        """Write one file that shows several outputs of each input (a row an input), where the decoder can: whether it
+        did.
+        """
         return False
 
     def options(self, options: GenerateOptions | Mapping[str, Any] | None) -> Any:
@@ -154,7 +171,9 @@ class Decoder(nn.Module, ABC):
                 f" got {tuple(conditions.shape)}. Use the space it was trained with."
             )
         if targets is not None and len(conditions) != targets:
-            raise C3Error(f"decoder {self.name!r} got {len(conditions)} conditions for {targets} targets. Give one a target.")
+            raise C3Error(
+                f"decoder {self.name!r} got {len(conditions)} conditions for {targets} targets. Give one a target."
+            )
         if not torch.isfinite(conditions).all():
             raise C3Error("conditions hold NaN or infinite values. Check the embeddings that they come from.")
         parameter = next(self.parameters(), None)

@@ -1,20 +1,23 @@
-"""Encoders: from items to embeddings, one space for those that may be compared."""
+"""Encoders: from items to embeddings."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from c3core.contracts.reader import BadItem, BadItems, Reader, name_of
-from c3core.errors import C3Error, WrongCall, near
-from c3core.refusing import LEAST_NORM, embed_taken
+from c3core.errors import C3Error
+from c3core.runtime.memory import is_out_of_memory
+
+Taken = tuple[Tensor, Tensor, dict[int, str]]
+
+LEAST_NORM = 1e-12  # an embedding that is shorter has no direction
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class Encoded:
     """One batch of a stream of sources.
 
     `index` (n,) are the positions of the good sources in the stream, `embeddings` (n, dim) float32 of unit norm,
-    `norms` (n,) float32 the norms before normalising, `bad` the positions of the other sources with their reasons; `modality`
-    and `fingerprint` are the encoder's.
+    `norms` (n,) float32 the norms before normalising, `bad` the positions of the other sources with their reasons;
+    `modality` and `fingerprint` are the encoder's.
     """
 
     index: list[int]
@@ -41,7 +44,7 @@ class Encoder(ABC):
     modality: str
     dim: int
     fingerprint: str  # of weights and preprocessing: a store or a pipeline refuses another encoder's embeddings
-    licence: str = "unknown"  # of the weights
+    license: str = "unknown"  # of the weights
     dtype: torch.dtype = torch.float32  # of the model's arithmetic; unit embeddings are float32
 
     @abstractmethod
@@ -55,10 +58,12 @@ class Encoder(ABC):
     def embed_raw(self, batch: Tensor) -> Tensor:
         """(n, dim) embeddings of what a decoder made, with gradient, in the model's own scale.
 
-        Pictures are (n, 3, h, w), RGB in 0 .. 1. A loss on a decoder's outputs needs this; few others do, so that the base refuses.
+        Pictures are (n, 3, h, w), RGB in 0 .. 1. A loss on a decoder's outputs needs this; few others do, so that the
+        base refuses.
         """
         raise C3Error(
-            f"the {self.modality} encoder of {self.space!r} gives no gradient to its input. Leave out the losses that ask for it."
+            f"the {self.modality} encoder of {self.space!r} gives no gradient to its input. Leave out the losses that"
+            " ask for it."
         )
 
     def embed_items(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
@@ -80,7 +85,7 @@ class Encoder(ABC):
         while chunk := list(islice(stream, batch_size)):
             read = [reader(source) for source in chunk]
             items = [(i, item) for i, item in enumerate(read) if not isinstance(item, BadItem)]
-            embeddings, norms, refused = embed_taken(self, [item for _, item in items])
+            embeddings, norms, refused = embed_valid(self, [item for _, item in items])
             for place, why in refused.items():
                 i = items[place][0]
                 read[i] = BadItem(name_of(chunk[i]), why)
@@ -102,42 +107,44 @@ class Encoder(ABC):
         return embeddings
 
 
-class Space:
-    """Encoders whose embeddings may be compared: a dimension and one encoder per modality, loaded when first asked for.
+def embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
+    """Unit embeddings (m, dim) and norms (m,) of the items that the encoder takes, and by position why it takes no
+    others.
 
-    `spec` is what `load_space` takes to load it again; `folder` is set for a space that lives in a folder (`c3 connect`
-    wrote it), so that a pipeline can carry it along.
+    Refused are items that the encoder raises on, and those whose embedding is zero, NaN or infinite.
     """
+    if not items:
+        return torch.zeros(0, encoder.dim), torch.zeros(0), {}
+    failed: Exception | None = None
+    try:
+        embeddings, norms = encoder.embed_items(items)
+    except Exception as error:  # whatever a model raises over an odd item
+        failed = error.with_traceback(
+            None
+        )  # whose frames would keep the batch in memory while its items are tried alone
+    if failed is not None:
+        return _one_by_one(encoder, items, failed)
+    if embeddings.shape != (len(items), encoder.dim) or norms.shape != (len(items),):
+        shape, expected = tuple(embeddings.shape), (len(items), encoder.dim)
+        raise C3Error(f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is.")
+    finite = torch.isfinite(embeddings).all(dim=-1) & torch.isfinite(norms)
+    kept = finite & (norms >= LEAST_NORM)
+    if kept.all():
+        return embeddings, norms, {}
+    refused = (~kept).nonzero().flatten().tolist()
+    why = {at: "its embedding is zero" if finite[at] else "its embedding is not finite" for at in refused}
+    return embeddings[kept], norms[kept], why
 
-    def __init__(
-        self,
-        spec: str,
-        dim: int,
-        encoders: Mapping[str, Encoder | Callable[[], Encoder]],
-        *,
-        folder: Path | None = None,
-    ) -> None:
-        self.spec, self.dim, self.folder = spec, dim, folder
-        self._encoders = dict(encoders)
 
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        return tuple(self._encoders)
-
-    def encoder(self, modality: str) -> Encoder:
-        """The encoder of a modality; a `C3Error` names the known ones."""
-        if modality not in self._encoders:
-            raise WrongCall(f"space {self.spec!r} has no modality {modality!r}: {near(modality, self._encoders)}")
-        found = self._encoders[modality]
-        if not isinstance(found, Encoder):
-            found = self._encoders[modality] = found()
-        if (found.modality, found.dim) != (modality, self.dim):
-            raise C3Error(
-                f"space {self.spec!r} gives for {modality} an encoder of {found.modality} with {found.dim} dimensions, not of"
-                f" {modality} with {self.dim}. The two must say the same."
-            )
-        return found
-
-    def encode(self, sources: Iterable[Any], modality: str, *, batch_size: int = 64) -> Tensor:
-        """`encoder(modality).encode(sources)`: (n, dim) float32 of unit norm."""
-        return self.encoder(modality).encode(sources, batch_size=batch_size)
+def _one_by_one(encoder: Encoder, items: Sequence[Any], failed: Exception) -> Taken:
+    """What is taken of items that failed together; the one that fails alone is bad."""
+    if len(items) == 1:
+        return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(failed) or repr(failed)}
+    parts = [embed_valid(encoder, [item]) for item in items]
+    refused = {at: part[2][0] for at, part in enumerate(parts) if part[2]}
+    if is_out_of_memory(failed) and len(refused) in (
+        0,
+        len(items),
+    ):  # not a single item is too large, but the batch, or any
+        raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from failed
+    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), refused

@@ -1,1 +1,5 @@
-"""Measuring captions, retrieval and generated pictures. Each module is imported where it is used."""
+"""Scores of captions and pictures."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

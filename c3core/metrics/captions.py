@@ -10,7 +10,7 @@ from typing import Any
 
 from c3core.errors import C3Error, WrongCall, near
 from c3core.metrics.spice import spice
-from c3core.metrics.tokenise import INSTALL, Tokeniser, java, package_file, tokenise
+from c3core.metrics.tokenizer import INSTALL, Tokeniser, java, package_file, tokenize
 
 METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "spice")
 _NO_JAVA = "METEOR needs Java, and no `java` was found. Install one."
@@ -24,13 +24,13 @@ class CaptionScores:
     """
 
     n: int
-    tokeniser: str
+    tokenizer: str
     scores: dict[str, float]
     left_out: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values: each score under its own name, beside "n", "tokeniser" and "left_out"."""
-        return {**self.scores, "n": self.n, "tokeniser": self.tokeniser, "left_out": dict(self.left_out)}
+        """All of it as JSON values: each score under its own name, beside "n", "tokenizer" and "left_out"."""
+        return {**self.scores, "n": self.n, "tokenizer": self.tokenizer, "left_out": dict(self.left_out)}
 
 
 def caption_metrics(
@@ -38,7 +38,7 @@ def caption_metrics(
     references: Sequence[Sequence[str]],
     *,
     metrics: Sequence[str] = METRICS,
-    tokeniser: Tokeniser = "auto",
+    tokenizer: Tokeniser = "auto",
     timeout: float = 1800,
 ) -> CaptionScores:
     """Compare one candidate caption an item with that item's references, through pycocoevalcap.
@@ -46,22 +46,22 @@ def caption_metrics(
     BLEU-1 … 4 are of the whole corpus, with the reference length that is closest; ROUGE-L and CIDEr are means over
     items, and CIDEr takes its document frequencies from the references given here. So with one item CIDEr is 0 (each
     of its words is in every document), and with few it depends on which they are. An empty candidate scores 0; a
-    reference without a word is left out. `tokeniser` is that of `c3core.metrics.tokenise.tokenise`; `timeout` in
+    reference without a word is left out. `tokenizer` is that of `c3core.metrics.tokenize.tokenize`; `timeout` in
     seconds holds for each Java process.
 
     Raises `C3Error` for lists of different lengths, no items, an item without a reference that has words, unknown
     metrics, and where pycocoevalcap is missing.
 
     >>> scores = caption_metrics(["A dog runs.", "Two cats"], [["a dog runs", "a dog"], ["two cats sleep"]],
-    ...                          metrics=["bleu1", "cider"], tokeniser="python")
+    ...                          metrics=["bleu1", "cider"], tokenizer="python")
     >>> round(scores.scores["bleu1"], 1)
     81.9
     """
     wanted = _wanted(metrics)
     _check(candidates, references)
     counts = [len(several) for several in references]
-    tokens, name = tokenise(
-        [*candidates, *(one for several in references for one in several)], tokeniser=tokeniser, timeout=timeout
+    tokens, name = tokenize(
+        [*candidates, *(one for several in references for one in several)], tokenizer=tokenizer, timeout=timeout
     )
     spoken = iter(tokens[len(candidates) :])
     result = {i: [tokens[i]] for i in range(len(candidates))}
@@ -78,7 +78,9 @@ def caption_metrics(
                 scores[metric] = 100 * compute(truth, result, timeout)
             except C3Error as error:  # the other figures stand without it
                 left_out[metric] = str(error)
-    return CaptionScores(len(candidates), name, {metric: scores[metric] for metric in wanted if metric in scores}, left_out)
+    return CaptionScores(
+        len(candidates), name, {metric: scores[metric] for metric in wanted if metric in scores}, left_out
+    )
 
 
 def _wanted(metrics: Sequence[str]) -> list[str]:
@@ -94,7 +96,9 @@ def _check(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> No
     if isinstance(candidates, str) or isinstance(references, str):
         raise C3Error("candidates must be a list of captions, references a list of lists of them; got one string.")
     if len(candidates) != len(references):
-        raise C3Error(f"{len(candidates)} candidates but references of {len(references)} items: give a list of them for each.")
+        raise C3Error(
+            f"{len(candidates)} candidates but references of {len(references)} items: give a list of them for each."
+        )
     if not candidates:
         raise C3Error("there are no captions to measure. Give at least one.")
     for i, several in enumerate(references):

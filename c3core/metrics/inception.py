@@ -14,17 +14,18 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from c3core.errors import C3Error, lines_of
-from c3core.metrics.embedded import distances
-from c3core.pictures import Picture
+from c3core.media.image_decoder import Picture
+from c3core.metrics.fid import distances
 
 BATCH = 64
 
 
 def load_inception(path: Path) -> Any:
-    """torch-fidelity's Inception v3, the one that FID was defined with, with its published weights as a `.safetensors` file.
+    """torch-fidelity's Inception v3, the one that FID was defined with, with its published weights as a `.safetensors`
+    file.
 
-    `c3 convert weights-inception-2015-12-05-6726825d.pth inception.safetensors` makes that file without running code in it. Raises
-    `C3Error` where torch-fidelity is missing, or the file is not of that network.
+    `c3 convert weights-inception-2015-12-05-6726825d.pth inception.safetensors` makes that file without running code in
+    it. Raises `C3Error` where torch-fidelity is missing, or the file is not of that network.
     """
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -39,14 +40,17 @@ def load_inception(path: Path) -> Any:
         )
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = lines_of(error)[-1]
-        raise C3Error(f"{path} does not hold Inception's weights ({reason}). Convert torch-fidelity's with `c3 convert`.") from None
+        raise C3Error(
+            f"{path} does not hold Inception's weights ({reason}). Convert torch-fidelity's with `c3 convert`."
+        ) from None
 
 
 @torch.inference_mode()
 def inception_features(network: Any, pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
     """Pooled features (n, 2048) and unbiased logits (n, 1008) of uint8 pictures (h, w, 3) of one size.
 
-    `network` is of `load_inception`. It takes a good part of a second a picture on a processor: keep those of the true pictures.
+    `network` is of `load_inception`. It takes a good part of a second a picture on a processor: keep those of the true
+    pictures.
     """
     if not len(pictures):
         raise C3Error("there are no pictures to measure. Give at least two.")
@@ -56,7 +60,8 @@ def inception_features(network: Any, pictures: Sequence[Picture]) -> tuple[Tenso
 
 
 def inception_metrics(made: tuple[Tensor, Tensor], truth: tuple[Tensor, Tensor], *, seed: int = 0) -> dict[str, float]:
-    """`fid`, `kid_mean`, `kid_std` and `inception_score` (over 10 splits) of pictures' `inception_features` against true ones'.
+    """`fid`, `kid_mean`, `kid_std` and `inception_score` (over 10 splits) of pictures' `inception_features` against
+    true ones'.
 
     FID is biased upwards for fewer pictures than some ten thousand; KID needs 100 of each side and is left out below.
     """

@@ -12,7 +12,7 @@ _BLOCK = 2**24  # cosines held at a time: 64 MiB
 _AT = (1, 5, 10)
 
 
-def retrieval(x: Tensor, y: Tensor, *, pairs: Tensor | None = None) -> dict[str, dict[str, float]]:
+def retrieval_metrics(x: Tensor, y: Tensor, *, pairs: Tensor | None = None) -> dict[str, dict[str, float]]:
     """Recall at 1, 5 and 10 by cosine, in both directions, as shares in [0, 1].
 
     `x` is (n, dim) and `y` is (m, dim), of any float type and scale. `pairs` (m,) holds for each row of `y` the row
@@ -25,10 +25,10 @@ def retrieval(x: Tensor, y: Tensor, *, pairs: Tensor | None = None) -> dict[str,
     values, a `pairs` that names no row of x, and an x without any y.
 
     >>> x = torch.eye(3)
-    >>> scores = retrieval(x, x[[0, 0, 1, 2]], pairs=torch.tensor([0, 0, 1, 2]))
+    >>> scores = retrieval_metrics(x, x[[0, 0, 1, 2]], pairs=torch.tensor([0, 0, 1, 2]))
     >>> scores["x_to_y"]["r1"], scores["y_to_x"]["r1"]
     (1.0, 1.0)
-    >>> retrieval(x, torch.ones(3, 3))["x_to_y"]
+    >>> retrieval_metrics(x, torch.ones(3, 3))["x_to_y"]
     {'r1': 0.0, 'r5': 1.0, 'r10': 1.0}
     """
     pairs = _checked(x, y, pairs)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["BridgeContract", "DecoderContract", "EncoderContract", "PluginContract"]
 
-_HOMES = {"BridgeContract": "bridges", "DecoderContract": "decoders", "EncoderContract": "encoders", "PluginContract": "plugins"}
+_HOMES = {
+    "BridgeContract": "bridges",
+    "DecoderContract": "decoders",
+    "EncoderContract": "encoders",
+    "PluginContract": "plugins",
+}
 
 # So that a failing assertion of a suite shows its values, as one in a test file does.
 pytest.register_assert_rewrite(*(f"{__name__}.{home}" for home in _HOMES.values()))

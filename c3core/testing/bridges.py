@@ -27,8 +27,8 @@ from torch.nn.functional import normalize
 
 from c3core.contracts import Bridge
 from c3core.errors import C3Error
-from c3core.moments import Moments
-from c3core.stores import Store
+from c3core.statistics.moments import Moments
+from c3core.store.store import Store
 from c3core.testing.registration import imported_when_registering
 
 
@@ -195,7 +195,9 @@ class BridgeContract(ABC):
             if form == "batches":
                 given[modality] = iter(torch.split(e, 7))
             elif form == "store":
-                given[modality] = Store.from_embeddings(tmp_path / modality, e, space="s", modality=modality, fingerprint="f")
+                given[modality] = Store.from_embeddings(
+                    tmp_path / modality, e, space="s", modality=modality, fingerprint="f"
+                )
             else:
                 given[modality] = Moments.of(e, other.needs)
         other.fit(given, target=self.target)

@@ -9,8 +9,8 @@
         def targets(self):
             return ["one", "two", "three"]
 
-Make it with options other than the defaults: then one that is not saved is seen. Class attributes of `DecoderContract` declare
-what the suite cannot know: one that draws by chance says in `sampling` with which options.
+Make it with options other than the defaults: then one that is not saved is seen. Class attributes of `DecoderContract`
+declare what the suite cannot know: one that draws by chance says in `sampling` with which options.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.checkpoints import load_trained, trained_state
 from c3core.contracts import BadItem, Decoder
 from c3core.errors import C3Error
-from c3core.files import PICKLES
+from c3core.io.files import PICKLES
 from c3core.testing.registration import imported_when_registering
+from c3core.training.checkpoint import load_trained, trained_state
 
 
 class DecoderContract(ABC):
@@ -72,7 +72,9 @@ class DecoderContract(ABC):
         return normalize(torch.randn(n or len(self.targets()), decoder.condition_dim, generator=generator), dim=-1)
 
     def losses(self, decoder: Decoder, steps: int) -> list[float]:
-        """Train every objective on one batch; the first objective's loss at each step, or none if there is nothing to train."""
+        """Train every objective on one batch; the first objective's loss at each step, or none if there is nothing to
+        train.
+        """
         objectives = decoder.objectives()
         optimizers = [torch.optim.AdamW(objective.parameters, lr=self.lr) for objective in objectives]
         conditions, batch = self.conditions(decoder), decoder.collate(self.read(decoder))
@@ -95,7 +97,9 @@ class DecoderContract(ABC):
     def same(self, one: Any, other: Any) -> bool:
         """Whether two outputs are the same: equal; for arrays and tensors, up to the rounding of another batch size."""
         if hasattr(one, "shape") or isinstance(one, list | tuple):
-            whole = np.issubdtype(np.asarray(one).dtype, np.integer)  # levels of a picture: rounded, so that one may tip over
+            whole = np.issubdtype(
+                np.asarray(one).dtype, np.integer
+            )  # levels of a picture: rounded, so that one may tip over
             return np.shape(one) == np.shape(other) and bool(
                 np.allclose(one, other, rtol=0 if whole else 1e-4, atol=1 if whole else 1e-4)
             )
@@ -180,8 +184,12 @@ class DecoderContract(ABC):
         conditions = self.conditions(trained, len(self.targets()) + 2)
         outputs = self.generate(trained, conditions)
         assert len(outputs) == len(conditions)
-        assert trained.suffix or all(isinstance(output, str) for output in outputs), "an output that is printed is a line of text"
-        assert not all(self.same(outputs[0], output) for output in outputs), "every condition gives the same: train longer"
+        assert trained.suffix or all(isinstance(output, str) for output in outputs), (
+            "an output that is printed is a line of text"
+        )
+        assert not all(self.same(outputs[0], output) for output in outputs), (
+            "every condition gives the same: train longer"
+        )
         if self.batch_equals_single:
             backwards = self.generate(trained, conditions.flip(0))
             self.assert_same(outputs, backwards[::-1])
@@ -282,7 +290,7 @@ class DecoderContract(ABC):
 
     def test_load_gives_back_what_was_saved(self, trained: Decoder, saved: Path) -> None:
         loaded = type(trained).load(saved, device="cpu")
-        assert (loaded.condition_dim, loaded.licence) == (trained.condition_dim, trained.licence)
+        assert (loaded.condition_dim, loaded.license) == (trained.condition_dim, trained.license)
         conditions = self.conditions(trained)
         self.assert_same(self.generate(trained, conditions), self.generate(loaded, conditions))
         items = self.read(trained)
@@ -298,7 +306,9 @@ class DecoderContract(ABC):
     def test_a_loaded_decoder_learns_on(self, trained: Decoder, saved: Path) -> None:
         loaded = type(trained).load(saved, device="cpu")
         loaded.prepare(iter(self.read(loaded)))
-        conditions = self.conditions(trained)  # what was learned stays: a training that starts from a pipeline prepares it again
+        conditions = self.conditions(
+            trained
+        )  # what was learned stays: a training that starts from a pipeline prepares it again
         self.assert_same(self.generate(loaded.eval(), conditions), self.generate(trained, conditions))
         wanted = [tuple(parameter.shape) for objective in trained.objectives() for parameter in objective.parameters]
         found = [tuple(parameter.shape) for objective in loaded.objectives() for parameter in objective.parameters]

@@ -81,8 +81,8 @@ class EncoderContract(ABC):
 
     # ---- the contract
 
-    def test_declares_space_modality_dimension_and_licence(self, encoder: Encoder) -> None:
-        for declared in (encoder.space, encoder.modality, encoder.licence):
+    def test_declares_space_modality_dimension_and_license(self, encoder: Encoder) -> None:
+        for declared in (encoder.space, encoder.modality, encoder.license):
             assert isinstance(declared, str)
             assert declared.strip()
         assert isinstance(encoder.dim, int)

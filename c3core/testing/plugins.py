@@ -16,8 +16,8 @@ from importlib.metadata import entry_points
 from inspect import signature
 from typing import ClassVar
 
-from c3core.hooks import GROUP
-from c3core.registry import Entry, entries
+from c3core.registry.discovery import Entry, entries
+from c3core.registry.hooks import GROUP
 from c3core.testing.registration import imported_when_registering
 
 CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: what its factory gets by position, and by name
@@ -59,7 +59,9 @@ class PluginContract(ABC):
                 try:
                     signature(found.load()).bind_partial(*given, **dict.fromkeys(named))
                 except TypeError as error:
-                    raise AssertionError(f"{found.factory} is called as ({', '.join([*given, *named])}): {error}") from None
+                    raise AssertionError(
+                        f"{found.factory} is called as ({', '.join([*given, *named])}): {error}"
+                    ) from None
 
     def test_registering_imports_nothing_heavy(self) -> None:
         (point,) = (one for one in entry_points(group=GROUP) if one.name == self.plugin)

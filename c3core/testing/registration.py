@@ -18,7 +18,9 @@ print(*(name for name in sys.argv[2:] if name in sys.modules))
 
 
 def imported_when_registering(module: str, heavy: Sequence[str]) -> list[str]:
-    """Those of the `heavy` libraries that a fresh interpreter has imported after a plugin's module and its hooks ran."""
+    """Those of the `heavy` libraries that a fresh interpreter has imported after a plugin's module and its hooks
+    ran.
+    """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", REGISTER, module, *heavy]
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

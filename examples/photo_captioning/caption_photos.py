@@ -2,9 +2,9 @@
 
     python caption_photos.py TRAIN.csv DEV.csv --out photos [--sentences MORE.txt …]
 
-The tables have the columns image and caption, one row per caption. Their pairs connect two frozen towers into a space; the decoder
-then learns from the captions' text (and MORE.txt, one sentence per line) and never sees a photo. C¹, C²₁, C²₂ and C³ are scored on
-DEV.csv. Each step is kept: the same command again continues.
+The tables have the columns image and caption, one row per caption. Their pairs connect two frozen towers into a space;
+the decoder then learns from the captions' text (and MORE.txt, one sentence per line) and never sees a photo. C¹, C²₁,
+C²₂ and C³ are scored on DEV.csv. Each step is kept: the same command again continues.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from c3core.connect import ConnectRecipe, connect
-from c3core.ending import plain_end
-from c3core.experiments import ablate
-from c3core.printing import print_table
-from c3core.recipes import FitRecipe, read_recipe
-from c3core.tables import read_table
+from c3core.data import read_table
+from c3core.experiments import FitRecipe, ablate, read_recipe
+from c3core.runtime import exit_cleanly, print_table
+from c3core.spaces import ConnectRecipe, connect
 
 HERE = Path(__file__).parent
 MEAN_OF = 1000  # photos: more would not move their mean by as much as a tenth of the noise
@@ -53,11 +51,14 @@ def main() -> None:
         folder=Path(),
         options={"num_beams": 3, "max_new_tokens": 30},
     )
-    rows = [{name: value["mean"] if isinstance(value, dict) else value for name, value in row.items()} for row in result["rows"]]
+    rows = [
+        {name: value["mean"] if isinstance(value, dict) else value for name, value in row.items()}
+        for row in result["rows"]
+    ]
     print_table(rows, list(rows[0]))
     print(f"captions for any photo: c3 run {words.out}/c3-0 photo.jpg -m image -o num_beams=3")
 
 
 if __name__ == "__main__":
-    with plain_end():
+    with exit_cleanly():
         main()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from c3core import hookimpl
-from c3core.hooks import Register
+from c3core.registry import Register
 
 
 @hookimpl

@@ -14,7 +14,7 @@ from c3_clip.tokens import Tokens
 from c3_clip.weights import Clip
 from c3core.contracts import Encoder, Reader
 from c3core.errors import C3Error
-from c3core.readers import TextReader
+from c3core.media import TextReader
 
 FRAMES_AT_ONCE = 64  # pictures that go through the model together: videos come many frames an item
 
@@ -26,7 +26,7 @@ class TextEncoder(Encoder):
 
     def __init__(self, clip: Clip, tokens: Tokens, dtype: torch.dtype = torch.float32) -> None:
         self.clip, self.tokens, self.dtype = clip, tokens, dtype
-        self.space, self.dim, self.licence = str(clip.name), int(clip.config["embed_dim"]), clip.licence
+        self.space, self.dim, self.license = str(clip.name), int(clip.config["embed_dim"]), clip.license
         self.fingerprint = clip.text_identity
 
     def reader(self) -> Reader:
@@ -47,7 +47,7 @@ class ImageEncoder(Encoder):
 
     def __init__(self, clip: Clip, dtype: torch.dtype = torch.float32) -> None:
         self.clip, self.dtype = clip, dtype
-        self.space, self.dim, self.licence = str(clip.name), int(clip.config["embed_dim"]), clip.licence
+        self.space, self.dim, self.license = str(clip.name), int(clip.config["embed_dim"]), clip.license
         self.fingerprint = clip.image_identity
         self.fit = Fit.of(clip.preprocess)
         self.normalise = Normalise(clip.preprocess["mean"], clip.preprocess["std"], clip.device)
@@ -74,7 +74,9 @@ class ImageEncoder(Encoder):
 
 
 class VideoEncoder(Encoder):
-    """Items are uint8 tensors (frames, 3, h, w). A video's embedding is the mean of its frames' unit embeddings, at unit norm."""
+    """Items are uint8 tensors (frames, 3, h, w). A video's embedding is the mean of its frames' unit embeddings, at
+    unit norm.
+    """
 
     modality = "video"
 
@@ -82,7 +84,7 @@ class VideoEncoder(Encoder):
         if frames < 1:
             raise C3Error(f"frames must be 1 or more, got {frames}.")
         self.image, self.frames = image, frames
-        self.space, self.dim, self.licence, self.dtype = image.space, image.dim, image.licence, image.dtype
+        self.space, self.dim, self.license, self.dtype = image.space, image.dim, image.license, image.dtype
         self.fingerprint = hashlib.sha256(f"{image.fingerprint} mean of {frames} unit frames".encode()).hexdigest()[:32]
 
     def reader(self) -> Reader:

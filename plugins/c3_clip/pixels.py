@@ -1,4 +1,6 @@
-"""Pictures as CLIP takes them: in a worker with Pillow (the same pixels as open_clip's transform), or in torch with gradient."""
+"""Pictures as CLIP takes them: in a worker with Pillow (the same pixels as open_clip's transform), or in torch with
+gradient.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,15 @@ from torch.nn import functional as F
 
 from c3core.contracts import Reader
 from c3core.errors import C3Error
-from c3core.readers import ImageReader, VideoReader
+from c3core.media import ImageReader, VideoReader
 
 
 @dataclass(frozen=True)
 class Fit:
     """Makes a picture the model's size: a uint8 tensor (3, height, width).
 
-    The pixels are those that open_clip's own transform hands to its normalisation. It is not that transform, because
-    a worker that reads must not import open_clip, nor hold modules, and a uint8 is a quarter of a float on its way back.
+    The pixels are those that open_clip's own transform hands to its normalisation. It is not that transform, because a
+    worker that reads must not import open_clip, nor hold modules, and a uint8 is a quarter of a float on its way back.
     """
 
     size: tuple[int, int]  # (height, width)

@@ -9,15 +9,15 @@ from c3_clip.naming import parse
 from c3_clip.tokens import Tokens
 from c3_clip.weights import Clip, config_of, load_clip, load_tokenizer
 from c3core.contracts import Space
-from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error
+from c3core.runtime import device_of, precision_of
 
 
 def load(argument: str, *, device: str = "auto", precision: str = "float32", seed: int = 0, frames: int = 8) -> Space:
     """The space of `clip:MODEL/WEIGHTS`. The model is loaded when the first encoder is asked for.
 
-    `seed` is of the random weights, `frames` the number that a video is seen by; `?seed=1&frames=16` in the name says the
-    same. A precision other than float32 computes by torch's autocast; the weights stay as they are.
+    `seed` is of the random weights, `frames` the number that a video is seen by; `?seed=1&frames=16` in the name says
+    the same. A precision other than float32 computes by torch's autocast; the weights stay as they are.
     """
     name, given = parse(argument)
     seed, frames = given.get("seed", seed), given.get("frames", frames)
@@ -33,7 +33,9 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32", see
     def image() -> ImageEncoder:
         return ImageEncoder(clip(), dtype)
 
-    options = [f"{key}={value}" for key, value, default in (("seed", seed, 0), ("frames", frames, 8)) if value != default]
+    options = [
+        f"{key}={value}" for key, value, default in (("seed", seed, 0), ("frames", frames, 8)) if value != default
+    ]
     return Space(
         str(name) + ("?" + "&".join(options) if options else ""),
         int(config["embed_dim"]),

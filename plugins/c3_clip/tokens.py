@@ -38,7 +38,9 @@ class Tokens:
         longer = self.tokenizer([texts[row] for row in full], context_length=self.context + 1)
         if (_lengths(longer, self.pad) > _lengths(ids[full], self.pad)).any():
             self._said = True
-            warnings.warn(f"a text is longer than {self.context} tokens: only its beginning counts (said once).", stacklevel=4)
+            warnings.warn(
+                f"a text is longer than {self.context} tokens: only its beginning counts (said once).", stacklevel=4
+            )
 
 
 def _lengths(ids: Tensor, pad: int) -> Tensor:

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 
 from c3_clip.naming import RANDOM, Name
 from c3core.errors import C3Error, lines_of
-from c3core.files import read_json, write_json
-from c3core.weights import tensor_hash
+from c3core.io import read_json, tensor_hash, write_json
 
 _PIXELS = ("mean", "std", "interpolation", "resize_mode")
 
@@ -37,7 +36,7 @@ class Clip:
     model: Any  # open_clip's CLIP, CustomTextCLIP or CoCa
     config: dict[str, Any]
     preprocess: dict[str, Any]
-    licence: str
+    license: str
     device: torch.device
 
     @cached_property
@@ -62,7 +61,9 @@ class Clip:
 
 
 def config_of(name: Name) -> dict[str, Any]:
-    """The `model_cfg` of a name, with `preprocess_cfg` in it where a file of one's own gives that. A hub is asked for it."""
+    """The `model_cfg` of a name, with `preprocess_cfg` in it where a file of one's own gives that. A hub is asked for
+    it.
+    """
     if name.is_config:
         found = read_json(name.model)
         config = found.get("model_cfg", found) if isinstance(found, dict) else None
@@ -72,7 +73,9 @@ def config_of(name: Name) -> dict[str, Any]:
         with _clear(f"the description of {name.model} cannot be had", "Check the name and the network."), _quiet():
             config = open_clip.get_model_config(name.model)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
-        raise C3Error(f"{name.model} does not describe a model of open_clip: embed_dim, vision_cfg and text_cfg are missing.")
+        raise C3Error(
+            f"{name.model} does not describe a model of open_clip: embed_dim, vision_cfg and text_cfg are missing."
+        )
     return config
 
 
@@ -94,7 +97,7 @@ def load_clip(name: Name, described: Mapping[str, Any], *, seed: int, device: to
     if name.is_file or name.model.startswith("local-dir:"):
         _say_doubts(name, config, model)
     model = model.to(device).eval().requires_grad_(False)
-    return Clip(name, model, config, preprocess, _licence(name), device)
+    return Clip(name, model, config, preprocess, _license(name), device)
 
 
 def load_tokenizer(name: Name, config: Mapping[str, Any]) -> Any:
@@ -120,11 +123,14 @@ def _open_clip_name(name: Name, config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pretrained(name: Name, config: dict[str, Any]) -> Any:
-    """The model with the weights of a tag, a hub or a folder. Weights that need quick GELU get it: else they give other numbers."""
+    """The model with the weights of a tag, a hub or a folder. Weights that need quick GELU get it: else they give other
+    numbers.
+    """
     quick = bool(name.weights) and bool(open_clip.get_pretrained_cfg(name.model, name.weights).get("quick_gelu"))
     if quick and not config.get("quick_gelu"):
+        model = name.model
         message = (
-            f"the weights {name.weights} need quick GELU, which {name.model} lacks: it is used (as {name.model}-quickgelu does)."
+            f"the weights {name.weights} need quick GELU, which {model} lacks: it is used (as {model}-quickgelu does)."
         )
         warnings.warn(message, stacklevel=5)
         config["quick_gelu"] = True
@@ -140,14 +146,20 @@ def _fill(model: nn.Module, name: Name) -> None:
     open_clip would stretch the positions of a model of another size, in silence.
     """
     own = model.state_dict()
-    with _clear(f"{name.weights} cannot be read as weights", "Give a safetensors file or a state dict that torch saved."):
+    with _clear(
+        f"{name.weights} cannot be read as weights", "Give a safetensors file or a state dict that torch saved."
+    ):
         shapes = _shapes(name.weights)
     other = [
-        key for key, shape in shapes.items() if key in own and key not in ("logit_scale", "logit_bias") and own[key].shape != shape
+        key
+        for key, shape in shapes.items()
+        if key in own and key not in ("logit_scale", "logit_bias") and own[key].shape != shape
     ]
     if other:
         here, there = tuple(own[other[0]].shape), tuple(shapes[other[0]])
-        raise C3Error(f"{name.weights} holds another model than {name.model}: {other[0]} is {there} there and {here} here.")
+        raise C3Error(
+            f"{name.weights} holds another model than {name.model}: {other[0]} is {there} there and {here} here."
+        )
     with _clear(f"{name.weights} holds another model than {name.model}", "Name the model that the weights belong to."):
         open_clip.load_checkpoint(model, name.weights, weights_only=True)
 
@@ -183,7 +195,9 @@ def _say_doubts(name: Name, config: Mapping[str, Any], model: Any) -> None:
         and ("openai" in tags or own)
         and (half or "openai" in Path(name.weights or name.model).name.lower())
     ):
-        mend = 'set "quick_gelu": true in its description' if own else f"write clip:{name.model}-quickgelu/{name.weights}"
+        mend = (
+            'set "quick_gelu": true in its description' if own else f"write clip:{name.model}-quickgelu/{name.weights}"
+        )
         warnings.warn(f"if these are weights by OpenAI, they need quick GELU: {mend}.", stacklevel=5)
     published = [open_clip.get_pretrained_cfg(name.model, tag) for tag in tags]
     default = vars(PreprocessCfg())
@@ -195,7 +209,7 @@ def _say_doubts(name: Name, config: Mapping[str, Any], model: Any) -> None:
         )
 
 
-def _licence(name: Name) -> str:
+def _license(name: Name) -> str:
     if name.weights == RANDOM:
         return "own"
     return "MIT" if name.weights == "openai" else "unknown: see the model's page"

@@ -9,19 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from c3_diffusion.folders import diffusers_folder, from_folder, licence_of
+from c3_diffusion.folders import diffusers_folder, from_folder, license_of
 
 PROBE = 64  # side of a picture that shows the shape of the latents
 KINDS = ("AutoencoderKL", "AutoencoderTiny")
 
 
 class Canvas(nn.Module, ABC):
-    """`channels` at each place, `shrinks` pixels a place along each side; what enters lies within ± `limit`, if there is one."""
+    """`channels` at each place, `shrinks` pixels a place along each side; what enters lies within ± `limit`, if there
+    is one.
+    """
 
     channels: int
     shrinks: int
     limit: float | None = None
-    licence: str | None = None  # of what is saved with the decoder and is not its own
+    license: str | None = None  # of what is saved with the decoder and is not its own
 
     @abstractmethod
     def enter(self, pictures: Tensor) -> Tensor:
@@ -48,7 +50,9 @@ class Plain(Canvas):
 
 
 class Latents(Canvas):
-    """The latents of an autoencoder, which is not trained: the middle of what it gives, shifted and scaled as it says."""
+    """The latents of an autoencoder, which is not trained: the middle of what it gives, shifted and scaled as it
+    says.
+    """
 
     def __init__(self, autoencoder: Any) -> None:
         super().__init__()
@@ -80,7 +84,7 @@ def latents(name: str) -> Latents:
     """The canvas of an autoencoder by hub name or folder (or its subfolder `vae`, as a pipeline's folder has it)."""
     folder = diffusers_folder(name, part="vae")
     canvas = read_latents(folder)
-    canvas.licence = licence_of(folder, name)
+    canvas.license = license_of(folder, name)
     return canvas
 
 

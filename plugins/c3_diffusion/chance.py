@@ -1,4 +1,6 @@
-"""Chance of a row's own: what is drawn for it does not depend on the rows beside it, nor on the batches they are drawn in."""
+"""Chance of a row's own: what is drawn for it does not depend on the rows beside it, nor on the batches they are drawn
+in.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,11 @@ import torch
 
 
 def row_generators(count: int, generator: torch.Generator | None, *, shared: bool = False) -> list[torch.Generator]:
-    """A generator for each of `count` rows, on the processor, seeded from `generator` (None: torch's global one) row by row.
+    """A generator for each of `count` rows, on the processor, seeded from `generator` (None: torch's global one) row by
+    row.
 
-    `shared`: all have the seed that is `generator`'s first, whatever was drawn of it before: so it is the same in each batch.
+    `shared`: all have the seed that is `generator`'s first, whatever was drawn of it before: so it is the same in each
+    batch.
 
     >>> one, two = row_generators(2, torch.Generator().manual_seed(0))
     >>> one.initial_seed() == two.initial_seed()

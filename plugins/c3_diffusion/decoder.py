@@ -20,23 +20,22 @@ from c3_diffusion.chance import row_generators
 from c3_diffusion.network import Painter
 from c3_diffusion.settings import GUIDANCE, PictureOptions, Saved, Settings
 from c3core.contracts import GenerateOptions, Objective, Reader
-from c3core.devices import device_of
 from c3core.errors import C3Error, WrongCall
-from c3core.files import write_json
-from c3core.pictures import Picture, PictureDecoder, Square, stack, to_pictures
-from c3core.readers.image import ImageReader
-from c3core.validation import checked, read_checked
-from c3core.weights import read_tensors, refuse_pickles, write_tensors
+from c3core.io import checked, read_checked, read_tensors, refuse_pickles, write_json, write_tensors
+from c3core.media import ImageReader, Picture, PictureDecoder, Square, stack, to_pictures
+from c3core.runtime import device_of
 
-KEPT_WEIGHT = 40.0  # of rows above `keep_above`: the UNet starts at what they ask for, so their errors and their pull are small
+KEPT_WEIGHT = (
+    40.0  # of rows above `keep_above`: the UNet starts at what they ask for, so their errors and their pull are small
+)
 WATCHED_STEPS, WATCHED_GUIDANCE = 8, 2.0  # of the drawing that `watch_sampled` looks at: half of what costs time at use
 
 
 class DiffusionDecoder(PictureDecoder):
     """Pictures from conditions: uint8 arrays (size, size, 3).
 
-    Trained by flow matching; a share of the conditions is hidden, so that sampling can be guided. What draws is the moving
-    average of the trained weights, and `save` writes that alone.
+    Trained by flow matching; a share of the conditions is hidden, so that sampling can be guided. What draws is the
+    moving average of the trained weights, and `save` writes that alone.
 
     `options` are the fields of `Settings`. `prepare` makes the network; before it (or `load`) the decoder has no use.
 
@@ -52,9 +51,11 @@ class DiffusionDecoder(PictureDecoder):
         {"drop", "time_mean", "time_std", "keep_above", "average", "weights"}
         | {field for field in Settings.model_fields if field.startswith("watch_")}
     )
-    licence = "own"
+    license = "own"
 
-    def __init__(self, condition_dim: int, *, canvas: Canvas | None = None, device: str = "auto", **options: Any) -> None:
+    def __init__(
+        self, condition_dim: int, *, canvas: Canvas | None = None, device: str = "auto", **options: Any
+    ) -> None:
         super().__init__()
         if condition_dim < 1:
             raise C3Error(f"condition_dim must be at least 1, got {condition_dim}.")
@@ -69,8 +70,8 @@ class DiffusionDecoder(PictureDecoder):
         if canvas is None:
             canvas = Plain() if settings.autoencoder is None else latents(settings.autoencoder)
         self.canvas = canvas
-        if canvas.licence is not None:
-            self.licence = f"own; autoencoder: {canvas.licence}"
+        if canvas.license is not None:
+            self.license = f"own; autoencoder: {canvas.license}"
         self.side = settings.size // canvas.shrinks
         smallest = settings.patch * 2 ** (len(settings.widths) - 1)
         if settings.size % canvas.shrinks or self.side % smallest or not self.side:
@@ -81,7 +82,9 @@ class DiffusionDecoder(PictureDecoder):
         self.painter: Painter | None = None
         self.averaged: AveragedModel | None = None
         self._conditions_of: Callable[[Tensor], Tensor] | None = None
-        self._before: tuple[Painter, ...] = ()  # what `keep_above` holds on to: in a tuple it is no part of the module, nor saved
+        self._before: tuple[
+            Painter, ...
+        ] = ()  # what `keep_above` holds on to: in a tuple it is no part of the module, nor saved
 
     def _build(self) -> Painter:
         painter = Painter(self.condition_dim, self.canvas.channels, self.side, self.settings)
@@ -99,11 +102,15 @@ class DiffusionDecoder(PictureDecoder):
 
     @property
     def validates(self) -> bool:  # type: ignore[override]
-        """Not with looks at drawings, nor `keep_above`: early stopping by a held-out loss, which lacks them, would undo them."""
+        """Not with looks at drawings, nor `keep_above`: early stopping by a held-out loss, which lacks them, would undo
+        them.
+        """
         return not (self.settings.watch_drawn or self.settings.watch_sampled or self.settings.keep_above is not None)
 
     def tune(self, options: Mapping[str, Any]) -> None:
-        """As `Decoder.tune`. With `keep_above` the trainings that follow hold on to what draws now, until it is None again."""
+        """As `Decoder.tune`. With `keep_above` the trainings that follow hold on to what draws now, until it is None
+        again.
+        """
         ready = self._ready() if options.get("keep_above") is not None else None
         super().tune(options)
         if self.settings.keep_above is None:
@@ -131,12 +138,12 @@ class DiffusionDecoder(PictureDecoder):
         return stack(targets, self.settings.size).to(next(painter.parameters()).device)
 
     def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
-        """The mean squared error of the velocity, over pixels or latents; in training with `rows`, also that of the sketch, and
-        with `watch_weight`, `watch_drawn` or `watch_sampled` what the space sees in it and in the pictures (in training by
-        `Pipeline.fit`).
+        """The mean squared error of the velocity, over pixels or latents; in training with `rows`, also that of the
+        sketch, and with `watch_weight`, `watch_drawn` or `watch_sampled` what the space sees in it and in the pictures
+        (in training by `Pipeline.fit`).
 
-        In training, noise comes from torch's global generator. In eval mode the averaged weights are measured, every condition is
-        seen and the noise is the same at every call, so that validations compare.
+        In training, noise comes from torch's global generator. In eval mode the averaged weights are measured, every
+        condition is seen and the noise is the same at every call, so that validations compare.
         """
         painter, averaged = self._ready()
         conditions = self.check(conditions, len(batch))
@@ -168,10 +175,11 @@ class DiffusionDecoder(PictureDecoder):
     def _kept(
         self, pictures: Tensor, seen: Tensor, time: Tensor, conditions: Tensor, hidden: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """What the UNet is to find and each row's weight: the true pictures, but above `keep_above` what it found before.
+        """What the UNet is to find and each row's weight: the true pictures, but above `keep_above` what it found
+        before.
 
-        The last steps of drawing see little noise and make outlines. What stands where is settled before, and would be lost where
-        only those steps are learned.
+        The last steps of drawing see little noise and make outlines. What stands where is settled before, and would be
+        lost where only those steps are learned.
         """
         weight, most = torch.ones_like(time), self.settings.keep_above
         if not self.training or most is None or not (kept := time > most).any():
@@ -184,11 +192,12 @@ class DiffusionDecoder(PictureDecoder):
         return pictures, weight.masked_fill(kept, KEPT_WEIGHT)
 
     def _watched(self, looks: Sequence[tuple[float, Tensor, Tensor | None]], batch: Tensor) -> Tensor | float:
-        """How far the space sees something else in pictures made than in the true ones: (weight, made, rows left out) each.
+        """How far the space sees something else in pictures made than in the true ones: (weight, made, rows left out)
+        each.
 
-        Shapes differ in few pixels, but much to the space. What it sees in the true pictures has no noise, unlike the conditions:
-        a target that stands still is learned sooner. All are moved by the same few pixels, or the UNet would learn where the
-        encoder's patches begin, and draw their grid.
+        Shapes differ in few pixels, but much to the space. What it sees in the true pictures has no noise, unlike the
+        conditions: a target that stands still is learned sooner. All are moved by the same few pixels, or the UNet
+        would learn where the encoder's patches begin, and draw their grid.
         """
         if not looks or self._conditions_of is None:
             return 0.0
@@ -212,7 +221,8 @@ class DiffusionDecoder(PictureDecoder):
     def _half_drawn(self, conditions: Tensor) -> Tensor:
         """The pictures that the UNet finds somewhere on its way from noise, drawing with guidance.
 
-        In a true picture with noise the shapes can still be seen; here they are what the UNet has made of the condition.
+        In a true picture with noise the shapes can still be seen; here they are what the UNet has made of the
+        condition.
         """
         painter, _ = self._ready()
         noise = torch.randn(len(conditions), self.canvas.channels, self.side, self.side).to(conditions.device)
@@ -240,7 +250,9 @@ class DiffusionDecoder(PictureDecoder):
 
     # ---- use
 
-    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Picture]:
+    def generate(
+        self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None
+    ) -> list[Picture]:
         """One picture a condition, uint8 (size, size, 3). `options` are `PictureOptions` or a mapping of its fields."""
         self._ready()
         chosen: PictureOptions = self.options(options)
@@ -253,15 +265,23 @@ class DiffusionDecoder(PictureDecoder):
             with torch.inference_mode():
                 own = iter(row_generators(len(conditions), generator, shared=chosen.noise == "shared"))
                 parts = [rows for rows in conditions.split(chosen.batch_size) if len(rows)]
-                return [picture for rows in parts for picture in self._pictures(rows, chosen, list(islice(own, len(rows))))]
+                return [
+                    picture for rows in parts for picture in self._pictures(rows, chosen, list(islice(own, len(rows))))
+                ]
         finally:
             self.train(training)
 
-    def _pictures(self, conditions: Tensor, options: PictureOptions, generators: list[torch.Generator]) -> list[Picture]:
+    def _pictures(
+        self, conditions: Tensor, options: PictureOptions, generators: list[torch.Generator]
+    ) -> list[Picture]:
         _, averaged = self._ready()
-        noise = randn_tensor((len(conditions), self.canvas.channels, self.side, self.side), generators, conditions.device)
+        noise = randn_tensor(
+            (len(conditions), self.canvas.channels, self.side, self.side), generators, conditions.device
+        )
         guidance = (GUIDANCE if self.settings.drop else 1.0) if options.guidance is None else options.guidance
-        field = flow.guided(averaged.module, conditions, guidance, until=options.guidance_until, limit=self.canvas.limit)
+        field = flow.guided(
+            averaged.module, conditions, guidance, until=options.guidance_until, limit=self.canvas.limit
+        )
         drawn = flow.denoise(noise, field, options.steps, fresh=options.fresh_noise, generators=generators)
         return to_pictures(self.canvas.leave(drawn))
 
@@ -271,10 +291,14 @@ class DiffusionDecoder(PictureDecoder):
         """Write the averaged weights, `decoder.json` and, where there is one, the autoencoder."""
         _, averaged = self._ready()
         folder = Path(folder)
-        write_tensors(folder / "painter.safetensors", averaged.module.state_dict(), getattr(torch, self.settings.weights))
+        write_tensors(
+            folder / "painter.safetensors", averaged.module.state_dict(), getattr(torch, self.settings.weights)
+        )
         self.canvas.save(folder / "autoencoder")
-        settings = self.settings.model_dump(mode="json") | {"keep_above": None}  # of one training: the next one is to learn all
-        about = {"condition_dim": self.condition_dim, "licence": self.licence, "steps": int(averaged.n_averaged)}
+        settings = self.settings.model_dump(mode="json") | {
+            "keep_above": None
+        }  # of one training: the next one is to learn all
+        about = {"condition_dim": self.condition_dim, "license": self.license, "steps": int(averaged.n_averaged)}
         write_json(folder / "decoder.json", {**about, "settings": settings})
 
     @classmethod
@@ -286,7 +310,7 @@ class DiffusionDecoder(PictureDecoder):
         carried = saved.settings.autoencoder is not None or (folder / "autoencoder").is_dir()  # or it came as a canvas
         canvas = read_latents(folder / "autoencoder") if carried else None
         decoder = cls(saved.condition_dim, canvas=canvas, device=device, **saved.settings.model_dump())
-        decoder.licence = saved.licence
+        decoder.license = saved.license
         painter = decoder._build()
         read_tensors(folder / "painter.safetensors", painter)
         assert decoder.averaged is not None

@@ -16,7 +16,9 @@ ROUNDING = 1e-6  # of times in float32
 Field = Callable[[Tensor, Tensor], Tensor]  # (x_t, t) to the velocity there
 
 
-def noise_levels(count: int, mean: float, std: float, generator: torch.Generator | None, device: torch.device) -> Tensor:
+def noise_levels(
+    count: int, mean: float, std: float, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
     """(count,) times in 0 … 1 whose logit is normal: with `mean` 0 most where the picture is half hidden."""
     return torch.sigmoid(mean + std * torch.randn(count, generator=generator).to(device))
 
@@ -30,19 +32,21 @@ def noisy(pictures: Tensor, noise: Tensor, time: Tensor) -> Tensor:
 def velocity(picture: Tensor, x: Tensor, time: Tensor) -> Tensor:
     """The velocity noise − picture of x_t, given its picture: (x_t − picture) / t.
 
-    The network guesses the picture, which is simple, and not the velocity, which holds all of the noise: a small network cannot
-    carry that (Li & He 2025, "Back to basics").
+    The network guesses the picture, which is simple, and not the velocity, which holds all of the noise: a small
+    network cannot carry that (Li & He 2025, "Back to basics").
     """
     return (x - picture) / time[:, None, None, None]
 
 
-def guided(network: Painter, conditions: Tensor, guidance: float, *, until: float = 0.0, limit: float | None = None) -> Field:
+def guided(
+    network: Painter, conditions: Tensor, guidance: float, *, until: float = 0.0, limit: float | None = None
+) -> Field:
     """The velocity towards the pictures that `network` finds: x₀ + guidance (x − x₀), x₀ found without condition.
     All rows are at the same time. The conditions are read once, for all steps.
 
     More guidance than 1 ends where t falls below `until`: it settles what stands where, and later only frays outlines
-    (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval"). As guidance overshoots, the picture found is kept within
-    −`limit` … `limit` at every step (Saharia et al. 2022, section 2.3, static thresholding).
+    (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval"). As guidance overshoots, the picture found is
+    kept within −`limit` … `limit` at every step (Saharia et al. 2022, section 2.3, static thresholding).
     """
     hidden = torch.ones(len(conditions), dtype=torch.bool, device=conditions.device)
     seeing, blind = network.read(conditions), network.read(conditions, hidden)
@@ -72,9 +76,10 @@ def denoise(
 ) -> Tensor:
     """Go from noise (time 1) to pictures (time 0) in steps; only the first `done` of them, if given.
 
-    Follows the velocity in Euler steps. With `fresh` each step takes the picture found and joins it with new noise in place of the
-    noise that is left, x_s = (1 − s) picture + s noise (a row's own, from its generator; None: torch's global one): what a step
-    got wrong is not kept. A picture found is a mean, so that with many such steps pictures become alike.
+    Follows the velocity in Euler steps. With `fresh` each step takes the picture found and joins it with new noise in
+    place of the noise that is left, x_s = (1 − s) picture + s noise (a row's own, from its generator; None: torch's
+    global one): what a step got wrong is not kept. A picture found is a mean, so that with many such steps pictures
+    become alike.
     """
     scheduler = FlowMatchEulerDiscreteScheduler(stochastic_sampling=fresh)
     scheduler.set_timesteps(sigmas=[1 - k / steps for k in range(steps)], device=noise.device)

@@ -14,12 +14,15 @@ import torch
 from diffusers.utils import logging
 
 from c3core.errors import C3Error, WrongCall, lines_of
-from c3core.files import read_json
-from c3core.progress import without_bars
-from c3core.weights import refuse_pickles
+from c3core.io import read_json, refuse_pickles
+from c3core.runtime import without_bars
 
 UNKNOWN = "see the model's card"
-WEIGHTS = (".safetensors", ".safetensors.index.json", "-*.safetensors")  # the ends of weights' names: whole, or an index and shards
+WEIGHTS = (
+    ".safetensors",
+    ".safetensors.index.json",
+    "-*.safetensors",
+)  # the ends of weights' names: whole, or an index and shards
 
 
 def diffusers_folder(name: str, *, part: str | None = None) -> Path:
@@ -30,7 +33,9 @@ def diffusers_folder(name: str, *, part: str | None = None) -> Path:
     folder = Path(name).expanduser()
     if not os.path.isdir(folder):  # unlike `folder.is_dir()` it raises nothing over a name that is too long
         if folder.is_absolute() or name.startswith((".", "~")):  # no hub name begins so: the hub would be asked in vain
-            raise WrongCall(f"{name!r}: no such folder. Give one in diffusers' format with safetensors weights, or a hub name.")
+            raise WrongCall(
+                f"{name!r}: no such folder. Give one in diffusers' format with safetensors weights, or a hub name."
+            )
         with _hub(name):
             folder = _part(name, part) if part else _pipeline(name)
     return folder / part if part and (folder / part / "config.json").is_file() else folder
@@ -73,7 +78,9 @@ def fingerprint(folder: Path, parts: Iterable[str]) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(path for part in parts for path in (folder / part).glob("*")):
-        variant = "." in path.stem.removesuffix(".safetensors.index")  # model.fp16.safetensors, pytorch_model.bin.index.json
+        variant = "." in path.stem.removesuffix(
+            ".safetensors.index"
+        )  # model.fp16.safetensors, pytorch_model.bin.index.json
         if variant or path.suffix not in (".json", ".txt", ".safetensors"):
             continue
         length = path.stat().st_size
@@ -85,8 +92,8 @@ def fingerprint(folder: Path, parts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def licence_of(folder: Path, name: str) -> str:
-    """The licence that the model's card names, in its folder or on the hub; `UNKNOWN` where neither can be read."""
+def license_of(folder: Path, name: str) -> str:
+    """The license that the model's card names, in its folder or on the hub; `UNKNOWN` where neither can be read."""
     from huggingface_hub import HfApi, ModelCard
 
     card = folder / "README.md"
@@ -136,5 +143,6 @@ def loading(folder: Path) -> Iterator[None]:
         raise
     except Exception as error:  # diffusers raises whatever its parts raise on a broken or foreign folder
         raise C3Error(
-            f"{folder} cannot be loaded by diffusers ({lines_of(error)[0]}). It may be truncated: save or fetch it again."
+            f"{folder} cannot be loaded by diffusers ({lines_of(error)[0]}). It may be truncated: save or fetch it"
+            " again."
         ) from error

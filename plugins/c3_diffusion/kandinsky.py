@@ -16,8 +16,7 @@ from c3_diffusion.folders import diffusers_folder, loading
 from c3_diffusion.pretrained import LARGEST, PretrainedDecoder, PretrainedOptions, PretrainedSettings
 from c3core.contracts import GenerateOptions
 from c3core.errors import C3Error, WrongCall
-from c3core.files import read_json
-from c3core.weights import refuse_pickles, write_tensors
+from c3core.io import read_json, refuse_pickles, write_tensors
 
 BLANK = "blank.safetensors"
 
@@ -28,22 +27,25 @@ class KandinskySettings(PretrainedSettings):
     prior: str | None = Field(
         None,
         min_length=1,
-        description="the Kandinsky 2.2 prior (a hub name or a folder): its picture encoder embeds the blank picture, once",
+        description="the Kandinsky 2.2 prior (a hub name or a folder): its picture encoder embeds the blank picture,"
+        " once",
     )
 
 
 class KandinskyOptions(PretrainedOptions):
     """How Kandinsky draws."""
 
-    size: int = Field(512, ge=8, le=LARGEST, multiple_of=8, description="side in pixels; rounded up to what the model can draw")
+    size: int = Field(
+        512, ge=8, le=LARGEST, multiple_of=8, description="side in pixels; rounded up to what the model can draw"
+    )
 
 
 class KandinskyDecoder(PretrainedDecoder):
     """Pictures of a pretrained Kandinsky 2.2 decoder (`KandinskyV22Pipeline` of diffusers).
 
-    As `unclip`, in the space of CLIP ViT-bigG/14. Guidance leads away from the embedding of a blank picture (an even grey), which
-    comes from the picture encoder of `prior`, or is given as `blank` (1, condition_dim) in that encoder's own scale; `save`
-    keeps it, so that `prior` is not needed again.
+    As `unclip`, in the space of CLIP ViT-bigG/14. Guidance leads away from the embedding of a blank picture (an even
+    grey), which comes from the picture encoder of `prior`, or is given as `blank` (1, condition_dim) in that encoder's
+    own scale; `save` keeps it, so that `prior` is not needed again.
     """
 
     name: ClassVar[str] = "kandinsky"
@@ -51,12 +53,15 @@ class KandinskyDecoder(PretrainedDecoder):
     Settings: ClassVar[type[PretrainedSettings]] = KandinskySettings
     pipelines: ClassVar[tuple[str, ...]] = ("KandinskyV22Pipeline",)
 
-    def __init__(self, condition_dim: int, *, blank: Tensor | None = None, device: str = "auto", **options: Any) -> None:
+    def __init__(
+        self, condition_dim: int, *, blank: Tensor | None = None, device: str = "auto", **options: Any
+    ) -> None:
         super().__init__(condition_dim, device=device, **options)
         if blank is None:
             if self.settings.prior is None:
                 raise WrongCall(
-                    "Kandinsky needs the embedding of a blank picture. Give prior= (kandinsky-community/kandinsky-2-2-prior, or"
+                    "Kandinsky needs the embedding of a blank picture. Give prior="
+                    " (kandinsky-community/kandinsky-2-2-prior, or"
                     " its folder), whose picture encoder makes it, or blank= (1, dim)."
                 )
             blank = blank_embedding(self.settings.prior)
@@ -101,7 +106,8 @@ class KandinskyDecoder(PretrainedDecoder):
 
 
 def blank_embedding(prior: str) -> Tensor:
-    """(1, dim) embedding of a blank picture by the picture encoder of a Kandinsky 2.2 prior, in the encoder's own scale.
+    """(1, dim) embedding of a blank picture by the picture encoder of a Kandinsky 2.2 prior, in the encoder's own
+    scale.
 
     It is all zeros after CLIP's normalisation, and so CLIP's mean colour, a grey: as diffusers has it.
     """

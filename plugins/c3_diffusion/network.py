@@ -1,4 +1,6 @@
-"""The network: a diffusers UNet that sees the condition twice, as a vector beside the time and laid out as a coarse map."""
+"""The network: a diffusers UNet that sees the condition twice, as a vector beside the time and laid out as a coarse
+map.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,9 @@ class Told(NamedTuple):
 class Painter(nn.Module):
     """The picture in x_t = (1 − t) picture + t noise, as far as x_t, t and the condition tell.
 
-    Pictures are (n, channels, side, side). The condition alone says what stands where, which a vector beside the time is slow
-    to teach a convolution: so it is also laid out as `settings.layout` channels of half the side, stretched to the input.
+    Pictures are (n, channels, side, side). The condition alone says what stands where, which a vector beside the time
+    is slow to teach a convolution: so it is also laid out as `settings.layout` channels of half the side, stretched to
+    the input.
     """
 
     def __init__(self, condition_dim: int, channels: int, side: int, settings: Settings) -> None:
@@ -36,7 +39,8 @@ class Painter(nn.Module):
         self.patch, self.places = patch, side // patch
         self.scale = condition_dim**0.5  # a unit embedding's numbers are small: bring them to about 1
         self.nothing = nn.Parameter(torch.zeros(condition_dim))  # stands for a hidden condition
-        # What stands where has to be worked out of one vector, which these layers do at hardly any cost: convolutions cost most.
+        # What stands where has to be worked out of one vector, which these layers do at hardly any cost: convolutions
+        # cost most.
         self.trunk = nn.Sequential(nn.Linear(condition_dim, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.vector = nn.Linear(hidden, settings.widths[0] * 4)
         coarse = self.places // 2
@@ -45,7 +49,11 @@ class Painter(nn.Module):
         squares = channels * patch**2
         self.pencil: nn.Module | None = None
         if settings.rows is not None:
-            convolutions = (nn.Conv2d(settings.layout, SKETCH, 3, padding=1), nn.SiLU(), nn.Conv2d(SKETCH, squares, 3, padding=1))
+            convolutions = (
+                nn.Conv2d(settings.layout, SKETCH, 3, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(SKETCH, squares, 3, padding=1),
+            )
             self.pencil = nn.Sequential(nn.SiLU(), *convolutions)
         plain, attentive = ("DownBlock2D",) * (levels - 1), "AttnDownBlock2D"
         self.unet = UNet2DModel(
@@ -63,7 +71,9 @@ class Painter(nn.Module):
         )
 
     def forward(self, noisy: Tensor, time: Tensor, conditions: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Pictures (n, channels, side, side). `time` (n,) in 0 … 1; rows of `hidden` (n,) do not see their condition."""
+        """Pictures (n, channels, side, side). `time` (n,) in 0 … 1; rows of `hidden` (n,) do not see their
+        condition.
+        """
         return self.find(noisy, time, self.read(conditions, hidden))
 
     def read(self, conditions: Tensor, hidden: Tensor | None = None) -> Told:

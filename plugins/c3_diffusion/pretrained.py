@@ -14,15 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from c3_diffusion.chance import row_generators
-from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, licence_of, loading
+from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, license_of, loading
 from c3core.contracts import GenerateOptions, Objective, Reader
-from c3core.devices import device_of, precision_of
 from c3core.errors import C3Error, WrongCall, lines_of
-from c3core.files import read_json, write_json
-from c3core.pictures import Picture, PictureDecoder, to_pictures
-from c3core.readers.image import ImageReader
-from c3core.validation import checked, read_checked
-from c3core.weights import refuse_pickles
+from c3core.io import checked, read_checked, read_json, refuse_pickles, write_json
+from c3core.media import ImageReader, Picture, PictureDecoder, to_pictures
+from c3core.runtime import device_of, precision_of
 
 LARGEST = 4096  # pixels a side that are drawn
 
@@ -51,17 +48,20 @@ class PretrainedOptions(GenerateOptions):
 
     steps: int = Field(25, ge=1)
     guidance: float = Field(4.0, ge=0)
-    size: int | None = Field(None, ge=8, le=LARGEST, multiple_of=8, description="side in pixels; None: the pipeline's own")
+    size: int | None = Field(
+        None, ge=8, le=LARGEST, multiple_of=8, description="side in pixels; None: the pipeline's own"
+    )
     noise: Literal["own", "shared"] = "own"
     batch_size: int = Field(4, ge=1, description="pictures drawn at once")
 
 
 class PretrainedDecoder(PictureDecoder):
-    """The base of `unclip` and `kandinsky`: uint8 pictures (h, w, 3) from conditions that are a CLIP's picture embeddings.
+    """The base of `unclip` and `kandinsky`: uint8 pictures (h, w, 3) from conditions that are a CLIP's picture
+    embeddings.
 
-    Its frame is "native": the pipeline's bridge gives embeddings with the mean and the norm of the picture encoder's own, so
-    that the space must be that of the CLIP which the model was made for. `save` writes a reference (name or folder, and a
-    fingerprint) rather than gigabytes: `load` refuses weights that have changed since.
+    Its frame is "native": the pipeline's bridge gives embeddings with the mean and the norm of the picture encoder's
+    own, so that the space must be that of the CLIP which the model was made for. `save` writes a reference (name or
+    folder, and a fingerprint) rather than gigabytes: `load` refuses weights that have changed since.
     """
 
     frame: ClassVar[Literal["bridge", "native"]] = "native"
@@ -77,8 +77,10 @@ class PretrainedDecoder(PictureDecoder):
         self._device, model = device_of(device), self.settings.model
         folder = diffusers_folder(model)
         self.pipeline = self._load(folder)
-        self.fingerprint = fingerprint(folder, [name for name, part in self.pipeline.components.items() if part is not None])
-        self.licence = licence_of(folder, model)
+        self.fingerprint = fingerprint(
+            folder, [name for name, part in self.pipeline.components.items() if part is not None]
+        )
+        self.license = license_of(folder, model)
         if self.embedding_dim != condition_dim:
             raise WrongCall(
                 f"{model!r} takes embeddings of size {self.embedding_dim}, not {condition_dim}."
@@ -135,11 +137,15 @@ class PretrainedDecoder(PictureDecoder):
 
     def loss(self, conditions: Tensor, batch: Any) -> Tensor:
         """A `C3Error`: there is nothing to train."""
-        raise C3Error(f"decoder {self.name!r} is pretrained and has no loss. Fit its pipeline without training options.")
+        raise C3Error(
+            f"decoder {self.name!r} is pretrained and has no loss. Fit its pipeline without training options."
+        )
 
     # ---- use
 
-    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Picture]:
+    def generate(
+        self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None
+    ) -> list[Picture]:
         """One picture a condition, in order. Each row has a generator of its own, seeded from `generator`."""
         chosen: Any = self.options(options)
         most: int = self.pipeline.scheduler.config.num_train_timesteps
@@ -166,7 +172,8 @@ class PretrainedDecoder(PictureDecoder):
         if not torch.isfinite(drawn).all():
             precision = self.settings.precision
             raise C3Error(
-                f"the model drew NaN or infinite numbers in {steps} steps and {precision}. Ask for other steps, or use float32."
+                f"the model drew NaN or infinite numbers in {steps} steps and {precision}. Ask for other steps, or"
+                " use float32."
             )
         return drawn
 
@@ -187,7 +194,8 @@ class PretrainedDecoder(PictureDecoder):
         decoder = cls(saved.condition_dim, device=device, **{**saved.settings, **cls._extra(Path(folder))})
         if decoder.fingerprint != saved.fingerprint:
             raise C3Error(
-                f"{decoder.settings.model!r} holds other weights than when the pipeline was saved. Fit and save it again."
+                f"{decoder.settings.model!r} holds other weights than when the pipeline was saved. Fit and save it"
+                " again."
             )
         return decoder.eval()
 

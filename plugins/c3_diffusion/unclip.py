@@ -14,7 +14,9 @@ from c3core.errors import WrongCall
 
 
 class UnclipOptions(PretrainedOptions):
-    """How Stable unCLIP draws. `noise_level` blurs the embedding: pictures vary more. `prompt` is said beside it, to all rows."""
+    """How Stable unCLIP draws. `noise_level` blurs the embedding: pictures vary more. `prompt` is said beside it, to
+    all rows.
+    """
 
     guidance: float = Field(10.0, ge=0)
     noise_level: int = Field(0, ge=0)
@@ -24,9 +26,9 @@ class UnclipOptions(PretrainedOptions):
 class UnclipDecoder(PretrainedDecoder):
     """Pictures of a pretrained Stable unCLIP (`StableUnCLIPImg2ImgPipeline` of diffusers).
 
-    With a C3 bridge a sentence's embedding, shifted to the pictures' mean and rescaled to their norm, takes the place of a
-    picture's: text to picture without a trained prior. The space must be the CLIP that the model was made for (ViT-H/14 of
-    LAION for Stable unCLIP 2.1, OpenAI's ViT-L/14 for its small form).
+    With a C3 bridge a sentence's embedding, shifted to the pictures' mean and rescaled to their norm, takes the place
+    of a picture's: text to picture without a trained prior. The space must be the CLIP that the model was made for
+    (ViT-H/14 of LAION for Stable unCLIP 2.1, OpenAI's ViT-L/14 for its small form).
 
     `options` are the fields of `PretrainedSettings`: `model` (a hub name or a folder) and `precision`.
     """
@@ -45,7 +47,8 @@ class UnclipDecoder(PretrainedDecoder):
         levels = pipeline.image_noising_scheduler.config.num_train_timesteps
         if options.noise_level >= levels:
             raise WrongCall(f"noise_level {options.noise_level}: this model has levels 0 to {levels - 1}.")
-        # Its picture encoder is not loaded. Given embeddings, the pipeline asks it for its dtype alone, which any part knows.
+        # Its picture encoder is not loaded. Given embeddings, the pipeline asks it for its dtype alone, which any part
+        # knows.
         pipeline.image_encoder = pipeline.image_normalizer
         drawn: Any = pipeline(
             prompt=[options.prompt] * len(embeddings),

@@ -31,9 +31,9 @@ BEAMS = ("length_penalty", "early_stopping")  # need num_beams > 1
 class CaptionOptions(GenerateOptions):
     """Options of `CaptionDecoder.generate`, under the names that transformers gives them.
 
-    Greedy by default. `num_beams` > 1: beam search, with `length_penalty` and `early_stopping`. `do_sample`: draws, with
-    `temperature`, `top_p`, `top_k` and the other ways to cut off what is unlikely. `scores` fills `Caption.score` in, at the
-    price of one more pass. `precision`: by default the decoder's own.
+    Greedy by default. `num_beams` > 1: beam search, with `length_penalty` and `early_stopping`. `do_sample`: draws,
+    with `temperature`, `top_p`, `top_k` and the other ways to cut off what is unlikely. `scores` fills `Caption.score`
+    in, at the price of one more pass. `precision`: by default the decoder's own.
     """
 
     max_new_tokens: int = Field(40, ge=1)

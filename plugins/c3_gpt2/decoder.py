@@ -22,12 +22,10 @@ from c3_gpt2.mapping import build_mapping
 from c3_gpt2.settings import FRESH, Saved, Settings
 from c3_gpt2.tokens import Tokens, decode, encode, kept
 from c3core.contracts import Decoder, GenerateOptions, Reader
-from c3core.devices import device_of
 from c3core.errors import C3Error, WrongCall
-from c3core.files import write_json
-from c3core.readers.text import TextReader
-from c3core.validation import checked, read_checked
-from c3core.weights import read_tensors, refuse_pickles, write_tensors
+from c3core.io import checked, read_checked, read_tensors, refuse_pickles, write_json, write_tensors
+from c3core.media import TextReader
+from c3core.runtime import device_of
 
 
 class CaptionDecoder(Decoder):
@@ -50,7 +48,9 @@ class CaptionDecoder(Decoder):
     modality: ClassVar[str] = "text"
     Options: ClassVar[type[GenerateOptions]] = CaptionOptions
 
-    def __init__(self, condition_dim: int, *, language: Language | None = None, device: str = "auto", **options: Any) -> None:
+    def __init__(
+        self, condition_dim: int, *, language: Language | None = None, device: str = "auto", **options: Any
+    ) -> None:
         super().__init__()
         self.condition_dim = condition_dim
         self.settings = checked(Settings, options, what=f"options of decoder {self.name!r}")
@@ -74,10 +74,12 @@ class CaptionDecoder(Decoder):
                 f"prefix_length {self.settings.prefix_length} and max_tokens {self.settings.max_tokens} do not fit the"
                 f" language model's {language.positions} positions. Lower one of them."
             )
-        self.language, self.model, self.licence = language, language.model, language.licence
+        self.language, self.model, self.license = language, language.model, language.license
         dropouts = [module for module in self.model.modules() if isinstance(module, nn.Dropout)]
         if self.settings.dropout and not dropouts:
-            raise WrongCall(f"{self.settings.model!r} has no dropout layers, as newer models seldom have: leave dropout out.")
+            raise WrongCall(
+                f"{self.settings.model!r} has no dropout layers, as newer models seldom have: leave dropout out."
+            )
         for module in dropouts:
             module.p = module.p if self.settings.dropout is None else self.settings.dropout
 
@@ -171,7 +173,9 @@ class CaptionDecoder(Decoder):
 
     # ---- use
 
-    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Caption]:
+    def generate(
+        self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None
+    ) -> list[Caption]:
         """One `Caption` a condition, in order. `options` are `CaptionOptions` or a mapping of its fields.
 
         In float32, greedy captions and those of a beam do not depend on the batch that a condition is in.
@@ -194,7 +198,9 @@ class CaptionDecoder(Decoder):
         finally:
             self.train(training)
 
-    def _captions(self, conditions: Tensor, options: CaptionOptions, generator: torch.Generator | None) -> list[Caption]:
+    def _captions(
+        self, conditions: Tensor, options: CaptionOptions, generator: torch.Generator | None
+    ) -> list[Caption]:
         language, mapping = self._ready()
         lowered = (options.precision or self.settings.precision) == "bfloat16"
         model = self._lowered.of(self.model) if lowered else self.model
@@ -225,7 +231,7 @@ class CaptionDecoder(Decoder):
         if adapted:
             write_tensors(folder / "adapter.safetensors", lora.adapter_state(self.model))
         settings = self.settings.model_dump(mode="json")
-        config = {"condition_dim": self.condition_dim, "licence": self.licence, "settings": settings}
+        config = {"condition_dim": self.condition_dim, "license": self.license, "settings": settings}
         write_json(folder / "decoder.json", config)
 
     @classmethod
@@ -234,7 +240,7 @@ class CaptionDecoder(Decoder):
         folder = Path(folder)
         saved = read_checked(Saved, folder / "decoder.json", of=f"a {cls.name!r} decoder")
         refuse_pickles(folder)
-        language = languages.from_folder(folder / "model", saved.licence)
+        language = languages.from_folder(folder / "model", saved.license)
         decoder = cls(saved.condition_dim, language=language, device=device, **saved.settings.model_dump())
         decoder._build(language)
         _, mapping = decoder._ready()

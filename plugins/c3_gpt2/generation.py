@@ -14,11 +14,15 @@ from transformers import GenerationConfig
 from c3_gpt2.captions import SAMPLING, CaptionOptions
 
 
-def continue_prefix(model: Any, prefix: Tensor, options: CaptionOptions, end: int, generator: torch.Generator | None) -> Tensor:
+def continue_prefix(
+    model: Any, prefix: Tensor, options: CaptionOptions, end: int, generator: torch.Generator | None
+) -> Tensor:
     """(n, p, width) prefixes to (n, t) generated token ids, padded with `end` after the first `end`."""
     with seeded(generator) if options.do_sample else nullcontext(), warnings.catch_warnings():
         # That penalties see the generated tokens alone, not the prefix, is what is meant.
-        warnings.filterwarnings("ignore", message="Passing `(repetition_penalty|no_repeat_ngram_size)` with `inputs_embeds`")
+        warnings.filterwarnings(
+            "ignore", message="Passing `(repetition_penalty|no_repeat_ngram_size)` with `inputs_embeds`"
+        )
         ids: Tensor = model.generate(
             inputs_embeds=prefix,
             attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device),

@@ -23,21 +23,21 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from c3_gpt2.licence import UNKNOWN, licence_of
+from c3_gpt2.license import UNKNOWN, license_of
 from c3_gpt2.settings import Settings
 from c3_gpt2.tokens import train_tokenizer
 from c3core.errors import C3Error, lines_of
-from c3core.files import replacing
-from c3core.progress import without_bars
+from c3core.io import atomic_write
+from c3core.runtime import without_bars
 
 
 @dataclass
 class Language:
-    """A causal language model of transformers with its tokenizer, float32, and the licence of its weights."""
+    """A causal language model of transformers with its tokenizer, float32, and the license of its weights."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    licence: str = UNKNOWN
+    license: str = UNKNOWN
 
     def __post_init__(self) -> None:
         config = self.model.config
@@ -45,7 +45,9 @@ class Language:
         if end is None:
             end = config.eos_token_id[0] if isinstance(config.eos_token_id, list) else config.eos_token_id
         if end is None:
-            raise C3Error("the language model's tokenizer has no end-of-text token. Set its eos_token and save it again.")
+            raise C3Error(
+                "the language model's tokenizer has no end-of-text token. Set its eos_token and save it again."
+            )
         self.end: int = end
         self.width: int = self.model.get_input_embeddings().weight.shape[1]
         self.positions: int | None = getattr(config, "max_position_embeddings", None)
@@ -83,7 +85,7 @@ def fresh(sentences: Iterable[str], settings: Settings) -> Language:
         eos_token_id=end,
         **dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), settings.dropout or 0.0),
     )
-    return Language(GPT2LMHeadModel(config), tokenizer, licence="own")
+    return Language(GPT2LMHeadModel(config), tokenizer, license="own")
 
 
 def pretrained(name: str) -> Language:
@@ -98,21 +100,23 @@ def pretrained(name: str) -> Language:
         from transformers import GgufConfig
 
         extra = {"gguf_file": path.name, "quantization_config": GgufConfig(dequantize=True)}
-        return _load(str(path.parent), name, licence_of(name), extra)
+        return _load(str(path.parent), name, license_of(name), extra)
     if path.is_dir():
-        return from_folder(path, licence_of(name))
-    licence = licence_of(name)  # asks the hub, which fails at once where loading would try for a minute
-    return _load(name, name, licence, {})
+        return from_folder(path, license_of(name))
+    license = license_of(name)  # asks the hub, which fails at once where loading would try for a minute
+    return _load(name, name, license, {})
 
 
-def from_folder(folder: Path, licence: str) -> Language:
+def from_folder(folder: Path, license: str) -> Language:
     """The language model of a folder in transformers' format. Raises `C3Error` as `pretrained` does."""
     if not (folder / "config.json").is_file():
-        raise C3Error(f"{folder} is no language model's folder: it lacks config.json. Check its name, or save it again.")
-    return _load(str(folder), str(folder), licence, {})
+        raise C3Error(
+            f"{folder} is no language model's folder: it lacks config.json. Check its name, or save it again."
+        )
+    return _load(str(folder), str(folder), license, {})
 
 
-def _load(source: str, name: str, licence: str, extra: Mapping[str, Any]) -> Language:
+def _load(source: str, name: str, license: str, extra: Mapping[str, Any]) -> Language:
     try:
         with without_bars(logging):
             tokenizer = AutoTokenizer.from_pretrained(source, **{k: v for k, v in extra.items() if k == "gguf_file"})
@@ -127,8 +131,10 @@ def _load(source: str, name: str, licence: str, extra: Mapping[str, Any]) -> Lan
     lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        raise C3Error(f"{name!r} is no whole causal language model: it lacks the weights {', '.join(lacking[:3])}{more}.")
-    return Language(model, tokenizer, licence)
+        raise C3Error(
+            f"{name!r} is no whole causal language model: it lacks the weights {', '.join(lacking[:3])}{more}."
+        )
+    return Language(model, tokenizer, license)
 
 
 def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -139,7 +145,7 @@ def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor] | N
         language.tokenizer.save_pretrained(staged)
         written = sorted(path.name for path in Path(staged).iterdir())
         for name in written:
-            with replacing(folder / name) as temporary:
+            with atomic_write(folder / name) as temporary:
                 os.replace(Path(staged) / name, temporary)
     for path in folder.iterdir():
         if path.is_file() and path.name not in written:

@@ -22,7 +22,9 @@ def add_adapters(model: nn.Module, rank: int) -> None:
 
     # Conv1D, GPT-2's linear layer, keeps its weight the other way round; peft sees to it and says so unless told.
     turned = any(type(module).__name__ == "Conv1D" for module in model.modules())
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM", fan_in_fan_out=turned)
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM", fan_in_fan_out=turned
+    )
     inject_adapter_in_model(config, model)
 
 
@@ -33,4 +35,6 @@ def adapter_state(model: nn.Module) -> dict[str, Tensor]:
 
 def base_state(model: nn.Module) -> dict[str, Tensor]:
     """The weights of the model without its adapters, under the names that they had before."""
-    return {name.replace(".base_layer.", "."): value for name, value in model.state_dict().items() if ".lora_" not in name}
+    return {
+        name.replace(".base_layer.", "."): value for name, value in model.state_dict().items() if ".lora_" not in name
+    }

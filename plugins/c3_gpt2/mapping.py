@@ -35,7 +35,9 @@ class TransformerMapping(nn.Module):
 
     def __init__(self, condition_dim: int, width: int, prefix_length: int, *, layers: int) -> None:
         super().__init__()
-        self.project = nn.Sequential(nn.Linear(condition_dim, prefix_length * width), nn.Unflatten(1, (prefix_length, width)))
+        self.project = nn.Sequential(
+            nn.Linear(condition_dim, prefix_length * width), nn.Unflatten(1, (prefix_length, width))
+        )
         self.constants = nn.Parameter(torch.randn(prefix_length, width))
         # Not nn.TransformerEncoder: it copies one layer, so that all would start with the same weights.
         self.layers = nn.Sequential(

@@ -27,12 +27,16 @@ class Settings(BaseModel):
     lora_rank: int = Field(8, ge=1, le=8192)
     precision: Literal["float32", "bfloat16"] = "float32"
     max_tokens: int = Field(64, ge=1, description="longer training sentences are cut")
-    dropout: float | None = Field(None, ge=0, lt=1, description="of the language model; None: its own, and 0 for a fresh one")
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="of the language model; None: its own, and 0 for a fresh one"
+    )
 
     layers: int = Field(4, ge=1, le=64, description="of a fresh model")
     heads: int = Field(4, ge=1, le=64, description="of a fresh model")
     width: int = Field(256, ge=1, le=8192, description="of a fresh model")
-    vocabulary: int = Field(4000, ge=257, description="of a fresh model: most subwords; 256 bytes and the end are always in it")
+    vocabulary: int = Field(
+        4000, ge=257, description="of a fresh model: most subwords; 256 bytes and the end are always in it"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -61,5 +65,5 @@ class Saved(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     condition_dim: int = Field(ge=1)
-    licence: str
+    license: str
     settings: Settings = Field(strict=False)

@@ -48,12 +48,16 @@ def train_tokenizer(sentences: Iterable[str], vocabulary: int) -> PreTrainedToke
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator(sentences, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, clean_up_tokenization_spaces=False)
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], end: int, max_tokens: int) -> tuple[Tokens, int]:
+def encode(
+    tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], end: int, max_tokens: int
+) -> tuple[Tokens, int]:
     """Sentences as `Tokens` on the CPU, and how many were cut to `max_tokens` (the end of text comes on top)."""
     # A sentence that spells a special token out is text: it must not end the sentence.
     rows = tokenizer(

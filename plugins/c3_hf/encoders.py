@@ -16,7 +16,7 @@ from c3_hf.model import FEATURES, Loaded
 from c3_hf.preparing import PictureReader, Prepared, SoundReader
 from c3core.contracts import Encoder, Reader
 from c3core.errors import C3Error
-from c3core.readers import TextReader
+from c3core.media import TextReader
 
 SHORT = 128  # tokens: up to here every text is padded to the whole context
 
@@ -27,7 +27,7 @@ class HFEncoder(Encoder):
     def __init__(self, loaded: Loaded, modality: str, dtype: torch.dtype, preparing: str) -> None:
         self.loaded, self.modality, self.dtype = loaded, modality, dtype
         self.space, self.dim = f"hf:{loaded.described.name}", loaded.described.dim
-        self.licence = "unknown: see the model's page"
+        self.license = "unknown: see the model's page"
         self.fingerprint = hashlib.sha256(f"{modality} {loaded.identity} {preparing}".encode()).hexdigest()[:32]
         self._method = getattr(loaded.model, FEATURES[modality])
         self._takes = set(inspect.signature(self._method).parameters)
@@ -41,7 +41,9 @@ class HFEncoder(Encoder):
         embeddings = found if isinstance(found, Tensor) else getattr(found, "pooler_output", None)
         if not isinstance(embeddings, Tensor) or embeddings.shape[1:] != (self.dim,):
             shape = tuple(embeddings.shape) if isinstance(embeddings, Tensor) else type(found).__name__
-            raise C3Error(f"{self.space} gives {shape} for {self.modality}, not one embedding of {self.dim} numbers an item.")
+            raise C3Error(
+                f"{self.space} gives {shape} for {self.modality}, not one embedding of {self.dim} numbers an item."
+            )
         return embeddings
 
 
@@ -51,8 +53,8 @@ class TextEncoder(HFEncoder):
     def __init__(self, loaded: Loaded, dtype: torch.dtype = torch.float32) -> None:
         self.tokenizer = loaded.processor.tokenizer
         self.context = _context(loaded)
-        # Models without a mask, such as SigLIP, were trained on whole contexts. The others do not see the padding: where
-        # their context is long, texts are padded to the longest.
+        # Models without a mask, such as SigLIP, were trained on whole contexts. The others do not see the padding:
+        # where their context is long, texts are padded to the longest.
         self.padding = "max_length" if self.context <= SHORT else "longest"
         super().__init__(loaded, "text", dtype, f"{_identity(self.tokenizer)} {self.context} {self.padding}")
         self._said = False
@@ -72,9 +74,13 @@ class TextEncoder(HFEncoder):
     def _say_cut(self, items: Sequence[str]) -> None:
         # Each token stands for a character at least, or for an end: short texts need no second look.
         long = [item for item in items if len(item.encode()) + 2 > self.context]
-        if long and any(len(ids) > self.context for ids in self.tokenizer(long, truncation=False, verbose=False)["input_ids"]):
+        if long and any(
+            len(ids) > self.context for ids in self.tokenizer(long, truncation=False, verbose=False)["input_ids"]
+        ):
             self._said = True
-            warnings.warn(f"a text is longer than {self.context} tokens: only its beginning counts (said once).", stacklevel=4)
+            warnings.warn(
+                f"a text is longer than {self.context} tokens: only its beginning counts (said once).", stacklevel=4
+            )
 
 
 class MediaEncoder(HFEncoder):

@@ -17,8 +17,8 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
 from c3core.errors import C3Error, WrongCall, lines_of
-from c3core.progress import without_bars
-from c3core.weights import tensor_hash
+from c3core.io import tensor_hash
+from c3core.runtime import without_bars
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
 
@@ -54,7 +54,9 @@ class Loaded:
 
 
 def describe(name: str) -> Described:
-    """The model of a hub's name or of a folder. Raises `C3Error` if it is none, is not contrastive, or is out of reach."""
+    """The model of a hub's name or of a folder. Raises `C3Error` if it is none, is not contrastive, or is out of
+    reach.
+    """
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -66,11 +68,16 @@ def describe(name: str) -> Described:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     kind = MODEL_MAPPING.get(type(config), None)
     classes = kind if isinstance(kind, tuple | list) else (kind,)
-    modalities = tuple(modality for modality, method in FEATURES.items() if any(hasattr(each, method) for each in classes))
+    modalities = tuple(
+        modality for modality, method in FEATURES.items() if any(hasattr(each, method) for each in classes)
+    )
     dim = _dim(config)
     if "text" not in modalities or len(modalities) < 2 or dim is None:
         what = f"a {config.model_type}"
-        raise C3Error(f"{name} is {what}, which is no contrastive model: it gives no embeddings of text and of pictures or sounds.")
+        raise C3Error(
+            f"{name} is {what}, which is no contrastive model: it gives no embeddings of text and of pictures or"
+            " sounds."
+        )
     return Described(name, config, modalities, dim)
 
 
@@ -92,11 +99,15 @@ def load_model(described: Described, *, device: torch.device) -> Loaded:
         )
         processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
     if missing := sorted(report["missing_keys"]):  # transformers would leave them random
-        raise C3Error(f"{name} lacks {len(missing)} of the weights of a {described.config.model_type}, such as {missing[0]}.")
+        raise C3Error(
+            f"{name} lacks {len(missing)} of the weights of a {described.config.model_type}, such as {missing[0]}."
+        )
     parts = {"text": "tokenizer", "image": "image_processor", "audio": "feature_extractor"}
     for modality in described.modalities:
         if getattr(processor, parts[modality], None) is None:
-            raise C3Error(f"{name} has no {parts[modality]} for {modality}. Save the model's processor beside its weights.")
+            raise C3Error(
+                f"{name} has no {parts[modality]} for {modality}. Save the model's processor beside its weights."
+            )
     return Loaded(described, model.to(device).eval().requires_grad_(False), processor, device)
 
 
@@ -108,7 +119,9 @@ def _bare(config: Any) -> Any:
 
 @contextmanager
 def _clear(what: str) -> Iterator[None]:
-    """One line of whatever transformers, the hub or a file raises; without their own reports and bars for a small file."""
+    """One line of whatever transformers, the hub or a file raises; without their own reports and bars for a small
+    file.
+    """
     level, hub = transformers_logging.get_verbosity(), transformers_logging.logging.getLogger("huggingface_hub")
     hub_level = hub.level
     transformers_logging.set_verbosity(transformers_logging.CRITICAL)
@@ -117,7 +130,9 @@ def _clear(what: str) -> Iterator[None]:
         with without_bars(transformers_logging):
             yield
     except Exception as error:  # OSError, ValueError, those of the hub, of safetensors, of torch
-        raise C3Error(f"{what}: {lines_of(error)[0][:300].rstrip('.')}. Check the name, the files and the network.") from error
+        raise C3Error(
+            f"{what}: {lines_of(error)[0][:300].rstrip('.')}. Check the name, the files and the network."
+        ) from error
     finally:
         hub.setLevel(hub_level)
         transformers_logging.set_verbosity(level)

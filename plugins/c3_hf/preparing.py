@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import Reader
-from c3core.readers import AudioReader, ImageReader
+from c3core.media import AudioReader, ImageReader
 
 Prepared = dict[str, Tensor]  # what the model takes of one item: each as the processor makes it, without the batch
 
@@ -42,7 +42,8 @@ class SoundReader(Reader):
         finally:
             np.random.set_state(state)
         if "is_longer" in prepared:
-            # Of a batch without a long sound the extractor calls one long, by chance. Given one sound, that is always this one.
+            # Of a batch without a long sound the extractor calls one long, by chance. Given one sound, that is always
+            # this one.
             hop, most = self.extractor.hop_length, self.extractor.nb_max_samples
             prepared["is_longer"] = torch.full_like(prepared["is_longer"], len(wave) // hop > most // hop)
         return prepared

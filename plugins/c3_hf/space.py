@@ -7,7 +7,7 @@ from functools import cache, partial
 from c3_hf.encoders import HFEncoder, MediaEncoder, TextEncoder
 from c3_hf.model import Loaded, describe, load_model
 from c3core.contracts import Encoder, Space
-from c3core.devices import device_of, precision_of
+from c3core.runtime import device_of, precision_of
 
 
 def load(argument: str, *, device: str = "auto", precision: str = "float32") -> Space:
@@ -22,7 +22,13 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32") -> 
         return load_model(described, device=where)
 
     def encoder(modality: str) -> Encoder:
-        made: HFEncoder = TextEncoder(loaded(), dtype) if modality == "text" else MediaEncoder(loaded(), modality, dtype)
+        made: HFEncoder = (
+            TextEncoder(loaded(), dtype) if modality == "text" else MediaEncoder(loaded(), modality, dtype)
+        )
         return made
 
-    return Space(f"hf:{described.name}", described.dim, {modality: partial(encoder, modality) for modality in described.modalities})
+    return Space(
+        f"hf:{described.name}",
+        described.dim,
+        {modality: partial(encoder, modality) for modality in described.modalities},
+    )

@@ -14,8 +14,8 @@ from c3_imagebind.sizes import Size
 from c3_imagebind.upstream import any_was_cut, tokens_of
 from c3_imagebind.weights import PARTS, fingerprint
 from c3core import Encoder, Reader
-from c3core.devices import device_of, precision_of
-from c3core.readers import TextReader
+from c3core.media import TextReader
+from c3core.runtime import device_of, precision_of
 
 PREPROCESSING = 1  # counted up when the same source would give other items
 
@@ -76,8 +76,8 @@ class ImageBindEncoder(Encoder):
     Each modality's vectors have their own length, up to 100 of text and 20 of audio, before they are averaged.
     """
 
-    def __init__(self, model: Any, modality: str, *, size: Size, licence: str, device: str, precision: str) -> None:
-        self.space, self.modality, self.dim, self.licence = "imagebind", modality, size.out_embed_dim, licence
+    def __init__(self, model: Any, modality: str, *, size: Size, license: str, device: str, precision: str) -> None:
+        self.space, self.modality, self.dim, self.license = "imagebind", modality, size.out_embed_dim, license
         self.way, self.model = WAYS[modality], model
         self.device, self.dtype = device_of(device), precision_of(precision)
         self._said_cut = False
@@ -106,7 +106,9 @@ class ImageBindEncoder(Encoder):
         ids = tokens_of(texts := list(items))
         if not self._said_cut and any_was_cut(texts, ids):
             self._said_cut = True
-            warnings.warn(f"a text is longer than {ids.shape[1]} tokens: only its beginning counts (said once).", stacklevel=4)
+            warnings.warn(
+                f"a text is longer than {ids.shape[1]} tokens: only its beginning counts (said once).", stacklevel=4
+            )
         return ids
 
     def _embed(self, batch: Tensor) -> Tensor:

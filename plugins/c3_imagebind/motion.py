@@ -13,7 +13,7 @@ from torch import Tensor
 from c3_imagebind.planes import load_npy
 from c3core import Reader
 from c3core.errors import C3Error
-from c3core.readers import regular_file
+from c3core.media import regular_file
 
 CHANNELS, STEPS = 6, 2000  # three of the accelerometer, three of the gyroscope; 5 s at 400 Hz
 _LARGEST = 1 << 22  # bytes of a table: some three hundred a line
@@ -22,8 +22,8 @@ _LARGEST = 1 << 22  # bytes of a table: some three hundred a line
 class MotionReader(Reader):
     """(6, 2000) float32: x, y, z of the accelerometer and of the gyroscope, 2000 time steps.
 
-    Sources: the path of a `.npy` file with numbers (6, 2000); such an array; the path of a `.csv` file of 2000 lines, one a time
-    step, with 6 columns and perhaps a line of names above. Numbers are taken as they stand.
+    Sources: the path of a `.npy` file with numbers (6, 2000); such an array; the path of a `.csv` file of 2000 lines,
+    one a time step, with 6 columns and perhaps a line of names above. Numbers are taken as they stand.
 
     >>> MotionReader().read(np.zeros((6, 2000))).shape
     torch.Size([6, 2000])

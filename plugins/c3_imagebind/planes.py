@@ -15,7 +15,7 @@ from torchvision.transforms import functional as F
 from c3_imagebind.pictures import square
 from c3core import Reader
 from c3core.errors import C3Error
-from c3core.readers import ImageReader, regular_file
+from c3core.media import ImageReader, regular_file
 
 _NPY = b"\x93NUMPY"
 

@@ -8,14 +8,14 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from c3core.errors import WrongCall, near
-from c3core.files import read_json
-from c3core.validation import checked
+from c3core.io import checked, read_json
 
 
 class Size(BaseModel):
     """Widths, blocks and heads of each trunk, under the names and with the defaults of upstream's `ImageBindModel`.
 
-    What else that class takes is part of the preprocessing (frames, mel bins, patches) or of training, and stays as it is.
+    What else that class takes is part of the preprocessing (frames, mel bins, patches) or of training, and stays as it
+    is.
 
     >>> Size(text_embed_dim=64, text_num_heads=4).text_num_blocks
     12

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from c3core import Reader
 from c3core.errors import C3Error
-from c3core.readers import AudioReader
+from c3core.media import AudioReader
 
 RATE = 16_000  # Hz
 CLIPS, SECONDS = 3, 2
@@ -29,8 +29,8 @@ Wave = npt.NDArray[np.float32]
 class SoundReader(Reader):
     """(3, 1, 128, 204) float32 of whatever `AudioReader` reads: clips at the start, in the middle and at the end.
 
-    Of several channels the first counts, as upstream has it. A sound shorter than 2 s is three times the same clip, filled
-    up with silence; one shorter than 25 ms is refused.
+    Of several channels the first counts, as upstream has it. A sound shorter than 2 s is three times the same clip,
+    filled up with silence; one shorter than 25 ms is refused.
 
     >>> SoundReader().read((np.zeros(8000), 16000)).shape
     torch.Size([3, 1, 128, 204])

@@ -9,11 +9,13 @@ from typing import Any
 
 from c3_imagebind.encoder import WAYS, ImageBindEncoder
 from c3_imagebind.sizes import SIZES, size_of
-from c3_imagebind.weights import ADDRESS, is_address, licence_of, model_of
+from c3_imagebind.weights import ADDRESS, is_address, license_of, model_of
 from c3core import Space
 from c3core.errors import C3Error
 
-FORMS = "imagebind:huge, imagebind:huge//path/to/imagebind_huge.pth, imagebind:tiny/random or imagebind:FILE.json/WEIGHTS"
+FORMS = (
+    "imagebind:huge, imagebind:huge//path/to/imagebind_huge.pth, imagebind:tiny/random or imagebind:FILE.json/WEIGHTS"
+)
 _WITH_FILE = re.compile(r"(.+?\.json)(?:/(.+))?")
 _RANDOM = re.compile(r"random(?:\?seed=(\d{1,18}))?")
 
@@ -21,9 +23,9 @@ _RANDOM = re.compile(r"random(?:\?seed=(\d{1,18}))?")
 def load(argument: str, *, device: str = "auto", precision: str = "float32", seed: int = 0) -> Space:
     """ImageBind's space. Weights are read when an encoder is first asked for, once for all of them.
 
-    `argument` is SIZE/WEIGHTS. SIZE: "huge", "tiny", or a .json file with fields of `Size`. WEIGHTS: "random" (drawn from
-    `seed`, which "random?seed=1" says too), the path of a .pth or .safetensors file, an http(s) address; without it, huge
-    has the official address.
+    `argument` is SIZE/WEIGHTS. SIZE: "huge", "tiny", or a .json file with fields of `Size`. WEIGHTS: "random" (drawn
+    from `seed`, which "random?seed=1" says too), the path of a .pth or .safetensors file, an http(s) address; without
+    it, huge has the official address.
 
     >>> load("tiny/random").encode(["a red circle"], "text").shape
     torch.Size([1, 64])
@@ -39,7 +41,8 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32", see
     elif words and not is_address(words):
         if not Path(words).is_file():
             raise C3Error(
-                f"no file {words}. Check its name; an absolute path needs two slashes, as in imagebind:huge//models/a.pth."
+                f"no file {words}. Check its name; an absolute path needs two slashes, as in"
+                " imagebind:huge//models/a.pth."
             )
         words = weights = str(Path(words).absolute())  # so that a pipeline finds it from any folder
     where = name if name in SIZES else str(Path(name).absolute())
@@ -49,8 +52,8 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32", see
         return model_of(size, weights, seed)
 
     def encoder(modality: str) -> ImageBindEncoder:
-        licence = licence_of(size, weights)
-        return ImageBindEncoder(model(), modality, size=size, licence=licence, device=device, precision=precision)
+        license = license_of(size, weights)
+        return ImageBindEncoder(model(), modality, size=size, license=license, device=device, precision=precision)
 
     spec = f"imagebind:{where}/{words}".rstrip("/")
     return Space(spec, size.out_embed_dim, {modality: partial(encoder, modality) for modality in WAYS})

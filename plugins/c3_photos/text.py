@@ -16,9 +16,9 @@ from transformers.utils import logging as transformers_logging
 
 from c3_photos.weights import identity_of
 from c3core import Reader, Tower
-from c3core.files import read_json
-from c3core.progress import without_bars
-from c3core.readers import TextReader
+from c3core.io import read_json
+from c3core.media import TextReader
+from c3core.runtime import without_bars
 
 CHUNK = 16  # sentences of near length that are padded together
 
@@ -36,7 +36,7 @@ class MiniLMTower(Tower):
 
     modality = "text"
     frozen = True
-    licence = "Apache-2.0"
+    license = "Apache-2.0"
 
     def __init__(self) -> None:
         super().__init__()

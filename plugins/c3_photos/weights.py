@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from c3core.files import sha256
+from c3core.io import sha256
 
 
 @lru_cache(maxsize=16)

@@ -1,18 +1,21 @@
-"""The playground: a procedural world of pictures, videos and sounds with sentences about them, and a small space that knows it.
+"""The playground: a procedural world of pictures, videos and sounds with sentences about them, and a small space that
+knows it.
 
 It ships with the package, so that everything runs in minutes and without a download.
 """
 
 from __future__ import annotations
 
-from c3core.hooks import Register, hookimpl
+from c3core.registry import Register, hookimpl
 
 MODALITIES = ("text", "image", "video", "audio")
 
 
 @hookimpl
 def c3_spaces(register: Register) -> None:
-    register("playground", "c3_playground.space:load", modalities=MODALITIES, summary="a small space of a procedural world")
+    register(
+        "playground", "c3_playground.space:load", modalities=MODALITIES, summary="a small space of a procedural world"
+    )
 
 
 @hookimpl

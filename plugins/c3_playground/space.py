@@ -1,12 +1,14 @@
-"""The space that ships with the package. `connect.yaml` and `connect_text.yaml` beside it are the recipes that made it."""
+"""The space that ships with the package. `connect.yaml` and `connect_text.yaml` beside it are the recipes that made
+it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from c3core.connected import load_connected
 from c3core.contracts import Space
 from c3core.errors import WrongCall
+from c3core.spaces import load_connected
 
 FOLDER = Path(__file__).parent / "weights"
 

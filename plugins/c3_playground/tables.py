@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from c3_playground.world import World
 from c3_playground.world.world import SENTENCES_AN_ITEM
+from c3core.data import Table
 from c3core.errors import WrongCall
-from c3core.tables import Table
 
 
 def table(argument: str) -> Table:
-    """Columns `<modality>` (arrays) and `text`, five rows an item as in a table of captions, or as many as `<sentences>` says.
+    """Columns `<modality>` (arrays) and `text`, five rows an item as in a table of captions, or as many as
+    `<sentences>` says.
 
     With one sentence an item, each of its columns is a list of items without repeats, to train on.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from c3core.hooks import Register, hookimpl
+from c3core.registry import Register, hookimpl
 
 
 @hookimpl

@@ -1,6 +1,8 @@
-"""Differentiable augmentation (Zhao et al. 2020): the discriminator sees real and drawn pictures through the same changes.
+"""Differentiable augmentation (Zhao et al. 2020): the discriminator sees real and drawn pictures through the same
+changes.
 
-Weaker than the paper's: a condition says which colours are where. Draws come from torch's global generator, which training seeds.
+Weaker than the paper's: a condition says which colours are where. Draws come from torch's global generator, which
+training seeds.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ CUT = 1 / 4
 
 
 def augment(pictures: Tensor, names: Sequence[str]) -> Tensor:
-    """(n, 3, h, w) changed at random, each picture in its own way, by "colour", "translation" or "cutout", with gradient."""
+    """(n, 3, h, w) changed at random, each picture in its own way, by "colour", "translation" or "cutout", with
+    gradient.
+    """
     for name in names:
         pictures = CHANGES[name](pictures)
     return pictures
@@ -35,10 +39,14 @@ def translation(pictures: Tensor) -> Tensor:
     """A shift by up to a sixteenth of the sides; what comes in is the edge's own colour."""
     n, _, h, w = pictures.shape
     device = pictures.device
-    by_rows, by_columns = (torch.randint(-round(s * SHIFT), round(s * SHIFT) + 1, (n, 1), device=device) for s in (h, w))
+    by_rows, by_columns = (
+        torch.randint(-round(s * SHIFT), round(s * SHIFT) + 1, (n, 1), device=device) for s in (h, w)
+    )
     rows = (torch.arange(h, device=device) + by_rows).clamp(0, h - 1)  # (n, h)
     columns = (torch.arange(w, device=device) + by_columns).clamp(0, w - 1)
-    picked = pictures.permute(0, 2, 3, 1)[torch.arange(n, device=device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    picked = pictures.permute(0, 2, 3, 1)[
+        torch.arange(n, device=device)[:, None, None], rows[:, :, None], columns[:, None, :]
+    ]
     return picked.permute(0, 3, 1, 2)
 
 

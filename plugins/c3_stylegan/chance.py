@@ -1,7 +1,8 @@
 """Which chance a drawing is learned with: of several, the one whose drawing is nearest to the true picture.
 
-A condition fits many pictures. Where every drawing is held against the one at hand, their mean is best, the same for every z. Where
-only the nearest is, it is best that drawings differ as the pictures do (Li & Malik 2018, "Implicit Maximum Likelihood Estimation").
+A condition fits many pictures. Where every drawing is held against the one at hand, their mean is best, the same for
+every z. Where only the nearest is, it is best that drawings differ as the pictures do (Li & Malik 2018, "Implicit
+Maximum Likelihood Estimation").
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ Chance = list[Tensor]  # z (n, …) and, where there are any, noise maps (n, …
 
 
 def nearest(chances: Sequence[Chance], far: Callable[[Chance], Tensor]) -> Chance:
-    """Of each row the chance whose drawing is least far: `far(chance)` gives the distances (n,), and is asked without gradient.
+    """Of each row the chance whose drawing is least far: `far(chance)` gives the distances (n,), and is asked without
+    gradient.
 
     >>> one, other = [torch.tensor([[0.0], [5.0]])], [torch.tensor([[3.0], [2.0]])]
     >>> nearest([one, other], lambda chance: chance[0][:, 0])

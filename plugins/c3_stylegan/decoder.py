@@ -20,13 +20,10 @@ from c3_stylegan.generator import Generator
 from c3_stylegan.settings import SMALLEST, DrawOptions, Saved, Settings
 from c3_stylegan.sketch import Sketch
 from c3core.contracts import GenerateOptions, Objective, Reader
-from c3core.devices import device_of
 from c3core.errors import C3Error
-from c3core.files import write_json
-from c3core.pictures import Picture, PictureDecoder, Square, stack, to_pictures
-from c3core.readers.image import ImageReader
-from c3core.validation import checked, read_checked
-from c3core.weights import read_tensors, refuse_pickles, write_tensors
+from c3core.io import checked, read_checked, read_tensors, refuse_pickles, write_json, write_tensors
+from c3core.media import ImageReader, Picture, PictureDecoder, Square, stack, to_pictures
+from c3core.runtime import device_of
 
 BETAS = (0.0, 0.99)  # StyleGAN2's, for both players
 LENGTH_RATE = 0.01  # of the mean path length, a step
@@ -50,9 +47,9 @@ def _small(batch: Tensor) -> Tensor:
 class StyleGANDecoder(PictureDecoder):
     """Pictures from conditions: uint8 arrays (side, side, 3).
 
-    Two players: the discriminator tells real pictures from drawn ones and matches pictures to conditions, the generator draws.
-    With `rows` the generator draws on a sketch, which more rows of a batch teach than the players see.
-    What is used and saved is the moving average of the generator. `options` are the fields of `Settings`.
+    Two players: the discriminator tells real pictures from drawn ones and matches pictures to conditions, the generator
+    draws. With `rows` the generator draws on a sketch, which more rows of a batch teach than the players see. What is
+    used and saved is the moving average of the generator. `options` are the fields of `Settings`.
 
     >>> decoder = StyleGANDecoder(8, max_channels=8, style_dim=16)
     >>> decoder.generate(torch.zeros(2, 8), generator=torch.Generator().manual_seed(0))[1].shape
@@ -63,10 +60,20 @@ class StyleGANDecoder(PictureDecoder):
     Options: ClassVar[type[GenerateOptions]] = DrawOptions
     validates: ClassVar[bool] = False
     tunable: ClassVar[frozenset[str]] = frozenset(
-        {"match_weight", "watch_weight", "temperature", "watch_noise", "reconstruction", "tries", "r1", "r1_every", "path_length"}
+        {
+            "match_weight",
+            "watch_weight",
+            "temperature",
+            "watch_noise",
+            "reconstruction",
+            "tries",
+            "r1",
+            "r1_every",
+            "path_length",
+        }
         | {"path_length_every", "augment", "discriminator_lr", "sketch_lr", "average", "weights", "keep"}
     )
-    licence = "own"
+    license = "own"
     steps: Tensor
     mean_length: Tensor
 
@@ -86,7 +93,9 @@ class StyleGANDecoder(PictureDecoder):
         self.generator = Generator(self.condition_dim, self.settings)
         self.discriminator = Discriminator(self.condition_dim, self.settings)
         self.register_buffer("mean_length", torch.zeros(()))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # taken so far: what is not done in each counts by them
+        self.register_buffer(
+            "steps", torch.zeros((), dtype=torch.int64)
+        )  # taken so far: what is not done in each counts by them
         self._start_average()
 
     def _start_average(self) -> None:
@@ -105,7 +114,8 @@ class StyleGANDecoder(PictureDecoder):
         return ImageReader(transform=Square(self.settings.resolution))
 
     def prepare(self, targets: Iterable[Any]) -> None:
-        """Draw new weights from torch's global generator, unless the decoder was trained or loaded: fine-tuning keeps them.
+        """Draw new weights from torch's global generator, unless the decoder was trained or loaded: fine-tuning keeps
+        them.
 
         A discriminator that was not saved is drawn anew.
         """
@@ -123,17 +133,23 @@ class StyleGANDecoder(PictureDecoder):
         return stack(targets, self.settings.resolution).to(self.mean_length.device).float() / 127.5 - 1
 
     def objectives(self) -> list[Objective]:
-        """The discriminator's loss, then the generator's and, with `rows`, the sketch's, whose optimizer is the training's."""
+        """The discriminator's loss, then the generator's and, with `rows`, the sketch's, whose optimizer is the
+        training's.
+        """
         own: dict[str, Any] = {"betas": BETAS, "weight_decay": 0.0}
         judging = own if self.settings.discriminator_lr is None else own | {"lr": self.settings.discriminator_lr}
         drawing = [p for name, p in self.generator.named_parameters() if not name.startswith("sketch.")]
         found = [
-            Objective("discriminator", list(self.discriminator.parameters()), self.discriminator_loss, optimizer=judging),
+            Objective(
+                "discriminator", list(self.discriminator.parameters()), self.discriminator_loss, optimizer=judging
+            ),
             Objective("generator", drawing, self.loss, optimizer=own),
         ]
         if self.generator.sketch is not None:
             sketching: dict[str, Any] = {} if self.settings.sketch_lr is None else {"lr": self.settings.sketch_lr}
-            found.append(Objective("sketch", list(self.generator.sketch.parameters()), self.sketch_loss, optimizer=sketching))
+            found.append(
+                Objective("sketch", list(self.generator.sketch.parameters()), self.sketch_loss, optimizer=sketching)
+            )
         return found
 
     def _seen(self, conditions: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,7 +189,8 @@ class StyleGANDecoder(PictureDecoder):
     def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
         """The generator's loss on conditions (n, condition_dim) and the n pictures that they are of.
 
-        Real to the discriminator; matching there (`match_weight`) and in the space (`watch_weight`, in training by `Pipeline.fit`).
+        Real to the discriminator; matching there (`match_weight`) and in the space (`watch_weight`, in training by
+        `Pipeline.fit`).
         """
         settings = self.settings
         conditions, batch = self._seen(conditions, batch)
@@ -197,7 +214,9 @@ class StyleGANDecoder(PictureDecoder):
         return losses.squares(self._sketched(conditions, self._nearest_z(conditions, small)), small).mean()
 
     def _sketched(self, conditions: Tensor, z: Tensor) -> Tensor:
-        """Pictures (n, 3, 32, 32) of the sketch, with its gradient but not that of the mapping, which is the generator's."""
+        """Pictures (n, 3, 32, 32) of the sketch, with its gradient but not that of the mapping, which is the
+        generator's.
+        """
         assert self.generator.sketch is not None
         with torch.no_grad():
             w = self.generator.mapping(z)
@@ -205,7 +224,9 @@ class StyleGANDecoder(PictureDecoder):
         return Sketch.picture(drawn).float()
 
     def _noisy(self, pictures: Tensor) -> Tensor:
-        return pictures + torch.randn_like(pictures) * self.settings.watch_noise if self.settings.watch_noise else pictures
+        return (
+            pictures + torch.randn_like(pictures) * self.settings.watch_noise if self.settings.watch_noise else pictures
+        )
 
     def _z(self, count: int) -> Tensor:
         """From torch's global generator, which training seeds at each step."""
@@ -213,10 +234,14 @@ class StyleGANDecoder(PictureDecoder):
 
     def _maps(self, count: int) -> list[Tensor]:
         """The noise maps, from the same generator."""
-        return [torch.randn(count, 1, side, side, device=self.mean_length.device) for side in self.generator.noise_sides()]
+        return [
+            torch.randn(count, 1, side, side, device=self.mean_length.device) for side in self.generator.noise_sides()
+        ]
 
     def _nearest(self, conditions: Tensor, batch: Tensor) -> Chance:
-        """z and noise maps: of `tries`, each row's whose drawing (or sketch, where there is one) is nearest to its picture."""
+        """z and noise maps: of `tries`, each row's whose drawing (or sketch, where there is one) is nearest to its
+        picture.
+        """
         count = len(conditions)
         if self.generator.sketch is not None:  # it costs little, and says what stands where
             return [self._nearest_z(conditions, _small(batch)), *self._maps(count)]
@@ -253,8 +278,11 @@ class StyleGANDecoder(PictureDecoder):
 
     # ---- use
 
-    def generate(self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None) -> list[Picture]:
-        """One picture a condition, in order: uint8 (side, side, 3). `options` are `DrawOptions` or a mapping of its fields.
+    def generate(
+        self, conditions: Tensor, options: Any = None, *, generator: torch.Generator | None = None
+    ) -> list[Picture]:
+        """One picture a condition, in order: uint8 (side, side, 3). `options` are `DrawOptions` or a mapping of its
+        fields.
 
         The rows draw from `generator` one after another, so that a stream's pictures do not depend on its batches.
         """
@@ -291,7 +319,11 @@ class StyleGANDecoder(PictureDecoder):
         write_tensors(folder / "generator.safetensors", self.average.module.state_dict(), dtype)
         if self.settings.keep == "all":
             write_tensors(folder / "players.safetensors", self._players().state_dict(), dtype)
-        config = {"condition_dim": self.condition_dim, "licence": self.licence, "settings": self.settings.model_dump(mode="json")}
+        config = {
+            "condition_dim": self.condition_dim,
+            "license": self.license,
+            "settings": self.settings.model_dump(mode="json"),
+        }
         write_json(folder / "decoder.json", config | {"steps": int(self.steps), "mean_length": float(self.mean_length)})
 
     def _players(self) -> nn.ModuleDict:
@@ -307,7 +339,7 @@ class StyleGANDecoder(PictureDecoder):
         saved = read_checked(Saved, folder / "decoder.json", of=f"a {cls.name!r} decoder")
         refuse_pickles(folder)
         decoder = cls(saved.condition_dim, device=device, **saved.settings.model_dump())
-        decoder.licence = saved.licence
+        decoder.license = saved.license
         read_tensors(folder / "generator.safetensors", decoder.generator)
         decoder._start_average()
         if decoder.settings.keep == "all":

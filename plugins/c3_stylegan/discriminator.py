@@ -14,8 +14,8 @@ GROUP = 4
 
 
 def with_batch_std(x: Tensor) -> Tensor:
-    """(n, c, h, w) with one more channel: the standard deviation within groups of at most four samples (all n, where neither 4, 3
-    nor 2 divides n), averaged over channels and pixels. A collapsed generator gives itself away by it.
+    """(n, c, h, w) with one more channel: the standard deviation within groups of at most four samples (all n, where
+    neither 4, 3 nor 2 divides n), averaged over channels and pixels. A collapsed generator gives itself away by it.
     """
     n, _, h, w = x.shape
     group = next((size for size in range(GROUP, 1, -1) if n % size == 0), n)
@@ -39,7 +39,8 @@ class Residual(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures (n, 3, side, side) to f_d (n,), how real they look, and f_s (n, condition_dim), features to match a condition.
+    """Pictures (n, 3, side, side) to f_d (n,), how real they look, and f_s (n, condition_dim), features to match a
+    condition.
 
     `judge` joins them: D(x, c) = f_d(x) + ⟨c, f_s(x)⟩.
     """

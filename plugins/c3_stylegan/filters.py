@@ -20,7 +20,8 @@ def blur(x: Tensor, padding: int, *, gain: float = 1.0) -> Tensor:
 
 
 def upsample(x: Tensor) -> Tensor:
-    """(n, c, h, w) to (n, c, 2h, 2w): zeros between the pixels, then the filter with gain 4, which is bilinear interpolation.
+    """(n, c, h, w) to (n, c, 2h, 2w): zeros between the pixels, then the filter with gain 4, which is bilinear
+    interpolation.
 
     Beyond the edge its own value goes on, where zeros would darken it.
 

@@ -1,4 +1,6 @@
-"""StyleGAN2's generator with the condition in its style space, as in LAFITE, and a sketch to draw on, which is not there."""
+"""StyleGAN2's generator with the condition in its style space, as in LAFITE, and a sketch to draw on, which is not
+there.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,8 @@ class Generator(nn.Module):
             self.sides, widths = self.sides[first:], widths[first:]
         self.first, self.rgb = ModulatedConvolution(begins, widths[0], style, style), ToRGB(widths[0], style, style)
         self.blocks = nn.ModuleList(
-            Block(a + self._sketched(side), b, style) for side, (a, b) in zip(self.sides[1:], pairwise(widths), strict=True)
+            Block(a + self._sketched(side), b, style)
+            for side, (a, b) in zip(self.sides[1:], pairwise(widths), strict=True)
         )
 
     def _sketched(self, side: int) -> int:
@@ -99,7 +102,9 @@ class Generator(nn.Module):
         """The side of each noise map: one for the first grid, two for each larger one."""
         return [self.sides[0], *(side for side in self.sides[1:] for _ in range(2))]
 
-    def forward(self, conditions: Tensor, z: Tensor, *, noise: Sequence[Tensor] | None = None, truncation: float = 1.0) -> Tensor:
+    def forward(
+        self, conditions: Tensor, z: Tensor, *, noise: Sequence[Tensor] | None = None, truncation: float = 1.0
+    ) -> Tensor:
         """`noise` holds a map (n, 1, side, side) for each of `noise_sides`. `truncation` ψ moves w to its mean."""
         w = self.mapping(z)
         if truncation != 1:

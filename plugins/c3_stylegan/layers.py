@@ -1,4 +1,6 @@
-"""Layers with equalised learning rates: weights are drawn from N(0, 1) and scaled where they are used (Karras et al. 2018)."""
+"""Layers with equalised learning rates: weights are drawn from N(0, 1) and scaled where they are used (Karras et al.
+2018).
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ class Linear(nn.Module):
 class Convolution(nn.Module):
     """(n, inputs, h, w) to (n, outputs, h, w), with `down` to half the sides after the filter.
 
-    `scale` is on the outputs: as lrelu(s · x) = s · lrelu(x), an activation's √2 may stand here, where it costs nothing.
+    `scale` is on the outputs: as lrelu(s · x) = s · lrelu(x), an activation's √2 may stand here, where it costs
+    nothing.
     """
 
     def __init__(
@@ -67,7 +70,8 @@ class Convolution(nn.Module):
 
 
 class Style(nn.Module):
-    """What scales each channel, (n, channels), of w (n, style) and the condition's code (n, code): LAFITE's style space.
+    """What scales each channel, (n, channels), of w (n, style) and the condition's code (n, code): LAFITE's style
+    space.
 
     The style of w alone, an affine map as in StyleGAN2, is joined with the code by two layers.
     """
@@ -87,9 +91,9 @@ class Style(nn.Module):
 def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, up: bool = False) -> Tensor:
     """Convolve each sample with weights of its own, w′ = style · w (StyleGAN2, equation 1).
 
-    x (n, i, h, w), weight (o, i, k, k), style (n, i) gives (n, o, h, w), or (n, o, 2h, 2w) with `up`: zeros between the pixels, the
-    convolution, then the filter of `blur`. The input is scaled in place of the weights, so that one convolution does the
-    whole batch.
+    x (n, i, h, w), weight (o, i, k, k), style (n, i) gives (n, o, h, w), or (n, o, 2h, 2w) with `up`: zeros between the
+    pixels, the convolution, then the filter of `blur`. The input is scaled in place of the weights, so that one
+    convolution does the whole batch.
     """
     y = x * style.to(x.dtype)[:, :, None, None]
     if up:

@@ -18,10 +18,11 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def info_nce(features: Tensor, conditions: Tensor, temperature: float) -> Tensor:
-    """The mean of −log softmax_j(cos(f_i, c_j) / τ) at j = i: a picture's features tell its condition among the batch's.
+    """The mean of −log softmax_j(cos(f_i, c_j) / τ) at j = i: a picture's features tell its condition among the
+    batch's.
 
-    features and conditions (n, d). LAFITE (equations 6 and 7) tells a condition's picture among the batch's, and has one more
-    factor τ in front, which is part of the weight here.
+    features and conditions (n, d). LAFITE (equations 6 and 7) tells a condition's picture among the batch's, and has
+    one more factor τ in front, which is part of the weight here.
 
     >>> float(info_nce(torch.eye(2), torch.eye(2), 0.01))
     0.0
@@ -31,13 +32,16 @@ def info_nce(features: Tensor, conditions: Tensor, temperature: float) -> Tensor
 
 
 def r1_penalty(pictures: Tensor, logits: Tensor) -> Tensor:
-    """The mean of ‖∇ₓ D(x)‖² over real pictures (n, 3, h, w), which want a gradient; differentiable (Mescheder et al. 2018)."""
+    """The mean of ‖∇ₓ D(x)‖² over real pictures (n, 3, h, w), which want a gradient; differentiable (Mescheder et al.
+    2018).
+    """
     (gradient,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
 def path_lengths(pictures: Tensor, w: Tensor, directions: Tensor) -> Tensor:
-    """(n,) lengths ‖Jᵀ y‖ of w's Jacobian, for random directions y like the pictures (StyleGAN2, equation 4); differentiable.
+    """(n,) lengths ‖Jᵀ y‖ of w's Jacobian, for random directions y like the pictures (StyleGAN2, equation 4);
+    differentiable.
 
     Directions are divided by the picture's side, so that lengths do not grow with the resolution.
     """

@@ -20,29 +20,39 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     resolution: int = Field(32, description="of the square pictures: a power of two from 32 to 256")
-    channels: int = Field(1024, ge=32, le=1 << 16, description="a layer of r × r has channels // r of them, and at least 8")
+    channels: int = Field(
+        1024, ge=32, le=1 << 16, description="a layer of r × r has channels // r of them, and at least 8"
+    )
     max_channels: int = Field(128, ge=8, le=WIDEST, description="but no layer has more")
     style_dim: int = Field(128, ge=1, le=WIDEST, description="of z, w and the condition's code")
     mapping_layers: int = Field(4, ge=1, le=64, description="from z to w")
     rows: int | None = Field(
         None,
         ge=2,
-        description="rows of a training batch that the players see; the rest teach a sketch of the picture, which costs little and"
-        " which the generator draws on. None: all, and no sketch",
+        description="rows of a training batch that the players see; the rest teach a sketch of the picture, which costs"
+        " little and which the generator draws on. None: all, and no sketch",
     )
-    hidden: int | None = Field(None, ge=1, le=WIDEST, description="with `rows`: units of the layers that sketch; None: 512")
-    sketch_lr: float | None = Field(None, gt=0, description="with `rows`: learning rate of the sketch; None: that of the training")
+    hidden: int | None = Field(
+        None, ge=1, le=WIDEST, description="with `rows`: units of the layers that sketch; None: 512"
+    )
+    sketch_lr: float | None = Field(
+        None, gt=0, description="with `rows`: learning rate of the sketch; None: that of the training"
+    )
 
     match_weight: float = Field(10.0, ge=0, description="InfoNCE between the discriminator's features and conditions")
     watch_weight: float = Field(10.0, ge=0, description="InfoNCE between drawn pictures' own conditions and conditions")
     temperature: float = Field(0.5, gt=0, description="of both")
-    watch_noise: float = Field(0.0, ge=0, description="std of noise on drawn pictures (0 to 1) before they are embedded")
-    reconstruction: float = Field(0.0, ge=0, description="weight of the distance to the condition's own picture; not in LAFITE")
+    watch_noise: float = Field(
+        0.0, ge=0, description="std of noise on drawn pictures (0 to 1) before they are embedded"
+    )
+    reconstruction: float = Field(
+        0.0, ge=0, description="weight of the distance to the condition's own picture; not in LAFITE"
+    )
     tries: int = Field(
         1,
         ge=1,
-        description="with `reconstruction` or `rows`: drawings (with `rows`, sketches) of a condition, the nearest of which counts;"
-        " more give more variety",
+        description="with `reconstruction` or `rows`: drawings (with `rows`, sketches) of a condition, the nearest of"
+        " which counts; more give more variety",
     )
     r1: float = Field(10.0, ge=0, description="γ of the R1 penalty")
     r1_every: int = Field(16, ge=1, description="steps from one R1 penalty to the next")
@@ -51,7 +61,9 @@ class Settings(BaseModel):
     )
     path_length_every: int = Field(4, ge=1, description="steps from one path length penalty to the next")
     augment: tuple[Augmentation, ...] = Field((), description="what the discriminator sees pictures through")
-    discriminator_lr: float | None = Field(None, gt=0, description="learning rate of the discriminator; None: that of the training")
+    discriminator_lr: float | None = Field(
+        None, gt=0, description="learning rate of the discriminator; None: that of the training"
+    )
     average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the generator")
 
     weights: Literal["float32", "float16"] = Field("float32", description="of the saved files")
@@ -68,13 +80,16 @@ class Settings(BaseModel):
     def _fits_together(self) -> Self:
         if self.tries > 1 and not self.reconstruction and self.rows is None:
             raise ValueError(
-                "tries holds the nearest drawing against the picture, which needs a weight: give reconstruction, or tries 1"
+                "tries holds the nearest drawing against the picture, which needs a weight: give reconstruction, or"
+                " tries 1"
             )
         if self.watch_noise and not self.watch_weight:
             raise ValueError("watch_noise is on what the space looks at: give watch_weight, or watch_noise 0")
         for name in ("hidden", "sketch_lr"):
             if getattr(self, name) is not None and self.rows is None:
-                raise ValueError(f"{name} is of the sketch, and there is none without rows: give rows, or leave {name} out")
+                raise ValueError(
+                    f"{name} is of the sketch, and there is none without rows: give rows, or leave {name} out"
+                )
         return self
 
     def sides(self) -> list[int]:
@@ -100,7 +115,7 @@ class Saved(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
     condition_dim: int = Field(ge=1, le=MOST)
-    licence: str
+    license: str
     settings: Settings = Field(strict=False)
     steps: int = Field(ge=0, lt=2**62)
     mean_length: float
@@ -110,7 +125,10 @@ class DrawOptions(GenerateOptions):
     """Options of drawing."""
 
     truncation: float = Field(
-        1.0, ge=0, le=1, description="ψ: how far styles go from the mean; 0 draws the same for every seed, but for noise maps"
+        1.0,
+        ge=0,
+        le=1,
+        description="ψ: how far styles go from the mean; 0 draws the same for every seed, but for noise maps",
     )
     noise: Literal["none", "random"] = Field("none", description="the noise maps: none, or drawn")
     batch_size: int = Field(64, ge=1)

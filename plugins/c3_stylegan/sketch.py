@@ -30,7 +30,9 @@ class Sketch(nn.Module):
     def __init__(self, condition_dim: int, style: int, hidden: int) -> None:
         super().__init__()
         self.scale = sqrt(condition_dim)  # a condition has a norm near one: its entries are brought there
-        self.trunk = nn.Sequential(nn.Linear(condition_dim + style, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.trunk = nn.Sequential(
+            nn.Linear(condition_dim + style, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+        )
         shape = (LAYOUT, PLACES, PLACES)
         self.layout = nn.Sequential(nn.Linear(hidden, prod(shape)), nn.Unflatten(1, shape))
         convolutions = (nn.Conv2d(LAYOUT, PENCIL, 3, padding=1), nn.SiLU(), nn.Conv2d(PENCIL, SQUARE, 3, padding=1))

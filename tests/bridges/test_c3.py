@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 
 from c3core.bridges import C3Bridge, Mean, MeanStd, Memory, Native, NoCollapse, Shift, Unit, preset
 from c3core.errors import C3Error
-from c3core.moments import Moments
+from c3core.statistics.moments import Moments
 
 quick = settings(max_examples=40, deadline=None)
 DIM = 5

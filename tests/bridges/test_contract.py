@@ -22,7 +22,7 @@ HAND_MADE: dict[str, dict[str, object]] = {
 
 
 class TestPreset(BridgeContract):
-    plugin: ClassVar[str | None] = "c3core.builtin"
+    plugin: ClassVar[str | None] = "c3core.bridges.builtin"
 
     @pytest.fixture(autouse=True, params=PRESETS)
     def _name(self, request: pytest.FixtureRequest) -> None:
@@ -43,7 +43,7 @@ class TestNativePreset(TestPreset):
 class TestHandMade(BridgeContract):
     modalities: ClassVar[tuple[str, ...]] = ("sound.raw", "touch", "smell")  # a name may hold a dot
     target: ClassVar[str] = "sound.raw"
-    plugin: ClassVar[str | None] = "c3core.builtin"
+    plugin: ClassVar[str | None] = "c3core.bridges.builtin"
 
     @pytest.fixture(autouse=True, params=HAND_MADE)
     def _name(self, request: pytest.FixtureRequest) -> None:

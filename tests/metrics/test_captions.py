@@ -18,14 +18,14 @@ import pytest
 
 from c3core.errors import C3Error
 from c3core.metrics.captions import METRICS, caption_metrics
-from c3core.metrics.tokenise import java
+from c3core.metrics.tokenizer import java
 
 pytestmark = pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")
 NO_JAVA = [metric for metric in METRICS if metric not in ("meteor", "spice")]
 
 
 def measure(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    return caption_metrics(candidates, references, metrics=NO_JAVA, tokeniser="python").scores
+    return caption_metrics(candidates, references, metrics=NO_JAVA, tokenizer="python").scores
 
 
 # --- figures printed in the papers of the metrics
@@ -44,7 +44,9 @@ def test_bleu_of_papineni_2002() -> None:
     )
     assert first["bleu1"] == pytest.approx(100 * 17 / 18, abs=1e-4)
     assert first["bleu2"] == pytest.approx(100 * math.sqrt(17 / 18 * 10 / 17), abs=1e-4)
-    second = measure(["It is to insure the troops forever hearing the activity guidebook that party direct"], [references])
+    second = measure(
+        ["It is to insure the troops forever hearing the activity guidebook that party direct"], [references]
+    )
     brevity = math.exp(1 - 16 / 14)
     assert second["bleu1"] == pytest.approx(100 * brevity * 8 / 14, abs=1e-4)
     assert second["bleu2"] == pytest.approx(100 * brevity * math.sqrt(8 / 14 * 1 / 13), abs=1e-4)
@@ -132,7 +134,9 @@ def plain_rouge(candidates: list[str], references: list[list[str]]) -> float:
 def plain_cider(candidates: list[str], references: list[list[str]]) -> float:
     total = []
     for k in range(1, 5):
-        every = sorted({g for text in [*candidates, *(one for several in references for one in several)] for g in grams(text, k)})
+        every = sorted(
+            {g for text in [*candidates, *(one for several in references for one in several)] for g in grams(text, k)}
+        )
         place = {g: i for i, g in enumerate(every)}
 
         def vector(text: str, k: int = k, place: dict[tuple[str, ...], int] = place) -> np.ndarray[Any, Any]:
@@ -173,11 +177,11 @@ def test_against_a_second_writing() -> None:
 
 def test_the_document_that_comes_out(capfd: pytest.CaptureFixture[str]) -> None:
     found = caption_metrics(
-        ["A dog.", "Cats!"], [["a dog"], ["cats", "two cats"]], metrics=["bleu1", "spice", "cider"], tokeniser="python"
+        ["A dog.", "Cats!"], [["a dog"], ["cats", "two cats"]], metrics=["bleu1", "spice", "cider"], tokenizer="python"
     )
-    assert list(found.to_dict()) == ["bleu1", "cider", "n", "tokeniser", "left_out"]
+    assert list(found.to_dict()) == ["bleu1", "cider", "n", "tokenizer", "left_out"]
     assert found.to_dict()["n"] == 2
-    assert found.to_dict()["tokeniser"] == "ptb-like (python)"
+    assert found.to_dict()["tokenizer"] == "ptb-like (python)"
     assert "download" in found.left_out["spice"]
     assert capfd.readouterr() == ("", "")
 
@@ -204,7 +208,7 @@ def test_empty_and_endless_candidates() -> None:
 )
 def test_wrong_input(candidates: Any, references: Any, why: str) -> None:
     with pytest.raises(C3Error, match=why):
-        caption_metrics(candidates, references, tokeniser="python")
+        caption_metrics(candidates, references, tokenizer="python")
 
 
 def test_wrong_metrics() -> None:
@@ -218,9 +222,9 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "pycocoevalcap"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pycocoevalcap", None)
-    for tokeniser in ("python", *(["ptb"] if java() else [])):
+    for tokenizer in ("python", *(["ptb"] if java() else [])):
         with pytest.raises(C3Error, match=r'pip install "c3core\[metrics\]"'):
-            caption_metrics(["a"], [["a"]], tokeniser=tokeniser)  # type: ignore[arg-type]
+            caption_metrics(["a"], [["a"]], tokenizer=tokenizer)  # type: ignore[arg-type]
 
 
 # --- METEOR
@@ -235,7 +239,8 @@ def test_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "why"), [("exec sleep 60", "longer than 0.5 s"), ("exit 1", "failed"), ("echo 1; read a; echo b", "failed")]
+    ("script", "why"),
+    [("exec sleep 60", "longer than 0.5 s"), ("exit 1", "failed"), ("echo 1; read a; echo b", "failed")],
 )
 def test_a_meteor_that_fails_leaves_the_rest_and_no_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, why: str
@@ -246,7 +251,7 @@ def test_a_meteor_that_fails_leaves_the_rest_and_no_process(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     began = time.monotonic()
     timeout = 0.5 if "sleep" in script else 60
-    found = caption_metrics(["a dog", "cats"], [["a dog"], ["cats"]], tokeniser="python", timeout=timeout)
+    found = caption_metrics(["a dog", "cats"], [["a dog"], ["cats"]], tokenizer="python", timeout=timeout)
     assert time.monotonic() - began < 30
     assert why in found.left_out["meteor"]
     assert found.scores["bleu1"] == pytest.approx(100, abs=1e-4)
@@ -255,7 +260,7 @@ def test_a_meteor_that_fails_leaves_the_rest_and_no_process(
 
 
 def meteor(candidates: list[str], truth: list[list[str]]) -> float:
-    return caption_metrics(candidates, truth, metrics=["meteor"], tokeniser="python").scores["meteor"]
+    return caption_metrics(candidates, truth, metrics=["meteor"], tokenizer="python").scores["meteor"]
 
 
 @pytest.mark.skipif(java() is None, reason="needs java")
@@ -278,6 +283,10 @@ def test_meteor_is_that_of_the_package() -> None:
     from pycocoevalcap.meteor.meteor import Meteor
 
     candidates = ["a man riding a horse", "dogs are running", "a child sleeping on the red sofa"]
-    truth = [["a man rides a horse", "someone on a horse"], ["two dogs run"], ["the kid sleeps on a couch", "a baby naps"]]
+    truth = [
+        ["a man rides a horse", "someone on a horse"],
+        ["two dogs run"],
+        ["the kid sleeps on a couch", "a baby naps"],
+    ]
     expected, _ = Meteor().compute_score(dict(enumerate(truth)), {i: [one] for i, one in enumerate(candidates)})
     assert meteor(candidates, truth) == pytest.approx(100 * expected, abs=1e-9)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import c3core.metrics.retrieval as module
 from c3core.errors import C3Error
-from c3core.metrics import retrieval as module
-from c3core.metrics.retrieval import TIE, retrieval
+from c3core.metrics.retrieval import TIE, retrieval_metrics
 
 
 def plain(x: Tensor, y: Tensor, pairs: Tensor) -> dict[str, dict[str, float]]:
@@ -44,14 +44,18 @@ def sample(n: int, each: int, dim: int, noise: float, seed: int) -> tuple[Tensor
 def test_against_every_cosine_in_float64(monkeypatch: pytest.MonkeyPatch, block: int, n: int, each: int) -> None:
     monkeypatch.setattr(module, "_BLOCK", block)
     x, y, pairs = sample(n, each, dim=16, noise=4.0, seed=0)
-    found = retrieval(x, y, pairs=pairs)
+    found = retrieval_metrics(x, y, pairs=pairs)
     assert found == plain(x, y, pairs)
     if n > 1:
         assert 0.1 < found["x_to_y"]["r1"] < found["x_to_y"]["r10"]
 
 
 @given(
-    n=st.integers(1, 12), each=st.integers(1, 3), seed=st.integers(0, 10_000), block=st.integers(1, 60), levels=st.integers(1, 3)
+    n=st.integers(1, 12),
+    each=st.integers(1, 3),
+    seed=st.integers(0, 10_000),
+    block=st.integers(1, 60),
+    levels=st.integers(1, 3),
 )
 @settings(max_examples=80, deadline=None)
 def test_against_every_cosine_where_many_are_equal(n: int, each: int, seed: int, block: int, levels: int) -> None:
@@ -59,25 +63,28 @@ def test_against_every_cosine_where_many_are_equal(n: int, each: int, seed: int,
     x, y = (x * levels).round(), (y / 3 * levels).round()  # few different rows, some of them zero
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BLOCK", block)
-        assert retrieval(x, y, pairs=pairs) == plain(x, y, pairs)
+        assert retrieval_metrics(x, y, pairs=pairs) == plain(x, y, pairs)
 
 
 def test_without_pairs_row_i_belongs_to_row_i() -> None:
     x, y, _ = sample(50, 1, dim=8, noise=0.0, seed=1)
-    assert retrieval(x, 7 * x) == {"x_to_y": {"r1": 1.0, "r5": 1.0, "r10": 1.0}, "y_to_x": {"r1": 1.0, "r5": 1.0, "r10": 1.0}}
-    assert retrieval(x, y) == plain(x, y, torch.arange(50))
+    assert retrieval_metrics(x, 7 * x) == {
+        "x_to_y": {"r1": 1.0, "r5": 1.0, "r10": 1.0},
+        "y_to_x": {"r1": 1.0, "r5": 1.0, "r10": 1.0},
+    }
+    assert retrieval_metrics(x, y) == plain(x, y, torch.arange(50))
 
 
 def test_embeddings_that_are_all_alike_find_nothing() -> None:
     same = torch.randn(1, 512, generator=torch.Generator().manual_seed(0)).expand(40, 512)
     nothing = {"r1": 0.0, "r5": 0.0, "r10": 0.0}
-    assert retrieval(same, same) == {"x_to_y": nothing, "y_to_x": nothing}
+    assert retrieval_metrics(same, same) == {"x_to_y": nothing, "y_to_x": nothing}
 
 
 def test_the_other_sentences_of_a_picture_are_no_rivals() -> None:
     x = torch.eye(2)
     y = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.8, 0.9]])
-    found = retrieval(x, y, pairs=torch.tensor([0, 0, 1, 0]))
+    found = retrieval_metrics(x, y, pairs=torch.tensor([0, 0, 1, 0]))
     assert found["x_to_y"]["r1"] == 1.0
     assert found["y_to_x"]["r1"] == 0.75  # the last sentence is nearer to the other picture
 
@@ -85,7 +92,7 @@ def test_the_other_sentences_of_a_picture_are_no_rivals() -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 def test_any_float_type_and_no_gradient(dtype: torch.dtype) -> None:
     x = torch.eye(12, dtype=dtype, requires_grad=True)
-    assert retrieval(x, x)["x_to_y"]["r1"] == 1.0
+    assert retrieval_metrics(x, x)["x_to_y"]["r1"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -106,4 +113,4 @@ def test_any_float_type_and_no_gradient(dtype: torch.dtype) -> None:
 )
 def test_wrong_input(x: Any, y: Any, pairs: Any, why: str) -> None:
     with pytest.raises(C3Error, match=why):
-        retrieval(x, y, pairs=pairs)
+        retrieval_metrics(x, y, pairs=pairs)

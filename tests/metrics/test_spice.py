@@ -13,7 +13,7 @@ pytest.importorskip("pycocoevalcap")
 from c3core.errors import C3Error
 from c3core.metrics.captions import caption_metrics
 from c3core.metrics.spice import JAR, MODELS, spice
-from c3core.metrics.tokenise import java, package_file
+from c3core.metrics.tokenizer import java, package_file
 
 TRUTH = {0: ["a man rides a brown horse", "someone on a horse"], 1: ["two dogs run"]}
 RESULT = {0: ["a man on a brown horse"], 1: ["a cat"]}
@@ -30,7 +30,7 @@ def test_it_is_that_of_the_package() -> None:
 
 @pytest.mark.skipif(java() is None or COMPLETE, reason="needs Java without the models")
 def test_without_the_models_the_command_that_fetches_them_is_said() -> None:
-    found = caption_metrics(["a dog"], [["a dog"]], metrics=["spice", "bleu1"], tokeniser="python")
+    found = caption_metrics(["a dog"], [["a dog"]], metrics=["spice", "bleu1"], tokenizer="python")
     assert "python -m pycocoevalcap.spice.get_stanford_models" in found.left_out["spice"]
     assert set(found.scores) == {"bleu1"}
 
@@ -51,7 +51,9 @@ def test_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("echo broken > $6", "failed"),
     ],
 )
-def test_a_process_that_fails_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, why: str) -> None:
+def test_a_process_that_fails_is_one_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, why: str
+) -> None:
     with_models(monkeypatch, tmp_path, script)
     with pytest.raises(C3Error, match=why):
         spice(TRUTH, RESULT, 0.5 if "sleep" in script else 60)

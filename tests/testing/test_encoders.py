@@ -29,7 +29,7 @@ class ArrayReader(Reader):
 
 
 class Good(Encoder):
-    space, modality, dim, licence, fingerprint = "arrays", "array", DIM, "MIT", "arrays-1"
+    space, modality, dim, license, fingerprint = "arrays", "array", DIM, "MIT", "arrays-1"
 
     def reader(self) -> Reader:
         return ArrayReader()
@@ -40,7 +40,7 @@ class Good(Encoder):
 
 class TestGood(EncoderContract):
     differentiable = True
-    plugin = "c3core.builtin"
+    plugin = "c3core.bridges.builtin"
     encoder_class: type[Encoder] = Good
 
     def make(self) -> Encoder:
@@ -205,7 +205,7 @@ class Detached(Good):
 
 
 BROKEN = [
-    (Nameless, "test_declares_space_modality_dimension_and_licence"),
+    (Nameless, "test_declares_space_modality_dimension_and_license"),
     (AnotherFingerprintEachTime, "test_fingerprint_is_a_string_that_stays_the_same"),
     (NoFingerprint, "test_fingerprint_is_a_string_that_stays_the_same"),
     (AnotherDimension, "test_encode_gives_unit_float32_of_the_declared_dimension"),
@@ -257,7 +257,9 @@ def test_every_test_of_the_suite_is_broken_by_one():
     assert tests == {test for _, test in BROKEN} | {"test_registration_imports_no_heavy_library"}
 
 
-@pytest.mark.parametrize("source", ["import torch", "def c3_spaces(register): import torch", "import no_such_library"], ids=str)
+@pytest.mark.parametrize(
+    "source", ["import torch", "def c3_spaces(register): import torch", "import no_such_library"], ids=str
+)
 def test_a_heavy_registration_fails(tmp_path, monkeypatch, source):
     (tmp_path / "heavy_plugin.py").write_text(source)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from c3core.errors import C3Error
-from c3core.hooks import GROUP
+from c3core.registry.hooks import GROUP
 from c3core.testing import PluginContract
 
 OWN = sorted(point.name for point in entry_points(group=GROUP) if point.name.startswith("c3_"))
@@ -29,7 +29,9 @@ WRONG = {
         "@hookimpl\ndef c3_spaces(register): ...",
         "@hookimpl\ndef c3_space(register): register('mine', 'm:f')",
     ],
-    "test_each_factory_that_has_what_it_needs_can_be_loaded": ["@hookimpl\ndef c3_spaces(register): register('mine', 'json:lods')"],
+    "test_each_factory_that_has_what_it_needs_can_be_loaded": [
+        "@hookimpl\ndef c3_spaces(register): register('mine', 'json:lods')"
+    ],
     "test_each_factory_takes_what_it_is_called_with": [
         "@hookimpl\ndef c3_spaces(register): register('mine', 'textwrap:dedent')",
         "@hookimpl\ndef c3_bridges(register): register('mine', 'os:getcwdb')",

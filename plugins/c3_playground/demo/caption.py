@@ -1,8 +1,9 @@
 """The main job, shown: a captioner trained on sentences alone captions pictures, videos and sounds.
 
-It is trained once for each of C¹ (connect), C²₁ (+ collapse), C²₂ (+ corrupt) and C³ (both), as in the paper's Tables 2 and 4:
-for pictures, videos and sounds in turn, on sentences about things of that kind. The two means that collapse subtracts must be of
-the same kind of things; otherwise what is special to sounds would be subtracted from sounds but stay in the sentences.
+It is trained once for each of C¹ (connect), C²₁ (+ collapse), C²₂ (+ corrupt) and C³ (both), as in the paper's Tables 2
+and 4: for pictures, videos and sounds in turn, on sentences about things of that kind. The two means that collapse
+subtracts must be of the same kind of things; otherwise what is special to sounds would be subtracted from sounds but
+stay in the sentences.
 """
 
 from __future__ import annotations
@@ -14,27 +15,34 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from c3_playground.demo.page import write_page
+from c3_playground.demo.page import Shown, write_page
 from c3_playground.world import Item, World, accuracy
 from c3core import Pipeline, Space, load_bridge, load_decoder, load_space
+from c3core.data import Source
 from c3core.embedding import embed
-from c3core.files import working_folder, write_json
-from c3core.geometry import geometry
-from c3core.metrics.captions import caption_metrics
-from c3core.plots import plot_geometry
-from c3core.progress import progress
-from c3core.sources import Source
-from c3core.stores import Store
+from c3core.io import working_folder, write_json
+from c3core.metrics import caption_metrics
+from c3core.runtime import progress_bar
+from c3core.statistics import measure_geometry, plot_geometry
+from c3core.store import Store
 
 METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 MODALITIES = ("image", "video", "audio")
 NOISE = 0.045  # per dimension: near this space's own alignment noise, which the demo measures and prints
-DECODER = {"model": "fresh", "layers": 2, "heads": 4, "width": 128, "vocabulary": 1500, "mapping": "mlp", "prefix_length": 4}
+DECODER = {
+    "model": "fresh",
+    "layers": 2,
+    "heads": 4,
+    "width": 128,
+    "vocabulary": 1500,
+    "mapping": "mlp",
+    "prefix_length": 4,
+}
 
 
 @dataclass(frozen=True)
@@ -49,21 +57,20 @@ class Plan:
     batch_size: int = 128
 
     def training(self, seed: int) -> dict[str, Any]:
-        options = {"steps": self.steps, "batch_size": self.batch_size, "lr": 5e-3, "warmup": 20, "precision": "bfloat16"}
+        options = {
+            "steps": self.steps,
+            "batch_size": self.batch_size,
+            "lr": 5e-3,
+            "warmup": 20,
+            "precision": "bfloat16",
+        }
         return {**options, "validate_every": self.steps, "checkpoint_every": self.steps, "seed": seed}
 
 
-@dataclass
-class Shown:
-    """What the page shows: rows of the table, items with their captions, and the geometry of each modality."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    captions: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # modality → method → captions
-    geometry: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
 def demo(*, out: Path, seed: int = 0, plan: Plan = Plan()) -> None:
-    """Train four captioners on sentences, caption unseen items, print the table, write `results.json` and `index.html`."""
+    """Train four captioners on sentences, caption unseen items, print the table, write `results.json` and
+    `index.html`.
+    """
     started, world, space = time.monotonic(), World(), load_space("playground")
     tested = {modality: world.items(modality, "test", plan.tested) for modality in MODALITIES}
     shown = Shown()
@@ -73,7 +80,9 @@ def demo(*, out: Path, seed: int = 0, plan: Plan = Plan()) -> None:
         _measure_geometry(space, stores, tested, out, shown)
         say("Train", f"on {plan.sentences:,} sentences about each modality: no picture, video or sound takes part")
         total = len(METHODS) * len(MODALITIES)
-        with progress("captioners", total=total, quiet=not sys.stderr.isatty()) as bar:  # a log has a line of each anyway
+        with progress_bar(
+            "captioners", total=total, quiet=not sys.stderr.isatty()
+        ) as bar:  # a log has a line of each anyway
             for number, (row, captions) in enumerate(_captioners(folder, seed, plan), 1):
                 shown.rows.append(row)
                 shown.captions.setdefault(row["modality"], {})[row["method"]] = captions[: plan.shown]
@@ -107,13 +116,15 @@ def _stores(space: Space, world: World, tested: dict[str, list[Item]], folder: P
     return stores
 
 
-def _measure_geometry(space: Space, stores: dict[str, Store], tested: dict[str, list[Item]], out: Path, shown: Shown) -> None:
+def _measure_geometry(
+    space: Space, stores: dict[str, Store], tested: dict[str, list[Item]], out: Path, shown: Shown
+) -> None:
     """Gap and alignment noise of each modality against its sentences, as the paper's Table 1 has them."""
     for modality in MODALITIES:
         sentences = space.encode([item.sentences[0] for item in tested[modality]], "text", batch_size=256)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = geometry(stores[f"test_{modality}"].embeddings(), sentences, group_size=100)
+            found = measure_geometry(stores[f"test_{modality}"].embeddings(), sentences, group_size=100)
         shown.geometry[modality] = found.to_dict()
         plot_geometry(found, out / "geometry" / modality)
         gap, noise = shown.geometry[modality]["gap_length"]["mean"], shown.geometry[modality]["noise_std"]
@@ -140,7 +151,9 @@ def _captioners(folder: Path, seed: int, plan: Plan) -> Iterator[tuple[dict[str,
 def _one_captioner(
     method: str, modality: str, folder: Path, seed: int, plan: Plan, *, threads: int
 ) -> tuple[dict[str, Any], list[str]]:
-    """Train on sentences about one modality, caption its unseen items, and score the captions. Runs in a process of its own."""
+    """Train on sentences about one modality, caption its unseen items, and score the captions. Runs in a process of its
+    own.
+    """
     import torch
 
     torch.set_num_threads(threads)
@@ -170,7 +183,8 @@ def _print(tested: dict[str, list[Item]], shown: Shown) -> None:
 
     console = Console(highlight=False, markup=False)
     table = Table(
-        title=f"Captions of {len(tested['image'])} unseen items a modality, after training on sentences alone", box=box.SIMPLE_HEAD
+        title=f"Captions of {len(tested['image'])} unseen items a modality, after training on sentences alone",
+        box=box.SIMPLE_HEAD,
     )
     for column in ("modality", "method", "CIDEr", "BLEU-4", "factors %"):
         table.add_column(column, justify="left" if column in ("modality", "method") else "right")

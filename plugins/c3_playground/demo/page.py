@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from c3_playground.world import Item, accuracy
-from c3_playground.world.export import write_gif, write_mp4, write_wav
-from c3core.files import write_text
-from c3core.pictures import write_png
-
-if TYPE_CHECKING:
-    from c3_playground.demo.caption import Shown
+from c3_playground.world.media.export import write_gif, write_mp4, write_wav
+from c3core.io import write_text
+from c3core.media import write_png
 
 FIGURES = {"cider": "CIDEr", "bleu4": "BLEU-4", "factor_accuracy": "factors %"}
 STYLE = """
@@ -34,17 +32,31 @@ p.lead,dd small{color:#aaa}th,td,.item{border-color:#444}dd.truth{color:#5fd08f}
 """
 
 
-def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int, methods: Mapping[str, str], shown: Shown) -> None:
+@dataclass
+class Shown:
+    """What the page shows: rows of the table, items with their captions, and the geometry of each modality."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    captions: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # modality → method → captions
+    geometry: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def write_page(
+    out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int, methods: Mapping[str, str], shown: Shown
+) -> None:
     """Write `index.html`: the table, the gallery with players, the geometry plots."""
     modalities = list(tested)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>c3core demo</title><style>{STYLE}</style>",
         "<h1>Captions without paired data</h1>",
-        "<p class=lead>Captioners that learned from sentences alone caption pictures, videos and sounds they never met.</p>",
+        "<p class=lead>Captioners that learned from sentences alone caption pictures, videos and sounds they never"
+        " met.</p>",
         _table(modalities, methods, shown.rows),
-        "<p>C¹: connect alone. C²₁: and collapse. C²₂: and corrupt instead. C³: all three. Factors: how much of the item a caption"
-        " tells, less what is wrong in it; below, in grey, that of each caption. CIDEr and BLEU-4 compare with the item's"
+        "<p>C¹: connect alone. C²₁: and collapse. C²₂: and corrupt instead. C³: all three. Factors: how much of the"
+        " item a caption"
+        " tells, less what is wrong in it; below, in grey, that of each caption. CIDEr and BLEU-4 compare with the"
+        " item's"
         " sentences.</p>",
     ]
     for modality in modalities:
@@ -53,7 +65,9 @@ def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown_items: int
             captions = {method: shown.captions[modality][method][number] for method in methods}
             parts.append(_item(item, methods, captions))
         parts.append("</div>")
-    parts.append("<h2>Geometry</h2><p>The gap between each modality's embeddings and those of its sentences, as measured.</p>")
+    parts.append(
+        "<h2>Geometry</h2><p>The gap between each modality's embeddings and those of its sentences, as measured.</p>"
+    )
     for modality in modalities:
         for plot in sorted((out / "geometry" / modality).glob("*.png")):
             image = f"<img alt='{modality} {plot.stem}' src='{data_uri(plot, 'image/png')}'>"
@@ -65,7 +79,9 @@ def _table(modalities: Sequence[str], methods: Mapping[str, str], rows: Sequence
     head = "".join(f"<th>{modality} {name}</th>" for modality in modalities for name in FIGURES.values())
     figures = {(row["method"], row["modality"], key): row[key] for row in rows for key in FIGURES}
     best = {
-        (modality, key): max(figures[method, modality, key] for method in methods) for modality in modalities for key in FIGURES
+        (modality, key): max(figures[method, modality, key] for method in methods)
+        for modality in modalities
+        for key in FIGURES
     }
     body = []
     for method, symbol in methods.items():
@@ -98,7 +114,8 @@ def _player(item: Item) -> str:
             write_gif(item.data, path.with_suffix(".gif"))
             return f"<img alt='{item.id}' src='{data_uri(path.with_suffix('.gif'), 'image/gif')}'>"
         write_mp4(item.data, path.with_suffix(".mp4"))
-        return f"<video controls loop muted autoplay playsinline src='{data_uri(path.with_suffix('.mp4'), 'video/mp4')}'></video>"
+        source = data_uri(path.with_suffix(".mp4"), "video/mp4")
+        return f"<video controls loop muted autoplay playsinline src='{source}'></video>"
 
 
 def data_uri(path: Path, media: str) -> str:

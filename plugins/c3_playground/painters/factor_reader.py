@@ -1,8 +1,9 @@
 """Reads the factors of a picture: which shape of which colour stands in each of the nine places.
 
-It is trained on true pictures, and scores those that a painter drew. `python -m c3_playground.painters.factor_reader FOLDER
---seed N` trains one anew (eight minutes of a core) and prints its accuracy on unseen true pictures. The one that ships is of seed
-1; the image tower has the network of another, of seed 0, which saw other pictures, so that no network is judge in its own cause.
+It is trained on true pictures, and scores those that a painter drew. `python -m c3_playground.painters.factor_reader
+FOLDER --seed N` trains one anew (eight minutes of a core) and prints its accuracy on unseen true pictures. The one that
+ships is of seed 1; the image tower has the network of another, of seed 0, which saw other pictures, so that no network
+is judge in its own cause.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from c3_playground.towers.places import TRUNK, PlacesNet
-from c3_playground.world import World, lexicon, parse
+from c3_playground.world import World, parse
+from c3_playground.world.language import lexicon
 from c3_playground.world.scenes import PictureScene, Thing
 from c3core.contracts import Objective
-from c3core.ending import plain_end
-from c3core.training import Job, train
-from c3core.training_options import TrainingOptions
-from c3core.weights import write_tensors
+from c3core.io import write_tensors
+from c3core.runtime import exit_cleanly
+from c3core.training import TrainingOptions, TrainingTask, train
 
 SHAPES, COLOURS, PLACES = tuple(lexicon.SHAPES), tuple(lexicon.COLOURS), tuple(lexicon.PLACES)
 SIZES, BACKGROUNDS = tuple(lexicon.SIZES), tuple(lexicon.BACKGROUNDS)
@@ -38,8 +39,9 @@ PICTURES_A_SEED = 1_000_000
 
 
 class FactorReader(nn.Module):
-    """Pictures uint8 (n, 32, 32, 3) to logits of each place: shapes (n, 9, 8 and nothing), colours (n, 9, 9), sizes (n, 9, 3);
-    and of the picture: backgrounds (n, 6)."""
+    """Pictures uint8 (n, 32, 32, 3) to logits of each place: shapes (n, 9, 8 and nothing), colours (n, 9, 9), sizes (n,
+    9, 3); and of the picture: backgrounds (n, 6).
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +56,9 @@ class FactorReader(nn.Module):
         return self.shape(places), self.colour(places), self.size(places), self.background(places.mean(dim=1))
 
     def loss(self, pictures: Tensor, shapes: Tensor, colours: Tensor, sizes: Tensor, backgrounds: Tensor) -> Tensor:
-        """Cross-entropy of the shape in each place, of colour and size where there is an object, and of the background."""
+        """Cross-entropy of the shape in each place, of colour and size where there is an object, and of the
+        background.
+        """
         shape, colour, size, background = self(pictures)
         there = shapes != NOTHING
         objects = cross_entropy(colour[there], colours[there]) + cross_entropy(size[there], sizes[there])
@@ -94,9 +98,9 @@ def read(reader: FactorReader, pictures: Sequence[NDArray[np.uint8]]) -> list[Pi
 def factor_score(sentence: str, seen: PictureScene) -> dict[str, tuple[int, int]]:
     """(right, stated) for shape, colour and place: what the sentence states, looked for in what a picture shows.
 
-    Stated and seen objects are matched one to one in the way that is best for the picture: an object of another shape in the
-    right colour has its colour right. Where fewer are seen than stated, the rest has all its factors wrong; more than stated cost
-    nothing. A relation ("left of") counts as a place.
+    Stated and seen objects are matched one to one in the way that is best for the picture: an object of another shape
+    in the right colour has its colour right. Where fewer are seen than stated, the rest has all its factors wrong; more
+    than stated cost nothing. A relation ("left of") counts as a place.
 
     >>> seen = PictureScene((Thing("ring", "red", None, "left"), Thing("star", "blue", None, "top")), "")
     >>> factor_score("a red ring to the left of a green star", seen)
@@ -120,11 +124,14 @@ def factor_score(sentence: str, seen: PictureScene) -> dict[str, tuple[int, int]
     return best
 
 
-def factor_accuracy(reader: FactorReader, sentences: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
-    """Shares in [0, 1] of the stated shapes, colours and places that the pictures show, and their `mean`: of those that are stated.
+def factor_accuracy(
+    reader: FactorReader, sentences: Sequence[str], pictures: Sequence[NDArray[np.uint8]]
+) -> dict[str, float]:
+    """Shares in [0, 1] of the stated shapes, colours and places that the pictures show, and their `mean`: of those that
+    are stated.
 
-    As objects more than stated cost these nothing, `exact` is the share of pictures that show all that is stated and as many
-    objects; `objects` is how many they show on average.
+    As objects more than stated cost these nothing, `exact` is the share of pictures that show all that is stated and as
+    many objects; `objects` is how many they show on average.
     """
     totals = {factor: np.zeros(2) for factor in FACTORS}
     exact, seen = 0, read(reader, pictures)
@@ -141,7 +148,9 @@ def factor_accuracy(reader: FactorReader, sentences: Sequence[str], pictures: Se
 
 
 def inception_score(reader: FactorReader, pictures: Sequence[NDArray[np.uint8]]) -> float:
-    """exp of the mean KL(p(y | picture) ‖ p(y)), 1 to 72: y is the shape and colour of the object that the reader is surest of."""
+    """exp of the mean KL(p(y | picture) ‖ p(y)), 1 to 72: y is the shape and colour of the object that the reader is
+    surest of.
+    """
     shapes, colours = probabilities(reader, pictures)
     place = shapes[..., NOTHING].argmin(dim=1)
     rows = torch.arange(len(shapes))
@@ -176,13 +185,14 @@ def main(
     size: int = 64,
     tested: Annotated[int, typer.Option(min=1)] = 2000,
 ) -> None:
-    """Train a reader in `folder`, write its weights and those of its trunk there, and print its accuracy on unseen true pictures.
+    """Train a reader in `folder`, write its weights and those of its trunk there, and print its accuracy on unseen true
+    pictures.
 
     No picture is seen twice, and each seed sees pictures of its own.
     """
     torch.manual_seed(seed)
     reader = FactorReader()
-    job = Job(
+    job = TrainingTask(
         module=reader,
         objectives=[Objective("loss", list(reader.parameters()), reader.loss)],
         rows=lambda epoch: _batches(epoch, batches=500, size=size, start=PICTURES_A_SEED * (1 + seed)),
@@ -201,4 +211,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(plain_end()(main))
+    typer.run(exit_cleanly()(main))

@@ -1,4 +1,6 @@
-"""Scores of the shipped painters: `python -m c3_playground.painters.measure --sentences 1000` prints the table (or `--json`)."""
+"""Scores of the shipped painters: `python -m c3_playground.painters.measure --sentences 1000` prints the table (or
+`--json`).
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,9 @@ from c3_playground.painters.metric import figures
 from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter
 from c3_playground.world import Item, World
 from c3core import Pipeline
-from c3core.ending import plain_end
-from c3core.metrics.embedded import embedded_metrics
-from c3core.metrics.inception import inception_features, inception_metrics, load_inception
-from c3core.pictures import Picture
-from c3core.progress import progress
+from c3core.media import Picture
+from c3core.metrics import embedded_metrics, inception_features, inception_metrics, load_inception
+from c3core.runtime import exit_cleanly, progress_bar
 
 COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "place": "place %", "exact": "exact %"}
 COLUMNS |= {"r1": "R@1 %", "fid": "FID", "kid": "KID", "inception": "IS"}
@@ -34,8 +34,9 @@ def score(
 ) -> dict[str, Any]:
     """Figures of pictures drawn of the items' first sentences.
 
-    FID × 1000 and KID × 1000 are of the embeddings that the playground's own image encoder gives, against the items' true pictures:
-    they compare among themselves, not with Inception's. The inception score is of the factor reader's classes, at most 72.
+    FID × 1000 and KID × 1000 are of the embeddings that the playground's own image encoder gives, against the items'
+    true pictures: they compare among themselves, not with Inception's. The inception score is of the factor reader's
+    classes, at most 72.
     """
     sentences, encoder = [item.sentences[0] for item in items], pipeline.space.encoder("image")
     made, truth = encoder.encode(pictures), encoder.encode([item.data for item in items])
@@ -43,12 +44,16 @@ def score(
     found = embedded_metrics(made, truth, asked, features="the playground's image encoder", seed=seed).scores
     factors = figures(reader, sentences, pictures)
     inception = factors.pop("inception")
-    scores = {name: 1000 * found[key] for name, key in (("fid", "fid"), ("kid", "kid_mean")) if key in found}  # if enough pictures
+    scores = {
+        name: 1000 * found[key] for name, key in (("fid", "fid"), ("kid", "kid_mean")) if key in found
+    }  # if enough pictures
     return {**factors, "r1": found["r1"], **scores, "inception": inception}
 
 
 def bounds(items: Sequence[Item], reader: FactorReader, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
-    """The same figures of the true pictures, the most that a painter can reach; and of the next item's: right by chance alone."""
+    """The same figures of the true pictures, the most that a painter can reach; and of the next item's: right by chance
+    alone.
+    """
     true = [item.data for item in items]
     given = {"true pictures": true, "those of other sentences": [*true[1:], *true[:1]]}
     return {name: score(pipeline, items, pictures, reader) for name, pictures in given.items()}
@@ -64,18 +69,20 @@ def main(
         int, typer.Option(min=1, help="Draw this many of each sentence; score the one that the space sees nearest.")
     ] = 1,
     folder: Annotated[Path, typer.Option(help="Of the painters.")] = FOLDER,
-    inception: Annotated[Path | None, typer.Option(help="Inception's weights (.safetensors), for its FID, KID and IS too.")] = None,
+    inception: Annotated[
+        Path | None, typer.Option(help="Inception's weights (.safetensors), for its FID, KID and IS too.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Print the table for unseen sentences, each method and decoder. R@1 is among 100 of them; KID needs 100."""
-    from c3core.printing import print_json, print_table
+    from c3core.runtime import print_json, print_table
 
     items, reader, rows = World().items("image", "test", sentences, start=first), load_reader(), []
     if inception:
         network = load_inception(inception)
         true = inception_features(network, [item.data for item in items])
     ways = [(name, key) for name in decoder for key in method]
-    with progress("measuring", total=len(ways) * len(items)) as bar:
+    with progress_bar("measuring", total=len(ways) * len(items)) as bar:
         for name, key in ways:
             pipeline, started = painter(name, key, folder=folder), time.monotonic()
             pictures = draw(pipeline, items, seed=seed, best_of=best_of)
@@ -96,4 +103,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(plain_end()(main))
+    typer.run(exit_cleanly()(main))

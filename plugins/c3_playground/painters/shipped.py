@@ -1,8 +1,8 @@
 """The painters that ship with the package, and the four methods that they stand for.
 
-The decoder was trained twice, on pictures alone: without noise for C¹ (connect) and C²₁ (+ collapse), with noise for C²₂ (corrupt)
-and C³ (both). With and without collapse the decoder's conditions differ by one translation, so that a method without it is the
-same decoder given e − mean(pictures) for every modality instead of e − mean(its own modality).
+The decoder was trained twice, on pictures alone: without noise for C¹ (connect) and C²₁ (+ collapse), with noise for
+C²₂ (corrupt) and C³ (both). With and without collapse the decoder's conditions differ by one translation, so that a
+method without it is the same decoder given e − mean(pictures) for every modality instead of e − mean(its own modality).
 """
 
 from __future__ import annotations

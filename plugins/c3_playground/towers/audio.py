@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from c3_playground.towers.grid import GridNet
-from c3core.contracts import Reader
-from c3core.towers import Tower
+from c3core.contracts import Reader, Tower
 
 RATE = 16_000  # Hz
 SAMPLES = 2 * RATE
@@ -54,7 +53,7 @@ class SoundReader(Reader):
         if isinstance(source, np.ndarray):
             wave = np.asarray(source, dtype=np.float32)
         else:
-            from c3core.readers.audio import AudioReader  # the extra `audio` is needed for files only
+            from c3core.media import AudioReader  # the extra `audio` is needed for files only
 
             wave = AudioReader(sample_rate=RATE).read(source)
         if wave.ndim != 1 or not len(wave) or not np.isfinite(wave).all():

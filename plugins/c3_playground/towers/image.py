@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from c3_playground.towers.places import PLACE_COUNT, TRUNK, PlacesNet
-from c3core.contracts import Reader
-from c3core.files import sha256
-from c3core.readers.image import ImageReader
-from c3core.towers import Tower
+from c3core.contracts import Reader, Tower
+from c3core.io import sha256
+from c3core.media import ImageReader
 
 SIDE = 32
 
@@ -24,16 +23,18 @@ SIDE = 32
 def to_small(picture: Image.Image) -> Tensor:
     """A picture of any size as uint8 (3, 32, 32)."""
     if picture.size != (SIDE, SIDE):
-        picture = picture.resize((SIDE, SIDE), Image.Resampling.BOX if min(picture.size) > SIDE else Image.Resampling.BICUBIC)
+        picture = picture.resize(
+            (SIDE, SIDE), Image.Resampling.BOX if min(picture.size) > SIDE else Image.Resampling.BICUBIC
+        )
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
 class ImageTower(Tower):
     """Pictures to features (n, 864): 96 of each of nine places.
 
-    Trained to name what pictures show, as photo towers often are: by `python -m c3_playground.painters.factor_reader`, on other
-    pictures and with another seed than the reader that scores drawings. With `frozen=False` it is trained further, and saved with
-    the space.
+    Trained to name what pictures show, as photo towers often are: by `python -m c3_playground.painters.factor_reader`,
+    on other pictures and with another seed than the reader that scores drawings. With `frozen=False` it is trained
+    further, and saved with the space.
 
     >>> tower = ImageTower()
     >>> tower(torch.zeros(1, 3, 32, 32)).shape

@@ -1,4 +1,6 @@
-"""A network that says what stands in each of a picture's nine places: the trunk of the image tower, and of the factor reader."""
+"""A network that says what stands in each of a picture's nine places: the trunk of the image tower, and of the factor
+reader.
+"""
 
 from __future__ import annotations
 

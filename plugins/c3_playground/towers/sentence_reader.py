@@ -1,7 +1,8 @@
-"""Trains the text tower's network on sentences alone, to name what each states; pictures, clips and sounds are not seen.
+"""Trains the text tower's network on sentences alone, to name what each states; pictures, clips and sounds are not
+seen.
 
-`python -m c3_playground.towers.sentence_reader FOLDER` writes its weights as they ship (thirteen minutes of a core) and prints
-how well it names what unseen sentences state.
+`python -m c3_playground.towers.sentence_reader FOLDER` writes its weights as they ship (thirteen minutes of a core) and
+prints how well it names what unseen sentences state.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from c3_playground.towers.sentences import WEIGHTS, SentenceNet, save_net, words_of
 from c3_playground.world import World
-from c3_playground.world.statements import statements
+from c3_playground.world.language.statements import statements
 from c3_playground.world.world import MODALITIES
 from c3core.contracts import Objective
-from c3core.training import Job, train
-from c3core.training_options import TrainingOptions
+from c3core.training import TrainingOptions, TrainingTask, train
 
 Told = tuple[str, list[str]]  # a sentence and what it states
 SIZE = 256
@@ -88,7 +88,7 @@ def main(folder: Path, *, steps: int = 5000, seen: int = 60_000, tested: int = 3
         sorted(word for word, count in words.items() if count >= 2),
         sorted(statement for statement, count in named.items() if count >= 20),
     )
-    job = Job(
+    job = TrainingTask(
         module=reader,
         objectives=[Objective("loss", list(reader.parameters()), reader.loss)],
         rows=partial(_batches, batches=400),
@@ -97,7 +97,9 @@ def main(folder: Path, *, steps: int = 5000, seen: int = 60_000, tested: int = 3
         batch_size=SIZE,
         label="training the sentence reader",
     )
-    options = TrainingOptions(steps=steps, lr=2e-3, betas=(0.9, 0.98), warmup=200, batch_size=SIZE, precision="bfloat16")
+    options = TrainingOptions(
+        steps=steps, lr=2e-3, betas=(0.9, 0.98), warmup=200, batch_size=SIZE, precision="bfloat16"
+    )
     train(job, options, folder / "run")
     save_net(reader.net, folder / WEIGHTS.name)
     print(len(reader.named), "statements", reader.eval().accuracy(list(tell(0, tested, "test"))))

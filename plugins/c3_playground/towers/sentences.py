@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from c3_playground.towers.attention import attention_layers
-from c3core.files import replacing
+from c3core.io import atomic_write
 
 WEIGHTS = Path(__file__).parent / "sentences.safetensors"
 LONGEST = 48  # words; the world's sentences have at most about thirty
@@ -22,7 +22,9 @@ BUCKETS = 32  # for words that are not in the vocabulary, by checksum
 
 
 class SentenceNet(nn.Module):
-    """Word ids (n, longest) to features (n, pools × hidden): means of the words' states, each with attention weights of its own."""
+    """Word ids (n, longest) to features (n, pools × hidden): means of the words' states, each with attention weights of
+    its own.
+    """
 
     def __init__(self, vocabulary: Sequence[str], *, hidden: int = 128, layers: int = 3, pools: int = 4) -> None:
         super().__init__()
@@ -47,14 +49,16 @@ class SentenceNet(nn.Module):
         padding = ids == 0
         hidden = self.words(ids) + self.places[: ids.shape[1]]
         hidden = self.attention(hidden, src_key_padding_mask=padding)
-        weights = self.pools(hidden).masked_fill(padding.unsqueeze(-1), float("-inf")).softmax(dim=1)  # (n, longest, pools)
+        weights = (
+            self.pools(hidden).masked_fill(padding.unsqueeze(-1), float("-inf")).softmax(dim=1)
+        )  # (n, longest, pools)
         return (weights.transpose(1, 2).to(hidden.dtype) @ hidden).flatten(1)
 
 
 def save_net(net: SentenceNet, path: Path) -> None:
     """Weights in half precision, and the vocabulary beside them."""
     weights = {name: value.half() for name, value in net.state_dict().items()}
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(weights, temporary, metadata={"vocabulary": json.dumps(net.vocabulary)})
 
 

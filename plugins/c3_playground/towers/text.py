@@ -8,18 +8,17 @@ from typing import Any
 from torch import Tensor
 
 from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net
-from c3core.contracts import Reader
+from c3core.contracts import Reader, Tower
 from c3core.errors import C3Error
-from c3core.files import sha256
-from c3core.readers.text import TextReader
-from c3core.towers import Tower
+from c3core.io import sha256
+from c3core.media import TextReader
 
 
 class TextTower(Tower):
     """Sentences to features (n, 512).
 
-    `python -m c3_playground.towers.sentence_reader` trained it, on sentences alone. With
-    `frozen=False` it is trained further, and saved with the space; its `vocabulary` is then the one that the weights are for.
+    `python -m c3_playground.towers.sentence_reader` trained it, on sentences alone. With `frozen=False` it is trained
+    further, and saved with the space; its `vocabulary` is then the one that the weights are for.
 
     >>> tower = TextTower()
     >>> tower(tower.collate(["a red ring"])).shape

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from c3_playground.towers.grid import GridNet
 from c3_playground.towers.image import SIDE, to_small
-from c3core.contracts import Reader
-from c3core.readers.video import VideoReader
-from c3core.towers import Tower
+from c3core.contracts import Reader, Tower
+from c3core.media import VideoReader
 
 FRAMES = 8
 

@@ -13,9 +13,9 @@ Everything is drawn from a seed with numpy and the standard library, so it needs
 
 from __future__ import annotations
 
-from .factors import Factors, accuracy, consistent, parse
-from .scenes import PictureScene, Scene, SoundScene, VideoScene
-from .world import Item, World
+from c3_playground.world.factors import Factors, accuracy, consistent, parse
+from c3_playground.world.scenes import PictureScene, Scene, SoundScene, VideoScene
+from c3_playground.world.world import Item, World
 
 __all__ = [
     "Factors",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import permutations
 
-from .parsing import Factors, Value, parse
-from .scenes import Scene
+from c3_playground.world.language.parsing import Factors, Value, parse
+from c3_playground.world.scenes import Scene
 
 __all__ = ["Factors", "accuracy", "consistent", "parse"]
 
@@ -77,7 +77,7 @@ def accuracy(sentence: str, scene: Scene) -> float:
     Stated and true objects are matched one to one, as many as can be, in the way that gives the highest share.
     A caption without a known noun scores 0.
 
-    >>> from .scenes import PictureScene, Thing
+    >>> from c3_playground.world.scenes import PictureScene, Thing
     >>> scene = PictureScene((Thing("circle", "red", "small", "top"), Thing("star", "blue", "large", "left")), "black")
     >>> accuracy("a red circle and a large blue star", scene)
     1.0

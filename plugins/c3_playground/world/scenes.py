@@ -12,8 +12,8 @@ from math import hypot
 from random import Random
 from typing import ClassVar
 
-from . import lexicon
-from .palette import VISIBLE_COLOURS
+from c3_playground.world.language import lexicon
+from c3_playground.world.palette import VISIBLE_COLOURS
 
 FRAME_SIDE = 32
 RADII = {"small": 3.9, "medium": 5.6, "large": 7.6}
@@ -174,8 +174,14 @@ def draw_picture(rng: Random) -> PictureScene:
 
 
 def variant_of(scene: PictureScene, factor: str, rng: Random) -> PictureScene:
-    """The same picture but for one factor ("shape", "colour", "place"): two objects have exchanged theirs, or one has another."""
-    values = {"shape": tuple(lexicon.SHAPES), "colour": VISIBLE_COLOURS[scene.background], "place": tuple(lexicon.PLACES)}[factor]
+    """The same picture but for one factor ("shape", "colour", "place"): two objects have exchanged theirs, or one has
+    another.
+    """
+    values = {
+        "shape": tuple(lexicon.SHAPES),
+        "colour": VISIBLE_COLOURS[scene.background],
+        "place": tuple(lexicon.PLACES),
+    }[factor]
     now = [getattr(thing, factor) for thing in scene.things]
     exchanged = [{i: now[j], j: now[i]} for i in range(len(now)) for j in range(i)]
     changed = [{i: value} for i in range(len(now)) for value in values]

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from c3_playground.world.language.sentences import sentences
+from c3_playground.world.media import pictures, sounds, videos
+from c3_playground.world.media.export import export_items
+from c3_playground.world.scenes import DRAW, MOST_OBJECTS, PictureScene, Scene, variant_of, with_objects
 from c3core.errors import WrongCall, near
 
-from . import pictures, sounds, videos
-from .export import export_items
-from .scenes import DRAW, MOST_OBJECTS, PictureScene, Scene, variant_of, with_objects
-from .sentences import sentences
-
 MODALITIES = ("image", "video", "audio")
-# Two splits of pictures alone, hard to tell apart, to learn from. In "variants" each fourth item is new, and the three after it
-# differ from it in one factor; in "counts" each third is new, and the two after it show it with more or fewer objects.
+# Two splits of pictures alone, hard to tell apart, to learn from. In "variants" each fourth item is new, and the three
+# after it differ from it in one factor; in "counts" each third is new, and the two after it show it with more or fewer
+# objects.
 SPLITS = ("train", "validation", "test", "variants", "counts")
 OF_PICTURES = ("variants", "counts")
 VARIED = ("shape", "colour", "place")
@@ -162,7 +162,9 @@ class World:
         _check_not_negative(index=index)
         return self._stream(modality, split).draw(index, 1)[1][0]
 
-    def export(self, folder: str | os.PathLike[str], modality: str, split: str, n: int, *, video_suffix: str = ".gif") -> Path:
+    def export(
+        self, folder: str | os.PathLike[str], modality: str, split: str, n: int, *, video_suffix: str = ".gif"
+    ) -> Path:
         """Write the first `n` items of `split` as files and return the path of the `table.csv` beside them.
 
         The table has the columns `<modality>` (file names, relative to the table) and `caption`, five rows an item.

@@ -24,7 +24,12 @@ CONFIG: dict[str, Any] = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `local-dir:` of open_clip with weights, the same as `tiny.pt` and `tiny.bin`, and `tiny.json` alone."""
     folder = tmp_path_factory.mktemp("clip")
-    preprocess = {"mean": [0.4, 0.5, 0.45], "std": [0.3, 0.25, 0.2], "interpolation": "bicubic", "resize_mode": "shortest"}
+    preprocess = {
+        "mean": [0.4, 0.5, 0.45],
+        "std": [0.3, 0.25, 0.2],
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIG, "preprocess_cfg": preprocess}))
     (folder / "tiny.json").write_text(json.dumps({"model_cfg": CONFIG, "preprocess_cfg": preprocess}))
     torch.manual_seed(7)
@@ -46,7 +51,9 @@ def plain(folder: Path) -> tuple[Any, Any, Any]:
 def noise(width: int, height: int, channels: int = 3, seed: int = 0) -> np.ndarray[Any, Any]:
     """A picture with structure at every scale, so that a wrong resize or crop shows."""
     rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
     fine = rng.integers(-60, 60, (height, width, 3))
     pixels = np.clip(np.asarray(coarse).astype(int) + fine, 0, 255).astype(np.uint8)
     return pixels if channels == 3 else np.dstack([pixels, rng.integers(0, 256, (height, width, 1), dtype=np.uint8)])
@@ -62,7 +69,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         made.append(folder / name)
         picture.save(made[-1], **options)
 
-    for at, (width, height) in enumerate([(500, 375), (333, 500), (48, 48), (49, 48), (31, 7), (3, 211), (1, 1), (640, 97)]):
+    for at, (width, height) in enumerate(
+        [(500, 375), (333, 500), (48, 48), (49, 48), (31, 7), (3, 211), (1, 1), (640, 97)]
+    ):
         save(f"{width}x{height}.jpg", Image.fromarray(noise(width, height, seed=at)), quality=90)
     for orientation in range(1, 9):
         exif = Image.Exif()

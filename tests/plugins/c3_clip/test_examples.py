@@ -38,7 +38,9 @@ def test_a_folder_is_embedded_and_searched(folder: Path, tmp_path: Path, name: s
 
 def test_two_spaces_are_compared_on_the_same_pairs(folder: Path) -> None:
     names = ["playground", f"clip:{folder}/tiny.json/random"]
-    done = run(ROOT / "examples/compare_geometry.py", *names, "--pairs", "playground:image/test/60/1", "--group-size", "20")
+    done = run(
+        ROOT / "examples/compare_geometry.py", *names, "--pairs", "playground:image/test/60/1", "--group-size", "20"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("60 pairs, 3 groups of 20")
     lines = {line.split("  ")[0].strip(): line for line in done.stdout.splitlines()}
@@ -49,7 +51,9 @@ def test_two_spaces_are_compared_on_the_same_pairs(folder: Path) -> None:
 
 
 def test_the_benchmark_runs_and_both_sides_agree() -> None:
-    done = run(ROOT / "benchmarks/clip_embed.py", "--photos", "6", "--model", "ViT-S-32-alt", "--workers", "0", "--runs", "1")
+    done = run(
+        ROOT / "benchmarks/clip_embed.py", "--photos", "6", "--model", "ViT-S-32-alt", "--workers", "0", "--runs", "1"
+    )
     assert done.returncode == 0, done.stderr
     assert '"ratio": ' in done.stdout
     assert float(done.stdout.split('"largest_difference": ')[1].rstrip("}\n")) < 1e-5

@@ -100,7 +100,9 @@ def test_a_text_with_the_token_that_pads_is_seen_to_be_cut(folder: Path, text: s
 def test_bfloat16_is_close_and_float32_the_default(folder: Path, plain: Any, pictures: list[Path]) -> None:
     model, preprocess, _ = plain
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        expected = normalize(model.encode_image(torch.stack([preprocess(upright(path)) for path in pictures])).float(), dim=-1)
+        expected = normalize(
+            model.encode_image(torch.stack([preprocess(upright(path)) for path in pictures])).float(), dim=-1
+        )
     exact = c3core.load_space(f"clip:local-dir:{folder}")
     rough = c3core.load_space(f"clip:local-dir:{folder}", precision="bfloat16")
     assert {rough.encoder(modality).dtype for modality in rough.modalities} == {torch.bfloat16}
@@ -122,9 +124,14 @@ def test_bfloat16_is_close_and_float32_the_default(folder: Path, plain: Any, pic
 @settings(max_examples=150, deadline=None)
 def test_a_picture_becomes_the_pixels_of_open_clips_transform(width: int, height: int, **options: Any) -> None:
     cfg = PreprocessCfg(
-        size=options["size"], resize_mode=options["mode"], interpolation=options["interpolation"], fill_color=options["fill"]
+        size=options["size"],
+        resize_mode=options["mode"],
+        interpolation=options["interpolation"],
+        fill_color=options["fill"],
     )
-    picture = Image.fromarray(np.random.default_rng(width * 91 + height).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    picture = Image.fromarray(
+        np.random.default_rng(width * 91 + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    )
     try:
         expected = image_transform_v2(cfg, is_train=False)(picture)
     except ValueError:  # a side of no pixels after rounding: Pillow refuses, and so must we

@@ -28,7 +28,10 @@ def raw(pictures: list[Image.Image]) -> torch.Tensor:
 
 
 def test_a_picture_of_the_models_size_gets_what_embed_gives(encoder: Encoder) -> None:
-    pictures = [Image.effect_noise((48, 48), 90).convert("RGB"), Image.linear_gradient("L").resize((48, 48)).convert("RGB")]
+    pictures = [
+        Image.effect_noise((48, 48), 90).convert("RGB"),
+        Image.linear_gradient("L").resize((48, 48)).convert("RGB"),
+    ]
     with torch.no_grad():
         expected = encoder.embed([encoder.reader().read(picture) for picture in pictures])
         torch.testing.assert_close(encoder.embed_raw(raw(pictures)), expected, rtol=0, atol=1e-5)
@@ -77,7 +80,9 @@ def test_gradient_is_right(encoder: Encoder) -> None:
     assert (gradient * direction).sum().item() == pytest.approx(slope, rel=0.05)
 
 
-@pytest.mark.parametrize("batch", [torch.rand(3, 48, 48), torch.rand(1, 1, 48, 48), torch.zeros(1, 3, 48, 48, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    "batch", [torch.rand(3, 48, 48), torch.rand(1, 1, 48, 48), torch.zeros(1, 3, 48, 48, dtype=torch.uint8)]
+)
 def test_what_is_no_batch_of_pictures_is_refused(encoder: Encoder, batch: torch.Tensor) -> None:
     with pytest.raises(C3Error, match="pictures must be floats"):
         encoder.embed_raw(batch)

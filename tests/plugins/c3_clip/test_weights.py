@@ -1,4 +1,4 @@
-"""Names, files of weights, fingerprints, licences, and what goes wrong with them."""
+"""Names, files of weights, fingerprints, licenses, and what goes wrong with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 import c3core
 from c3_clip.naming import Name, parse
 from c3core import C3Error, Space
-from c3core.embedding import embed
+from c3core.embedding.embedder import embed
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (70, 50, 3), dtype=np.uint8)
 
@@ -83,7 +83,10 @@ def test_the_model_is_loaded_when_first_asked_for(folder: Path) -> None:
 
 @pytest.mark.parametrize("file", ["open_clip_model.safetensors", "tiny.pt", "tiny.bin"])
 def test_the_same_weights_are_the_same_whatever_the_file(folder: Path, file: str) -> None:
-    whole, space = c3core.load_space(f"clip:local-dir:{folder}"), c3core.load_space(f"clip:{folder}/tiny.json/{folder}/{file}")
+    whole, space = (
+        c3core.load_space(f"clip:local-dir:{folder}"),
+        c3core.load_space(f"clip:{folder}/tiny.json/{folder}/{file}"),
+    )
     assert torch.equal(both(space), both(whole))
     for modality in space.modalities:
         assert space.encoder(modality).fingerprint == whole.encoder(modality).fingerprint
@@ -109,7 +112,9 @@ def test_random_weights_are_open_clips_own_and_their_seed_counts(folder: Path) -
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.equal(seven, again)
     assert (seven - eight).abs().max() > 0.01
-    torch.testing.assert_close(seven, both(c3core.load_space(f"clip:local-dir:{folder}")))  # made by open_clip under seed 7
+    torch.testing.assert_close(
+        seven, both(c3core.load_space(f"clip:local-dir:{folder}"))
+    )  # made by open_clip under seed 7
     assert spaces[0].encoder("image").fingerprint != spaces[2].encoder("image").fingerprint
     reloaded = c3core.load_space(spaces[0].spec)
     assert reloaded.spec.endswith("?seed=7")
@@ -138,13 +143,13 @@ def test_fingerprints_are_of_weights_pixels_and_frames(folder: Path, tmp_path: P
     assert {name for name, value in changed.items() if value != base[name]} == {"text"}
 
 
-def test_licences() -> None:
-    from c3_clip.weights import _licence
+def test_licenses() -> None:
+    from c3_clip.weights import _license
 
-    assert _licence(Name("ViT-B-32", "openai")) == "MIT"
-    assert _licence(Name("ViT-B-32", "laion2b_e16")).startswith("unknown: see the model's page")
-    assert _licence(Name("hf-hub:org/name", "")).startswith("unknown")
-    assert _licence(Name("ViT-B-32", "random")) == "own"
+    assert _license(Name("ViT-B-32", "openai")) == "MIT"
+    assert _license(Name("ViT-B-32", "laion2b_e16")).startswith("unknown: see the model's page")
+    assert _license(Name("hf-hub:org/name", "")).startswith("unknown")
+    assert _license(Name("ViT-B-32", "random")) == "own"
 
 
 # ---- files that are not what they should be
@@ -237,8 +242,16 @@ for name in ("hf-hub:org/name", "ViT-B-32/openai"):
 
 def test_a_hub_that_cannot_be_reached_is_one_clear_error(tmp_path: Path) -> None:
     """In a process of its own that may not use the network; the warning about quick GELU comes before the weights do."""
-    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PATH": "", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", HUB], env=environment, capture_output=True, text=True, timeout=100, check=False)
+    environment = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path),
+        "PATH": "",
+        "OMP_NUM_THREADS": "1",
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", HUB], env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
     first, second = done.stdout.splitlines()
     assert "the description of hf-hub:org/name cannot be had" in first
     assert "clip:ViT-B-32/openai cannot be loaded" in second
@@ -267,7 +280,7 @@ def test_openai_weights_get_quick_gelu_and_that_is_said() -> None:
     with pytest.warns(UserWarning, match="the weights openai need quick GELU, which ViT-B-32 lacks: it is used"):
         space.encoder("image")
     assert torch.equal(both(space), right)
-    assert space.encoder("image").licence == "MIT"
+    assert space.encoder("image").license == "MIT"
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32-quickgelu", "openai")
     with torch.no_grad():
         expected = model.eval().encode_image(preprocess(c3core.readers.ImageReader().read(PICTURE))[None])

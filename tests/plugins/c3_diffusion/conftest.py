@@ -41,7 +41,9 @@ def text() -> tuple[CLIPTokenizer, CLIPTextModel]:
     tokenizer = CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[], model_max_length=8)
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     special = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
-    return tokenizer, CLIPTextModel(CLIPTextConfig(**sizes, **special, vocab_size=len(words), max_position_embeddings=8))
+    return tokenizer, CLIPTextModel(
+        CLIPTextConfig(**sizes, **special, vocab_size=len(words), max_position_embeddings=8)
+    )
 
 
 def kl() -> AutoencoderKL:

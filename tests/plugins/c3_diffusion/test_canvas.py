@@ -57,14 +57,14 @@ def test_sizes_that_do_not_fit_the_latents_are_refused(autoencoder_folder: Path)
         DiffusionDecoder(4, size=20, widths=(8, 8), patch=2, autoencoder=str(autoencoder_folder))
 
 
-def test_the_licence_names_that_of_the_autoencoder(autoencoder_folder: Path, tmp_path: Path) -> None:
+def test_the_license_names_that_of_the_autoencoder(autoencoder_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(autoencoder_folder, tmp_path / "vae")
     (tmp_path / "vae" / "README.md").write_text("---\nlicense: mit\n---\n")
     decoder = DiffusionDecoder(4, size=16, widths=(8, 8), patch=1, autoencoder=str(tmp_path / "vae"), device="cpu")
     decoder.prepare([])
     decoder.save(tmp_path / "saved")
-    assert decoder.licence == DiffusionDecoder.load(tmp_path / "saved").licence == "own; autoencoder: mit"
-    assert DiffusionDecoder(4, size=16, widths=(8, 8), patch=1, device="cpu").licence == "own"
+    assert decoder.license == DiffusionDecoder.load(tmp_path / "saved").license == "own; autoencoder: mit"
+    assert DiffusionDecoder(4, size=16, widths=(8, 8), patch=1, device="cpu").license == "own"
 
 
 def test_a_saved_decoder_carries_its_autoencoder(autoencoder_folder: Path, tmp_path: Path) -> None:
@@ -116,7 +116,10 @@ def test_what_is_no_autoencoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(C3Error, match=r"lacks config\.json"):
         latents(str(tmp_path))
     UNet2DModel(
-        block_out_channels=(8, 8), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, norm_num_groups=8
+        block_out_channels=(8, 8),
+        down_block_types=("DownBlock2D",) * 2,
+        up_block_types=("UpBlock2D",) * 2,
+        norm_num_groups=8,
     ).save_pretrained(tmp_path)
     with pytest.raises(C3Error, match="UNet2DModel"):
         latents(str(tmp_path))

@@ -49,7 +49,9 @@ class TestLatents(PictureContract):
         cls.folder = autoencoder_folder
 
     def make(self) -> DiffusionDecoder:
-        return DiffusionDecoder(8, size=16, widths=(16, 16), layout=4, patch=1, autoencoder=str(self.folder), device="cpu")
+        return DiffusionDecoder(
+            8, size=16, widths=(16, 16), layout=4, patch=1, autoencoder=str(self.folder), device="cpu"
+        )
 
 
 class TestUnclip(PictureContract):

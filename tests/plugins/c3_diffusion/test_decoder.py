@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_painters import SMALL, conditions, made
 from torch import Tensor
 
 from c3_diffusion import flow
 from c3_diffusion.chance import row_generators
 from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
-from c3core.pictures import to_pictures
-from c3core.training import Job, train
-from c3core.training_options import TrainingOptions
+from c3core.media.image_decoder import to_pictures
+from c3core.training.options import TrainingOptions
+from c3core.training.trainer import TrainingTask, train
+from tests.helpers.small_painters import SMALL, conditions, made
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -35,7 +35,7 @@ def drawn(decoder: DiffusionDecoder, rows: Tensor, *, seed: int = 0, **options: 
 # ---- learning
 
 
-def job(decoder: DiffusionDecoder) -> Job:
+def job(decoder: DiffusionDecoder) -> TrainingTask:
     colours = torch.tensor([[230, 20, 20], [20, 20, 230]], dtype=torch.uint8)
     known = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0]])
 
@@ -48,7 +48,7 @@ def job(decoder: DiffusionDecoder) -> Job:
 
     decoder.watch(lambda pictures: pictures.mean(dim=(2, 3)))
     objectives = decoder.objectives()
-    return Job(decoder, objectives, rows, batch, batches_per_epoch=1000, after_step=decoder.after_step)
+    return TrainingTask(decoder, objectives, rows, batch, batches_per_epoch=1000, after_step=decoder.after_step)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,14 @@ def test_without_guidance_from_the_condition_it_draws_either_colour(learned: Dif
     "options",
     [
         {},
-        {"rows": 8, "watch_weight": 0.1, "watch_drawn": 0.3, "watch_sampled": 0.2, "watch_noise": 0.1, "watch_shift": 1},
+        {
+            "rows": 8,
+            "watch_weight": 0.1,
+            "watch_drawn": 0.3,
+            "watch_sampled": 0.2,
+            "watch_noise": 0.1,
+            "watch_shift": 1,
+        },
         {"keep_above": 0.6},
     ],
 )
@@ -193,7 +200,10 @@ def test_a_row_does_not_depend_on_the_batch_size(learned: DiffusionDecoder) -> N
 def test_guidance_mixes_as_its_formula_says(learned: DiffusionDecoder) -> None:
     """After one step the picture is the network's guess, so that it can be mixed by hand."""
     assert learned.averaged is not None
-    rows, noise = conditions(3), torch.stack([torch.randn(3, 8, 8, generator=own) for own in row_generators(3, generator())])
+    rows, noise = (
+        conditions(3),
+        torch.stack([torch.randn(3, 8, 8, generator=own) for own in row_generators(3, generator())]),
+    )
     with torch.no_grad():
         time = torch.ones(3)
         seen = learned.averaged(noise, time, rows)
@@ -220,7 +230,9 @@ def test_unless_asked_for_guidance_is_three_or_none_where_no_condition_was_hidde
 def test_guidance_ends_at_the_noise_level_that_is_asked_for(learned: DiffusionDecoder) -> None:
     """Of the times 1, 0.75, 0.5 and 0.25 all are guided, or all but the last, or the first alone."""
     rows = conditions(3)
-    until = {level: drawn(learned, rows, steps=4, guidance=4, guidance_until=level).astype(int) for level in (0, 0.3, 1)}
+    until = {
+        level: drawn(learned, rows, steps=4, guidance=4, guidance_until=level).astype(int) for level in (0, 0.3, 1)
+    }
     assert np.abs(until[0] - until[0.3]).max() > 1
     assert np.abs(until[1] - until[0.3]).max() > 1
 
@@ -269,7 +281,10 @@ def test_bad_options_are_refused(learned: DiffusionDecoder, options: dict[str, A
         ({"widths": (8,)}, "widths"),
         ({"widths": (12, 16)}, "multiples of 8"),
         ({"widths": (8, 80_000)}, "at most 8192"),
-        *(({name: 10**9}, f"{name}: .*less than or equal to") for name in ("size", "layers", "hidden", "layout", "patch")),
+        *(
+            ({name: 10**9}, f"{name}: .*less than or equal to")
+            for name in ("size", "layers", "hidden", "layout", "patch")
+        ),
         ({"drop": 1.0}, "drop"),
         *(({name: value}, f"{name}: .*finite") for name in ("time_mean", "time_std") for value in (math.inf, math.nan)),
         ({"rows": 0}, "rows"),
@@ -284,7 +299,9 @@ def test_bad_settings_are_refused(options: dict[str, Any], message: str, monkeyp
         made(**options)
 
 
-@pytest.mark.parametrize("options", [{"size": 10}, {"size": 8, "patch": 2, "widths": (16, 16, 16)}, {"size": 40, "patch": 4}])
+@pytest.mark.parametrize(
+    "options", [{"size": 10}, {"size": 8, "patch": 2, "widths": (16, 16, 16)}, {"size": 40, "patch": 4}]
+)
 def test_any_size_that_can_be_halved_for_all_widths_but_the_last(options: dict[str, Any]) -> None:
     decoder = made(**options).train()
     side = options["size"]
@@ -370,7 +387,7 @@ def test_files_that_do_not_fit_are_refused(learned: DiffusionDecoder, tmp_path: 
         ({"condition_dim": 8.7}, "condition_dim"),
         ({"condition_dim": 10**12}, "condition_dim"),
         ({"steps": 2**70}, "steps"),
-        ({"licence": None}, "licence"),
+        ({"license": None}, "license"),
         ({"steps": -1}, "decoder.json of a 'diffusion' decoder"),
         ({"settings": {**described["settings"], "zebra": 1}}, "zebra"),
     ):

@@ -23,7 +23,14 @@ def test_unclip_through_a_bridge(tmp_path: Path) -> None:
     first, second = (np.asarray(Image.open(tmp_path / name)) for name in ("000.png", "001.png"))
     assert first.shape == (16, 16, 3)
     assert not np.array_equal(first, second)
-    command = [sys.executable, "-c", "from c3core.cli import main; main()", "run", str(tmp_path / "pipeline"), "a red circle"]
+    command = [
+        sys.executable,
+        "-c",
+        "from c3core.cli import main; main()",
+        "run",
+        str(tmp_path / "pipeline"),
+        "a red circle",
+    ]
     command += ["--modality", "text", "--out", str(tmp_path / "more")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment)
     assert done.returncode == 0, done.stderr

@@ -77,7 +77,9 @@ def test_fresh_noise_takes_the_place_of_what_is_left() -> None:
         return flow.velocity(torch.tanh(x), x, t)
 
     noise = torch.randn(2, *SHAPE)
-    found = flow.denoise(noise, field, 4, fresh=True, generators=[torch.Generator().manual_seed(seed) for seed in seeds])
+    found = flow.denoise(
+        noise, field, 4, fresh=True, generators=[torch.Generator().manual_seed(seed) for seed in seeds]
+    )
     own = [torch.Generator().manual_seed(seed) for seed in seeds]
     expected = noise
     for step in range(1, 5):

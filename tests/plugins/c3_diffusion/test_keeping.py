@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_painters import conditions, made
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from c3_diffusion import flow
 from c3_diffusion.decoder import KEPT_WEIGHT, DiffusionDecoder
 from c3core.errors import C3Error
+from tests.helpers.small_painters import conditions, made
 
 LEAST, MOST = 1e-6, 1 - 1e-6
 

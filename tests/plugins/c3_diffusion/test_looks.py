@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_painters import conditions, made
 from torch import Tensor
 
 from c3_diffusion.decoder import DiffusionDecoder
 from c3_diffusion.network import Told
+from tests.helpers.small_painters import conditions, made
 
 
 def test_rows_beyond_the_unets_teach_the_sketch_alone() -> None:
@@ -22,7 +22,9 @@ def test_rows_beyond_the_unets_teach_the_sketch_alone() -> None:
     torch.testing.assert_close(both, velocity + sketch_error(decoder, rows, batch))
     decoder.zero_grad()
     sketch_error(decoder, rows, batch).backward()
-    taught = {name.split(".")[0] for name, parameter in decoder.painter.named_parameters() if parameter.grad is not None}
+    taught = {
+        name.split(".")[0] for name, parameter in decoder.painter.named_parameters() if parameter.grad is not None
+    }
     assert taught == {"trunk", "layout", "pencil"}
 
 
@@ -83,7 +85,11 @@ def test_what_the_space_sees_in_a_drawing_on_its_way(monkeypatch: pytest.MonkeyP
     """`watch_sampled`: guided steps without gradient, with fresh noise in each, then one guess with its condition, of half of the
     rows."""
     decoder = made(watch_sampled=3.0, drop=0.1).train()
-    rows, batch, matrix = conditions(6), torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8), torch.randn(4, 3 * 8 * 8)
+    rows, batch, matrix = (
+        conditions(6),
+        torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8),
+        torch.randn(4, 3 * 8 * 8),
+    )
     torch.manual_seed(0)
     unwatched = decoder.loss(rows, batch)
     calls: list[tuple[tuple[Tensor, Tensor, Told], Tensor]] = []
@@ -112,10 +118,14 @@ def test_what_the_space_sees_in_a_drawing_on_its_way(monkeypatch: pytest.MonkeyP
             (before, at, *_), out = steps[-1]
             with_condition, without = out.chunk(2)
             picture = (without + 2 * (with_condition - without)).clamp(-1, 1)
-            left, fresh = ((noisy - (1 - t) * picture) / t for noisy, t in ((before[:3], float(at[0])), (x, float(time[0]))))
+            left, fresh = (
+                (noisy - (1 - t) * picture) / t for noisy, t in ((before[:3], float(at[0])), (x, float(time[0])))
+            )
             assert abs(fresh.mean()) < 0.2  # of 576 numbers: a standard error of 0.04
             assert abs(fresh.std() - 1) < 0.15
-            assert abs(torch.corrcoef(torch.stack([left.flatten(), fresh.flatten()]))[0, 1]) < 0.2  # not the noise that was left
+            assert (
+                abs(torch.corrcoef(torch.stack([left.flatten(), fresh.flatten()]))[0, 1]) < 0.2
+            )  # not the noise that was left
         if seed == 0:
             found, wanted = ((guess + 1) / 2).flatten(1) @ matrix.t(), (batch[:3] / 255).flatten(1) @ matrix.t()
             cosines = (found * wanted).sum(dim=1) / (found.norm(dim=1) * wanted.norm(dim=1))

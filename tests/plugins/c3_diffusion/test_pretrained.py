@@ -15,7 +15,6 @@ from diffusers import KandinskyV22Pipeline, StableUnCLIPImg2ImgPipeline
 from diffusers.utils import logging
 from huggingface_hub.errors import OfflineModeIsEnabled
 from safetensors.torch import load_file, save_file
-from spaces import DIM, pictures, write_space
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
@@ -24,6 +23,7 @@ from c3_diffusion.unclip import UnclipDecoder
 from c3_playground.world import World
 from c3core import Pipeline, load_bridge, load_decoder, load_pipeline, load_space
 from c3core.errors import C3Error
+from tests.helpers.spaces import DIM, pictures, write_space
 
 
 def conditions(n: int) -> Tensor:
@@ -45,7 +45,9 @@ def own_generators(n: int) -> list[torch.Generator]:
 
 def test_unclip_draws_as_the_pipeline_does(unclip_folder: Path) -> None:
     found = unclip(unclip_folder).generate(
-        conditions(2), {"steps": 2, "guidance": 5, "noise_level": 10, "prompt": "a cat"}, generator=torch.Generator().manual_seed(3)
+        conditions(2),
+        {"steps": 2, "guidance": 5, "noise_level": 10, "prompt": "a cat"},
+        generator=torch.Generator().manual_seed(3),
     )
     pipeline = StableUnCLIPImg2ImgPipeline.from_pretrained(unclip_folder)
     pipeline.set_progress_bar_config(disable=True)
@@ -85,7 +87,9 @@ def test_kandinsky_draws_as_the_pipeline_does(kandinsky_folder: Path) -> None:
 def test_a_row_does_not_depend_on_the_batch_size(unclip_folder: Path) -> None:
     decoder, rows = unclip(unclip_folder), conditions(5)
     pictures = [
-        np.stack(decoder.generate(rows, {"steps": 2, "batch_size": size}, generator=torch.Generator().manual_seed(0))).astype(int)
+        np.stack(
+            decoder.generate(rows, {"steps": 2, "batch_size": size}, generator=torch.Generator().manual_seed(0))
+        ).astype(int)
         for size in (5, 2)
     ]
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
@@ -135,7 +139,9 @@ def test_text_to_picture_through_the_bridge_alone(
 ) -> None:
     """Nothing is trained, and what the decoder gets has the mean and the norm of the pictures' own embeddings."""
     space = load_space(str(write_space(tmp_path / "space")))
-    folders = {"unclip": {"model": unclip_folder}, "kandinsky": {"model": kandinsky_folder, "prior": prior_folder}}[name]
+    folders = {"unclip": {"model": unclip_folder}, "kandinsky": {"model": kandinsky_folder, "prior": prior_folder}}[
+        name
+    ]
     words = {key: str(folder) for key, folder in folders.items()}
     decoder = load_decoder(name, space=space, device="cpu", **words)
     side = {"unclip": 16, "kandinsky": 32}[name]
@@ -150,7 +156,9 @@ def test_text_to_picture_through_the_bridge_alone(
     assert all(torch.equal(value, before[name]) for name, value in decoder.state_dict().items())
     found = pipeline.condition(space.encode(sentences, "text"), "text").double()
 
-    text, image = (space.encode(items, modality).double() for items, modality in ((sentences, "text"), (pictures(20), "image")))
+    text, image = (
+        space.encode(items, modality).double() for items, modality in ((sentences, "text"), (pictures(20), "image"))
+    )
     encoder = space.encoder("image")
     reader = encoder.reader()
     _, norms = encoder.embed_items([reader(picture) for picture in pictures(20)])
@@ -203,7 +211,15 @@ def test_a_hub_name_is_fetched_as_the_hub_has_it(
 
 @pytest.mark.parametrize(
     "options",
-    [{"steps": 0}, {"steps": 1001}, {"guidance": -1}, {"guidance": inf}, {"size": 30}, {"noise_level": -1}, {"noise_level": 1000}],
+    [
+        {"steps": 0},
+        {"steps": 1001},
+        {"guidance": -1},
+        {"guidance": inf},
+        {"size": 30},
+        {"noise_level": -1},
+        {"noise_level": 1000},
+    ],
 )
 def test_bad_options_are_refused(unclip_folder: Path, options: dict[str, Any]) -> None:
     with pytest.raises(C3Error, match=next(iter(options))):

@@ -7,7 +7,7 @@ import pytest
 
 from c3_gpt2.captions import Caption, CaptionOptions
 from c3core.errors import C3Error
-from c3core.validation import checked
+from c3core.io.validation import checked
 
 
 def test_a_caption_is_a_string_with_a_score() -> None:

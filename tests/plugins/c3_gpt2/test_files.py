@@ -39,7 +39,7 @@ def test_what_is_on_disk(folder: Path) -> None:
     assert {"decoder.json", "mapping.safetensors", "model/model.safetensors", "model/tokenizer.json"} <= names
     config = json.loads((folder / "decoder.json").read_text())
     assert config["condition_dim"] == 8
-    assert config["licence"] == "own"
+    assert config["license"] == "own"
     assert config["settings"]["width"] == 16
 
 
@@ -73,7 +73,7 @@ def test_another_dimension_is_refused(folder: Path) -> None:
         CaptionDecoder.load(folder)
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"condition_dim": "x", "settings": {}, "licence": ""}', "null"])
+@pytest.mark.parametrize("text", ["[]", "{}", '{"condition_dim": "x", "settings": {}, "license": ""}', "null"])
 def test_a_foreign_decoder_json_is_refused(folder: Path, text: str) -> None:
     (folder / "decoder.json").write_text(text)
     with pytest.raises(C3Error, match=r"decoder\.json of a 'gpt2' decoder"):
@@ -84,7 +84,9 @@ def test_a_foreign_decoder_json_is_refused(folder: Path, text: str) -> None:
 def test_fields_that_cannot_be_are_refused(folder: Path, change: dict[str, object]) -> None:
     config = json.loads((folder / "decoder.json").read_text())
     (folder / "decoder.json").write_text(json.dumps(config | change))
-    with pytest.raises(C3Error, match="condition_dim.* It was changed, or is another version's: make it again") as caught:
+    with pytest.raises(
+        C3Error, match="condition_dim.* It was changed, or is another version's: make it again"
+    ) as caught:
         CaptionDecoder.load(folder)
     assert caught.value.status == 1
 

@@ -18,7 +18,9 @@ from c3core.errors import C3Error
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama", "fresh"])
-def decoder(request: pytest.FixtureRequest, gpt2_folder: Path, llama_folder: Path, sentences: list[str]) -> CaptionDecoder:
+def decoder(
+    request: pytest.FixtureRequest, gpt2_folder: Path, llama_folder: Path, sentences: list[str]
+) -> CaptionDecoder:
     """Trained for a moment, so that captions differ, end by themselves and come in several lengths."""
     options = {
         "gpt2": {"model": str(gpt2_folder)},

@@ -44,14 +44,14 @@ def says(language: Language, text: str) -> str:
 
 def test_it_makes_sense(language: Language) -> None:
     assert "Paris" in says(language, "The capital of France is")
-    assert language.licence == "apache-2.0"
+    assert language.license == "apache-2.0"
     assert {parameter.dtype for parameter in language.model.parameters()} == {torch.float32}
 
 
 def test_it_is_saved_as_safetensors_and_loads_fast(language: Language, tmp_path: Path) -> None:
     write(language, tmp_path)
     started = time.monotonic()
-    loaded = from_folder(tmp_path, language.licence)
+    loaded = from_folder(tmp_path, language.license)
     assert time.monotonic() - started < 5
     assert says(loaded, "A dog and a cat") == says(language, "A dog and a cat")
 

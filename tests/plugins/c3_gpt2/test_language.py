@@ -12,7 +12,7 @@ from transformers import BertConfig, BertLMHeadModel, BertModel, GPT2LMHeadModel
 
 from c3_gpt2.decoder import CaptionDecoder
 from c3_gpt2.language import Language, pretrained, write
-from c3_gpt2.licence import UNKNOWN
+from c3_gpt2.license import UNKNOWN
 from c3_gpt2.tokens import train_tokenizer
 from c3core.errors import C3Error
 
@@ -69,7 +69,9 @@ def test_missing_weights_are_refused(copy: Path) -> None:
 
 def test_an_encoder_is_refused(copy: Path, tmp_path: Path) -> None:
     tokenizer = pretrained(str(copy)).tokenizer
-    config = BertConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    config = BertConfig(
+        vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
     for kind in (BertModel, BertLMHeadModel):
         folder = tmp_path / kind.__name__
         kind(config).save_pretrained(folder)
@@ -103,18 +105,18 @@ def test_sampling_settings_of_the_model_are_dropped(copy: Path) -> None:
     assert config.repetition_penalty in (None, 1.0)
 
 
-def test_the_licence_is_the_cards(copy: Path) -> None:
-    assert pretrained(str(copy)).licence == UNKNOWN
+def test_the_license_is_the_cards(copy: Path) -> None:
+    assert pretrained(str(copy)).license == UNKNOWN
     (copy / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A model\n")
-    assert CaptionDecoder(8, model=str(copy)).licence == "apache-2.0"
+    assert CaptionDecoder(8, model=str(copy)).license == "apache-2.0"
     (copy / "README.md").write_text("---\nlicense: [: broken\n---\n")
-    assert pretrained(str(copy)).licence == UNKNOWN
+    assert pretrained(str(copy)).license == UNKNOWN
 
 
 def test_a_fresh_model_is_ones_own(sentences: list[str]) -> None:
     decoder = CaptionDecoder(8, model="fresh", layers=1, heads=1, width=16)
     decoder.prepare(sentences)
-    assert decoder.licence == "own"
+    assert decoder.license == "own"
 
 
 def test_too_long_for_the_model(gpt2_folder: Path) -> None:
@@ -137,4 +139,4 @@ def test_a_model_that_is_loaded_already(gpt2_folder: Path) -> None:
     language = pretrained(str(gpt2_folder))
     decoder = CaptionDecoder(8, language=Language(language.model, language.tokenizer), device="cpu")
     assert decoder.model is language.model
-    assert decoder.licence == UNKNOWN
+    assert decoder.license == UNKNOWN

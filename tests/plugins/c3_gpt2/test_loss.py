@@ -110,7 +110,9 @@ def test_what_is_trained(train: str, gpt2_folder: Path, sentences: list[str]) ->
 
 
 def test_a_frozen_model_keeps_its_dropout_off(gpt2_folder: Path, sentences: list[str]) -> None:
-    frozen, whole = (CaptionDecoder(8, model=str(gpt2_folder), train=train, device="cpu") for train in ("mapping", "all"))
+    frozen, whole = (
+        CaptionDecoder(8, model=str(gpt2_folder), train=train, device="cpu") for train in ("mapping", "all")
+    )
     for decoder, varies in ((frozen, False), (whole, True)):
         decoder.prepare([])
         decoder.train()

@@ -84,7 +84,9 @@ def make_siglip(folder: Path) -> Path:
     text = {**SIDE, "vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
     config = SiglipConfig(text_config=text, vision_config={**SIDE, "image_size": 32, "patch_size": 8})
     torch.manual_seed(1)
-    return save(folder, SiglipModel(config), SiglipProcessor(SiglipImageProcessor(size={"height": 32, "width": 32}), tokenizer))
+    return save(
+        folder, SiglipModel(config), SiglipProcessor(SiglipImageProcessor(size={"height": 32, "width": 32}), tokenizer)
+    )
 
 
 def make_clap(folder: Path, *, fusion: bool = False) -> Path:
@@ -113,13 +115,24 @@ def make_clap(folder: Path, *, fusion: bool = False) -> Path:
 
 def make_align(folder: Path) -> Path:
     letters = "abcdefghijklmnopqrstuvwxyz"
-    words = {word for sentence in CORPUS for word in sentence.split()} | {*letters, *(f"##{letter}" for letter in letters)}
+    words = {word for sentence in CORPUS for word in sentence.split()} | {
+        *letters,
+        *(f"##{letter}" for letter in letters),
+    }
     vocabulary = {word: at for at, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(words)])}
     text = {**SIDE, "vocab_size": len(vocabulary), "max_position_embeddings": 64}
-    vision = {"image_size": 32, "hidden_dim": 80, "width_coefficient": 0.25, "depth_coefficient": 0.25, "pooling_type": "mean"}
+    vision = {
+        "image_size": 32,
+        "hidden_dim": 80,
+        "width_coefficient": 0.25,
+        "depth_coefficient": 0.25,
+        "pooling_type": "mean",
+    }
     torch.manual_seed(3)
     model = AlignModel(AlignConfig(text_config=text, vision_config=vision, projection_dim=80))
-    for weight in model.vision_model.parameters():  # as they are drawn, nothing of a picture is left at the end: its embedding is 0
+    for weight in (
+        model.vision_model.parameters()
+    ):  # as they are drawn, nothing of a picture is left at the end: its embedding is 0
         if weight.ndim > 1:
             torch.nn.init.kaiming_normal_(weight)
     pictures = EfficientNetImageProcessor(size={"height": 32, "width": 32}, include_top=False)
@@ -136,7 +149,9 @@ def make_altclip(folder: Path) -> Path:
     tokenizer = XLMRobertaTokenizer.from_pretrained(folder, model_max_length=20)
     text = {**SIDE, "vocab_size": len(tokenizer), "max_position_embeddings": 24, "project_dim": 24, "pad_token_id": 1}
     torch.manual_seed(4)
-    config = AltCLIPConfig(text_config=text, vision_config={**SIDE, "image_size": 30, "patch_size": 10}, projection_dim=24)
+    config = AltCLIPConfig(
+        text_config=text, vision_config={**SIDE, "image_size": 30, "patch_size": 10}, projection_dim=24
+    )
     pictures = CLIPImageProcessor(size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30})
     return save(folder, AltCLIPModel(config), AltCLIPProcessor(pictures, tokenizer))
 

@@ -51,7 +51,11 @@ class Audio(HF):
 
     def sources(self) -> Sequence[Any]:
         rng, time = np.random.default_rng(0), np.arange(24000) / 8000
-        return [(np.sin(440 * 6.28 * time[:6000]), 8000), (rng.uniform(-1, 1, 4000), 8000), (np.sin(2000 * time) * time / 3, 8000)]
+        return [
+            (np.sin(440 * 6.28 * time[:6000]), 8000),
+            (rng.uniform(-1, 1, 4000), 8000),
+            (np.sin(2000 * time) * time / 3, 8000),
+        ]
 
     def bad_source(self) -> Any:
         return "nowhere.wav"

@@ -15,7 +15,7 @@ from transformers import AutoProcessor, BertConfig, BertModel
 
 import c3core
 from c3core import C3Error
-from c3core.embedding import embed
+from c3core.embedding.embedder import embed
 
 
 def copy_of(folder: Path, to: Path) -> Path:
@@ -65,7 +65,9 @@ def test_weights_that_are_not_whole(models: dict[str, Path], tmp_path: Path) -> 
     )
     with pytest.raises(C3Error, match="lacks 1 of the weights of a clip, such as visual_projection.weight"):
         c3core.load_space(f"hf:{folder}").encoder("text")
-    save_file({**weights, "visual_projection.weight": torch.zeros(3, 3)}, folder / "model.safetensors", {"format": "pt"})
+    save_file(
+        {**weights, "visual_projection.weight": torch.zeros(3, 3)}, folder / "model.safetensors", {"format": "pt"}
+    )
     with pytest.raises(C3Error, match=str(folder)):
         c3core.load_space(f"hf:{folder}").encoder("text")
     (folder / "model.safetensors").write_bytes(b"no weights")
@@ -95,8 +97,16 @@ except c3core.C3Error as error:
 
 def test_a_hub_that_cannot_be_reached_is_one_clear_error(tmp_path: Path) -> None:
     """In a process of its own that may not use the network."""
-    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PATH": "", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", HUB], env=environment, capture_output=True, text=True, timeout=100, check=False)
+    environment = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path),
+        "PATH": "",
+        "OMP_NUM_THREADS": "1",
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", HUB], env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
     (line,) = done.stdout.splitlines()
     assert line.startswith("org/name cannot be read as a model of transformers: ")
     assert done.stderr == ""
@@ -108,12 +118,14 @@ def test_what_a_space_says(models: dict[str, Path]) -> None:
     assert space.encoder("text").loaded is space.encoder("image").loaded
     assert c3core.load_space(f"hf:{models['siglip']}").dim == 32
     assert c3core.load_space(f"hf:{models['clap']}").modalities == ("text", "audio")
-    assert space.encoder("text").licence.startswith("unknown")
+    assert space.encoder("text").license.startswith("unknown")
     with pytest.raises(C3Error, match="no modality 'audio'"):
         space.encoder("audio")
 
 
-def test_fingerprints_are_of_weights_and_preparing_and_not_of_the_place(models: dict[str, Path], tmp_path: Path) -> None:
+def test_fingerprints_are_of_weights_and_preparing_and_not_of_the_place(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
     def prints(folder: Path) -> dict[str, str]:
         space = c3core.load_space(f"hf:{folder}")
         return {modality: space.encoder(modality).fingerprint for modality in space.modalities}

@@ -14,7 +14,16 @@ import soundfile
 import torch
 from PIL import Image, ImageOps
 from torch.nn.functional import normalize
-from transformers import AlignModel, AltCLIPModel, AutoModel, AutoProcessor, ClapModel, CLIPModel, Siglip2Model, SiglipModel
+from transformers import (
+    AlignModel,
+    AltCLIPModel,
+    AutoModel,
+    AutoProcessor,
+    ClapModel,
+    CLIPModel,
+    Siglip2Model,
+    SiglipModel,
+)
 
 import c3core
 from c3_hf.encoders import HFEncoder
@@ -90,7 +99,9 @@ def test_sentences(models: dict[str, Path], name: str, kind: Any, padding: str, 
     batch = processor(text=SENTENCES, padding=padding, truncation=True, max_length=encoder.context, return_tensors="pt")
     with torch.no_grad():
         known = signature(model.get_text_features).parameters
-        expected = normalize(tensor(model.get_text_features(**{name: batch[name] for name in batch if name in known})), dim=-1)
+        expected = normalize(
+            tensor(model.get_text_features(**{name: batch[name] for name in batch if name in known})), dim=-1
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one is longer than SigLIP's context
         assert largest(encoder.encode(SENTENCES, batch_size=batch_size), expected) < 1e-5
@@ -164,11 +175,24 @@ def test_a_tensor_serves_as_well_as_an_output(models: dict[str, Path]) -> None:
 
 def test_another_kind_of_model_needs_no_code_of_its_own(tmp_path: Path, models: dict[str, Path]) -> None:
     """A ViT and a CLIP text tower in transformers' class for any two towers."""
-    from transformers import CLIPTextModel, VisionTextDualEncoderModel, VisionTextDualEncoderProcessor, ViTConfig, ViTModel
+    from transformers import (
+        CLIPTextModel,
+        VisionTextDualEncoderModel,
+        VisionTextDualEncoderProcessor,
+        ViTConfig,
+        ViTModel,
+    )
 
     torch.manual_seed(4)
     vision = ViTModel(
-        ViTConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=30, patch_size=10)
+        ViTConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=30,
+            patch_size=10,
+        )
     )
     text = CLIPTextModel.from_pretrained(models["clip"])
     model = VisionTextDualEncoderModel(vision_model=vision, text_model=text).eval()

@@ -96,4 +96,12 @@ class TestMotion(Contract):
 
 
 def test_it_is_found_by_its_name():
-    assert load_space("imagebind:tiny/random").modalities == ("text", "image", "audio", "video", "depth", "thermal", "imu")
+    assert load_space("imagebind:tiny/random").modalities == (
+        "text",
+        "image",
+        "audio",
+        "video",
+        "depth",
+        "thermal",
+        "imu",
+    )

@@ -24,8 +24,8 @@ from c3_imagebind.sizes import SIZES, Size
 from c3_imagebind.space import load
 from c3_imagebind.upstream import _module, build, tokens_of
 from c3core import load_space
-from c3core.converting import convert
 from c3core.errors import C3Error
+from c3core.io import convert_weights
 
 TINY = SIZES["tiny"]
 RNG = np.random.default_rng(0)
@@ -125,7 +125,7 @@ def test_the_defaults_of_a_size_are_upstreams():
 
 
 def test_converted_weights_are_the_same_encoder(official, tmp_path):
-    convert(official, tmp_path / "tiny.safetensors")
+    convert_weights(official, tmp_path / "tiny.safetensors")
     one, other = (load(f"tiny/{path}").encoder("audio") for path in (official, tmp_path / "tiny.safetensors"))
     assert one.fingerprint == other.fingerprint
     assert torch.equal(one.encode(SOURCES["audio"]), other.encode(SOURCES["audio"]))
@@ -256,15 +256,15 @@ def test_files_that_are_no_weights_are_refused(official, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_licence_is_said_when_official_weights_load(official, monkeypatch):
+def test_the_license_is_said_when_official_weights_load(official, monkeypatch):
     monkeypatch.setitem(SIZES, "huge", TINY)  # as if the official model were tiny
     with pytest.warns(UserWarning, match="CC-BY-NC-SA-4.0"):
         encoder = load(f"huge/{official}").encoder("text")
-    assert encoder.licence == "CC-BY-NC-SA-4.0"
+    assert encoder.license == "CC-BY-NC-SA-4.0"
 
 
-def test_the_licence_of_other_weights(official, recwarn):
-    (own, other) = (load(f"tiny/{weights}").encoder("text").licence for weights in ("random", official))
+def test_the_license_of_other_weights(official, recwarn):
+    (own, other) = (load(f"tiny/{weights}").encoder("text").license for weights in ("random", official))
     assert (own, other) == ("own", "unknown") or SIZES["huge"] == TINY
     assert not [warning for warning in recwarn if "CC-BY" in str(warning.message)]
 
@@ -352,7 +352,7 @@ def test_a_missing_extra_names_its_install_line():
     printed = in_a_fresh_process(
         "import importlib.util as util\n"
         "found = util.find_spec\n"
-        "import c3core.registry as registry\n"
+        "import c3core.registry.discovery as registry\n"
         "registry.find_spec = lambda name: None if name == 'imagebind' else found(name)\n"
         "from c3core import load_space\n"
         "from c3core.errors import C3Error\n"

@@ -86,7 +86,8 @@ def upstream_video(frames: np.ndarray, rate: float, data: types.ModuleType) -> t
 
 
 @pytest.mark.parametrize(
-    ("count", "rate", "height", "width"), [(75, 15.0, 48, 80), (31, 10.0, 80, 50), (15, 10.0, 30, 30), (1, 25.0, 33, 60)]
+    ("count", "rate", "height", "width"),
+    [(75, 15.0, 48, 80), (31, 10.0, 80, 50), (15, 10.0, 30, 30), (1, 25.0, 33, 60)],
 )
 def test_a_video_becomes_upstreams_tensor(count, rate, height, width, data):
     frames = np.random.default_rng(count).integers(0, 256, (count, height, width, 3), dtype=np.uint8)

@@ -25,7 +25,11 @@ COARSE = np.random.default_rng(0).random((9, 12)).astype(np.float32)
 def test_a_grey_picture_is_scaled_to_one_and_cut_square(tmp_path):
     grey = Image.fromarray((COARSE * 255).astype(np.uint8)).resize((400, 300), Image.Resampling.BICUBIC)
     grey.save(tmp_path / "a.png")
-    steps = [transforms.Resize(224, transforms.InterpolationMode.BICUBIC), transforms.CenterCrop(224), transforms.ToTensor()]
+    steps = [
+        transforms.Resize(224, transforms.InterpolationMode.BICUBIC),
+        transforms.CenterCrop(224),
+        transforms.ToTensor(),
+    ]
     expected = transforms.Compose(steps)(grey)
     item = PlaneReader().read(tmp_path / "a.png")
     assert (item.shape, item.dtype) == ((1, 224, 224), torch.float32)

@@ -10,7 +10,14 @@ import torch
 from safetensors.torch import load_file
 
 from c3_playground.painters import factor_reader
-from c3_playground.painters.factor_reader import factor_accuracy, factor_score, inception_score, load_reader, probabilities, read
+from c3_playground.painters.factor_reader import (
+    factor_accuracy,
+    factor_score,
+    inception_score,
+    load_reader,
+    probabilities,
+    read,
+)
 from c3_playground.towers.places import PlacesNet
 from c3_playground.world import PictureScene, World
 from c3_playground.world.scenes import Thing
@@ -45,7 +52,11 @@ def test_the_shipped_reader_reads_unseen_true_pictures(reader: factor_reader.Fac
     [
         ("a red circle", scene(("circle", "red", "top")), {"shape": (1, 1), "colour": (1, 1), "place": (0, 0)}),
         ("a red circle", scene(), {"shape": (0, 1), "colour": (0, 1), "place": (0, 0)}),
-        ("a red circle at the top", scene(("circle", "blue", "left")), {"shape": (1, 1), "colour": (0, 1), "place": (0, 1)}),
+        (
+            "a red circle at the top",
+            scene(("circle", "blue", "left")),
+            {"shape": (1, 1), "colour": (0, 1), "place": (0, 1)},
+        ),
         (
             "a blue star and a red circle",
             scene(("circle", "red", "top"), ("star", "blue", "left")),
@@ -58,7 +69,9 @@ def test_the_shipped_reader_reads_unseen_true_pictures(reader: factor_reader.Fac
         ),
     ],
 )
-def test_a_score_counts_what_the_sentence_states(sentence: str, seen: PictureScene, expected: dict[str, tuple[int, int]]) -> None:
+def test_a_score_counts_what_the_sentence_states(
+    sentence: str, seen: PictureScene, expected: dict[str, tuple[int, int]]
+) -> None:
     assert factor_score(sentence, seen) == expected
 
 

@@ -24,7 +24,9 @@ def test_true_pictures_show_all_that_is_stated_and_those_of_others_do_not() -> N
 def test_a_picture_of_half_the_objects_has_half_the_factors() -> None:
     pair = next(item for item in World().items("image", "test", 50) if len(item.scene.things) == 2)
     first, _ = (f"a {thing.colour} {thing.shape} at the {thing.place}" for thing in pair.scene.things)
-    absent = next(colour for colour in ("red", "blue", "green") if colour not in {thing.colour for thing in pair.scene.things})
+    absent = next(
+        colour for colour in ("red", "blue", "green") if colour not in {thing.colour for thing in pair.scene.things}
+    )
     found = factors([first, f"a {absent} {pair.scene.things[0].shape}"], [pair.data] * 2, [])
     assert (found["shape"], found["colour"], found["place"]) == (100.0, 50.0, 100.0)
     assert found["factors"] == pytest.approx(250 / 3)

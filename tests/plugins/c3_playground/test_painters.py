@@ -18,7 +18,7 @@ from c3_playground.painters.measure import bounds, score
 from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter, without_collapse
 from c3_playground.world import World
 from c3core import C3Error, load_bridge, load_pipeline
-from c3core.recipes import FitRecipe, read_recipe
+from c3core.experiments.recipe import FitRecipe, read_recipe
 
 pytest.importorskip("diffusers", reason="needs the extra diffusion")
 

@@ -11,8 +11,8 @@ from c3_playground.towers import sentence_reader
 from c3_playground.towers.sentence_reader import SentenceReader, tell
 from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net, save_net
 from c3_playground.world import World
-from c3_playground.world.lexicon import COLOURS, SHAPES
-from c3_playground.world.statements import statements
+from c3_playground.world.language.lexicon import COLOURS, SHAPES
+from c3_playground.world.language.statements import statements
 
 
 def test_a_batch_says_which_statements_hold() -> None:
@@ -71,7 +71,9 @@ def pairs_read(net: SentenceNet) -> tuple[float, float]:
     truth = torch.tensor([[float(pair in stated) for pair in pairs] for stated in said])
     x, y = features[:1500], truth[:1500]
     scaled, mean = (features - x.mean(0)) / x.std(0), y.mean(0)
-    weights = torch.linalg.solve(scaled[:1500].T @ scaled[:1500] + 50 * torch.eye(net.width), scaled[:1500].T @ (y - mean))
+    weights = torch.linalg.solve(
+        scaled[:1500].T @ scaled[:1500] + 50 * torch.eye(net.width), scaled[:1500].T @ (y - mean)
+    )
     found, right = (scaled[1500:] @ weights + mean) > 0.5, truth[1500:].bool()
     both = float((found & right).sum())
     return both / float(right.sum()), both / max(float(found.sum()), 1)

@@ -15,10 +15,11 @@ from c3_playground.towers.audio import log_mel, mel_bank
 from c3_playground.towers.sentences import SentenceNet, words_of
 from c3_playground.world import World
 from c3core import C3Error, Encoder, load_space
-from c3core.connect import ConnectRecipe, connect
-from c3core.loading import load_tower
-from c3core.metrics.retrieval import retrieval
-from c3core.recipes import read_recipe
+from c3core.experiments.recipe import read_recipe
+from c3core.metrics.retrieval import retrieval_metrics
+from c3core.registry.factory import load_tower
+from c3core.spaces.contrastive_trainer import connect
+from c3core.spaces.recipe import ConnectRecipe
 from c3core.testing import EncoderContract
 
 
@@ -69,7 +70,7 @@ def test_unseen_items_find_their_sentence_across_a_gap(modality: str) -> None:
     space, items = load_space("playground"), World().items(modality, "test", 1000)
     x = space.encode([item.data for item in items], modality, batch_size=250)
     y = space.encode([item.sentences[0] for item in items], "text", batch_size=250)
-    assert retrieval(x, y)["x_to_y"]["r1"] >= 0.8
+    assert retrieval_metrics(x, y)["x_to_y"]["r1"] >= 0.8
     assert float((x.mean(0) - y.mean(0)).norm()) >= 0.3
 
 

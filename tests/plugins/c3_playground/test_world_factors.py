@@ -4,12 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3_playground.world import Factors, PictureScene, SoundScene, VideoScene, accuracy, consistent, lexicon, parse
+from c3_playground.world import Factors, PictureScene, SoundScene, VideoScene, accuracy, consistent, parse
+from c3_playground.world.language import lexicon
 from c3_playground.world.scenes import SoundEvent, Thing
 
-PICTURE = PictureScene((Thing("circle", "red", "small", "top left"), Thing("star", "blue", "large", "bottom right")), "grey")
-CLIP = VideoScene((Thing("heart", "pink", None, "centre", "grow"), Thing("ring", "red", "small", "top", "left")), "black")
-SOUND = SoundScene((SoundEvent("drum", None, 2, None, "loud"), SoundEvent("whistle", "high", 1, "rising", "soft")), "noise")
+PICTURE = PictureScene(
+    (Thing("circle", "red", "small", "top left"), Thing("star", "blue", "large", "bottom right")), "grey"
+)
+CLIP = VideoScene(
+    (Thing("heart", "pink", None, "centre", "grow"), Thing("ring", "red", "small", "top", "left")), "black"
+)
+SOUND = SoundScene(
+    (SoundEvent("drum", None, 2, None, "loud"), SoundEvent("whistle", "high", 1, "rising", "soft")), "noise"
+)
 
 
 @pytest.mark.parametrize(

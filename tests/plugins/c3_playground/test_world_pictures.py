@@ -7,11 +7,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from c3_playground.world import lexicon
+from c3_playground.world.language import lexicon
+from c3_playground.world.media.pictures import render
+from c3_playground.world.media.shapes import coverage
 from c3_playground.world.palette import BACKGROUND_RGB, visible
-from c3_playground.world.pictures import render
 from c3_playground.world.scenes import PictureScene, Thing, draw_picture
-from c3_playground.world.shapes import coverage
 
 HALVES = (slice(0, 16), slice(16, 32))
 # What people call these colours: a range of hue in degrees, with enough saturation and value.

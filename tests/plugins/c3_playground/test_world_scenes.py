@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from c3_playground.world import lexicon
+from c3_playground.world.language import lexicon
 from c3_playground.world.palette import BACKGROUND_RGB, OBJECT_RGB, visible
 from c3_playground.world.scenes import DRAW, PictureScene, Thing, VideoScene, draw_picture, draw_sound, draw_video
 

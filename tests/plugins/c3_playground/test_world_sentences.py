@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3_playground.world import accuracy, consistent, lexicon, parse
+from c3_playground.world import accuracy, consistent, parse
+from c3_playground.world.language import lexicon
+from c3_playground.world.language.sentences import sentences
 from c3_playground.world.scenes import DRAW
-from c3_playground.world.sentences import sentences
 
 MODALITIES = ("image", "video", "audio")
 

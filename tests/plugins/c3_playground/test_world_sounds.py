@@ -5,9 +5,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from c3_playground.world import lexicon
+from c3_playground.world.language import lexicon
+from c3_playground.world.media.sounds import SAMPLE_RATE, render
 from c3_playground.world.scenes import GLIDING, PITCHED, SoundEvent, SoundScene, draw_sound
-from c3_playground.world.sounds import SAMPLE_RATE, render
 
 BANDS = {"low": (180, 420), "middle": (520, 1100), "high": (1500, 3200)}  # Hz
 
@@ -63,7 +63,9 @@ def test_repeats_can_be_counted(timbre, count):
 
 @pytest.mark.parametrize("timbre", GLIDING)
 @pytest.mark.parametrize("pitch", list(lexicon.PITCHES))
-@pytest.mark.parametrize(("contour", "low", "high"), [("steady", 0.8, 1.25), ("rising", 1.35, 3), ("falling", 0.3, 0.75)])
+@pytest.mark.parametrize(
+    ("contour", "low", "high"), [("steady", 0.8, 1.25), ("rising", 1.35, 3), ("falling", 0.3, 0.75)]
+)
 def test_the_spectral_centroid_follows_the_contour(timbre, pitch, contour, low, high):
     for wave in waves(timbre, pitch, contour=contour, n=4):
         part = sounding(wave)

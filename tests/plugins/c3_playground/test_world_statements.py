@@ -5,14 +5,18 @@ from __future__ import annotations
 import pytest
 
 from c3_playground.world import World
-from c3_playground.world.statements import statements
+from c3_playground.world.language.statements import statements
 
 
 @pytest.mark.parametrize(
     ("sentence", "modality", "expected"),
     [
         ("a ring", "image", {"ring"}),
-        ("a red disc on the left", "image", {"circle", "red", "at left", "circle red", "circle at left", "red at left"}),
+        (
+            "a red disc on the left",
+            "image",
+            {"circle", "red", "at left", "circle red", "circle at left", "red at left"},
+        ),
         ("a ring right of a star", "image", {"ring", "star", "star left of", "left of ring"}),
         ("a star left of a ring", "image", {"ring", "star", "star left of", "left of ring"}),
         ("a ring moves left", "video", {"ring", "left", "ring left"}),

@@ -5,10 +5,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from c3_playground.world import lexicon
+from c3_playground.world.language import lexicon
+from c3_playground.world.media.videos import FRAMES, render
 from c3_playground.world.palette import BACKGROUND_RGB
 from c3_playground.world.scenes import Thing, VideoScene, draw_video
-from c3_playground.world.videos import FRAMES, render
 
 
 def clips(motion, shape="star", size="medium", place="centre", n=10):

@@ -52,7 +52,9 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process():
         "    print(s.hexdigest())\n"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
-    run = subprocess.run([sys.executable, "-c", code, *sys.path], capture_output=True, text=True, check=True, env=environment)
+    run = subprocess.run(
+        [sys.executable, "-c", code, *sys.path], capture_output=True, text=True, check=True, env=environment
+    )
     assert run.stdout.split() == [digest(World(3), modality) for modality in MODALITIES]
 
 
@@ -81,7 +83,9 @@ def test_splits_are_different_streams(modality):
     for first, second in combinations(items, 2):
         same = sum(a.scene == b.scene for a, b in zip(items[first], items[second], strict=True))
         assert same <= 2
-        noise = [world.items(modality, split, 1)[0]._renderer.stream.generator(0).random(8) for split in (first, second)]
+        noise = [
+            world.items(modality, split, 1)[0]._renderer.stream.generator(0).random(8) for split in (first, second)
+        ]
         assert not np.array_equal(*noise)
 
 
@@ -97,7 +101,9 @@ def test_little_rendered_data_is_kept(monkeypatch):
 
 def test_sentences_are_the_items_own():
     world = World(4)
-    assert world.sentences(6, "validation", "audio") == [item.sentences[0] for item in world.items("audio", "validation", 6)]
+    assert world.sentences(6, "validation", "audio") == [
+        item.sentences[0] for item in world.items("audio", "validation", 6)
+    ]
     mixed = world.sentences(9)
     assert mixed[1::3] == world.sentences(3, "train", "video")
     assert len(set(world.sentences(3000))) > 2900

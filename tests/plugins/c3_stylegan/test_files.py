@@ -49,7 +49,11 @@ def test_what_is_drawn_is_the_average() -> None:
 def test_all_is_kept_for_fine_tuning(tmp_path: Path) -> None:
     decoder = trained()
     decoder.save(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"decoder.json", "generator.safetensors", "players.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "decoder.json",
+        "generator.safetensors",
+        "players.safetensors",
+    }
     loaded = StyleGANDecoder.load(tmp_path, device="cpu")
     wanted, found = decoder.state_dict(), loaded.state_dict()
     assert wanted.keys() == found.keys()
@@ -111,10 +115,10 @@ def test_pickles_are_refused(tmp_path: Path, name: str) -> None:
         "[]",
         "{}",
         "null",
-        '{"condition_dim": "x", "settings": {}, "licence": "", "steps": 0, "mean_length": 0}',
-        '{"condition_dim": 0, "settings": {}, "licence": "", "steps": 0, "mean_length": 0}',
-        '{"condition_dim": 8, "settings": {}, "licence": "", "steps": -1, "mean_length": 0}',
-        '{"condition_dim": 8, "settings": {}, "licence": "", "steps": 0, "mean_length": "nan"}',
+        '{"condition_dim": "x", "settings": {}, "license": "", "steps": 0, "mean_length": 0}',
+        '{"condition_dim": 0, "settings": {}, "license": "", "steps": 0, "mean_length": 0}',
+        '{"condition_dim": 8, "settings": {}, "license": "", "steps": -1, "mean_length": 0}',
+        '{"condition_dim": 8, "settings": {}, "license": "", "steps": 0, "mean_length": "nan"}',
     ],
 )
 def test_a_foreign_decoder_json_is_refused(tmp_path: Path, text: str) -> None:
@@ -130,7 +134,10 @@ def test_a_foreign_decoder_json_is_refused(tmp_path: Path, text: str) -> None:
         ({"resolution": 48}, "resolution: must be 32, 64, 128 or 256, got 48"),
         ({"resolution": 16}, "resolution: must be 32, 64, 128 or 256, got 16"),
         ({"resolution": 512}, "resolution: must be 32, 64, 128 or 256, got 512"),
-        *(({name: 10**9}, f"{name}: .*less than or equal to") for name in ("max_channels", "style_dim", "mapping_layers")),
+        *(
+            ({name: 10**9}, f"{name}: .*less than or equal to")
+            for name in ("max_channels", "style_dim", "mapping_layers")
+        ),
         ({"chanels": 512}, "chanels: no such field, did you mean .*channels"),
         ({"augment": ["zoom"]}, "augment"),
         ({"temperature": 0}, "temperature"),

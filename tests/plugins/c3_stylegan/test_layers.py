@@ -15,7 +15,16 @@ from torch.nn import functional as F
 
 from c3_stylegan.discriminator import Residual, with_batch_std
 from c3_stylegan.filters import blur, downsample, upsample
-from c3_stylegan.layers import Convolution, Linear, ModulatedConvolution, Style, ToRGB, activate, demodulation, modulated_conv
+from c3_stylegan.layers import (
+    Convolution,
+    Linear,
+    ModulatedConvolution,
+    Style,
+    ToRGB,
+    activate,
+    demodulation,
+    modulated_conv,
+)
 
 Module = TypeVar("Module", bound=nn.Module)
 TAPS = np.array([1.0, 3.0, 3.0, 1.0])
@@ -138,7 +147,10 @@ def test_a_layer_is_the_convolution_with_noise_bias_and_activation() -> None:
         layer.strength.fill_(0.7)
     x, w, code = (torch.randn(3, *shape, dtype=torch.float64) for shape in ((4, 5, 5), (5,), (7,)))
     noise = torch.randn(3, 1, 5, 5, dtype=torch.float64)
-    y = one_by_one(x, layer.weight, style_by_hand(layer.style, w, code), demodulate=True, up=False) + layer.bias[:, None, None]
+    y = (
+        one_by_one(x, layer.weight, style_by_hand(layer.style, w, code), demodulate=True, up=False)
+        + layer.bias[:, None, None]
+    )
     # ε of the demodulation stands in for weights of no energy
     for given_noise, sum_of in ((None, y), (noise, y + 0.7 * noise)):
         expected = sqrt(2) * F.leaky_relu(sum_of, 0.2)

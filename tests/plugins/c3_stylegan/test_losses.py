@@ -27,16 +27,22 @@ def test_the_players_losses_are_log_likelihoods() -> None:
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
 
-    expected = -sum(math.log(sigmoid(x)) for x in real.tolist()) / 2 - sum(math.log(1 - sigmoid(x)) for x in fake.tolist()) / 2
+    expected = (
+        -sum(math.log(sigmoid(x)) for x in real.tolist()) / 2 - sum(math.log(1 - sigmoid(x)) for x in fake.tolist()) / 2
+    )
     assert float(losses.discriminator_loss(real, fake)) == pytest.approx(expected, rel=1e-5)
-    assert float(losses.generator_loss(fake)) == pytest.approx(-sum(math.log(sigmoid(x)) for x in fake.tolist()) / 2, rel=1e-5)
+    assert float(losses.generator_loss(fake)) == pytest.approx(
+        -sum(math.log(sigmoid(x)) for x in fake.tolist()) / 2, rel=1e-5
+    )
 
 
 def test_info_nce_is_minus_the_log_share_of_the_own_condition() -> None:
     features, conditions, temperature = torch.randn(4, 6), torch.randn(4, 6), 0.3
     total = 0.0
     for i in range(4):
-        scores = [math.exp(float(F.cosine_similarity(features[i], conditions[j], dim=0)) / temperature) for j in range(4)]
+        scores = [
+            math.exp(float(F.cosine_similarity(features[i], conditions[j], dim=0)) / temperature) for j in range(4)
+        ]
         total -= math.log(scores[i] / sum(scores)) / 4
     assert float(losses.info_nce(features, conditions, temperature)) == pytest.approx(total, rel=1e-5)
     assert float(losses.info_nce(5 * features, 0.1 * conditions, temperature)) == pytest.approx(total, rel=1e-5)
@@ -76,7 +82,10 @@ def test_r1_of_the_discriminator_is_the_square_of_its_slopes() -> None:
 
 
 def test_path_lengths_of_a_linear_map_are_those_of_its_transpose() -> None:
-    matrix, w = torch.randn(3 * 4 * 4, 5, dtype=torch.float64), torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
+    matrix, w = (
+        torch.randn(3 * 4 * 4, 5, dtype=torch.float64),
+        torch.randn(6, 5, dtype=torch.float64, requires_grad=True),
+    )
     directions = torch.randn(6, 3, 4, 4, dtype=torch.float64)
     found = losses.path_lengths((w @ matrix.t()).view(6, 3, 4, 4), w, directions)
     expected = (directions.flatten(1) / 4 @ matrix).norm(dim=1)

@@ -104,7 +104,10 @@ def test_each_learns_from_its_own_loss_alone(batch: Tensor, conditions: Tensor) 
         decoder.zero_grad()
         objective.loss(conditions, batch).backward()
         for name, parameters in parts.items():
-            assert all((parameter.grad is not None) == (name == objective.name) for parameter in parameters), (objective.name, name)
+            assert all((parameter.grad is not None) == (name == objective.name) for parameter in parameters), (
+                objective.name,
+                name,
+            )
 
 
 def test_the_sketch_has_the_trainings_optimizer() -> None:

@@ -144,7 +144,10 @@ def test_of_several_tries_the_nearest_to_the_picture_counts(batch: Tensor, condi
     nearest = torch.stack([losses.distances(drawing, batch) for drawing in drawings]).argmin(dim=0)
     assert len(set(nearest.tolist())) > 1
     drawn = torch.stack([drawings[k, row] for row, k in enumerate(nearest.tolist())])
-    expected = losses.generator_loss(judge(*decoder.discriminator(drawn), conditions)) + 2 * losses.distances(drawn, batch).mean()
+    expected = (
+        losses.generator_loss(judge(*decoder.discriminator(drawn), conditions))
+        + 2 * losses.distances(drawn, batch).mean()
+    )
     torch.manual_seed(3)
     torch.testing.assert_close(decoder.loss(conditions, batch), expected)
 
@@ -222,7 +225,9 @@ def test_the_average_follows_slowly() -> None:
     with torch.no_grad():
         parameter += 1
     decoder.after_step(2)
-    torch.testing.assert_close(decoder.average.module.get_parameter(name), before + 9 / 11)  # decay 2 / 11, short at first
+    torch.testing.assert_close(
+        decoder.average.module.get_parameter(name), before + 9 / 11
+    )  # decay 2 / 11, short at first
     decoder.average.n_averaged.fill_(1000)
     with torch.no_grad():
         parameter += 1
@@ -254,7 +259,9 @@ def test_the_path_length_term_is_lazy_and_about_a_running_mean(batch: Tensor, co
             w = generator.mapping(z).detach().requires_grad_()
             pictures = generator.draw(conditions[:4], w)
             y = torch.randn_like(pictures) / 32
-            lengths = [torch.autograd.grad((pictures[k] * y[k]).sum(), w, retain_graph=True)[0][k].norm() for k in range(4)]
+            lengths = [
+                torch.autograd.grad((pictures[k] * y[k]).sum(), w, retain_graph=True)[0][k].norm() for k in range(4)
+            ]
             mean += 0.01 * (sum(map(float, lengths)) / 4 - mean)
             expected = expected + 4 * 3 * sum((length - mean) ** 2 for length in lengths) / 4
             penalised.append(step)
@@ -283,7 +290,11 @@ def test_rows_of_a_stream_do_not_depend_on_its_batches(conditions: Tensor) -> No
     decoder = make().eval()
     for options in ({"truncation": 1.0}, {"truncation": 1.0, "noise": "random"}):
         found = [
-            np.stack(decoder.generate(conditions, {**options, "batch_size": size}, generator=torch.Generator().manual_seed(1)))
+            np.stack(
+                decoder.generate(
+                    conditions, {**options, "batch_size": size}, generator=torch.Generator().manual_seed(1)
+                )
+            )
             for size in (1, 3, 8)
         ]
         assert np.abs(found[0].astype(int) - found[1]).max() <= 1  # of 255: rounding

@@ -1,0 +1,16 @@
+from .c3 import C3Bridge as C3Bridge
+from .collapse import Mean as Mean
+from .collapse import MeanStd as MeanStd
+from .collapse import Memory as Memory
+from .collapse import NoCollapse as NoCollapse
+from .collapse import Shift as Shift
+from .corrupt import Covariance as Covariance
+from .corrupt import Gaussian as Gaussian
+from .corrupt import Lafite as Lafite
+from .corrupt import NoCorrupt as NoCorrupt
+from .corrupt import Span as Span
+from .presets import list_presets as list_presets
+from .presets import preset as preset
+from .rescale import Native as Native
+from .rescale import NoRescale as NoRescale
+from .rescale import Unit as Unit

@@ -1,0 +1,155 @@
+"""`c3 embed`, `c3 geometry`, `c3 convert`: from files to embeddings, and what they look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from c3core.cli.info import Json
+from c3core.cli.output import report_bad, writable
+from c3core.cli.run import BatchSize, Device, Precision, Root, Seed
+from c3core.runtime.console import cell, print_json, print_table
+
+if TYPE_CHECKING:
+    from c3core.contracts import Encoder
+    from c3core.statistics.geometry import Geometry
+
+
+def embed(
+    space: Annotated[str, typer.Argument(help="By name (playground, clip:…), or a folder that c3 connect wrote.")],
+    modality: Annotated[str, typer.Argument(help="text, image, audio, …: one that the space has.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, a .txt of one item per line, or file.csv:column.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the store; the same command continues a killed run.", parser=writable, metavar="<folder>"
+        ),
+    ],
+    root: Root = None,
+    batch_size: BatchSize = 64,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0 reads in the one that embeds.")] = 0,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: on a cluster (RAY_ADDRESS names it) or on this machine.")
+    ] = "local",
+    actors: Annotated[int | None, typer.Option(min=1, help="With ray: how many models; 1 if not given.")] = None,
+    shard_rows: Annotated[int, typer.Option(min=1, help="Inputs per shard; a kill loses one shard at most.")] = 16384,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    json: Json = False,
+) -> None:
+    """Embed inputs of one modality into a store."""
+    from functools import partial
+
+    from c3core.data.sources import expand
+    from c3core.errors import WrongCall, near
+
+    if engine not in ("local", "ray"):
+        raise WrongCall(f"no engine is called {engine!r}: {near(engine, ('local', 'ray'))}")
+    if engine == "local" and actors is not None:
+        raise WrongCall("--actors is for --engine ray. Leave it out, or name the engine.")
+    load = partial(_encoder, space, modality, device=device, precision=precision)
+    sources = partial(expand, inputs, root=root, text=modality == "text")
+    if engine == "ray":
+        from c3core.embedding.ray import embed_with_ray as spread
+
+        gpus = 0.0 if device == "cpu" else None
+        store = spread(
+            load,
+            sources,
+            out,
+            batch_size=batch_size,
+            actors=actors or 1,
+            workers=workers,
+            shard_rows=shard_rows,
+            gpus=gpus,
+            quiet=quiet,
+        )
+    else:
+        from c3core.embedding.embedder import embed as work
+
+        store = work(load(), sources(), out, batch_size=batch_size, workers=workers, shard_rows=shard_rows, quiet=quiet)
+    if json:
+        print_json(
+            {
+                "store": str(out),
+                "rows": len(store),
+                "bad": store.bad,
+                "dim": store.dim,
+                "fingerprint": store.fingerprint,
+            }
+        )
+    else:
+        print(f"{len(store)} embeddings in {out}")
+    bad = (f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors())
+    report_bad(bad, store.bad, len(store) + store.bad)
+
+
+def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encoder:
+    from c3core.spaces.loading import load_space
+
+    return load_space(space, device=device, precision=precision).encoder(modality)
+
+
+def geometry(
+    x: Annotated[str, typer.Argument(help="Embeddings: a store, .npy, .parquet or .safetensors.")],
+    y: Annotated[str, typer.Argument(help="Their pairs: row i belongs to row i of the first.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for geometry.png, spectrum.png (extra plots).", parser=writable, metavar="<folder>"),
+    ] = None,
+    group_size: Annotated[
+        int,
+        typer.Option(
+            min=2, max=2000, help="Pairs in a random group; figures are means over groups, of which two are needed."
+        ),
+    ] = 100,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Measure the gap and the noise of paired embeddings. With the effective dimension, as in the paper's Table 1."""
+    from c3core.statistics.geometry import measure_geometry as measure
+    from c3core.store.array_files import load_embeddings
+    from c3core.store.store import Store
+
+    # Whole stores: those of one table are paired by its rows, of which each may lack others.
+    sides = [Store.open(path) if Path(path).is_dir() else load_embeddings(path) for path in (x, y)]
+    found = measure(*sides, group_size=group_size, seed=seed)
+    if json:
+        print_json(found.to_dict())
+    else:
+        _print_geometry(found)
+    if out is not None:  # last: where the plots cannot be written, the figures stand already
+        from c3core.statistics.plots import plot_geometry
+
+        plot_geometry(found, out)
+
+
+def _print_geometry(found: Geometry) -> None:
+    figures, rows = found.to_dict(), []
+    for name, value in figures.items():
+        if isinstance(value, dict) and {"mean", "std"} <= value.keys():
+            rows.append({"statistic": name, "mean": f"{value['mean']:.4f}", "std": f"{value['std']:.4f}"})
+        elif isinstance(value, dict):
+            rows.append({"statistic": name, "mean": ", ".join(f"{key} {cell(entry)}" for key, entry in value.items())})
+        else:
+            rows.append({"statistic": name, "mean": f"{value:.4f}" if isinstance(value, float) else cell(value)})
+    print_table(rows, ["statistic", "mean", "std"])
+
+
+def convert(
+    weights: Annotated[Path, typer.Argument(help="Upstream weights: a .pth, .pt or .bin file.")],
+    out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
+) -> None:
+    """Convert a torch file of weights to safetensors. No code in it is run."""
+    from c3core.io.convert import convert_weights as work
+
+    count = work(weights, out)
+    print(f"{count} tensors in {out}")
+
+
+COMMANDS = (embed, geometry, convert)

@@ -1,0 +1,120 @@
+"""`c3 connect`, `c3 fit`, `c3 ablate`: training by recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from c3core.cli.info import Json
+from c3core.cli.output import writable
+from c3core.cli.run import Metric, Option
+from c3core.runtime.console import cell, print_json, print_table
+
+Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        help="Folder to write; the same command again continues a killed run.", parser=writable, metavar="<folder>"
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C at a moment that has nothing of its own to say: what was done before is kept even so."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            str(interrupt) or "stopped. The same command again goes on from what was kept."
+        ) from None
+
+
+@_resumable()
+def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
+    """Train a space from pairs. Its towers and projection heads learn by a contrastive loss."""
+    from c3core.experiments.recipe import read_recipe
+    from c3core.spaces.contrastive_trainer import connect as work
+    from c3core.spaces.recipe import ConnectRecipe
+
+    measured = work(read_recipe(recipe, ConnectRecipe), out, folder=recipe.parent, quiet=quiet)
+    if json:
+        print_json(measured)
+    else:
+        rows = [
+            {"pairs": pair} | {name: f"{value:.3f}" for name, value in figures.items()}
+            for pair, figures in measured.items()
+        ]
+        if rows:
+            print_table(rows, list(rows[0]))
+        print(f"saved {out}: the `space` of a recipe, or c3 embed {out} MODALITY INPUT… --out STORE")
+
+
+@_resumable()
+def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
+    """Fit a bridge, train a decoder and save the pipeline."""
+    from c3core.experiments.fit import fit_recipe as work
+    from c3core.experiments.recipe import FitRecipe, read_recipe
+
+    pipeline = work(read_recipe(recipe, FitRecipe), out, folder=recipe.parent, quiet=quiet)
+    if json:
+        print_json({"pipeline": str(out), "trained_on": pipeline.trained_on})
+    else:
+        print(f"saved {out}, which takes {', '.join(pipeline.bridge.modalities)}. Use it: c3 run {out} INPUT…")
+
+
+@_resumable()
+def ablate(
+    recipe: Recipe,
+    table: Annotated[str, typer.Argument(help="A table to score on, as for c3 evaluate.")],
+    out: Out,
+    bridges: Annotated[str, typer.Option(help="Names of bridges, separated by commas.")] = "c1,c2_1,c2_2,c3",
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
+    metric: Metric = [],  # noqa: B006
+    option: Option = [],  # noqa: B006
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train and score a recipe with several bridges. Prints one table, mean ± std over seeds."""
+    from c3core.cli.inputs import options_of
+    from c3core.errors import WrongCall
+    from c3core.experiments.ablation import ablate as work
+    from c3core.experiments.recipe import FitRecipe, read_recipe
+
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError:
+        raise WrongCall(f"seeds are whole numbers separated by commas, not {seeds!r}.") from None
+    result = work(
+        read_recipe(recipe, FitRecipe),
+        table,
+        out,
+        bridges=[bridge.strip() for bridge in bridges.split(",")],
+        seeds=numbers,
+        folder=recipe.parent,
+        options=options_of(option),
+        metrics=metric,
+        quiet=quiet,
+    )
+    if json:
+        print_json(result)
+        return
+    rows = []
+    for row in result["rows"]:
+        cells = {name: value for name, value in row.items() if not isinstance(value, dict)}
+        for name, value in row.items():
+            if isinstance(value, dict):
+                cells[name] = cell(value["mean"]) + (f" ± {cell(value['std'])}" if value["std"] is not None else "")
+        rows.append(cells)
+    print_table(rows, list(rows[0]))
+    left_out = {f"{metric}: {why}" for run in result["runs"] for metric, why in run["left_out"].items()}
+    for line in sorted(left_out):
+        print(line)
+
+
+COMMANDS = (connect, fit, ablate)

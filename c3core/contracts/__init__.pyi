@@ -1,0 +1,12 @@
+from .bridge import Bridge as Bridge
+from .decoder import Decoder as Decoder
+from .decoder import GenerateOptions as GenerateOptions
+from .decoder import Objective as Objective
+from .encoder import Encoded as Encoded
+from .encoder import Encoder as Encoder
+from .reader import BadItem as BadItem
+from .reader import BadItems as BadItems
+from .reader import Reader as Reader
+from .reader import name_of as name_of
+from .space import Space as Space
+from .tower import Tower as Tower

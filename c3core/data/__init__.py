@@ -1,0 +1,5 @@
+"""Sources, tables and pairs, from what a user names."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

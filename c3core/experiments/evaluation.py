@@ -1,0 +1,183 @@
+"""Scoring a pipeline on a table: run it on each input, compare with the references on the input's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from c3core.contracts import BadItem, Encoder, name_of
+from c3core.data.tables import Table
+from c3core.errors import C3Error, WrongCall
+from c3core.experiments.references import EmbeddedReferences, References, TextReferences
+from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
+from c3core.metrics.custom import Metric, figures, named_metrics
+from c3core.metrics.fid import EmbeddedScores, embedded_metrics
+
+if TYPE_CHECKING:
+    from c3core.pipeline.pipeline import Pipeline
+
+
+@dataclass
+class Evaluation:
+    """Outputs with their references, and the figures: of captions in the paper's units (CIDEr 93.3), of others FID, KID
+    and R@1.
+    """
+
+    scores: CaptionScores | EmbeddedScores
+    inputs: list[Any]
+    outputs: list[Any]
+    references: list[list[Any]]
+    bad: list[BadItem] = field(default_factory=list)
+    bad_references: list[BadItem] = field(default_factory=list)
+    all_references: int = 0  # distinct ones that were looked at
+    best_of: int = 1
+
+    @property
+    def items(self) -> int:
+        return len(self.outputs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures by name, what they were taken with, what was left out and why, and how many items."""
+        return {
+            **self.scores.to_dict(),
+            "items": self.items,
+            "bad": len(self.bad),
+            "bad_references": len(self.bad_references),
+            "best_of": self.best_of,
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a metric, for a table."""
+        return [{"metric": name, "value": value} for name, value in self.scores.scores.items()]
+
+    def remarks(self) -> list[str]:
+        """The tokenisation or the encoder behind the figures, and each metric that was left out with the reason."""
+        scores = self.scores
+        how = (
+            f"features: {scores.features}" + (f"; r1: among {scores.group}" if scores.group else "")
+            if isinstance(scores, EmbeddedScores)
+            else f"tokenizer: {scores.tokenizer}"
+        )
+        chosen = (
+            [f"best of {self.best_of}: the space chose, so that figures of its own encoders flatter"]
+            if self.best_of > 1
+            else []
+        )
+        return [how, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
+
+
+def evaluate(
+    pipeline: Pipeline,
+    table: Table,
+    *,
+    input_column: str | None = None,
+    output_column: str | None = None,
+    modality: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    best_of: int = 1,
+    metrics: Sequence[str] | None = None,
+) -> Evaluation:
+    """Run the pipeline on the inputs of a table and score its outputs against the references.
+
+    Columns are named after modalities: the output's is the decoder's, the input's the other one that the space has,
+    unless said otherwise. Rows of the same input are its references. Inputs that cannot be read are left out and listed
+    in `bad`, references in `bad_references`. Outputs that are text are scored by caption metrics, any other by the
+    embeddings that the space gives them. `metrics` chooses among those of captions (all, if it names none), and adds
+    those of plugins to either.
+    """
+    if not isinstance(table, Table):
+        raise WrongCall(f"the table must be a Table, not {type(table).__name__}. Load it: c3core.load_table(name).")
+    target = pipeline.decoder.modality
+    output_column = target if output_column is None else table.named(output_column)
+    input_column = _input_column(pipeline, table, output_column) if input_column is None else table.named(input_column)
+    groups = table.grouped(by=input_column, of=output_column)
+    if not groups:
+        raise C3Error("the table has no rows to score.")
+    modality = modality or input_column
+    chosen, added = named_metrics(pipeline.decoder, modality, metrics or ())
+    pipeline.check_run(options, seed=seed, best_of=best_of)
+    reading = pipeline.encoder(modality)
+    truth, bad = _truth(pipeline, groups, added), list[BadItem]()
+    if isinstance(truth, TextReferences):
+        mute = [source for source, several in groups if not truth.readable(several)]
+        bad += [BadItem(name_of(source), "none of its references has a word in it") for source in mute]
+        groups = [(source, several) for source, several in groups if truth.readable(several)]
+    batches = list(reading.encode_batches(source for source, _ in groups))
+    outputs = pipeline.run(batches, modality=modality, options=options, seed=seed, best_of=best_of)
+    made = _seen(pipeline.encoder(target), groups, outputs) if isinstance(truth, EmbeddedReferences) else None
+    bad += [output for output in outputs if isinstance(output, BadItem)]
+    good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
+    if not good:
+        raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
+    inputs, kept = [groups[k][0] for k in good], [outputs[k] for k in good]
+    references = [truth.readable(groups[k][1]) if truth else groups[k][1] for k in good]
+    scores: CaptionScores | EmbeddedScores
+    if isinstance(truth, TextReferences):
+        scores = caption_metrics([str(output) for output in kept], references, metrics=chosen or METRICS)
+    elif isinstance(truth, EmbeddedReferences) and made is not None:
+        row_of = {
+            position: row for row, position in enumerate(position for batch in batches for position in batch.index)
+        }
+        asked = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
+        features = f"the {target} encoder of {pipeline.space.spec}"
+        scores = embedded_metrics(made, truth.embeddings, asked, features=features, seed=seed)
+    else:
+        scores = EmbeddedScores(
+            len(good), 0, "none", {}, {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."}
+        )
+    unread, looked_at = ([*truth.bad.values()], truth.count) if truth else ([], 0)
+    return _with_plugins(Evaluation(scores, inputs, kept, references, bad, unread, looked_at, best_of), added)
+
+
+def _truth(
+    pipeline: Pipeline, groups: Sequence[tuple[Any, Sequence[Any]]], added: Mapping[str, Metric]
+) -> References | None:
+    """The references, as the decoder's outputs are compared with them; none where plugins alone can do that."""
+    decoder, space = pipeline.decoder, pipeline.space
+    if decoder.suffix is None:  # outputs are lines of text
+        return TextReferences(groups)
+    if decoder.modality in space.modalities or not added:
+        return EmbeddedReferences(pipeline.encoder(decoder.modality), groups)
+    return None
+
+
+def _with_plugins(result: Evaluation, added: Mapping[str, Metric]) -> Evaluation:
+    """The evaluation with the figures of plugins' metrics beside its own."""
+    for name, metric in added.items():
+        found, why = figures(metric, result.inputs, result.outputs, result.references, taken=result.to_dict().keys())
+        scores = result.scores
+        left_out = {**scores.left_out, **({name: why} if why else {})}
+        result.scores = replace(scores, scores={**scores.scores, **found}, left_out=left_out)
+    return result
+
+
+def _seen(encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]], outputs: list[Any]) -> Tensor:
+    """Embeddings of the outputs that are good; one that the encoder refuses becomes a `BadItem` in its place."""
+    good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
+    batches = list(encoder.encode_batches(outputs[k] for k in good))
+    for at, item in (entry for batch in batches for entry in batch.bad):
+        outputs[good[at]] = BadItem(name_of(groups[good[at]][0]), f"what was made of it cannot be read: {item.why}")
+    return torch.cat([batch.embeddings for batch in batches]) if batches else torch.zeros(0, encoder.dim)
+
+
+def input_column(pipeline: Pipeline, table: Table) -> str:
+    """The column that `evaluate` takes for the inputs; a `C3Error` where the table leaves that, or the references,
+    open.
+    """
+    table.column(pipeline.decoder.modality)
+    return _input_column(pipeline, table, pipeline.decoder.modality)
+
+
+def _input_column(pipeline: Pipeline, table: Table, output_column: str) -> str:
+    candidates = [name for name in table.columns if name != output_column and name in pipeline.space.modalities]
+    if len(candidates) != 1:
+        raise WrongCall(
+            f"say which column holds the inputs: --input-column (the table has {', '.join(table.columns)};"
+            f" the space knows {', '.join(pipeline.space.modalities)})."
+        )
+    return candidates[0]

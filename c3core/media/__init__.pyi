@@ -1,0 +1,12 @@
+from .audio import AudioReader as AudioReader
+from .files import regular_file as regular_file
+from .image import ImageReader as ImageReader
+from .image_decoder import Picture as Picture
+from .image_decoder import PictureDecoder as PictureDecoder
+from .image_decoder import Square as Square
+from .image_decoder import stack as stack
+from .image_decoder import to_pictures as to_pictures
+from .image_decoder import write_png as write_png
+from .image_decoder import write_sheet as write_sheet
+from .text import TextReader as TextReader
+from .video import VideoReader as VideoReader

@@ -1,0 +1,5 @@
+"""A space, a bridge and a decoder: fitted, run, saved and loaded as one."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,153 @@
+"""A pipeline as one folder: written whole or not at all, and read after its checksums were checked."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from c3core.bridges.c3 import C3Bridge
+from c3core.contracts import Bridge, Decoder, Space
+from c3core.errors import C3Error
+from c3core.io.files import PICKLES, atomic_write, make_folder, unwritten, write_json
+from c3core.pipeline.manifest import (
+    STAGED,
+    BridgePart,
+    DecoderPart,
+    Manifest,
+    SpacePart,
+    listed_files,
+    put_in_place,
+    read_manifest,
+    saving,
+    verify,
+)
+from c3core.registry.discovery import entry, registered
+from c3core.spaces.loading import load_space
+from c3core.version import __version__
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a pipeline's folder holds. `files` are the sha256 of each file that it was read from."""
+
+    space: Space
+    bridge: Bridge
+    decoder: Decoder
+    fingerprints: dict[str, str]
+    trained_on: list[dict[str, Any]]
+    licenses: dict[str, str]
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def save(pipeline: Saved, folder: Path) -> None:
+    """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`.
+
+    What stood in the folder stays until all of the new is written; a `C3Error` says why that cannot be done.
+    """
+    make_folder(folder)
+    try:
+        with saving(folder):
+            put_in_place(folder)
+            for left in folder.glob(f"{STAGED}*"):  # by a process that was killed before all was written
+                shutil.rmtree(left, ignore_errors=True)
+            _write(pipeline, folder)
+    except OSError as error:
+        raise unwritten(folder, error) from error
+
+
+def _write(pipeline: Saved, folder: Path) -> None:
+    staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder))
+    try:
+        (staged / "decoder").mkdir()
+        pipeline.decoder.save(staged / "decoder")
+        if pickled := sorted(path.name for path in staged.rglob("*") if path.suffix.lower() in PICKLES):
+            raise C3Error(
+                f"decoder {pipeline.decoder.name!r} saves pickled code ({pickled[0]}), which is never read. Write"
+                " safetensors."
+            )
+        if pipeline.space.folder:
+            _copy_space(pipeline.space.folder, staged / "space")
+        with atomic_write(staged / "bridge.safetensors") as temporary:
+            # safetensors refuses an empty file for some readers: a bridge without statistics still says so with one
+            # tensor
+            save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
+        write_json(staged / "pipeline.json", _manifest(pipeline, staged).model_dump(mode="json"))
+        put_in_place(folder)
+    finally:
+        if not (staged / "pipeline.json").exists():
+            shutil.rmtree(staged, ignore_errors=True)
+
+
+def _manifest(pipeline: Saved, folder: Path) -> Manifest:
+    licenses = {}
+    for modality in pipeline.fingerprints:
+        name = f"encoder:{modality}"  # known of a loaded pipeline, whose encoders need not be at hand
+        licenses[name] = pipeline.licenses.get(name) or pipeline.space.encoder(modality).license
+    return Manifest(
+        c3core=__version__,
+        space=SpacePart(
+            spec="space/" if pipeline.space.folder else pipeline.space.spec,
+            dim=pipeline.space.dim,
+            fingerprints=pipeline.fingerprints,
+        ),
+        bridge=BridgePart(name=pipeline.bridge.name, config=pipeline.bridge.config()),
+        decoder=DecoderPart(name=pipeline.decoder.name, modality=pipeline.decoder.modality),
+        trained_on=pipeline.trained_on,
+        licenses=licenses | {"decoder": pipeline.decoder.license},
+        files=listed_files(folder),
+    )
+
+
+def read_saved(folder: Path, *, device: str, precision: str, space: Space | None = None) -> Saved:
+    """What `save` wrote; a `C3Error` for what is missing, changed or not a pipeline. `space` stands in for the saved
+    one.
+    """
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    if space is None:
+        spec = manifest.space.spec
+        if spec != "space/":
+            _require("space", spec.partition(":")[0], folder)
+        space = load_space(str(folder / "space") if spec == "space/" else spec, device=device, precision=precision)
+    try:
+        state = load_file(folder / "bridge.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise C3Error(f"{folder / 'bridge.safetensors'} cannot be read ({error}). Save the pipeline again.") from error
+    _require("decoder", manifest.decoder.name, folder)
+    decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
+    bridge = _restore_bridge(manifest.bridge, state)
+    return Saved(
+        space, bridge, decoder, manifest.space.fingerprints, manifest.trained_on, manifest.licenses, manifest.files
+    )
+
+
+def _require(kind: str, name: str, folder: Path) -> None:
+    if name not in registered(kind):
+        raise C3Error(
+            f"{folder} needs the {kind} {name!r}, which no installed plugin brings. Install the one that it was made"
+            " with."
+        )
+
+
+def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:
+    """A plugin's bridge class restores itself; every preset, and a C3Bridge made by hand, is a C3Bridge."""
+    known = registered("bridge")
+    factory = known[part.name].load() if part.name in known else C3Bridge
+    state.pop("empty", None)
+    bridge: Bridge = getattr(factory, "restore", C3Bridge.restore)(part.config, state)
+    return bridge
+
+
+def _copy_space(source: Path, target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for path in [source / "space.json", *source.glob("*.safetensors")]:
+        with atomic_write(target / path.name) as temporary:
+            shutil.copyfile(path, temporary)

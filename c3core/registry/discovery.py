@@ -1,0 +1,171 @@
+"""What is installed: entry points collected once, factories imported when asked for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import Any
+
+import pluggy
+
+from c3core.errors import C3Error, WrongCall, near
+from c3core.registry.hooks import GROUP, Hooks
+
+KINDS = {
+    "space": "c3_spaces",
+    "bridge": "c3_bridges",
+    "decoder": "c3_decoders",
+    "tower": "c3_towers",
+    "table": "c3_tables",
+    "metric": "c3_metrics",
+    "pipeline": "c3_pipelines",
+    "demo": "c3_demos",
+}
+OWN = "c3core"  # the distribution that the core and its own plugins come in
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that a plugin registered. `package` is the installed distribution that the plugin came in."""
+
+    kind: str
+    name: str
+    factory: str
+    plugin: str
+    package: str
+    modalities: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    extra: str | None = None
+    summary: str = ""
+
+    @property
+    def missing(self) -> list[str]:
+        """The required modules that cannot be imported, looked up without importing any."""
+        return [module for module in self.requires if not _importable(module.split(".")[0])]
+
+    @property
+    def install(self) -> str:
+        """What `pip install` takes to bring what is missing."""
+        if self.package == OWN:
+            return f'"{OWN}[{self.extra}]"' if self.extra else OWN
+        return self.extra or self.package
+
+    def load(self) -> Any:
+        """Import the factory; a missing extra answers with its install line."""
+        if missing := self.missing:
+            needs = f"{self.kind} {self.name!r} needs {', '.join(missing)}"
+            raise C3Error(f"{needs}. Install it: pip install {self.install}")
+        module, _, attribute = self.factory.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise C3Error(
+                f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded: {error}."
+                f" Install it again or mend it: pip install {self.install}"
+            ) from error
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # made by hand and put into sys.modules: it has no spec, and importing it works
+        return True
+
+
+def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
+    """Load each entry point in its own try: a plugin that fails to import is named in a warning and harms nothing else.
+
+    Also gives the package of each plugin. Our own come first, so that no other plugin can take their names.
+    """
+    manager, packages = pluggy.PluginManager(GROUP), dict[str, str]()
+    manager.add_hookspecs(Hooks)
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (_package(point) != OWN, point.name)):
+        try:
+            module = point.load()
+            manager.register(module, name=point.name)
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises
+            _warn(f"plugin {point.name!r} ({point.value}) was left out", error)
+        else:
+            packages[point.name] = _package(point)
+            for hook in KINDS.values() & vars(module).keys():
+                if not hasattr(getattr(module, hook), f"{GROUP}_impl"):
+                    _warn(f"plugin {point.name!r}: {hook} does nothing without @hookimpl (from c3core import hookimpl)")
+    known = set(KINDS.values())
+    for hook, caller in vars(manager.hook).items():
+        if hook not in known:
+            names = ", ".join(repr(implementation.plugin_name) for implementation in caller.get_hookimpls())
+            _warn(f"plugin {names}: no hook is called {hook!r}, {near(hook, known)}")
+    return manager, packages
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module.split(".")[0]
+
+
+def _warn(message: str, error: BaseException | None = None) -> None:
+    warnings.warn(message if error is None else f"{message}: {type(error).__name__}: {error}", stacklevel=2)
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Everything that the installed plugins register, by kind and name. Collected once; imports no model library."""
+    (manager, packages), found = _plugin_manager(), dict[tuple[str, str], Entry]()
+    for kind, hook in KINDS.items():
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            plugin = implementation.plugin_name
+            brought = dict[tuple[str, str], Entry]()
+            try:
+                implementation.function(register=_register(kind, plugin, packages[plugin], brought))
+            except (Exception, SystemExit) as error:  # a plugin whose hook fails must not take the others along
+                _warn(f"plugin {plugin!r} was left out of {hook}", error)
+                continue
+            for key, entry in brought.items():
+                if key in found:
+                    taken = f"plugin {found[key].plugin!r} has one of that name"
+                    _warn(f"plugin {plugin!r}: {kind} {entry.name!r} was left out, {taken}")
+                else:
+                    found[key] = entry
+    return tuple(sorted(found.values(), key=lambda entry: (list(KINDS).index(entry.kind), entry.name)))
+
+
+def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str], Entry]) -> Callable[..., None]:
+    def register(
+        name: str,
+        factory: str,
+        *,
+        modalities: Iterable[str] = (),
+        requires: Iterable[str] = (),
+        extra: str | None = None,
+        summary: str = "",
+    ) -> None:
+        if not name or (kind in ("space", "table") and ":" in name):  # behind whose colon their argument stands
+            raise C3Error(f"no {kind} can be called {name!r}: a name has letters, and of a space or a table no colon")
+        if ":" not in factory:
+            raise C3Error(f"the factory of {name!r} must be a string 'module:function', got {factory!r}")
+        for what, several in (("modalities", modalities), ("requires", requires)):
+            if isinstance(several, str):
+                raise C3Error(f"{what} of {name!r} must be a tuple, not one string: ({several!r},)")
+        if (kind, name) in found:
+            raise C3Error(f"it registers the {kind} {name!r} twice")
+        needs = tuple(requires)
+        found[kind, name] = Entry(kind, name, factory, plugin, package, tuple(modalities), needs, extra, summary)
+
+    return register
+
+
+def registered(kind: str) -> dict[str, Entry]:
+    """The entries of a kind by name."""
+    return {found.name: found for found in entries() if found.kind == kind}
+
+
+def entry(kind: str, name: str) -> Entry:
+    """The entry of a kind and name; a `C3Error` offers near names."""
+    known = registered(kind)
+    if name not in known:
+        raise WrongCall(f"no {kind} is called {name!r}: {near(name, known)} `c3 plugins` lists what is installed.")
+    return known[name]

@@ -1,0 +1,80 @@
+"""Make a bridge, a decoder or a tower by its registered name."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+from c3core.contracts import Bridge, Decoder, Space, Tower
+from c3core.errors import C3Error, WrongCall, near
+from c3core.registry.discovery import entry
+
+
+def load_bridge(name: str, **options: Any) -> Bridge:
+    """A bridge by name: a preset of `c3 bridges`, with some of its parts set otherwise, or a plugin's.
+
+    >>> load_bridge("c3", noise_std=0.1).name
+    'c3'
+    """
+    bridge: Bridge = call_factory(entry("bridge", name).load(), f"bridge {name!r}", name, **options)
+    require_kind(bridge, Bridge, "bridge", name)
+    _check_name(bridge, "bridge", name)
+    return bridge
+
+
+def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | None = None, **options: Any) -> Decoder:
+    """A decoder by name for the conditions of `space` (or of size `condition_dim`); `options` are the decoder's own."""
+    dim = space.dim if space is not None else condition_dim
+    if dim is None:
+        raise WrongCall("a decoder needs the size of its conditions: give space=… or condition_dim=….")
+    if dim < 1:
+        raise WrongCall(f"condition_dim must be at least 1, got {dim}.")
+    decoder: Decoder = call_factory(entry("decoder", name).load(), f"decoder {name!r}", dim, **options)
+    require_kind(decoder, Decoder, "decoder", name)
+    _check_name(decoder, "decoder", name)
+    decoder.given = {
+        option: value for option, value in options.items() if option != "device"
+    }  # a run may go on elsewhere
+    return decoder
+
+
+def load_tower(name: str, **options: Any) -> Tower:
+    """A tower for `c3 connect` by name; `options` are the tower's own."""
+    tower: Tower = call_factory(entry("tower", name).load(), f"tower {name!r}", **options)
+    require_kind(tower, Tower, "tower", name)
+    return tower
+
+
+def require_kind(thing: Any, expected: type[Any], kind: str, name: str) -> None:
+    """Refuse what a factory gave if it is of another type than it should be."""
+    if not isinstance(thing, expected):
+        plugin = entry(kind, name).plugin
+        raise C3Error(
+            f"the factory of {kind} {name!r} (plugin {plugin!r}) gave a {type(thing).__name__}, not a"
+            f" {expected.__name__}."
+        )
+
+
+def _check_name(thing: Bridge | Decoder, kind: str, name: str) -> None:
+    """Refuse another name: a pipeline is saved with it, and would load what is registered under that one."""
+    if thing.name != name:
+        raise C3Error(
+            f"{kind} {name!r} says that its name is {thing.name!r}: a {kind} must have the name it is registered under."
+        )
+
+
+def call_factory(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:
+    """Call a plugin's factory; an option that it does not take becomes a `C3Error` with near names."""
+    free = options_taken(factory, given=len(arguments))
+    for option in options:
+        if free is not None and option not in free:
+            raise WrongCall(f"{what} has no option {option!r}: {near(option, free)}")
+    return factory(*arguments, **options)
+
+
+def options_taken(factory: Any, *, given: int) -> list[str] | None:
+    """The names of the arguments that a factory takes after the `given` first ones; None if it takes any."""
+    parameters = signature(factory).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_POSITIONAL][given:]

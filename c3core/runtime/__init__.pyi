@@ -1,0 +1,14 @@
+from .console import cell as cell
+from .console import one_line as one_line
+from .console import print_json as print_json
+from .console import print_table as print_table
+from .devices import computes_bfloat16 as computes_bfloat16
+from .devices import device_of as device_of
+from .devices import precision_of as precision_of
+from .devices import processes as processes
+from .devices import to_device as to_device
+from .exit import exit_cleanly as exit_cleanly
+from .memory import is_out_of_memory as is_out_of_memory
+from .progress import progress_bar as progress_bar
+from .progress import without_bars as without_bars
+from .signals import deferred_interrupt as deferred_interrupt

@@ -1,0 +1,88 @@
+"""Choosing a device and a precision by name; the processes that work together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from c3core.errors import C3Error, WrongCall, lines_of, near
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def device_of(name: str | torch.device) -> torch.device:
+    """The torch device of a name; "auto" takes an accelerator when there is one.
+
+    A `C3Error` says that no device has this name, or that this machine has none.
+
+    >>> device_of("cpu")
+    device(type='cpu')
+    """
+    if isinstance(name, torch.device):
+        return name
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator if accelerator is not None else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise WrongCall(f"no device is called {name!r}. Use auto, cpu, cuda or mps.") from None
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # each backend says in its own way that it is not there
+        why = lines_of(error)[0]
+        raise WrongCall(f"this machine has no device {name!r} ({why}). Use auto or cpu.") from None
+    return device
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A collated batch (a tensor, or a mapping or tuple of them) on a device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return tuple(to_device(value, device) for value in batch)
+    return batch
+
+
+def precision_of(name: str) -> torch.dtype:
+    """The torch dtype of a precision's name: float32, bfloat16 or float16."""
+    if name not in PRECISIONS:
+        raise WrongCall(f"no precision is called {name!r}: {near(name, PRECISIONS)}")
+    return PRECISIONS[name]
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16. One without such instructions emulates it, many times slower than float32.
+
+    >>> computes_bfloat16(torch.device("cpu")) in (True, False)
+    True
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older torch does not tell: as asked for
+        return True
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
+
+
+def processes() -> Accelerator:
+    """The processes that work together, each of them on its device.
+
+    A `C3Error` where `torchrun` started several that do not know of each other: each would do all of the work, in one
+    folder.
+    """
+    accelerator = Accelerator()
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started > accelerator.num_processes:
+        raise C3Error(
+            f"{started} processes were started, but they do not work together: on a machine without accelerators,"
+            " set ACCELERATE_USE_CPU=true."
+        )
+    return accelerator

@@ -1,0 +1,54 @@
+"""The recipe of `c3 connect`."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from c3core.spaces.serialization import HeadSpec, TowerSpec
+from c3core.training.options import TrainingOptions
+
+
+class PairsSpec(BaseModel):
+    """A table of pairs to train on and one to validate on: CSV files, or `plugin:argument`; columns are modalities.
+
+    `neighbours` items that follow one another in the table stay together in a batch: where they are much alike, they
+    are the hard negatives from which small differences are learned.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    train: str
+    validation: str | None = None
+    neighbours: int = Field(1, ge=1)
+
+
+class ConnectRecipe(BaseModel):
+    """The recipe of `c3 connect`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    dim: int = Field(256, ge=1, le=1 << 16)
+    start: str | None = None  # the folder of a space whose other modalities are kept as they are
+    towers: dict[str, TowerSpec] = Field(min_length=1)
+    head: HeadSpec = HeadSpec(hidden=512)
+    heads: dict[str, HeadSpec] = {}  # of single modalities, in place of `head`
+    pairs: list[PairsSpec] = Field(min_length=1)
+    root: str | None = None  # where the paths in the tables start; by default at each table
+    temperature: float = Field(0.01, gt=0)
+    learn_temperature: bool = False
+    weights: Literal["float32", "float16"] = "float32"
+    training: TrainingOptions = TrainingOptions()
+
+    @model_validator(mode="after")
+    def _towers_and_heads(self) -> Self:
+        if unknown := self.heads.keys() - self.towers.keys():
+            raise ValueError(f"heads of {', '.join(sorted(unknown))}, for which there is no tower")
+        if self.start is None and len(self.towers) < 2:
+            raise ValueError("a space has towers for at least two modalities, or a `start` that they join")
+        return self
+
+    def head_of(self, modality: str) -> HeadSpec:
+        return self.heads.get(modality, self.head)

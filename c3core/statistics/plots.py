@@ -1,0 +1,97 @@
+"""Figures of a space's geometry, as PNG files. Needs matplotlib: pip install "c3core[plots]"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from c3core.errors import C3Error
+from c3core.io.files import atomic_write
+from c3core.statistics.geometry import Geometry
+
+_BLUE, _ORANGE, _GREY = "#3b6fb6", "#d98032", "#777777"
+_PANELS = {  # statistic: (title, what it shows, range of the axis; None to fit)
+    "gap_length": ("Gap length ‖d‖", "narrow: a constant length", None),
+    "gap_direction": ("Gap direction cos(d, d′)", "near 1: a constant direction", (-1.0, 1.0)),
+    "gap_span": ("Gap and span cos(d, r)", "narrow around 0: orthogonal", (-1.0, 1.0)),
+    "noise_mean": ("Noise mean E[ε]ₖ", "0 in each dimension", (-1e-8, 1e-8)),
+    "noise_cosine": ("Noise direction cos(ε, ε′)", "narrow around 0: random", (-1.0, 1.0)),
+}
+
+
+def plot_geometry(geometry: Geometry | Mapping[str, Geometry], folder: str | PathLike[str]) -> list[Path]:
+    """Write `geometry.png` (the five statistics, Figures 8 and 9 of the C3 paper) and `spectrum.png` (singular values
+    with the effective dimension marked, Figures 3 and 12); several measurements by name make a row each. Returns the
+    two paths."""
+    measured = geometry if isinstance(geometry, Mapping) else {"": geometry}
+    if not measured:
+        raise C3Error("there is no geometry to plot.")
+    folder = Path(folder)
+    return [
+        _save(_histograms(measured), folder / "geometry.png"),
+        _save(_spectra(measured), folder / "spectrum.png"),
+    ]
+
+
+def _figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, Any]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise C3Error('plots need matplotlib. Install it: pip install "c3core[plots]"') from None
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    return path
+
+
+def _histograms(measured: Mapping[str, Geometry]) -> Any:
+    figure, axes = _figure(len(measured), len(_PANELS), width=3.1, height=2.9)
+    for axis, (title, meaning, _) in zip(axes[0], _PANELS.values(), strict=True):
+        axis.set_title(f"{title}\n{meaning}", fontsize=9)
+    for row, (name, geometry) in zip(axes, measured.items(), strict=True):
+        for axis, (statistic, (_, _, limits)) in zip(row, _PANELS.items(), strict=True):
+            spread, values = getattr(geometry, statistic), geometry.values[statistic].double().numpy()
+            axis.set_yticks([])
+            axis.spines[["top", "right", "left"]].set_visible(False)
+            axis.tick_params(labelsize=8)
+            if spread is None:
+                axis.text(0.5, 0.5, "undefined", transform=axis.transAxes, ha="center", color=_GREY)
+                continue
+            low, high = limits or (0.0, 1.25 * values.max() or 1.0)
+            axis.hist(values, bins=60, range=(low, high), color=_BLUE)
+            axis.set_xlim(low, high)
+            if limits:
+                axis.set_xticks([low, low / 2, 0, high / 2, high])
+            axis.axvline(spread.mean, color=_ORANGE, linewidth=1)
+            # The figure stands on the free side of the panel.
+            at, align = (0.98, "right") if spread.mean < (low + high) / 2 else (0.02, "left")
+            text = f"{spread.mean:.2f}\n± {spread.std:.2f}".replace("-0.00", "0.00")
+            axis.text(at, 0.95, text, transform=axis.transAxes, ha=align, va="top", fontsize=10, color=_ORANGE)
+        measure = f"{geometry.groups} groups of {geometry.group_size} pairs"
+        row[0].set_ylabel(f"{name}\n{measure}" if name else measure, fontsize=9)
+    return figure
+
+
+def _spectra(measured: Mapping[str, Geometry]) -> Any:
+    figure, axes = _figure(1, len(measured), width=4.6, height=3.4)
+    for axis, (name, geometry) in zip(axes[0], measured.items(), strict=True):
+        floor = max(float(values[0]) for values in geometry.spectrum.values()) * 1e-10
+        for (which, values), colour in zip(geometry.spectrum.items(), (_BLUE, _ORANGE), strict=True):
+            effective = geometry.effective_dimension[which]
+            label = f"{which}: effective dimension {effective} of {geometry.dim}"
+            shown = values[values > floor]  # below it stands rounding
+            axis.semilogy(range(1, len(shown) + 1), shown, color=colour, label=label)
+            axis.axvline(effective, color=colour, linestyle="--", linewidth=1)
+        axis.set_xlim(0, geometry.dim)
+        axis.set_xlabel("singular value of the covariance, by rank", fontsize=9)
+        axis.set_title(f"{name}  (dashed: 99 % of the sum)" if name else "Dashed: 99 % of the sum", fontsize=9)
+        axis.legend(fontsize=8, loc="upper right", framealpha=1, edgecolor="none")
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,7 @@
+from .array_files import load_embeddings as load_embeddings
+from .shard import BadInput as BadInput
+from .shard import EncoderInfo as EncoderInfo
+from .shard import StoreBatch as StoreBatch
+from .store import Store as Store
+from .store import join as join
+from .writer import StoreWriter as StoreWriter

@@ -1,0 +1,39 @@
+"""`store.json`: what a store holds, and by which encoder it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from c3core.io.layout import STORE
+from c3core.io.validation import read_checked
+from c3core.store.shard import EncoderInfo
+from c3core.version import __version__
+
+
+class StoreManifest(BaseModel):
+    """`store.json`. Its figures are filled in at the end; until then the shards speak for themselves."""
+
+    format: Literal[1] = 1
+    space: str
+    modality: str
+    dim: int
+    fingerprint: str
+    precision: str = "float32"
+    complete: bool = False
+    rows: int = 0
+    bad: int = 0
+    consumed: int = 0
+    mark: str = ""
+    shards: list[int] = []  # rows of each
+    c3core: str = __version__
+
+    @property
+    def encoding(self) -> EncoderInfo:
+        return EncoderInfo(self.space, self.modality, self.dim, self.fingerprint, self.precision)
+
+    @classmethod
+    def read(cls, folder: Path) -> StoreManifest:
+        return read_checked(cls, folder / STORE)

@@ -1,0 +1,1 @@
+"""Sentences about scenes, and the factors that a sentence tells."""

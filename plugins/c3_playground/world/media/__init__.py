@@ -1,0 +1,1 @@
+"""Scenes as pictures, clips and sounds, and those as files."""

@@ -1,0 +1,72 @@
+"""Tables: columns named after modalities, paths from here, and one clear error for what is no table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from c3core.data.tables import Table, read_table
+from c3core.errors import C3Error
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with photos/{a,b}.jpg and a table of them."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    for name in ("a", "b"):
+        Path(f"photos/{name}.jpg").write_text("x")
+    Path("photos/table.csv").write_text('image,caption\na.jpg,"one, two"\n\nb.jpg,"line\nbreak"\n')
+    return tmp_path
+
+
+def test_a_table_has_a_column_a_modality_and_paths_from_here(here: Path) -> None:
+    table = read_table("photos/table.csv")
+    assert table.columns == {"image": ["photos/a.jpg", "photos/b.jpg"], "text": ["one, two", "line\nbreak"]}
+    assert list(table.columns) == ["image", "text"]  # as in the file
+    assert table.rows == 2
+    assert read_table("photos/table.csv", root=here / "photos").columns["image"][0] == str(here / "photos" / "a.jpg")
+
+
+def test_a_column_that_names_no_file_is_left_as_it_is(here: Path) -> None:
+    Path("t.csv").write_text("image,id,text,caption\nphotos/a.jpg,7,t,c\nphotos/missing.jpg,8,t,c\n")
+    assert read_table(here / "t.csv").columns == {
+        "image": [str(here / "photos/a.jpg"), str(here / "photos/missing.jpg")],
+        "id": ["7", "8"],
+        "text": ["t", "t"],
+        "caption": ["c", "c"],
+    }
+
+
+def test_wrong_tables_are_named(here: Path) -> None:
+    Path("t.csv").write_text("image,text\na,b\n")
+    with pytest.raises(C3Error, match="no column 'audio': known: image, text"):
+        read_table("t.csv").column("audio")
+    with pytest.raises(C3Error, match="no column 'imge': did you mean image"):
+        read_table("t.csv").column("imge")
+    Path("t.csv").write_text("image,text\n")
+    with pytest.raises(C3Error, match="a header but no rows"):
+        read_table("t.csv")
+    with pytest.raises(C3Error, match="does not exist"):
+        read_table("missing.csv")
+    with pytest.raises(C3Error, match="is a folder, not a table"):
+        read_table(".")
+    with pytest.raises(C3Error, match="one length: a 1, b 2"):
+        Table({"a": ["1"], "b": ["1", "2"]})
+
+
+def test_rows_of_one_input_are_its_references() -> None:
+    array = [1, 2]  # a source need not be a string, nor hashable
+    table = Table({"image": ["b", array, "b", array], "text": ["1", "2", "3", "4"]})
+    assert table.grouped("image", "text") == [("b", ["1", "3"]), (array, ["2", "4"])]
+    with pytest.raises(C3Error, match="no column 'imag': did you mean image"):
+        table.grouped("imag", "text")
+
+
+def test_waves_with_their_rate_are_told_apart_and_grouped() -> None:
+    waves = [(np.zeros(4), 16_000), (np.ones(4), 16_000)]
+    grouped = Table({"audio": [waves[0], waves[0], waves[1]], "text": ["a", "b", "c"]}).grouped("audio", "text")
+    assert [said for _, said in grouped] == [["a", "b"], ["c"]]
+    assert all(source is wave for (source, _), wave in zip(grouped, waves, strict=True))

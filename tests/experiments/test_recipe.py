@@ -1,0 +1,151 @@
+"""Recipes: read, checked, and what they name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from c3core.errors import C3Error
+from c3core.experiments.recipe import FitRecipe, PairsRecipe, read_recipe
+from c3core.spaces.recipe import ConnectRecipe
+
+GOOD = "space: playground\nitems: {text: a.txt}\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_names_are_short_or_with_options(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, GOOD + "bridge: c1\ndecoder: {name: gpt2, model: fresh}\n"), FitRecipe)
+    assert (recipe.bridge.name, recipe.bridge.options) == ("c1", {})
+    assert (recipe.decoder.name, recipe.decoder.options) == ("gpt2", {"model": "fresh"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "trainin: {}\n", "trainin: no such field, did you mean training"),
+        (GOOD + "training: {lr: fast}\n", "training.lr"),
+        (GOOD + "training: {stpes: 5}\n", "training.stpes: no such field, did you mean steps"),
+        (GOOD + "training: {epochs: .inf}\n", "training.epochs"),
+        (GOOD + "training: {betas: [0.9, 1.0]}\n", "training.betas"),
+        (GOOD + "decoder: {name: gpt2, space: x}\n", "decoder.space is the pipeline's own"),
+        ("items: {text: a.txt}\n", "give either space"),
+        ("space: playground\nstart: x\nitems: {text: a.txt}\n", "give either space"),
+        ("space: playground\n", "give items, or pairs"),
+        (GOOD + "training: null\n", "training: null adds modalities to a trained pipeline: give start"),
+        ("start: x\ntraining: null\n", "give start, and items of each"),
+        ("start: x\nitems: {text: a.txt}\nbridge: c1\ntraining: null\n", "leave out bridge"),
+        ("- a\n- b\n", "must hold fields"),
+        (GOOD + "training: [1]\n", "training: must hold fields by name"),
+        (GOOD + "training: {betas: 0.9}\n", "training.betas: must be a list"),
+        (GOOD + "training: {steps: true}\n", "training.steps: must be a number, not True"),
+        (GOOD + "decoder: null\n", "decoder: give a name"),
+        (GOOD + "decoder: {model: fresh}\n", "decoder: give a name"),
+        ("space: playground\nitems: {text: 5}\n", "items.text: give an input .*, or a list of them$"),
+        ("space: playground\nitems: [a.txt]\n", "items: must hold fields by name"),
+        (GOOD + "validation: 5\n", "validation: give an input .*, or a list of them$"),
+        (
+            GOOD + "validation: {table: a.csv}\n",
+            "validation.source: Field required; validation.target: Field required$",
+        ),
+        (GOOD + "space: playground\n", "no valid YAML: line 3: 'space' is given twice"),
+        (GOOD + "training: {lr: 1.0, lr: 0.1}\n", "line 3: 'lr' is given twice"),
+        ("space: {{ space }}\n", "no valid YAML"),
+        ("space: [unclosed\n", "no valid YAML"),
+        ("", "must hold fields"),
+    ],
+)
+def test_a_wrong_recipe_names_the_field(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(C3Error, match=message):
+        read_recipe(write(tmp_path, text), FitRecipe)
+
+
+def test_validation_is_inputs_or_pairs(tmp_path: Path) -> None:
+    for written, held_out in (("b.txt", "b.txt"), ("[b.txt, c.txt]", ["b.txt", "c.txt"])):
+        assert read_recipe(write(tmp_path, GOOD + f"validation: {written}\n"), FitRecipe).validation == held_out
+    pairs = {"table": "a.csv", "source": "image", "target": "text"}
+    recipe = read_recipe(write(tmp_path, GOOD + f"validation: {json.dumps(pairs)}\n"), FitRecipe)
+    assert recipe.validation == PairsRecipe.model_validate(pairs)
+    assert FitRecipe.model_validate(recipe.model_dump()) == recipe
+    assert (
+        FitRecipe(space="playground", items={"text": ("a.txt", "b.txt")}, validation=recipe.validation).validation
+        == recipe.validation
+    )
+
+
+def test_fields_may_be_merged_from_an_anchor(tmp_path: Path) -> None:
+    text = "space: playground\nitems: {text: a.txt}\nbridge: &one {name: c3, noise_std: 0.1}\n"
+    text += "decoder: &two {<<: *one, name: gpt2, noise_std: 0.2}\nvalidation: {<<: *two, <<: *one, table: t.csv}\n"
+    with pytest.raises(C3Error, match="validation.source"):  # read so far: the two merges are no field given twice
+        read_recipe(write(tmp_path, text), FitRecipe)
+    text = text[: text.index("validation")]
+    assert read_recipe(write(tmp_path, text), FitRecipe).decoder.options == {"noise_std": 0.2}
+
+
+def test_a_missing_or_binary_recipe(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="no recipe at"):
+        read_recipe(tmp_path / "none.yaml", FitRecipe)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(C3Error, match="cannot be read as text"):
+        read_recipe(tmp_path / "binary.yaml", FitRecipe)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_recipe_or_one_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("recipes") / "recipe.yaml"
+    path.write_bytes(content)
+    try:
+        read_recipe(path, FitRecipe)
+    except C3Error as error:
+        assert str(path) in str(error)
+
+
+def test_yaml_builds_no_objects(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="no valid YAML"):
+        read_recipe(write(tmp_path, "!!python/object/apply:os.system ['echo']\n"), FitRecipe)
+
+
+def table(folder: Path) -> str:
+    lines = ["image,caption", *(f"{k}.png,caption {k} {n}" for k in range(10) for n in range(2))]
+    (folder / "table.csv").write_text("\n".join(lines))
+    return str(folder / "table.csv")
+
+
+def test_a_fraction_is_a_share_of_the_items(tmp_path: Path) -> None:
+    pairs = PairsRecipe(table=table(tmp_path), source="image", target="text", fraction=0.3).load(tmp_path)
+    assert len(set(pairs.source)) == 3
+    assert len(pairs.target) == 6
+    again = PairsRecipe(table=table(tmp_path), source="image", target="text", fraction=0.3).load(tmp_path)
+    assert again == pairs
+
+
+def test_captions_go_with_other_captions_of_the_same_item(tmp_path: Path) -> None:
+    pairs = PairsRecipe(table=table(tmp_path), source="text", target="text", item="image").load(tmp_path)
+    assert len(pairs.source) == 20
+    assert all(
+        a != b and a.rsplit(" ", 1)[0] == b.rsplit(" ", 1)[0] for a, b in zip(pairs.source, pairs.target, strict=True)
+    )
+    other = PairsRecipe(table=table(tmp_path), source="text", target="caption", item="image").load(tmp_path)
+    assert (other.source, other.target, other.modality) == (
+        pairs.source,
+        pairs.target,
+        "text",
+    )  # one column by two names
+    with pytest.raises(C3Error, match="need `item`"):
+        PairsRecipe(table=table(tmp_path), source="text", target="text").load(tmp_path)
+
+
+def test_the_recipes_in_the_repository_are_valid() -> None:
+    root = Path(__file__).parents[2]
+    found = [*root.glob("examples/**/*.yaml"), *root.glob("plugins/**/*.yaml")]
+    assert found
+    for path in found:
+        read_recipe(path, ConnectRecipe if path.name.startswith("connect") else FitRecipe)

@@ -1,0 +1,216 @@
+"""The Java tokenizer is the reference: the Python one must give the same, and by hand what it gives on a few."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import stat
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from c3core.errors import C3Error
+from c3core.metrics import ptb_tokenizer
+from c3core.metrics.tokenizer import java, tokenize
+
+needs_java = pytest.mark.skipif(
+    java() is None or find_spec("pycocoevalcap") is None, reason="needs java and pycocoevalcap"
+)
+
+BY_HAND = {
+    "A man's dog, isn't it?": "a man 's dog is n't it",
+    "Don't! They'll say \"no\"; we've gone...": "do n't they 'll say no we 've gone",
+    "I cannot; gonna run.": "i can not gon na run",
+    "A well-known T-shirt - in the mid-1980s": "a well-known t-shirt in the mid-1980s",
+    "It costs $5.50 (or £4) at 10:30 a.m., 50% off!": "it costs $ 5.50 -lrb- or # 4 -rrb- at 10:30 a.m. 50 % off",
+    "Mr. Smith of the U.S. lives on St. John St.": "mr. smith of the u.s. lives on st. john st.",
+    "rock 'n' roll of the '90s, o'clock, O'Neill": "rock 'n' roll of the '90s o'clock o'neill",
+    "the player number 1,000 and 1 1/2 cups": "the player number 1,000 and 1\u00a01/2 cups",
+    "“Curly” ‘quotes’ – it’s a café… naïve": "curly quotes it 's a café naïve",
+    "what?! no!! yes!": "what ?! no !! yes",
+    "black&white AT&T R&amp;B [x] {y} #1 #tag @me": "black & white at&t r&b -lsb- x -rsb- -lcb- y -rcb- # 1 #tag @me",
+    "a dog 😀 日本語 and/or ½": "a dog 日本語 and/or 1/2",
+    "   ": "",
+    "": "",
+    "...": "",
+}
+
+
+@pytest.mark.parametrize("sentence", BY_HAND)
+def test_the_python_one_by_hand(sentence: str) -> None:
+    assert tokenize([sentence], tokenizer="python") == ([BY_HAND[sentence]], "ptb-like (python)")
+
+
+@needs_java
+def test_the_java_one_gives_the_same_by_hand() -> None:
+    assert tokenize(list(BY_HAND), tokenizer="ptb") == (list(BY_HAND.values()), "ptb (java)")
+
+
+@needs_java
+def test_coco_itself_gives_the_same_by_hand() -> None:
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+    worded = {
+        sentence: tokens for sentence, tokens in BY_HAND.items() if sentence.strip()
+    }  # it cannot take an empty one
+    asked = {number: [{"caption": sentence}] for number, sentence in enumerate(worded)}
+    assert [found for (found,) in PTBTokenizer().tokenize(asked).values()] == list(worded.values())
+
+
+def sentences() -> list[str]:
+    """Captions, each with something that is not a plain word, and with signs at random."""
+    people = [
+        "A man",
+        "Two boys",
+        "The dog's owner",
+        "A woman (in red)",
+        '"Bob"',
+        "O'Neill",
+        "She",
+        "A 5-year-old",
+        "Mr. Lee",
+        "’Twas he who",
+    ]
+    do = [
+        "isn't running",
+        "can't sit",
+        "they'd jump",
+        "cannot see",
+        "is gonna eat",
+        "rides a T-shirt/hat",
+        "holds 2 1/2 cups of",
+        "won't",
+        "wasn’t",
+    ]
+    what = [
+        "the '90s car.", "a sign: \"No Parking!\"", "#23 & A&M", "$5.00, 10%", "at 3:45pm", "rock 'n' roll", "in the U.S.", "the letter B.", "co-op -- now",
+        "café au lait…", "a cat;the dog", "his dogs' toys", "x-ray no. 5", "St. Mary's", "etc.", "a.m. or p.m.", "Ph.D. students", "ma'am?!", "a “star”",
+        "½ of it", "1,000–2,000 £", "a_b@c.com", "www.shop.com", "black/white", "something....", "yes!!", "wow!wow", "end.Start", "a 35mm,f/2 lens", "'quoted'",
+        "555-1234", "(555) 555-1234", "vs. them", "Inc. Co. Ltd.", "C++ and C#", "<b>bold</b>", ":) ;-)", "it`s", "12/05/2010", "* starred *", "a~b=c+d",
+    ]  # fmt: skip
+    plain = [" ".join(parts) for parts in itertools.product(people, do, what)]
+    draw = random.Random(0)
+    signs = [
+        "'",
+        '"',
+        "-",
+        ".",
+        ",",
+        "!",
+        "?",
+        "/",
+        "(",
+        ")",
+        "’",
+        "“",
+        "–",
+        "…",
+        "'s",
+        "n't",
+        "&",
+        ":",
+        ";",
+        " ",
+        "1",
+        "20",
+        "é",
+        "A",
+        "s",
+    ]
+    for _ in range(4000):
+        words = draw.choice(plain).split()
+        for _ in range(draw.randint(1, 3)):
+            place = draw.randrange(len(words))
+            cut = draw.randint(0, len(words[place]))
+            words[place] = words[place][:cut] + draw.choice(signs) + words[place][cut:]
+        plain.append(" ".join(words))
+    plain += [
+        "".join(draw.choices(["a", "B", "man", "12", "s", " ", "'", ".", "-", ",", "!"], k=6)) for _ in range(3000)
+    ]
+    return plain
+
+
+@needs_java
+def test_both_agree_on_thousands_of_sentences() -> None:
+    every = sentences()
+    by_java, by_python = tokenize(every, tokenizer="ptb")[0], tokenize(every, tokenizer="python")[0]
+    different = [(s, a, b) for s, a, b in zip(every, by_java, by_python, strict=True) if a != b]
+    assert len(every) > 10_000
+    assert not different, different[:5]
+
+
+@pytest.mark.parametrize("tokenizer", ["python", pytest.param("ptb", marks=needs_java)])
+def test_each_sentence_stands_alone(tokenizer: str) -> None:
+    # Java by itself would join these two ("c." before "The" ends a sentence), and lose count of lines over the others.
+    breaks = [
+        "vitamin C.",
+        "The end",
+        "",
+        "one\ntwo\r\nthree",
+        "a\u2028b\u2029c\x85d\x0be\x0cf",
+        "\ud800 x",
+        "",
+        "\x00a",
+        "last",
+    ]
+    expected = ["vitamin c.", "the end", "", "one two three", "a b c d e f", "x", "", "a", "last"]
+    assert tokenize(breaks, tokenizer=tokenizer)[0] == expected  # type: ignore[arg-type]
+    assert tokenize([], tokenizer=tokenizer)[0] == []  # type: ignore[arg-type]
+
+
+def test_very_long_sentences_are_quick() -> None:
+    long = ["a" * 50_000, "a-" * 5_000, "it's " * 5_000, "1,2." * 3_000, "<a b" * 2_000, "(" * 5_000, "a.b@" * 2_000]
+    tokens, _ = tokenize(long, tokenizer="python")
+    assert tokens[2].split() == ["it", "'s"] * 5_000
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_any_text_gives_lower_case_tokens_without_punctuation(text: str) -> None:
+    (line,), _ = tokenize([text], tokenizer="python")
+    assert line == line.lower()
+    assert not ptb_tokenizer.PUNCTUATION.intersection(line.split(" "))
+    assert "\n" not in line
+
+
+def test_wrong_calls() -> None:
+    with pytest.raises(C3Error, match="a list, not one string"):
+        tokenize("a caption")
+    with pytest.raises(C3Error, match="must be a string, got NoneType"):
+        tokenize(["a", None])  # type: ignore[list-item]
+    with pytest.raises(C3Error, match="no tokenizer is called 'spacy'"):
+        tokenize(["a"], tokenizer="spacy")  # type: ignore[arg-type]
+
+
+def program(folder: Path, script: str) -> None:
+    """A `java` that does as the script says."""
+    path = folder / "java"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tokenize(["It's."]) == (["it 's"], "ptb-like (python)")
+    with pytest.raises(C3Error, match="needs Java"):
+        tokenize(["It's."], tokenizer="ptb")
+
+
+@pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo no memory >&2; exit 3", "no memory"),
+        ("cat > /dev/null; echo one line", "failed"),
+        ("exec sleep 30", "longer than 0.5 s"),
+    ],
+)
+def test_a_java_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, why: str) -> None:
+    program(tmp_path, script)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(C3Error, match=why):
+        tokenize(["a", "b"], tokenizer="ptb", timeout=0.5 if "sleep" in script else 60)

@@ -1,0 +1,310 @@
+"""Fitting decoders of other kinds than a captioner: of pictures, pretrained, of frame "native", without a loss to validate by."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from c3_playground.world import World
+from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
+from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.experiments.recipe import PairsRecipe
+from c3core.media.image import ImageReader
+from c3core.pipeline.fitting import PipelineFitter, _options_of, mark_of
+from c3core.store.store import Store
+from c3core.training.options import TrainingOptions
+from tests.helpers.spaces import DECODER, DIM, TRAINING, pictures, small_pipeline, write_space
+
+
+class LinearPainter(Decoder):
+    """One linear layer from conditions to 32 × 32 pictures."""
+
+    name = "linear"
+    modality = "image"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.condition_dim = DIM
+        self.layer = nn.Linear(DIM, 3 * 32 * 32)
+        self.look: Any = None
+
+    def watch(self, conditions_of: Any) -> None:
+        self.look = conditions_of
+
+    def reader(self) -> Reader:
+        return ImageReader(
+            transform=lambda picture: torch.tensor(list(picture.tobytes())).view(32, 32, 3).permute(2, 0, 1) / 255
+        )
+
+    def collate(self, targets: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(targets))
+
+    def paint(self, conditions: Tensor) -> Tensor:
+        painted: Tensor = self.layer(conditions).view(-1, 3, 32, 32).sigmoid()
+        return painted
+
+    def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        return (self.paint(conditions) - batch).square().mean()
+
+    def generate(
+        self, conditions: Tensor, options: GenerateOptions | None = None, *, generator: torch.Generator | None = None
+    ) -> list[Any]:
+        with torch.no_grad():
+            return list(self.paint(self.check(conditions)))
+
+    def save(self, folder: Path) -> None:
+        save_file(self.state_dict(), folder / "layer.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto") -> Self:
+        painter = cls()
+        painter.load_state_dict(load_file(folder / "layer.safetensors"))
+        return painter
+
+
+class Adversary(LinearPainter):
+    """A loss that says nothing of quality, and one on the embeddings of what it paints."""
+
+    name = "adversary"
+    validates: ClassVar[bool] = False
+
+    def objectives(self) -> list[Objective]:
+        own = [*self.layer.parameters()]
+        return [Objective("pixels", own, self.loss), Objective("meaning", own, self.meaning, every=2)]
+
+    def meaning(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        wanted: Tensor = (self.look(self.paint(conditions)) - conditions).square().mean()
+        return wanted
+
+
+class Pretrained(LinearPainter):
+    """Nothing to train; takes embeddings as the picture encoder gives them."""
+
+    name = "pretrained"
+    frame: ClassVar[Literal["bridge", "native"]] = "native"
+
+    def objectives(self) -> list[Objective]:
+        return []
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Space:
+    return load_space(str(write_space(tmp_path_factory.mktemp("space"))))
+
+
+def items() -> dict[str, list[Any]]:
+    return {"text": World().sentences(40, modality="image"), "image": pictures(40)}
+
+
+def test_a_run_is_continued_with_the_same_settings_and_targets_alone(space: Space, tmp_path: Path) -> None:
+    texts = World().sentences(30, modality="image")
+
+    def fit(targets: list[str], **more: Any) -> None:
+        pairs = Pairs(source=pictures(30), modality="image", target=targets)
+        pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER, **more))
+        pipeline.fit(pairs=pairs, options=TRAINING, folder=tmp_path, quiet=True)
+
+    fit(texts)
+    fit(texts)
+    assert mark_of(Pairs([1], "image", ["a"])) != mark_of(Pairs([1], "image", ["a"], item=["photo"]))
+    with pytest.raises(C3Error, match="another recipe"):
+        fit([*texts[1:], texts[0]])
+    with pytest.raises(C3Error, match="another recipe"):
+        fit(texts, max_tokens=5)
+
+
+def test_a_run_is_not_continued_with_another_store(space: Space, tmp_path: Path) -> None:
+    stores = []
+    for name, texts in (("a", World().sentences(30, modality="image")), ("b", World().sentences(30, modality="audio"))):
+        embeddings, encoder = space.encode(texts, "text"), space.encoder("text")
+        about = {"space": encoder.space, "modality": "text", "fingerprint": encoder.fingerprint}
+        stores.append(Store.from_embeddings(tmp_path / name, embeddings, sources=texts, **about))
+
+    def fit(store: Store) -> Pipeline:
+        pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER))
+        return pipeline.fit({"text": store}, options=TRAINING, folder=tmp_path / "run", quiet=True)
+
+    fit(stores[0])
+    assert fit(stores[0]).trained_on[0]["statistics_of"] == {"text": 30}
+    with pytest.raises(C3Error, match="another recipe"):
+        fit(stores[1])
+
+
+def test_captions_of_one_photo_are_held_out_together_whichever_is_the_source(space: Space, tmp_path: Path) -> None:
+    texts = World().sentences(60, modality="image")
+    (tmp_path / "t.csv").write_text(
+        "image,text\n" + "\n".join(f'{k // 3}.png,"{text}"' for k, text in enumerate(texts))
+    )
+    pairs = PairsRecipe(table="t.csv", source="text", target="text", item="image").load(tmp_path)
+    small = small_pipeline(space)
+    fit = PipelineFitter(small.encoders, small.bridge, small.decoder, tmp_path, TrainingOptions(steps=1), quiet=True)
+    rows = fit._rows({}, pairs, 0.3)
+    assert pairs.item is not None
+    photos: dict[bool, set[str]] = {True: set(), False: set()}
+    for k, photo in enumerate(pairs.item):
+        photos[rows.held_out(str(k))].add(photo)
+    assert photos[True]
+    assert photos[False]
+    assert not photos[True] & photos[False]
+
+
+def test_a_store_of_another_encoder_is_refused_before_it_is_trained_on(space: Space, tmp_path: Path) -> None:
+    about = {"space": "s", "modality": "text", "fingerprint": "f" * 32}
+    store = Store.from_embeddings(tmp_path / "store", torch.eye(space.dim), sources=["a star"] * space.dim, **about)
+    pipeline = small_pipeline(space)
+    with pytest.raises(C3Error, match="was made by another text encoder than that of"):
+        pipeline.fit({"text": store, "image": pictures(4)}, options=TRAINING, quiet=True)
+    assert not pipeline.trained_on
+    assert not pipeline.fingerprints
+
+
+def test_what_cannot_be_fitted_is_refused_before_anything_is_embedded(space: Space, tmp_path: Path) -> None:
+    about = {"space": "s", "modality": "text", "fingerprint": "f" * 32}
+    store = Store.from_embeddings(tmp_path / "store", torch.eye(space.dim), sources=["a star"] * space.dim, **about)
+    texts, wrong = ["a star"] * 4, {"quiet": True, "folder": tmp_path / "run"}
+    pipeline = small_pipeline(space)
+    for items, message in (
+        ({"image": pictures(4)}, "the decoder learns from text"),
+        ({"text": texts, "image": store}, "holds text embeddings, not image"),
+        ({"image": pictures(4), "text": store}, "made by another text encoder"),
+        ({"text": texts, "image": []}, "no image items"),
+        ({"text": texts, "image": "a.png"}, "must be a list"),
+        ({"text": texts, "smell": ["x"]}, "smell"),
+    ):
+        with pytest.raises(C3Error, match=message):
+            pipeline.fit(items, options=TRAINING, **wrong)
+    with pytest.raises(C3Error, match="made by another text encoder"):
+        pipeline.fit({"text": texts}, validation=store, options=TRAINING, **wrong)
+    with pytest.raises(C3Error, match="no image items"):
+        pipeline.fit({"text": texts}, pairs=Pairs([], "image", []), options=TRAINING, **wrong)
+    pipeline.fit({"text": texts}, options=TRAINING, quiet=True)
+    with pytest.raises(C3Error, match="holds text embeddings, not image"):
+        pipeline.extend({"image": store}, **wrong)
+    assert not (tmp_path / "run" / "embeddings").exists()
+
+
+def test_options_of_a_decoder_without_settings_are_told_apart() -> None:
+    decoder = LinearPainter()
+    said = []
+    for value in (Path("a"), Path("b"), {(1, 2): 3}, torch.float16, {"deep": [1, None]}, object()):
+        decoder.given = {"option": value}
+        said.append(json.dumps(_options_of(decoder)))
+    assert len(set(said)) == len(said)
+    assert said[-1] == '{"option": "object"}'
+
+
+def test_what_would_do_nothing_or_validate_another_task_is_refused(space: Space) -> None:
+    pipeline = small_pipeline(space).fit(items(), options=TRAINING, quiet=True)
+    with pytest.raises(C3Error, match="the bridge is kept, so that items of image would do nothing"):
+        pipeline.fit(items(), bridge="keep", options=TRAINING, quiet=True)
+    texts = World().sentences(20, modality="image")
+    pairs = Pairs(source=pictures(20), modality="image", target=texts)
+    with pytest.raises(C3Error, match="validated on pairs"):
+        pipeline.fit(items(), pairs=pairs, validation=texts, options=TRAINING, quiet=True)
+
+
+def test_held_out_targets_that_cannot_be_read_are_left_out(space: Space) -> None:
+    texts = World().sentences(130, modality="image")
+    pairs = {
+        name: Pairs(source=pictures(len(some)), modality="image", target=some)
+        for name, some in (
+            ("train", texts[:20]),
+            ("read", texts[:129]),
+            ("unread", [*texts[:128], " "]),
+            ("none", [" "]),
+        )
+    }
+
+    def loss(validation: Pairs) -> Any:
+        pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER))
+        pipeline.fit(pairs=pairs["train"], validation=validation, options=TRAINING, quiet=True)
+        return pipeline.trained_on[0]["validation_loss"]
+
+    whole = Pairs(source=pairs["read"].source[:128], modality="image", target=texts[:128])
+    assert loss(pairs["unread"]) == loss(whole) != loss(pairs["read"])
+    with pytest.raises(C3Error, match="none of the 1 held-out targets could be read"):
+        loss(pairs["none"])
+
+
+def test_one_string_is_no_list_of_items(space: Space) -> None:
+    with pytest.raises(C3Error, match=r"Write \[item\]"):
+        small_pipeline(space).fit({"text": "a red circle"}, quiet=True)
+
+
+def test_items_that_cannot_be_read_are_named(space: Space) -> None:
+    with pytest.warns(UserWarning, match=r"1 image item\(s\) could not be read .* missing.png"):
+        small_pipeline(space).fit({**items(), "image": [*pictures(5), "missing.png"]}, options=TRAINING, quiet=True)
+
+
+def test_a_mean_of_few_items_is_warned_of_where_the_bridge_subtracts_it(space: Space) -> None:
+    few = {**items(), "image": pictures(2)}
+    with pytest.warns(UserWarning, match="mean of 2 of image item"):
+        small_pipeline(space).fit(few, options=TRAINING, quiet=True)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Pipeline(space, load_bridge("c1"), LinearPainter()).fit(few, options=TRAINING, quiet=True)
+        small_pipeline(space).fit(items(), options=TRAINING, quiet=True)
+    assert not [one for one in said if "mean of" in str(one.message)]
+
+
+def test_a_painter_learns_from_pictures_and_draws_from_text(space: Space) -> None:
+    pipeline = Pipeline(space, load_bridge("c3"), LinearPainter())
+    pipeline.fit(items(), options={**TRAINING, "steps": 60, "lr": 0.05}, quiet=True)
+    assert pipeline.trained_on[0]["modality"] == "image"
+    painted = torch.stack(pipeline.run(pictures(20), modality="image"))
+    truth = torch.stack([pipeline.decoder.reader()(picture) for picture in pictures(20)])
+    assert (painted - truth).square().mean() < (0.5 - truth).square().mean()
+    assert pipeline.run(["a red circle"], modality="text")[0].shape == (3, 32, 32)
+
+
+def test_a_decoder_may_look_at_its_own_outputs_with_gradient(space: Space) -> None:
+    pipeline = Pipeline(space, load_bridge("c3"), LinearPainter())
+    pipeline.fit(items(), options=TRAINING, quiet=True)
+    raw = torch.stack([pipeline.decoder.reader()(picture) for picture in pictures(5)]).requires_grad_()
+    seen = pipeline.decoder.look(raw)  # type: ignore[union-attr]
+    encoded = pipeline.condition(space.encode(pictures(5), "image"), "image")
+    torch.testing.assert_close(seen, encoded, atol=1e-5, rtol=1e-4)
+    seen[:, 0].sum().backward()
+    assert raw.grad is not None
+    assert raw.grad.abs().sum() > 0
+
+
+def test_an_encoder_without_gradient_refuses_to_be_looked_through(space: Space) -> None:
+    with pytest.raises(C3Error, match="gives no gradient"):
+        space.encoder("text").embed_raw(torch.zeros(1, 3, 32, 32))
+
+
+def test_losses_of_several_objectives_are_written_down_and_nothing_is_held_out(space: Space, tmp_path: Path) -> None:
+    pipeline = Pipeline(space, load_bridge("c3"), Adversary())
+    pipeline.fit(items(), options=TRAINING, folder=tmp_path, quiet=True)
+    assert pipeline.trained_on[0]["rows"] == 40
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [sorted(line["losses"]) for line in lines] == [["meaning", "pixels"]] * 3
+    assert all(line["loss"] == line["losses"]["pixels"] for line in lines)
+    assert not (tmp_path / "best.safetensors").exists()
+    with pytest.raises(C3Error, match="no loss to validate by"):
+        pipeline.fit(items(), validation=pictures(3), options=TRAINING, quiet=True)
+
+
+def test_a_pretrained_decoder_of_frame_native_gets_embeddings_as_the_encoder_gives_them(space: Space) -> None:
+    pipeline = Pipeline(space, load_bridge("c3"), Pretrained())
+    pipeline.fit(items(), quiet=True)
+    assert pipeline.trained_on[0]["rows"] == 0
+    encoder = space.encoder("image")
+    with torch.no_grad():
+        raw = encoder.embed([encoder.reader()(picture) for picture in items()["image"]])
+    sentences = space.encode(items()["text"], "text")
+    conditions = pipeline.condition(sentences, "text")
+    assert torch.allclose(conditions.norm(dim=-1), raw.norm(dim=-1).mean().expand(40), rtol=1e-4)
+    images = space.encode(items()["image"], "image")
+    by_hand = sentences - sentences.mean(0) + images.mean(0)
+    by_hand = by_hand / by_hand.norm(dim=-1, keepdim=True) * raw.norm(dim=-1).mean()
+    torch.testing.assert_close(conditions, by_hand, atol=1e-4, rtol=1e-4)

@@ -1,0 +1,282 @@
+"""Pipelines end to end on a small real space: fit, run, save, load, extend, refuse what is not theirs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from c3_playground.world import World
+from c3core import BadItem, C3Error, Pairs, Pipeline, Store, evaluate, load_pipeline, load_space
+from tests.helpers.spaces import TRAINING, fitted, pictures, small_pipeline, write_space
+
+
+@pytest.fixture(scope="module")
+def space_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_space(tmp_path_factory.mktemp("space"))
+
+
+@pytest.fixture(scope="module")
+def pipeline(space_folder: Path) -> Pipeline:
+    return fitted(space_folder)
+
+
+def test_it_captions_in_order_and_reports_bad_items_in_place(pipeline: Pipeline) -> None:
+    first, second = pictures(2, "test")
+    outputs = pipeline.run([first, "missing.png", second], modality="image")
+    assert isinstance(outputs[1], BadItem)
+    assert outputs[0] == pipeline.run([first], modality="image")[0]
+    assert outputs[2] == pipeline.run([second], modality="image")[0]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 64])
+def test_what_is_embedded_already_is_not_embedded_again(
+    pipeline: Pipeline, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [*pictures(3, "test"), "missing.png", *pictures(2, "train"), "lost.png"]
+    expected = pipeline.run(sources, modality="image")
+    encoder = pipeline.encoder("image")
+    batches = list(encoder.encode_batches(sources))
+    monkeypatch.setattr(type(encoder), "embed", None)  # calling it fails
+    for given in (batches, iter(batches), batches[0]):
+        found = list(pipeline.stream(given, modality="image", batch_size=batch_size))
+        assert [position for position, _ in found] == list(range(7))
+        assert [output for _, output in found] == expected
+    assert pipeline.run([], modality="image") == []
+    with pytest.raises(C3Error, match="these are image embeddings, not text"):
+        pipeline.run(batches, modality="text")
+    with pytest.raises(C3Error, match="another encoder"):
+        pipeline.run([replace(batches[0], fingerprint="f" * 32)], modality="image")
+
+
+def test_what_a_seed_draws_does_not_depend_on_how_inputs_were_embedded() -> None:
+    painter = load_pipeline("playground/painter-stylegan")
+    sentences = World().sentences(10)
+    expected = np.stack(painter.run(sentences, modality="text", seed=3, batch_size=7, best_of=3))
+    for size in (1, 3, 10):
+        batches = painter.encoder("text").encode_batches(sentences, batch_size=size)
+        found = painter.run(batches, modality="text", seed=3, batch_size=7, best_of=3)
+        assert np.abs(np.stack(found).astype(int) - expected).max() <= 2  # rounding in a batch of another size
+
+
+def test_a_modality_that_was_not_fitted_is_refused_and_can_be_added(space_folder: Path) -> None:
+    pipeline = small_pipeline(load_space(str(space_folder)))
+    pipeline.fit({"text": World().sentences(40)}, options=TRAINING, quiet=True)
+    with pytest.raises(C3Error, match="extend"):
+        pipeline.run(pictures(1), modality="image")
+    before = pipeline.run(["a red circle"], modality="text")
+    pipeline.extend({"image": pictures(10)})
+    assert len(pipeline.run(pictures(2, "test"), modality="image")) == 2
+    assert pipeline.run(["a red circle"], modality="text") == before
+
+
+def test_embeddings_of_another_encoder_are_refused(pipeline: Pipeline, tmp_path: Path) -> None:
+    dim = pipeline.space.dim
+    embeddings = torch.nn.functional.normalize(torch.randn(4, dim), dim=-1)
+    foreign = Store.from_embeddings(
+        tmp_path / "store", embeddings, space="other", modality="image", fingerprint="f" * 32
+    )
+    with pytest.raises(C3Error, match="another encoder"):
+        pipeline.run(foreign)
+
+
+def test_a_store_of_another_modality_is_refused_and_leaves_no_trace(pipeline: Pipeline, tmp_path: Path) -> None:
+    encoder = pipeline.space.encoder("text")
+    embeddings, known = encoder.encode(["a red circle"]), dict(pipeline.fingerprints)
+    store = Store.from_embeddings(
+        tmp_path, embeddings, space=encoder.space, modality="text", fingerprint=encoder.fingerprint
+    )
+    with pytest.raises(C3Error, match="holds text embeddings, not image"):
+        pipeline.run(store, modality="image")
+    with pytest.raises(C3Error):
+        pipeline.run([], modality="smell")
+    assert pipeline.fingerprints == known
+
+
+def test_a_store_of_its_own_space_is_run_as_the_items_are(pipeline: Pipeline, tmp_path: Path) -> None:
+    items = pictures(3, "test")
+    encoder = pipeline.space.encoder("image")
+    embeddings = encoder.encode(items)
+    store = Store.from_embeddings(
+        tmp_path / "store", embeddings, space=encoder.space, modality="image", fingerprint=encoder.fingerprint
+    )
+    assert pipeline.run(store) == pipeline.run(items, modality="image")
+
+
+@pytest.mark.parametrize(("given", "what"), [(["one"], "1 outputs"), (None, "a NoneType")])
+def test_a_decoder_that_gives_too_few_outputs_is_named(
+    given: list[str] | None, what: str, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.decoder, "generate", lambda *_, **__: given)
+    with pytest.raises(C3Error, match=f"decoder 'gpt2' gave {what} for 2 conditions"):
+        pipeline.run(pictures(2), modality="image")
+    with pytest.raises(C3Error, match=f"decoder 'gpt2' gave {what} for 6 conditions"):
+        pipeline.run(pictures(2), modality="image", best_of=3)
+
+
+def test_nan_embeddings_are_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(C3Error, match="NaN"):
+        pipeline.condition(torch.full((1, pipeline.space.dim), float("nan")), "image")
+
+
+def test_a_decoder_of_another_size_is_refused(space_folder: Path) -> None:
+    from c3core import load_bridge, load_decoder
+
+    with pytest.raises(C3Error, match="dimensions"):
+        Pipeline(load_space(str(space_folder)), load_bridge("c3"), load_decoder("gpt2", condition_dim=5, model="fresh"))
+
+
+def test_the_decoder_never_sees_the_other_modality(space_folder: Path) -> None:
+    """Other pictures change the mean alone: the decoder's weights are the same with any of them, or with none."""
+    weights = []
+    for shown in (pictures(12), pictures(12, "validation")):
+        pipeline = small_pipeline(load_space(str(space_folder)))
+        pipeline.fit({"text": World().sentences(40), "image": shown}, options=TRAINING, quiet=True)
+        weights.append({name: value.clone() for name, value in pipeline.decoder.state_dict().items()})
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_held_out_sentences_may_be_a_store(space_folder: Path, tmp_path: Path) -> None:
+    sentences = World().sentences(12, "validation", "image")
+    encoder = load_space(str(space_folder)).encoder("text")
+    store = Store.from_embeddings(
+        tmp_path / "store",
+        encoder.encode(sentences),
+        space=encoder.space,
+        modality="text",
+        fingerprint=encoder.fingerprint,
+        sources=sentences,
+    )
+    figures = []
+    for validation in (sentences, store):
+        pipeline = small_pipeline(load_space(str(space_folder)))
+        pipeline.fit({"text": World().sentences(40)}, validation=validation, options=TRAINING, quiet=True)
+        figures.append(pipeline.trained_on[0]["validation_loss"])
+    assert figures[0] == pytest.approx(figures[1], rel=1e-4)
+
+
+def test_supervised_training_and_fine_tuning(space_folder: Path) -> None:
+    items = World().items("image", "train", 12)
+    pairs = Pairs([item.data for item in items], "image", [item.sentences[0] for item in items])
+    clipcap = small_pipeline(load_space(str(space_folder)), "c1").fit(pairs=pairs, options=TRAINING, quiet=True)
+    assert clipcap.trained_on[0]["supervised"] is True
+    tuned = fitted(space_folder)
+    state = {name: value.clone() for name, value in tuned.bridge.state().items()}
+    tuned.fit(pairs=pairs, bridge="keep", options=TRAINING, quiet=True)
+    assert [entry["supervised"] for entry in tuned.trained_on] == [False, True]
+    assert all(torch.equal(state[name], value) for name, value in tuned.bridge.state().items())
+
+
+def test_pairs_of_captions_of_one_item(space_folder: Path) -> None:
+    items = World().items("image", "train", 20)
+    pairs = Pairs([item.sentences[0] for item in items], "text", [item.sentences[1] for item in items])
+    pipeline = small_pipeline(load_space(str(space_folder)))
+    pipeline.fit({"image": pictures(10)}, pairs=pairs, options=TRAINING, quiet=True)
+    assert len(pipeline.run(pictures(2, "test"), modality="image")) == 2
+
+
+def test_who_stops_a_fit_is_told_that_nothing_is_kept_of_it_without_a_folder(
+    space_folder: Path, tmp_path: Path
+) -> None:
+    def press(step: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    for folder, said in ((None, "Nothing is kept"), (tmp_path / "run", "stopped after step 1 .*goes on from there")):
+        pipeline = small_pipeline(load_space(str(space_folder)))
+        pipeline.decoder.after_step = press  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt, match=said):
+            pipeline.fit({"text": ["a red circle"] * 40}, options=TRAINING, folder=folder, quiet=True)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_name_in_place_of_a_part_says_how_to_load_it(pipeline: Pipeline) -> None:
+    for parts, says in (
+        (
+            ("playground", pipeline.bridge, pipeline.decoder),
+            "the space is a str, not a Space. Load it: c3core.load_space",
+        ),
+        ((pipeline.space, "c3", pipeline.decoder), "the bridge is a str, not a Bridge"),
+        ((pipeline.space, pipeline.bridge, "gpt2"), "the decoder is a str, not a Decoder"),
+    ):
+        with pytest.raises(C3Error, match=says):
+            Pipeline(*parts)  # type: ignore[arg-type]
+    with pytest.raises(C3Error, match="the table must be a Table, not str. Load it: c3core.load_table"):
+        evaluate(pipeline, "table.csv")  # type: ignore[arg-type]
+
+
+def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:
+    with pytest.raises(C3Error, match="given by modality"):
+        pipeline.fit(torch.zeros(3, 2))  # type: ignore[arg-type]
+    with pytest.raises(C3Error, match="nothing to fit on"):
+        pipeline.fit({})
+    with pytest.raises(C3Error, match="as many sources as targets"):
+        Pairs(["a"], "text", [])
+    with pytest.raises(C3Error, match="which modality"):
+        pipeline.run(["x"])
+    with pytest.raises(C3Error, match='"fit" or "keep"'):
+        pipeline.fit({"text": ["a"]}, bridge="refit")  # type: ignore[arg-type]
+    with pytest.raises(C3Error, match="max_new_tokens"):
+        pipeline.run(pictures(1), modality="image", options={"max_new_token": 3})
+    with pytest.raises(C3Error, match="fields by name, got str"):
+        pipeline.run(pictures(1), modality="image", options="max_new_tokens=3")  # type: ignore[arg-type]
+    for call in (pipeline.fit, pipeline.extend):
+        with pytest.raises(C3Error, match="by modality, {modality: sources}, not as list"):
+            call(["a"])
+
+
+def test_what_was_not_fitted_is_not_saved(space_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="bridge is not fitted"):
+        small_pipeline(load_space(str(space_folder))).save(tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_item_that_the_encoder_refuses_is_bad_in_its_place(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, items = pipeline.encoder("image"), pictures(3, "test")
+    embed, good = encoder.embed, pipeline.run(items, modality="image")
+    monkeypatch.setattr(
+        encoder, "embed", lambda batch: embed(batch) * torch.tensor([[1.0], [float("nan")], [1.0]])[: len(batch)]
+    )
+    first, bad, last = pipeline.run(items, modality="image")
+    assert (first, last) == (good[0], good[2])
+    assert isinstance(bad, BadItem)
+    assert "not finite" in bad.why
+
+
+def fit_until_killed(space: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    pipeline = small_pipeline(load_space(space))
+    items = {"text": World().sentences(60, modality="image"), "image": pictures(20)}
+    pipeline.fit(items, options={**TRAINING, "steps": 40}, folder=folder, quiet=True)
+    pipeline.save(Path(folder) / "saved")
+
+
+def test_a_fit_killed_at_any_time_ends_with_the_same_weights(space_folder: Path, tmp_path: Path) -> None:
+    context, random = get_context("forkserver"), np.random.default_rng()
+    fit_until_killed(str(space_folder), str(tmp_path / "whole"))
+    kills = 0
+    for _ in range(4):
+        process = context.Process(target=fit_until_killed, args=(str(space_folder), str(tmp_path / "killed")))
+        process.start()
+        time.sleep(random.uniform(0.3, 6))
+        if process.is_alive() and process.pid:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.join()
+    fit_until_killed(str(space_folder), str(tmp_path / "killed"))
+    assert kills
+    name = "saved/decoder/model/model.safetensors"
+    whole, killed = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
+    assert all(torch.equal(whole[key], killed[key]) for key in whole)
+    shutil.rmtree(tmp_path)

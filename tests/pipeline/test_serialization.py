@@ -1,0 +1,210 @@
+"""Pipelines on disk: what is saved comes back, a folder that was changed is refused, and an interrupted save loses nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from c3core import C3Error, Pipeline, load_bridge, load_pipeline
+from c3core.pipeline.manifest import finish_save, read_manifest, saving, verify
+from tests.helpers.spaces import fitted, pictures, write_space
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return fitted(write_space(tmp_path_factory.mktemp("space")))
+
+
+@pytest.fixture
+def saved(pipeline: Pipeline, tmp_path: Path) -> Path:
+    pipeline.save(tmp_path / "captioner")
+    return tmp_path / "captioner"
+
+
+def test_saved_and_loaded_it_says_the_same(pipeline: Pipeline, saved: Path) -> None:
+    items = pictures(3, "test")
+    assert load_pipeline(saved).run(items, modality="image") == pipeline.run(items, modality="image")
+
+
+def test_a_saved_pipeline_carries_its_space_and_says_what_it_was_trained_on(saved: Path) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    assert manifest["space"]["spec"] == "space/"
+    assert set(manifest["space"]["fingerprints"]) == {"text", "image"}
+    assert manifest["trained_on"][0]["modality"] == "text"
+    assert manifest["trained_on"][0]["supervised"] is False
+    assert "bridge.safetensors" in manifest["files"]
+
+
+def test_a_bridge_that_needs_nothing_is_saved_unfitted(pipeline: Pipeline, tmp_path: Path) -> None:
+    plain = pipeline.with_bridge(load_bridge("c1"))
+    plain.save(tmp_path / "plain")
+    assert load_pipeline(tmp_path / "plain").run(pictures(1), modality="image") == plain.run(
+        pictures(1), modality="image"
+    )
+    with pytest.raises(C3Error, match="the bridge is not fitted"):
+        pipeline.with_bridge(load_bridge("c3")).save(tmp_path / "c3")
+
+
+def test_saving_twice_leaves_a_whole_folder(pipeline: Pipeline, saved: Path) -> None:
+    pipeline.save(saved)
+    assert load_pipeline(saved).run(pictures(1), modality="image")
+
+
+@pytest.mark.parametrize("name", ["bridge.safetensors", "decoder/decoder.json", "space/text.safetensors"])
+def test_a_changed_or_missing_file_is_refused(saved: Path, name: str) -> None:
+    path = saved / name
+    content = path.read_bytes()
+    path.write_bytes(content + b" ")
+    with pytest.raises(C3Error, match="changed or truncated"):
+        load_pipeline(saved)
+    path.unlink()
+    with pytest.raises(C3Error, match="is missing"):
+        load_pipeline(saved)
+
+
+@pytest.mark.parametrize("name", ["decoder/pytorch_model.bin", "extra.pkl", "decoder/model/weights.pt"])
+def test_a_pickle_in_the_folder_is_refused(saved: Path, name: str) -> None:
+    (saved / name).write_bytes(b"\x80\x04.")
+    with pytest.raises(C3Error, match="may hold pickled code"):
+        load_pipeline(saved)
+
+
+def test_a_decoder_that_pickles_is_refused_when_it_is_saved(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.decoder, "save", lambda folder: torch.save({}, folder / "weights.pt"))
+    with pytest.raises(C3Error, match=r"decoder .gpt2. saves pickled code \(weights\.pt\)"):
+        pipeline.save(tmp_path)
+    assert not (tmp_path / "pipeline.json").exists()
+
+
+def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="not a pipeline"):
+        load_pipeline(tmp_path)
+    with pytest.raises(C3Error, match="no such folder"):
+        load_pipeline(tmp_path / "nowhere")
+
+
+def test_a_broken_manifest_names_the_field(saved: Path) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    manifest["spaec"] = manifest.pop("space")
+    (saved / "pipeline.json").write_text(json.dumps(manifest))
+    with pytest.raises(C3Error, match="spaec: no such field, did you mean space"):
+        load_pipeline(saved)
+    (saved / "pipeline.json").write_text('{"format": ')
+    with pytest.raises(C3Error, match="cannot be read as JSON"):
+        load_pipeline(saved)
+
+
+@pytest.mark.parametrize(("part", "key", "kind"), [("space", "spec", "space"), ("decoder", "name", "decoder")])
+def test_a_part_whose_plugin_is_not_installed_is_named(saved: Path, part: str, key: str, kind: str) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    manifest[part][key] = "traces"
+    (saved / "pipeline.json").write_text(json.dumps(manifest))
+    with pytest.raises(C3Error, match=f"needs the {kind} 'traces', which no installed plugin brings"):
+        load_pipeline(saved)
+
+
+def test_a_read_only_place_is_one_clear_error(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(C3Error, match="cannot write"):
+        pipeline.save(tmp_path / "file" / "captioner")
+
+
+def test_a_loaded_pipeline_is_saved_without_loading_its_encoders(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.save(tmp_path / "one")
+    loaded = load_pipeline(tmp_path / "one")
+
+    def no_encoder(modality: str) -> None:
+        raise AssertionError(f"the {modality} encoder was loaded")
+
+    monkeypatch.setattr(loaded.space, "encoder", no_encoder)
+    loaded.save(tmp_path / "two")
+    one, two = (json.loads((tmp_path / name / "pipeline.json").read_text()) for name in ("one", "two"))
+    assert one["licenses"] == two["licenses"]
+
+
+def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.save(tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("listed_files", "save_file", "_copy_space"):
+        monkeypatch.setattr(f"c3core.pipeline.serialization.{name}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.save(tmp_path)
+        monkeypatch.undo()
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files, name
+    (tmp_path / ".saving.left").mkdir()  # by a kill before all was written
+    pipeline.save(tmp_path)
+    assert not list(tmp_path.glob(".saving*"))
+    load_pipeline(tmp_path)
+
+
+@pytest.mark.parametrize("steps", range(1, 8))  # the decoder tidies up once itself, before all is written
+def test_a_save_that_is_killed_while_parts_are_put_in_place_is_finished_by_the_next_reader(
+    steps: int, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.save(tmp_path / "captioner")
+    other = fitted(write_space(tmp_path / "space"), bridge="c1")
+    other.save(tmp_path / "whole")
+    left = iter([None] * steps)
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            next(left)
+            return function(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as killing:
+        killing.setattr(Path, "replace", counted(Path.replace))
+        killing.setattr(shutil, "rmtree", counted(shutil.rmtree))  # so that nothing is tidied up either
+        with pytest.raises(StopIteration):
+            other.save(tmp_path / "captioner")
+    found, expected = load_pipeline(tmp_path / "captioner"), load_pipeline(tmp_path / "whole")
+    assert found.bridge.config() == expected.bridge.config()
+    items = pictures(2, "test")
+    assert found.run(items, modality="image") == expected.run(items, modality="image")
+    found.save(tmp_path / "captioner")
+    assert not list((tmp_path / "captioner").glob(".saving*"))
+
+
+def test_several_readers_finish_a_save_once(saved: Path, tmp_path: Path) -> None:
+    for round_ in range(20):
+        folder = tmp_path / str(round_)
+        shutil.copytree(saved, folder)
+        shutil.copytree(saved, folder / ".saving.x")
+        with ThreadPoolExecutor(4) as readers:
+            for done in [readers.submit(finish_save, folder) for _ in range(4)]:
+                done.result()
+        verify(folder, read_manifest(folder))
+        assert not list(folder.glob(".saving*"))
+
+
+def test_a_folder_that_another_process_saves_to_is_told(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("c3core.pipeline.manifest.PATIENCE", 0.1)
+    with saving(tmp_path), pytest.raises(C3Error, match="another process is saving to"):
+        pipeline.save(tmp_path)
+
+
+def test_what_is_left_of_a_save_and_cannot_be_read_is_one_error(saved: Path) -> None:
+    (saved / ".saving.x").mkdir()
+    (saved / ".saving.x" / "pipeline.json").write_text("{}")
+    with pytest.raises(C3Error, match=r"\.saving\.x/pipeline\.json: .*space: Field required"):
+        load_pipeline(saved)

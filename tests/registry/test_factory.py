@@ -1,0 +1,140 @@
+"""Loading by name: factories get what they promise to take, and wrong names and options are one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from c3core import C3Error, load_bridge, load_decoder, load_space, load_tower
+from c3core.data.tables import load_table
+
+PLUGIN = """
+from c3core import hookimpl
+
+@hookimpl
+def c3_spaces(register):
+    register("echo", "echo_parts:space", modalities=["text"])
+    register("loose", "echo_parts:loose")
+    register("wrong", "echo_parts:wrong")
+    register("misspelt", "echo_parts:loose")
+
+@hookimpl
+def c3_bridges(register):
+    register("echo", "echo_parts:bridge")
+
+@hookimpl
+def c3_decoders(register):
+    register("echo", "echo_parts:Decoder")
+    register("misnamed", "echo_parts:Misnamed")
+
+@hookimpl
+def c3_towers(register):
+    register("echo", "echo_parts:Tower")
+
+@hookimpl
+def c3_tables(register):
+    register("echo", "echo_parts:table")
+    register("wrong", "echo_parts:wrong")
+"""
+
+PARTS = """
+import c3core
+from c3core.bridges import C3Bridge
+
+def space(argument, *, device, precision, size=1):
+    made = c3core.Space("echo", 7, {})
+    made.made = (argument, device, precision, size)
+    return made
+
+def loose(argument, **options):
+    made = c3core.Space("loose", 7, {})
+    made.made = (argument, options)
+    return made
+
+def bridge(name, *, noise=0.0):
+    made = c3core.load_bridge("c3", noise_std=noise)
+    made.name = name
+    return made
+
+class Decoder(c3core.Decoder):
+    name = "echo"
+    __abstractmethods__ = frozenset()
+
+    def __init__(self, condition_dim, *, layers=2, device="auto"):
+        super().__init__()
+        self.made = (condition_dim, layers)
+
+class Misnamed(Decoder):
+    pass
+
+class Tower(c3core.Tower):
+    def __init__(self, *, width=8):
+        self.made = width
+
+Decoder.__abstractmethods__ = Misnamed.__abstractmethods__ = Tower.__abstractmethods__ = frozenset()
+
+def table(argument):
+    return c3core.Table({"text": [argument]})
+
+def wrong(*names, **options):
+    return {"dim": 7}
+"""
+
+
+class Sized:
+    dim = 7
+
+
+@pytest.fixture(autouse=True)
+def echo(install_plugin):
+    install_plugin("echo", PLUGIN, echo_parts=PARTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"), [("echo", ""), ("echo:ViT-B-32/openai", "ViT-B-32/openai"), ("echo:a:b", "a:b")]
+)
+def test_a_spaces_argument_stands_behind_the_colon(name, argument):
+    assert load_space(name).made == (argument, "auto", "float32", 1)
+    assert load_space(name, device="cpu", precision="bfloat16", size=2).made == (argument, "cpu", "bfloat16", 2)
+
+
+def test_the_others_get_their_options():
+    assert load_bridge("echo", noise=0.1).config()["corrupt"]["std"] == 0.1
+    assert load_decoder("echo", space=Sized(), layers=3).made == (7, 3)
+    assert load_decoder("echo", condition_dim=5).made == (5, 2)
+    assert load_decoder("echo", condition_dim=5, layers=3, device="cpu").given == {"layers": 3}
+    assert load_tower("echo", width=3).made == 3
+    assert load_table("echo:train/10").columns == {"text": ["train/10"]}
+
+
+def test_a_factory_that_takes_anything_gets_anything():
+    assert load_space("loose:x", anything=1).made == ("x", {"device": "auto", "precision": "float32", "anything": 1})
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: load_space("ehco"), "no space is called 'ehco', and no such folder: did you mean echo?"),
+        (lambda: load_space("echo", sise=1), "echo has no option 'sise': did you mean size?"),
+        (lambda: load_space("echo", argument="x"), "echo has no option 'argument': known: device, precision, size."),
+        (lambda: load_bridge("echo", nose=1), "bridge 'echo' has no option 'nose': did you mean noise?"),
+        (lambda: load_bridge("zzz"), "no bridge is called 'zzz': known: "),
+        (lambda: load_decoder("echo"), "a decoder needs the size of its conditions: give space=… or condition_dim=…."),
+        (lambda: load_decoder("echo", condition_dim=0), "condition_dim must be at least 1, got 0."),
+        (lambda: load_decoder("echo", condition_dim=1, layer=1), "decoder 'echo' has no option 'layer': did you mean"),
+        (lambda: load_tower("echo", x=1), "tower 'echo' has no option 'x': known: width."),
+        (lambda: load_space("wrong"), "the factory of space 'wrong' (plugin 'echo') gave a dict, not a Space."),
+        (lambda: load_space("misspelt"), "space 'misspelt' says that its spec is 'loose': it must begin with the name"),
+        (lambda: load_table("wrong:x"), "the factory of table 'wrong' (plugin 'echo') gave a dict, not a Table."),
+        (lambda: load_decoder("misnamed", condition_dim=1), "decoder 'misnamed' says that its name is 'echo': "),
+    ],
+)
+def test_what_is_wrong_is_one_line(call, said):
+    with pytest.raises(C3Error) as caught:
+        call()
+    assert str(caught.value).startswith(said)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_folder_that_is_no_space_says_who_writes_one(tmp_path):
+    with pytest.raises(C3Error, match=r"is a folder without a space.json. `c3 connect` writes such a folder"):
+        load_space(str(tmp_path))

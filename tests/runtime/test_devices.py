@@ -1,0 +1,79 @@
+"""Devices and precisions by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from c3core.errors import C3Error
+from c3core.runtime.devices import PRECISIONS, computes_bfloat16, device_of, precision_of, processes
+
+
+def test_cpu_is_always_there():
+    assert device_of("cpu") == torch.device("cpu")
+    assert device_of("cpu:0") == torch.device("cpu:0")
+
+
+def test_a_device_stays_itself():
+    device = torch.device("meta")
+    assert device_of(device) is device
+
+
+def test_auto_is_a_device_that_works():
+    found = device_of("auto")
+    assert (found.type == "cpu") == (torch.accelerator.current_accelerator(check_available=True) is None)
+    assert torch.ones(2, device=found).sum().item() == 2
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cpu cpu", "cuda:-1"])
+def test_an_unknown_name_says_which_there_are(name):
+    with pytest.raises(C3Error, match=r"no device is called .*Use auto, cpu, cuda or mps"):
+        device_of(name)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:99", "mps", "xpu"])
+def test_a_device_that_is_not_here_is_one_line(name):
+    kind = name.partition(":")[0]
+    there = torch.accelerator.current_accelerator(check_available=True)
+    if there is not None and there.type == kind and name != "cuda:99":
+        assert device_of(name).type == kind
+        return
+    with pytest.raises(C3Error, match=f"this machine has no device '{name}' .*Use auto or cpu") as caught:
+        device_of(name)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float16", torch.float16)],
+)
+def test_precision(name, dtype):
+    assert precision_of(name) is dtype
+
+
+def test_an_unknown_precision_offers_near_ones():
+    assert set(PRECISIONS) == {"float32", "bfloat16", "float16"}
+    with pytest.raises(C3Error, match=r"no precision is called 'bf16': did you mean bfloat16"):
+        precision_of("bf16")
+    with pytest.raises(C3Error, match="known: bfloat16, float16, float32"):
+        precision_of("double")
+
+
+@pytest.mark.parametrize(
+    ("has", "computes"), [({}, False), ({"amx_bf16": True}, True), ({"avx512_bf16": True, "avx2": True}, True)]
+)
+def test_which_processors_compute_in_bfloat16(monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], computes: bool):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    assert computes_bfloat16(torch.device("cpu")) is computes
+
+
+def test_emulated_bfloat16_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert computes_bfloat16(torch.device("cuda")) is False
+
+
+def test_processes_that_do_not_know_of_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes().num_processes == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(C3Error, match="2 processes were started.*ACCELERATE_USE_CPU"):
+        processes()

@@ -1,0 +1,273 @@
+"""Geometry: worked by hand, against plain loops, and recovered from data made with a known gap and noise."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from c3core.errors import C3Error
+from c3core.statistics.geometry import (
+    _measure,
+    effective_dimension,
+    frechet,
+    measure_geometry,
+    simulate_collapse,
+    singular_values,
+)
+
+DIM, GROUP = 64, 100
+GAP, NOISE = 0.8, 0.05
+
+
+def made(n: int = 4000, *, seed: int = 0, gap: float = GAP, noise: float = NOISE) -> tuple[Tensor, Tensor]:
+    """e_x = e_y + c + ε with e_y in the first 40 dimensions, c along the 51st, ε everywhere."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.zeros(n, DIM)
+    y[:, :40] = torch.randn(n, 40, generator=generator) / 40**0.5
+    x = y + noise * torch.randn(n, DIM, generator=generator)
+    x[:, 50] += gap
+    return x, y
+
+
+def test_two_groups_by_hand() -> None:
+    grouped = torch.tensor(
+        [
+            # d = (1, 0), (0, 2): gap (½, 1), noise ±(½, −1), r = (1, −1)
+            [[[1.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, -1.0]]],
+            # the same item twice: d = (1, 0), (1, −2): gap (1, −1), noise ±(0, 1), r = 0
+            [[[2.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [1.0, 2.0]]],
+        ]
+    )
+    values, left_out, squares = _measure(grouped)
+    assert values["gap_length"].tolist() == pytest.approx([math.sqrt(1.25), math.sqrt(2)])
+    assert values["gap_direction"].tolist() == pytest.approx([-0.5 / math.sqrt(2.5)])
+    assert values["gap_span"].tolist() == pytest.approx([-0.5 / math.sqrt(2.5)])
+    assert values["noise_mean"].tolist() == pytest.approx([0.0, 0.0])
+    assert values["noise_cosine"].tolist() == pytest.approx([-1.0, -1.0])
+    assert values["pair_cosine"].tolist() == pytest.approx([0.0, -1.0, 1.0, 1 / math.sqrt(5)])
+    assert left_out == {"span": 1, "noise": 0}
+    assert squares == pytest.approx(4.5)
+
+
+def test_against_plain_loops() -> None:
+    x, y = made(30)
+    grouped = torch.stack([x, y], dim=1).reshape(3, 10, 2, DIM)
+    values, _, squares = _measure(grouped)
+    spans, noises, gaps, total = [], [], [], 0.0
+
+    def cosine(a: np.ndarray, b: np.ndarray) -> float:
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    for group in grouped.double().numpy():
+        d = group[:, 0] - group[:, 1]
+        gap = d.mean(0)
+        gaps.append(gap)
+        total += ((d - gap) ** 2).sum()
+        for j, k in combinations(range(10), 2):
+            spans.append(cosine(gap, group[j, 0] - group[k, 0]))
+            noises.append(cosine(d[j] - gap, d[k] - gap))
+    assert values["gap_span"].tolist() == pytest.approx(spans, abs=1e-12)
+    assert values["noise_cosine"].tolist() == pytest.approx(noises, abs=1e-12)
+    directions = [cosine(a, b) for a, b in combinations(gaps, 2)]
+    assert values["gap_direction"].tolist() == pytest.approx(directions, abs=1e-12)
+    assert squares == pytest.approx(total)
+
+
+def test_a_known_gap_and_noise_are_recovered() -> None:
+    x, y = made(8000)
+    found = measure_geometry(x, y, group_size=GROUP)
+    assert (found.n, found.dim, found.groups, found.group_size) == (8000, DIM, 80, GROUP)
+    # The mean of a group keeps a hundredth of the noise's variance: ‖d‖² = 0.8² + 64 · 0.05² / 100.
+    squared = GAP**2 + DIM * NOISE**2 / GROUP
+    assert found.gap_length is not None
+    assert found.gap_length.mean == pytest.approx(squared**0.5, abs=0.003)
+    assert found.gap_length.std == pytest.approx(NOISE / GROUP**0.5, rel=0.3)
+    assert found.gap_direction is not None
+    assert found.gap_direction.mean == pytest.approx(GAP**2 / squared, abs=0.0005)
+    assert found.gap_span is not None
+    assert found.gap_span.mean == pytest.approx(0.0, abs=0.005)
+    assert found.noise_mean is not None
+    assert abs(found.noise_mean.mean) < 1e-12
+    assert found.noise_mean.std < 1e-12
+    assert found.noise_cosine is not None
+    assert found.noise_cosine.mean == pytest.approx(-1 / (GROUP - 1), abs=0.001)  # what is left of a group's mean
+    assert found.noise_cosine.std == pytest.approx(1 / DIM**0.5, rel=0.05)
+    assert found.noise_std == pytest.approx(NOISE, rel=0.005)
+    assert found.left_out == {"span": 0, "noise": 0}
+    assert found.effective_dimension["y"] == 40
+    assert found.effective_dimension["x"] > 55  # the noise reaches every dimension
+    removed = found.distribution_gap["before"] - found.distribution_gap["after"]
+    assert removed == pytest.approx((x.double().mean(0) - y.double().mean(0)).square().sum().item())
+
+
+def test_a_gap_inside_the_span_shows() -> None:
+    x, y = made()
+    inside = y + 0.5 * y  # the "gap" follows the item: every statistic but the noise mean gives it away
+    found = measure_geometry(inside, y)
+    assert found.gap_direction is not None
+    assert abs(found.gap_direction.mean) < 0.2
+    outside = measure_geometry(x, y)
+    assert outside.gap_direction is not None
+    assert outside.gap_direction.mean > 0.99
+
+
+def test_the_same_item_twice_is_left_out_and_counted() -> None:
+    x, y = made(200)
+    x = x[: 200 // 5].repeat_interleave(5, dim=0)  # five captions a photo
+    jitter = x * (1 + 1e-7 * torch.randn(200, DIM, generator=torch.Generator().manual_seed(1)))  # batch by batch
+    for photos in (x, jitter):
+        found = measure_geometry(photos, y, group_size=100)
+        # 400 of the 19,900 pairs are of one photo; half as many fall into one of the two groups
+        assert found.left_out["span"] == pytest.approx(2 * 4950 * 400 / 19_900, abs=60)
+        assert len(found.values["gap_span"]) == 2 * 4950 - found.left_out["span"]
+        assert found.gap_span is not None
+        assert math.isfinite(found.gap_span.std)
+    whole = measure_geometry(x, y, group_size=100)
+    assert whole.left_out["span"] > 0
+
+
+def test_what_is_undefined_is_none_and_json_all_the_same() -> None:
+    x, _ = made(400)
+    same = measure_geometry(x, x.clone())
+    assert same.gap_length is not None
+    assert same.gap_length.mean == 0
+    assert same.gap_direction is same.gap_span is same.noise_cosine is None
+    assert same.noise_std == 0
+    shifted = measure_geometry(x, x - 0.5)
+    assert shifted.noise_cosine is None  # what float32 rounding leaves is no noise
+    assert shifted.left_out["noise"] == 4 * 4950
+    assert shifted.gap_direction is not None
+    assert shifted.gap_direction.mean == pytest.approx(1.0)
+    constant = measure_geometry(torch.ones(200, 3), torch.zeros(200, 3))
+    assert constant.effective_dimension == {"x": 0, "y": 0}
+    figures = same.to_dict()
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    assert figures["gap_length"] == {"mean": 0.0, "std": 0.0}
+    assert figures["gap_direction"] is None
+    assert not {"values", "spectrum"} & figures.keys()
+
+
+def test_batches_arrays_and_stores_measure_as_one_tensor_does() -> None:
+    x, y = made(1000)
+    whole = measure_geometry(x, y, seed=4)
+
+    class Store:
+        def batches(self) -> Iterator[object]:
+            for part in x.split(300):
+                yield type("Batch", (), {"embeddings": part})
+
+    for one, other in [
+        (x.split([1, 0, 499, 500]), iter(y.split(333))),
+        (x.numpy(), y.numpy()),
+        (Store(), y),
+    ]:
+        again = measure_geometry(one, other, seed=4)
+        assert again.noise_std == pytest.approx(whole.noise_std, rel=1e-12)
+        assert again.gap_span == whole.gap_span  # the very same groups
+        assert again.distribution_gap["after"] == pytest.approx(whole.distribution_gap["after"], rel=1e-6)
+    other_groups = measure_geometry(x, y, seed=5)
+    assert other_groups.gap_span != whole.gap_span
+    assert other_groups.noise_std == pytest.approx(whole.noise_std, rel=0.01)
+
+
+def test_many_pairs_are_sampled_and_agree_with_all_of_them() -> None:
+    x, y = made(6000)
+    every, some = measure_geometry(x, y), measure_geometry(x, y, max_pairs=1000)
+    assert (every.groups, some.groups, some.n) == (60, 10, 6000)
+    assert some.noise_std == pytest.approx(every.noise_std, rel=0.01)
+    assert some.effective_dimension == every.effective_dimension
+    assert some.distribution_gap == every.distribution_gap
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.1, 10))
+def test_turning_and_scaling_the_space_changes_no_angle(seed: int, scale: float) -> None:
+    x, y = (rows.double() for rows in made(300, seed=seed))
+    generator = torch.Generator().manual_seed(seed)
+    turn = torch.linalg.qr(torch.randn(DIM, DIM, generator=generator, dtype=torch.float64)).Q * scale
+    grouped = torch.stack([x, y], dim=1).reshape(3, 100, 2, DIM)
+    here, there = _measure(grouped)[0], _measure(grouped @ turn)[0]
+    for name in ("gap_direction", "gap_span", "noise_cosine", "pair_cosine"):
+        torch.testing.assert_close(here[name], there[name], rtol=0, atol=1e-9)
+    torch.testing.assert_close(here["gap_length"] * scale, there["gap_length"])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "message"),
+    [
+        (torch.ones(300, 4), torch.ones(299, 4), {}, "y has fewer rows than x"),
+        (torch.ones(300, 4), torch.ones(300, 5), {}, "x has 4 dimensions and y 5"),
+        (torch.ones(150, 4), torch.ones(150, 4), {}, "150 pairs make no two groups of 100"),
+        (torch.ones(0, 4), torch.ones(0, 4), {}, "x and y are empty"),
+        ([], [], {}, "x and y are empty"),
+        ([], torch.ones(3, 4), {}, "x has fewer rows than y"),
+        (torch.ones(300, 4), torch.full((300, 4), math.nan), {}, "y: the embedding of row 0 holds NaN"),
+        (torch.ones(300), torch.ones(300), {}, r"\(n, d\)"),
+        ("x.npy", torch.ones(300, 4), {}, "got str"),
+        (torch.ones(300, 4), torch.ones(300, 4), {"group_size": 1}, "from 2 to 2,000"),
+        (torch.ones(300, 4), torch.ones(300, 4), {"max_pairs": 199}, "max_pairs must be at least 200"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_measured_is_refused(x: object, y: object, options: dict[str, int], message: str) -> None:
+    with pytest.raises(C3Error, match=message):
+        measure_geometry(x, y, **options)
+
+
+def test_effective_dimension_and_singular_values() -> None:
+    assert effective_dimension(torch.tensor([99.0, 1.0])) == 1  # ≥ γ, not > γ
+    assert effective_dimension(torch.tensor([98.9, 1.1])) == 2
+    assert effective_dimension(torch.ones(100)) == 99
+    assert effective_dimension(torch.ones(100), gamma=0.5) == 50
+    assert effective_dimension(torch.ones(7), gamma=1.0) == 7
+    assert effective_dimension(torch.zeros(7)) == 0
+    matrix = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)).double()
+    covariance = matrix @ matrix.T
+    torch.testing.assert_close(singular_values(covariance), torch.linalg.svdvals(covariance))
+
+
+def test_frechet_against_commuting_covariances() -> None:
+    turn = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(0)).double()).Q
+    a, b = torch.tensor([4.0, 1.0, 0.25, 0.0, 2.0]).double(), torch.tensor([1.0, 1.0, 4.0, 9.0, 0.0]).double()
+    expected = (a.sqrt() - b.sqrt()).square().sum().item()
+    assert frechet((turn * a) @ turn.T, (turn * b) @ turn.T) == pytest.approx(expected)
+    assert frechet(torch.diag(a), torch.diag(a)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_frechet_is_symmetric_and_needs_no_common_axes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = (torch.cov(torch.randn(4, 50, generator=generator).double()) for _ in range(2))
+    assert frechet(one, other) == pytest.approx(frechet(other, one))
+    # tr (AB)½ is the sum of the roots of the eigenvalues of AB, which is not symmetric
+    roots = torch.linalg.eigvals(one @ other).real.sqrt().sum().item()
+    assert frechet(one, other) == pytest.approx((one.trace() + other.trace()).item() - 2 * roots)
+
+
+def test_a_deeper_network_collapses_more() -> None:
+    found = simulate_collapse((0, 4, 8), dim=96, count=400)
+    dimensions = [effective_dimension(values) for values in found.values()]
+    assert dimensions == sorted(dimensions, reverse=True)
+    assert dimensions[0] > 85
+    assert dimensions[2] < 0.8 * dimensions[0]
+    assert torch.equal(found[4], simulate_collapse((4,), dim=96, count=400)[4])
+
+
+def test_unit_embeddings_of_a_narrow_cone_have_a_long_gap() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.zeros(2, 32)
+    centres[0, 0] = centres[1, 1] = 1.0
+    shared = 0.05 * torch.randn(500, 32, generator=generator)
+    x, y = (normalize(centre + shared, dim=-1) for centre in centres)
+    found = measure_geometry(x, y)
+    assert found.gap_length is not None
+    assert found.gap_length.mean == pytest.approx(2**0.5, abs=0.08)

@@ -1,0 +1,251 @@
+"""Moments against two passes in float64 with numpy, in any batching and any merging."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from c3core.errors import C3Error
+from c3core.statistics.moments import NEEDS, Moments
+
+quick = settings(max_examples=40, deadline=None)
+SEEDS = 700
+
+
+def data(count: int, dim: int = 4, *, seed: int = 0, offset: float = 0.0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    turn = torch.randn(dim, dim, generator=generator, dtype=torch.float64)
+    return torch.randn(count, dim, generator=generator, dtype=torch.float64) @ turn + offset
+
+
+def check(moments: Moments, rows: Tensor, *, rel: float = 1e-10) -> None:
+    """Mean, variance and covariance equal numpy's two-pass ones, relative to the spread of the rows."""
+    reference = rows.double().numpy()
+    scale = max(reference.var(0).max(), 1e-300)
+    assert moments.count == len(rows)
+    np.testing.assert_allclose(moments.mean, reference.mean(0), rtol=1e-14, atol=rel * math.sqrt(scale))
+    np.testing.assert_allclose(moments.variance, reference.var(0), rtol=0, atol=rel * scale)
+    np.testing.assert_allclose(moments.std, reference.std(0), rtol=0, atol=math.sqrt(rel * scale))
+    if "covariance" in moments.needs:
+        expected = np.cov(reference.T, bias=True).reshape(moments.dim, moments.dim)
+        np.testing.assert_allclose(moments.covariance, expected, rtol=0, atol=rel * scale)
+
+
+@pytest.mark.parametrize("needs", [{"variance"}, {"covariance"}, NEEDS], ids=lambda needs: "+".join(sorted(needs)))
+@pytest.mark.parametrize("count", [1, 2, 511, 512, 513, 3000])
+def test_against_two_passes(needs: frozenset[str], count: int) -> None:
+    rows = data(count)
+    check(Moments(4, needs).update(rows), rows)
+
+
+@quick
+@given(st.lists(st.integers(0, 700), min_size=1, max_size=6), st.sampled_from([0.0, 1e3, 1e6]))
+def test_any_batching_far_from_the_origin(sizes: list[int], offset: float) -> None:
+    rows = data(sum(sizes) + 1, offset=offset)
+    moments = Moments(4)
+    for batch in torch.split(rows, [*sizes, 1]):
+        moments.update(batch)
+    # the input itself is exact to 1e-16 of the offset, so that a variance of one is to 1e-16 · 1e6² / rows at worst
+    check(moments, rows, rel=1e-9)
+
+
+def test_a_naive_sum_of_squares_would_fail_where_this_does_not() -> None:
+    rows = data(2000, offset=1e8)
+    naive = (rows.square().mean(0) - rows.mean(0).square()).sub(rows.var(0, correction=0)).abs().max()
+    assert naive > 0.1
+    check(Moments.of(rows), rows, rel=1e-6)
+
+
+def test_float32_rows_of_many_batches() -> None:
+    generator = torch.Generator().manual_seed(1)
+    batches = [torch.randn(1000, 8, generator=generator) * 1e-3 + 7.0 for _ in range(200)]
+    check(Moments.of(iter(batches)), torch.cat(batches), rel=1e-8)
+
+
+@quick
+@given(st.integers(1, 6), st.integers(0, 10**6), st.data())
+def test_merging_in_any_grouping_and_order(pieces: int, seed: int, draw: st.DataObject) -> None:
+    sizes = draw.draw(st.lists(st.integers(0, 60), min_size=pieces, max_size=pieces))
+    rows = data(max(sum(sizes), 1), seed=seed, offset=100.0)
+    sizes[0] += len(rows) - sum(sizes)
+    norms = torch.arange(1.0, len(rows) + 1)
+    parts = [
+        Moments(4, sample_size=10, seed=3).update(batch, lengths)
+        for batch, lengths in zip(torch.split(rows, sizes), torch.split(norms, sizes), strict=True)
+    ]
+    expected = sorted(Moments.from_state(parts[0].state()).merge(_all(parts[1:])).sample.tolist())
+    while len(parts) > 1:
+        i = draw.draw(st.integers(0, len(parts) - 1))
+        one = parts.pop(i)
+        j = draw.draw(st.integers(0, len(parts) - 1))
+        parts[j].merge(one)
+    check(parts[0], rows)
+    assert parts[0].mean_norm == pytest.approx(norms.double().mean().item())
+    assert sorted(parts[0].sample.tolist()) == expected  # the sample, too, does not depend on the grouping
+
+
+def _all(parts: list[Moments]) -> Moments:
+    together = Moments(4, sample_size=10, seed=3)
+    for part in parts:
+        together.merge(Moments.from_state(part.state()))
+    return together
+
+
+def test_the_sample_is_uniform_and_independent_of_batches() -> None:
+    rows = torch.arange(200.0).unsqueeze(1)
+    hits = torch.zeros(200)
+    for seed in range(SEEDS):
+        sample = Moments(1, {"sample"}, sample_size=20, seed=seed).update(rows).sample.flatten().long()
+        assert len(sample.unique()) == 20  # without replacement
+        hits[sample] += 1
+    # Each row is taken with probability 0.1.
+    expected, error = SEEDS * 0.1, math.sqrt(SEEDS * 0.1 * 0.9)
+    assert (hits - expected).abs().max() < 5 * error
+    assert hits[:100].sum() == pytest.approx(100 * expected, abs=5 * math.sqrt(100) * error)
+    whole = Moments(1, {"sample"}, sample_size=20, seed=5).update(rows)
+    pieces = Moments(1, {"sample"}, sample_size=20, seed=5)
+    for batch in torch.split(rows, [1, 30, 0, 100, 69]):
+        pieces.update(batch)
+    assert torch.equal(whole.sample, pieces.sample)
+    assert not torch.equal(whole.sample, Moments(1, {"sample"}, sample_size=20, seed=6).update(rows).sample)
+
+
+def test_the_sample_of_merged_processes_is_uniform_though_they_share_a_seed() -> None:
+    rows = torch.arange(200.0).unsqueeze(1)
+    hits, together = torch.zeros(200), 0
+    for seed in range(SEEDS):
+        parts = [Moments(1, {"sample"}, sample_size=20, seed=seed).update(part) for part in (rows[:150], rows[150:])]
+        sample = parts[0].merge(parts[1]).sample.flatten().long()
+        assert len(sample.unique()) == 20
+        hits[sample] += 1
+        together += len(set((sample[sample < 50]).tolist()) & set((sample[sample >= 150] - 150).tolist()))
+    assert (hits - SEEDS * 0.1).abs().max() < 5 * math.sqrt(SEEDS * 0.1 * 0.9)
+    # Rows at the same place in both parts come together as often as chance has it: each of the 50 pairs once in 105.
+    expected = SEEDS * 50 * 20 * 19 / 200 / 199
+    assert together == pytest.approx(expected, abs=5 * math.sqrt(expected))
+
+
+def test_the_sample_holds_all_rows_when_they_fit_and_owns_them() -> None:
+    rows = data(7).float()
+    moments = Moments(4, {"sample"}, sample_size=7).update(rows)
+    kept = sorted(rows.tolist())
+    rows.zero_()
+    assert sorted(moments.sample.tolist()) == kept
+    assert moments.sample.dtype == torch.float32
+
+
+def test_merging_leaves_the_other_free_to_go_on() -> None:
+    rows = data(300).float()
+    one, other = Moments(4, {"sample"}, sample_size=20), Moments(4, {"sample"}, sample_size=20, seed=1)
+    merged = one.merge(other.update(rows[:100])).sample.clone()
+    other.update(rows[100:])
+    assert torch.equal(one.sample, merged)
+    state = other.state()
+    before = state["sample"].clone()
+    Moments.from_state(state).update(rows)
+    assert torch.equal(state["sample"], before)
+
+
+def test_mean_norm() -> None:
+    moments = Moments(2, {"mean"})
+    assert moments.mean_norm == 1.0
+    moments.update(torch.ones(2, 2), torch.tensor([3.0, 5.0])).update(torch.ones(1, 2))
+    assert moments.mean_norm == 4.0  # of those that came with one
+    with pytest.raises(C3Error, match="one norm a row"):
+        moments.update(torch.ones(2, 2), torch.ones(3))
+    with pytest.raises(C3Error, match="norm of row 4 holds NaN"):
+        moments.update(torch.ones(2, 2), torch.tensor([1.0, float("inf")]))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_bad_row_is_named_and_its_batch_leaves_no_trace(value: float) -> None:
+    rows = data(2000)
+    moments = Moments(4).update(rows[:1000])
+    before = moments.state()
+    bad = rows[1000:].clone()
+    bad[777, 2] = value
+    with pytest.raises(C3Error, match=r"row 1777 holds NaN or infinite"):
+        moments.update(bad)
+    for name, tensor in moments.state().items():
+        assert torch.equal(tensor, before[name]), name
+    check(moments.update(rows[1000:]), rows)
+
+
+def test_what_is_no_batch_is_refused() -> None:
+    for wrong, message in [
+        (torch.ones(3), r"shape \(n, d\), got \(3,\)"),
+        (torch.ones(2, 3), "dimension 3 came to moments of dimension 4"),
+        ([[1.0]], "got list"),
+    ]:
+        with pytest.raises(C3Error, match=message):
+            Moments(4).update(wrong)  # type: ignore[arg-type]
+    for given_wrong in ("text", 3, {"text": torch.ones(1, 1)}):
+        with pytest.raises(C3Error, match="batches of them, a store or moments"):
+            Moments.of(given_wrong)
+    with pytest.raises(C3Error, match="an iterable without a batch"):
+        Moments.of([])
+    with pytest.raises(C3Error, match="cannot gather 'means': did you mean mean"):
+        Moments(4, {"means"})
+    with pytest.raises(C3Error, match="at least 1"):
+        Moments(4, sample_size=0)
+
+
+def test_what_was_not_gathered_is_refused() -> None:
+    moments = Moments(4, {"mean"}).update(data(3))
+    for name in ("variance", "covariance", "sample"):
+        with pytest.raises(C3Error, match=f"did not gather the {name}"):
+            getattr(moments, name)
+    with pytest.raises(C3Error, match="lack variance"):
+        Moments.of(moments, {"mean", "variance"})
+    sampled = Moments(4, sample_size=2).update(data(3))
+    assert Moments.of(sampled, {"sample"}) is Moments.of(sampled, {"sample"}, sample_size=2) is sampled
+    with pytest.raises(C3Error, match="a sample of 3 rows is wanted, these moments hold 2"):
+        Moments.of(sampled, {"sample"}, sample_size=3)
+    with pytest.raises(C3Error, match="no embeddings were seen"):
+        _ = Moments(4).mean
+    covariance = Moments(4, {"covariance"}).update(data(3))
+    assert Moments.of(covariance, {"mean", "variance"}) is covariance  # the covariance holds the variance
+
+
+def test_merging_what_does_not_belong_together_is_refused() -> None:
+    for other, message in [
+        (Moments(3), "dimension 3"),
+        (Moments(4, {"mean"}), "needs"),
+        (Moments(4, sample_size=3), "sample sizes"),
+        (Moments(4, fingerprint="b"), "two different encoders"),
+    ]:
+        with pytest.raises(C3Error, match=message):
+            Moments(4, fingerprint="a").merge(other)
+    assert Moments(4).merge(Moments(4, fingerprint="b")).fingerprint == "b"
+
+
+@pytest.mark.parametrize("needs", [{"mean"}, {"variance"}, NEEDS], ids=lambda needs: "+".join(sorted(needs)))
+def test_state_goes_on_where_it_left_off(needs: frozenset[str], tmp_path: Path) -> None:
+    rows = data(500)
+    moments = Moments(4, needs, sample_size=20, seed=9, fingerprint="ü").update(rows[:300], torch.full((300,), 2.0))
+    save_file(moments.state(), tmp_path / "moments.safetensors")
+    loaded = Moments.from_state(load_file(tmp_path / "moments.safetensors"))
+    assert (loaded.fingerprint, loaded.needs, loaded.mean_norm) == ("ü", needs, 2.0)
+    for one in (moments, loaded):
+        one.update(rows[300:])
+    for name, tensor in moments.state().items():
+        assert torch.equal(tensor, loaded.state()[name]), name
+    with pytest.raises(C3Error, match="lack 'mean'"):
+        Moments.from_state({"needs": moments.state()["needs"], "sample_size": torch.tensor([1, 1])})
+
+
+def test_read_only_arrays_other_dtypes_and_gradients() -> None:
+    rows = data(50).float()
+    array = rows.numpy().copy()
+    array.flags.writeable = False
+    check(Moments.of(array), rows)
+    check(Moments.of(rows.half()), rows.half())
+    check(Moments.of(rows.clone().requires_grad_()), rows)

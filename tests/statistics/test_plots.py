@@ -1,0 +1,82 @@
+"""The figures of a geometry: what is drawn, from data with a known picture."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from c3core.errors import C3Error
+from c3core.statistics.geometry import Geometry, measure_geometry
+from c3core.statistics.plots import _histograms, _spectra, plot_geometry
+
+
+@pytest.fixture(scope="module")
+def measured() -> Geometry:
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randn(600, 16, generator=generator) * torch.tensor([1.0] * 8 + [0.0] * 8)
+    x = y + 0.4 * torch.randn(600, 16, generator=generator)
+    x[:, 12] += 2.0
+    return measure_geometry(x, y)
+
+
+def test_the_panels_hold_every_value_and_name_the_figures(measured: Geometry) -> None:
+    axes = _histograms({"CLIP": measured, "again": measured}).axes
+    assert len(axes) == 10
+    for axis, statistic in zip(
+        axes, ("gap_length", "gap_direction", "gap_span", "noise_mean", "noise_cosine"), strict=False
+    ):
+        heights = sum(patch.get_height() for patch in axis.patches)
+        assert heights == len(measured.values[statistic])  # nothing falls outside the axis
+        spread = getattr(measured, statistic)
+        (text,) = (text.get_text() for text in axis.texts)
+        shown = [float(part) for part in text.split("\n± ")]
+        assert shown == pytest.approx([spread.mean, spread.std], abs=0.0051)
+    assert axes[0].get_ylabel() == "CLIP\n6 groups of 100 pairs"
+    assert axes[0].get_xlim()[0] == 0.0
+
+
+def test_the_spectrum_marks_the_effective_dimensions(measured: Geometry) -> None:
+    (axis,) = _spectra({"": measured}).axes
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == ["x: effective dimension 16 of 16", "y: effective dimension 8 of 16"]
+    curves = [line for line in axis.lines if line.get_linestyle() == "-"]
+    np.testing.assert_allclose(curves[1].get_ydata(), measured.spectrum["y"][:8])  # zero is not drawn on a log scale
+    assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == "--"] == [16, 8]
+
+
+def test_files_are_written_as_png(measured: Geometry, tmp_path: Path) -> None:
+    paths = plot_geometry(measured, tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == ["geometry.png", "spectrum.png"]
+    for path in paths:
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
+            assert np.asarray(picture.convert("L")).std() > 5  # not blank
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == ["geometry.png", "spectrum.png"]
+
+
+def test_an_undefined_statistic_says_so(tmp_path: Path) -> None:
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    same = measure_geometry(x, x)
+    texts = [[text.get_text() for text in axis.texts] for axis in _histograms({"": same}).axes]
+    assert texts == [["0.00\n± 0.00"], ["undefined"], ["undefined"], ["0.00\n± 0.00"], ["undefined"]]
+    assert len(plot_geometry(same, tmp_path)) == 2
+    constant = measure_geometry(torch.ones(200, 3), torch.zeros(200, 3))
+    assert len(plot_geometry(constant, tmp_path)) == 2
+    with pytest.raises(C3Error, match="no geometry"):
+        plot_geometry({}, tmp_path)
+
+
+def test_importing_costs_no_matplotlib_and_a_missing_one_is_named() -> None:
+    code = (
+        "import sys; import c3core.statistics.plots as p; assert 'matplotlib' not in sys.modules; sys.modules['matplotlib.figure'] = None\n"
+        "try: p._figure(1, 1, width=1, height=1)\n"
+        "except p.C3Error as error: print(error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == 'plots need matplotlib. Install it: pip install "c3core[plots]"\n'

@@ -1,0 +1,80 @@
+"""Two stores of one table: an item that could not be read shifts nobody else's partner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from c3core import C3Error
+from c3core.statistics.geometry import measure_geometry
+from c3core.store.shard import BadInput
+from c3core.store.store import Store, StoreWriter
+from tests.helpers.small_stores import KIND, unit
+
+
+def store(folder: Path, rows: list[int], *, table: str = "pairs.csv", dim: int = 8) -> Store:
+    """Row n of the table is the same unit vector in every store."""
+    every = torch.nn.functional.normalize(torch.randn(300, dim, generator=torch.Generator().manual_seed(0)), dim=-1)
+    ids = [f"{table}:{row}" for row in rows]
+    return Store.from_embeddings(folder, every[rows], space="s", modality="text", fingerprint="f", ids=ids)
+
+
+@given(holes=st.tuples(st.sets(st.integers(0, 119), max_size=40), st.sets(st.integers(0, 119), max_size=40)))
+@settings(max_examples=20, deadline=None)
+def test_only_rows_of_both_are_paired(
+    tmp_path_factory: pytest.TempPathFactory, holes: tuple[set[int], set[int]]
+) -> None:
+    kept = [[row for row in range(120) if row not in missing] for missing in holes]
+    x, y = (store(tmp_path_factory.mktemp("store") / "s", rows) for rows in kept)
+    pairs = x.paired_with(y)
+    assert pairs is not None
+    alone = len(holes[0] ^ holes[1])
+    if alone:
+        with pytest.warns(UserWarning, match=rf"^{alone} row\(s\) of pairs.csv"):
+            found = list(pairs)
+    else:
+        found = list(pairs)
+    assert sum(len(one) for one, _ in found) == len(set(kept[0]) & set(kept[1]))
+    for one, other in found:
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_geometry_pairs_stores_of_one_table_by_its_rows(tmp_path: Path) -> None:
+    x, y = store(tmp_path / "x", [*range(3), *range(4, 250)]), store(tmp_path / "y", [*range(40), *range(41, 250)])
+    with pytest.warns(UserWarning, match="2 row"):
+        found = measure_geometry(x, y)
+    assert found.n == 248
+    assert found.pair_cosine is not None
+    assert found.pair_cosine.mean == pytest.approx(1, abs=1e-6)
+
+
+def test_other_stores_are_paired_by_position(tmp_path: Path) -> None:
+    x, y = store(tmp_path / "x", [*range(250)]), store(tmp_path / "y", [*range(250)], table="others.csv")
+    assert x.paired_with(y) is None
+    assert measure_geometry(x, y).n == 250
+    assert x.paired_with(store(tmp_path / "z", [*range(250)], dim=4)) is None
+
+
+def test_stores_with_holes_that_no_table_pairs_are_refused(tmp_path: Path) -> None:
+    """As many holes on both sides would else shift the pairs between them, without a word."""
+    stores = []
+    for side, bad in (("x", 3), ("y", 95)):
+        writer = StoreWriter(tmp_path / side, dim=8, **KIND)
+        ids = [f"{side}{number}.jpg" for number in range(120) if number != bad]
+        writer.append(
+            ids, ids, unit(119), torch.ones(119), bad=[BadInput(f"{side}{bad}.jpg", "broken.jpg", "truncated")]
+        )
+        writer.finish()
+        stores.append(Store.open(tmp_path / side))
+    with pytest.raises(C3Error, match=r"1 input\(s\) of x and 1 of y gave no embedding.*one table"):
+        measure_geometry(*stores)
+
+
+def test_rows_of_several_tables_are_not_guessed_at(tmp_path: Path) -> None:
+    x = store(tmp_path / "x", [5, 6, 5])
+    with pytest.raises(C3Error, match="which belong together"):
+        list(x.paired_with(x) or [])

@@ -1,0 +1,223 @@
+"""Stores: what is written is what is read, in any order and by any tool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from c3core.errors import C3Error
+from c3core.statistics.moments import Moments
+from c3core.store import shard
+from c3core.store.store import Store, StoreWriter, join
+from tests.helpers.small_stores import KIND, unit, write
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return write(tmp_path / "store", unit(95))
+
+
+@pytest.fixture
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard, "GROUP_ROWS", 7)
+
+
+def test_rows_come_back_in_order(store: Store) -> None:
+    assert (len(store), store.dim, store.space, store.modality, store.fingerprint) == (95, 8, "s", "text", "f")
+    for size in (1, 7, 4096):
+        batches = list(store.batches(size))
+        assert max(len(batch.ids) for batch in batches) <= size
+        assert [name for batch in batches for name in batch.ids] == [f"id {i}" for i in range(95)]
+        assert torch.equal(torch.cat([batch.embeddings for batch in batches]), unit(95))
+        assert torch.equal(torch.cat([batch.norms for batch in batches]), torch.arange(95) + 1.0)
+    assert list(store.sources()) == [f"from id {i}" for i in range(95)]
+    assert torch.equal(store.embeddings(), unit(95))
+    assert [error["id"] for error in store.errors()] == [f"bad {at}" for at in range(0, 95, 10)]
+    assert len(list(store.folder.glob("shard-*.parquet"))) == 4  # pieces of 11 inputs: 33 a shard
+    store.check()
+
+
+def test_only_the_columns_asked_for_are_read(store: Store) -> None:
+    batch = next(store.batches(columns=("source", "norm")))
+    assert batch.sources
+    assert len(batch.norms)
+    assert batch.ids == []
+    assert batch.embeddings.shape == (0, 8)
+    with pytest.raises(C3Error, match="did you mean embedding"):
+        next(store.batches(columns=("embeddings",)))
+
+
+def test_batches_share_the_memory_of_arrow(store: Store) -> None:
+    rows = next(shard.read_batches(store.folder / "shard-000000.parquet", ("embedding",), 100))
+    assert shard.to_batch(rows, 8).embeddings.data_ptr() == rows.column(0).flatten().buffers()[1].address
+
+
+def test_other_tools_read_the_shards(store: Store) -> None:
+    """Plain Parquet: `id` and `source` strings, vectors of a fixed size, no nulls."""
+    table = pq.read_table(sorted(store.folder.glob("*.parquet")))
+    assert table.schema.names == ["id", "source", "embedding", "norm"]
+    assert pa.types.is_fixed_size_list(table.schema.field("embedding").type)
+    assert table.schema.field("embedding").type.list_size == 8
+    assert table.column("norm").type == pa.float32()
+    np.testing.assert_array_equal(np.array(table.column("embedding").to_pylist(), np.float32), unit(95).numpy())
+
+
+def test_pandas_reads_the_shards(store: Store) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_parquet(sorted(store.folder.glob("*.parquet")))
+    np.testing.assert_array_equal(np.stack(frame["embedding"]), unit(95).numpy())
+
+
+# ---- shuffled
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.integers(1, 40),
+    buffer=st.integers(1, 120),
+    seed=st.integers(-5, 2**40),
+    epoch=st.integers(0, 1000),
+)
+def test_shuffling_gives_every_row_once_in_full_batches(
+    size: int, buffer: int, seed: int, epoch: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "shuffled"
+    if not folder.exists():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shard, "GROUP_ROWS", 7)
+            write(folder, unit(95))
+    store, embeddings = Store.open(folder), unit(95)
+    batches = list(store.shuffled(size, seed=seed, epoch=epoch, buffer=buffer))
+    assert [len(batch.ids) for batch in batches] == [size] * (95 // size) + [95 % size] * (95 % size > 0)
+    names = [name for batch in batches for name in batch.ids]
+    assert Counter(names) == Counter(f"id {i}" for i in range(95))
+    places = [int(name.split()[1]) for name in names]
+    assert torch.equal(torch.cat([batch.embeddings for batch in batches]), embeddings[places])
+    assert torch.equal(torch.cat([batch.norms for batch in batches]), torch.tensor(places) + 1.0)
+    assert [source for batch in batches for source in batch.sources] == [f"from {name}" for name in names]
+    again = [name for batch in store.shuffled(size, seed=seed, epoch=epoch, buffer=buffer) for name in batch.ids]
+    assert again == names
+    other = [name for batch in store.shuffled(size, seed=seed, epoch=epoch + 1, buffer=buffer) for name in batch.ids]
+    assert other != names
+
+
+def test_shuffling_mixes_shards_and_reads_only_what_is_asked(store: Store, small_groups: None, tmp_path: Path) -> None:
+    mixed = write(tmp_path / "mixed", unit(900), shard_rows=100, piece=50)
+    batch = next(mixed.shuffled(64, seed=1, epoch=0, buffer=200, columns=("id",)))
+    places = [int(name.split()[1]) for name in batch.ids]
+    assert len({place // 100 for place in places}) >= 4  # of nine shards
+    assert sum(abs(a - b) == 1 for a, b in pairwise(places)) < 10  # neighbours are torn apart
+    assert batch.sources == []
+    assert batch.embeddings.shape == (0, 8)
+
+
+def test_shuffling_never_holds_all_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shard, "GROUP_ROWS", 500)
+    store = write(tmp_path / "large", unit(20_000, dim=64), piece=1000, shard_rows=4000)
+    pool = pa.default_memory_pool()
+    highest = 0
+    for batch in store.shuffled(100, seed=0, epoch=0, buffer=1000):
+        highest = max(highest, pool.bytes_allocated())
+        del batch
+    assert highest < 0.4 * 20_000 * 64 * 4  # a buffer, its copy and the groups being read, of a store of 5 MB
+
+
+# ---- moments, from_embeddings, join
+
+
+def test_moments_are_those_of_all_rows(store: Store) -> None:
+    moments = store.moments(("mean", "variance"))
+    expected = unit(95).double()
+    torch.testing.assert_close(moments.mean, expected.mean(0), rtol=0, atol=1e-12)
+    torch.testing.assert_close(moments.variance, Moments.of(unit(95)).variance, rtol=0, atol=1e-12)
+    assert moments.mean_norm == pytest.approx(np.arange(1, 96).mean())
+    assert moments.fingerprint == "f"
+
+
+def test_a_bridge_asks_a_store_for_as_large_a_sample_as_it_wants(store: Store) -> None:
+    assert len(Moments.of(store, {"sample"}, sample_size=7).sample) == 7
+    assert len(Moments.of(store, {"sample"}, sample_size=60_000).sample) == 95
+
+
+def test_from_embeddings_normalises_and_keeps_norms(tmp_path: Path) -> None:
+    raw = torch.tensor([[3.0, 4.0], [0.6, 0.8], [0.0, -2.0]])
+    store = Store.from_embeddings(tmp_path / "store", raw, **KIND)
+    batch = next(store.batches())
+    torch.testing.assert_close(batch.embeddings, torch.tensor([[0.6, 0.8], [0.6, 0.8], [0.0, -1.0]]))
+    torch.testing.assert_close(batch.norms, torch.tensor([5.0, 1.0, 2.0]))
+    assert batch.ids == batch.sources == ["0", "1", "2"]
+    given = Store.from_embeddings(
+        tmp_path / "given", raw[1:2], ids=["a"], sources=["b"], norms=torch.tensor([7.0]), **KIND
+    )
+    batch = next(given.batches())
+    assert (batch.ids, batch.sources, batch.norms.tolist()) == (["a"], ["b"], [7.0])
+    assert len(Store.from_embeddings(tmp_path / "none", torch.zeros(0, 4), **KIND).embeddings()) == 0
+    with pytest.raises(C3Error, match="already"):
+        Store.from_embeddings(tmp_path / "given", raw, **KIND)
+    with pytest.raises(C3Error, match="2 ids came with 2 sources, embeddings \\(3, 2\\)") as kept:
+        Store.from_embeddings(tmp_path / "short", raw, ids=["a", "b"], **KIND)
+    with pytest.raises(C3Error, match="embedding of 1 is zero"):
+        Store.from_embeddings(tmp_path / "short", torch.tensor([[1.0, 0.0], [0.0, 0.0]]), **KIND)
+    assert len(Store.from_embeddings(tmp_path / "short", raw, **KIND)) == 3, (
+        "errors that are kept do not lock the folder"
+    )
+    assert kept.value.__traceback__ is not None
+
+
+def test_join_keeps_rows_and_errors_in_order(tmp_path: Path) -> None:
+    parts = [write(tmp_path / "a", unit(40)), write(tmp_path / "b", unit(30, seed=1), start=40)]
+    joined = join(parts, tmp_path / "both")
+    assert torch.equal(joined.embeddings(), torch.cat([unit(40), unit(30, seed=1)]))
+    assert [name for batch in joined.batches() for name in batch.ids] == [f"id {i}" for i in range(70)]
+    assert list(joined.errors()) == [*parts[0].errors(), *parts[1].errors()]
+    joined.check()
+    with pytest.raises(C3Error, match="complete store already"):
+        join(parts, tmp_path / "both")
+    other = Store.from_embeddings(tmp_path / "other", unit(5), space="s", modality="text", fingerprint="g")
+    with pytest.raises(C3Error, match="different encoders"):
+        join([parts[0], other], tmp_path / "never")
+
+
+def test_join_goes_on_after_a_kill_but_not_with_other_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [write(tmp_path / "a", unit(40)), write(tmp_path / "b", unit(30, seed=1), start=40)]
+    flush, count = StoreWriter.flush, 0
+
+    def dying(writer: StoreWriter) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        flush(writer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoreWriter, "append", _flushing(StoreWriter.append))
+        patch.setattr(StoreWriter, "flush", dying)
+        with pytest.raises(KeyboardInterrupt) as kept:
+            join(parts, tmp_path / "both")
+    assert kept.value.__traceback__ is not None  # and it does not lock the folder
+    assert len(list((tmp_path / "both").glob("shard-*"))) == 2
+    with pytest.raises(C3Error, match="unfinished store of other rows"):
+        join(parts[1:], tmp_path / "both")
+    joined = join(parts, tmp_path / "both")
+    assert torch.equal(joined.embeddings(), torch.cat([unit(40), unit(30, seed=1)]))
+    joined.check()
+
+
+def _flushing(append: Any) -> Any:
+    """Shards as small as the pieces, so that a few rows make several."""
+
+    def each(writer: StoreWriter, *args: Any, **kwargs: Any) -> None:
+        append(writer, *args, **kwargs)
+        writer.flush()
+
+    return each

@@ -1,0 +1,329 @@
+"""The training loop: schedules by hand, early stopping, and a killed run that ends as one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+from torch import nn
+
+from c3core.contracts import Objective
+from c3core.errors import C3Error
+from c3core.training.checkpoint import trained_state
+from c3core.training.options import TrainingOptions
+from c3core.training.seed import seed_of
+from c3core.training.trainer import TrainingTask, train
+
+OPTIONS = TrainingOptions(
+    steps=24, batch_size=4, lr=0.05, warmup=4, validate_every=5, checkpoint_every=3, log_every=4, patience=50
+)
+
+
+def make_job(die_at: int | None = None, die_in: str = "step") -> TrainingTask:
+    """Fit y = Wx with dropout, and a second objective that steps every third time. `die_at`: SIGKILL itself there."""
+    torch.manual_seed(7)
+    data = torch.randn(40, 3)
+    truth = data @ torch.tensor([[1.0], [-2.0], [0.5]])
+    module = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.2), nn.Linear(8, 1))
+    done = [0]
+
+    def rows(epoch: int) -> Iterator[list[int]]:
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(epoch)).tolist()
+        return iter([order[i : i + 4] for i in range(0, 40, 4)])
+
+    def batch(chosen: list[int], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return data[chosen] + 0.1 * torch.randn(4, 3, generator=generator), truth[chosen]
+
+    def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return (module(x) - y).square().mean()
+
+    def validate() -> float:
+        if die_in == "validation" and die_at is not None and done[0] >= die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return float(loss(data, truth))
+
+    def after_step(step: int) -> None:
+        done[0] = step
+        if die_in == "step" and step == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    first, last = module[0], module[2]
+    objectives = [
+        Objective("main", [*first.parameters()], loss),
+        Objective("other", [*last.parameters()], loss, every=3, optimizer={"lr": 0.01, "betas": (0.0, 0.99)}),
+    ]
+    return TrainingTask(module, objectives, rows, batch, 10, validate, after_step)
+
+
+def run_and_die(folder: str, die_at: int, die_in: str) -> None:
+    torch.set_num_threads(1)
+    train(make_job(die_at, die_in), OPTIONS, Path(folder), quiet=True)
+
+
+def test_a_killed_run_started_again_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole = make_job()
+    train(whole, OPTIONS, tmp_path / "whole", quiet=True)
+    context = get_context("forkserver")
+    killed = tmp_path / "killed"
+    for die_at, die_in in [(1, "step"), (4, "step"), (5, "validation"), (11, "step"), (20, "validation"), (23, "step")]:
+        process = context.Process(target=run_and_die, args=(str(killed), die_at, die_in))
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    last = make_job()
+    result = train(last, OPTIONS, killed, quiet=True)
+    for name, value in trained_state(whole.module).items():
+        assert torch.equal(value, trained_state(last.module)[name]), name
+    assert (killed / "metrics.jsonl").read_text() == (tmp_path / "whole" / "metrics.jsonl").read_text()
+    assert result.steps == 24
+    again = train(make_job(), OPTIONS, killed, quiet=True)
+    with safe_open(killed / "checkpoint.safetensors", "pt") as file:
+        assert again.seconds > json.loads(file.metadata()["state"])["seconds"] > 0, "earlier sessions count"
+
+
+def test_the_run_folder_says_recipe_versions_seed_and_metrics(tmp_path: Path) -> None:
+    train(make_job(), OPTIONS, tmp_path, recipe={"what": "a test"}, quiet=True)
+    described = json.loads((tmp_path / "run.json").read_text())
+    assert described["recipe"]["what"] == "a test"
+    assert described["recipe"]["training"]["lr"] == 0.05
+    assert described["versions"]["torch"] == version("torch")
+    assert described["seed"] == 0
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [4, 8, 12, 16, 20, 24]
+    assert [line["step"] for line in lines if "validation" in line] == [5, 10, 15, 20, 24]
+
+
+def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
+    job = make_job()
+    figures = iter([3.0, 1.0, 2.0, 2.5])
+    seen: list[torch.Tensor] = []
+
+    def validate() -> float:
+        seen.append(job.module[0].weight.detach().clone())
+        return next(figures)
+
+    job.validate = validate
+    result = train(job, OPTIONS.model_copy(update={"patience": 2}), tmp_path, quiet=True)
+    assert (result.best, result.best_step, result.steps) == (1.0, 10, 20)
+    assert torch.equal(job.module[0].weight, seen[1])
+
+
+def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    train(make_job(), OPTIONS, tmp_path, quiet=True)
+    with pytest.raises(C3Error, match=r"another recipe \(it differs in training.lr \(it has 0.05\)\)"):
+        train(make_job(), OPTIONS.model_copy(update={"lr": 0.1}), tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_a_truncated_checkpoint_is_one_clear_error(tmp_path: Path, share: float) -> None:
+    train(make_job(), OPTIONS, tmp_path, quiet=True)
+    path = tmp_path / "checkpoint.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(C3Error, match="cannot be read"):
+        train(make_job(), OPTIONS, tmp_path, quiet=True)
+
+
+def test_objectives_whose_names_begin_alike_are_continued_each_by_its_own(tmp_path: Path) -> None:
+    def job() -> TrainingTask:
+        made = make_job()
+        for objective, name in zip(made.objectives, ("g", "g.x"), strict=True):
+            objective.name = name
+        return made
+
+    whole, half = job(), job()
+    train(whole, OPTIONS, tmp_path / "whole", quiet=True)
+    half.after_step = _stop_at(9)
+    with pytest.raises(KeyboardInterrupt):
+        train(half, OPTIONS, tmp_path / "half", quiet=True)
+    last = job()
+    train(last, OPTIONS, tmp_path / "half", quiet=True)
+    for name, value in trained_state(whole.module).items():
+        assert torch.equal(value, trained_state(last.module)[name]), name
+
+
+def test_ctrl_c_ends_the_step_and_keeps_what_was_trained(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    whole, stopped, again = make_job(), make_job(), make_job()
+    train(whole, OPTIONS, tmp_path / "whole", quiet=True)
+    taken = []
+
+    def press(step: int) -> None:
+        taken.append(step)
+        if step == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    stopped.after_step = press
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 4 of .*goes on from there"):
+        train(stopped, OPTIONS, tmp_path / "run", quiet=True)
+    assert taken == [1, 2, 3, 4]
+    again.after_step = taken.append
+    train(again, OPTIONS, tmp_path / "run", quiet=True)
+    assert taken[4] == 5  # though no checkpoint was due before
+    for name, value in trained_state(whole.module).items():
+        assert torch.equal(value, trained_state(again.module)[name]), name
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_in_the_last_step_is_not_lost(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    stopped, again = make_job(), make_job()
+    total = OPTIONS.steps
+    stopped.after_step = lambda step: signal.raise_signal(signal.SIGINT) if step == total else None
+    with pytest.raises(KeyboardInterrupt, match=f"stopped after step {total} of {total}, kept in"):
+        train(stopped, OPTIONS, tmp_path / "run", quiet=True)
+    again.after_step = _stop_at(0)  # nothing is left to do
+    assert train(again, OPTIONS, tmp_path / "run", quiet=True).steps == total
+    signal.signal(signal.SIGINT, before)
+
+
+def _stop_at(last: int) -> Callable[[int], None]:
+    def stop(step: int) -> None:
+        if step == last:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_a_run_json_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(C3Error, match="another recipe"):
+        train(make_job(), OPTIONS, tmp_path, quiet=True)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_advice(tmp_path: Path) -> None:
+    job = make_job()
+    job.objectives = [Objective("main", [*job.module.parameters()], lambda x, y: job.module(x).sum() * float("nan"))]
+    with pytest.raises(C3Error, match="Lower lr"):
+        train(job, OPTIONS, tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("give", "what"), [(lambda loss: loss.expand(4), r"\(4,\)"), (lambda loss: loss.item(), "float")]
+)
+def test_a_loss_that_is_not_one_number_is_named(tmp_path: Path, give: Callable[[torch.Tensor], Any], what: str) -> None:
+    job = make_job()
+    job.objectives = [Objective("main", [*job.module.parameters()], lambda x, y: give(job.module(x).mean()))]
+    with pytest.raises(C3Error, match=f"objective 'main' must give its loss as one number.*not {what}"):
+        train(job, OPTIONS, tmp_path, quiet=True)
+
+
+def test_what_a_decoder_draws_is_not_the_noise_of_its_conditions_again(tmp_path: Path) -> None:
+    job, seen = make_job(), []
+    job.batch = lambda rows, generator: (torch.randn(4, 3, generator=generator), torch.zeros(4, 1))
+
+    def loss(noise: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        seen.append((noise, torch.randn(4, 3)))
+        return (job.module(noise) - y).square().mean()
+
+    job.objectives = [Objective("main", [*job.module.parameters()], loss)]
+    train(job, OPTIONS, tmp_path, quiet=True)
+    assert len(seen) == 24
+    noise, own = (torch.cat([pair[place] for pair in seen]).flatten() for place in (0, 1))  # 288 draws each
+    assert abs(torch.corrcoef(torch.stack([noise, own]))[0, 1]) < 0.25  # of independent draws its deviation is 0.06
+
+
+def test_one_process_trains_on_the_device_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Accelerator, "device", property(lambda self: torch.device("meta"))
+    )  # as a machine with an accelerator has
+    job = make_job()
+    job.device = torch.device("cpu")
+    assert train(job, OPTIONS, tmp_path, quiet=True).steps == 24
+    assert {parameter.device.type for parameter in job.module.parameters()} == {"cpu"}
+    with pytest.raises(RuntimeError, match="device meta"):
+        train(make_job(), OPTIONS, tmp_path / "other", quiet=True)
+
+
+def test_nothing_to_train_is_said(tmp_path: Path) -> None:
+    job = make_job()
+    job.objectives = [Objective("main", [], lambda x, y: x.sum())]
+    with pytest.raises(C3Error, match="nothing to train"):
+        train(job, OPTIONS, tmp_path, quiet=True)
+
+
+@given(st.lists(st.integers(0, 2**31), min_size=1, max_size=4))
+def test_seeds_are_63_bits_and_depend_on_every_part(parts: list[int]) -> None:
+    seed = seed_of(*parts)
+    assert 0 <= seed < 2**63
+    assert seed != seed_of(*parts[:-1], parts[-1] + 1)
+
+
+TWO_PROCESSES = """
+import json, os, sys, torch
+from pathlib import Path
+from torch import nn
+from c3core.contracts import Objective
+from c3core.training.trainer import TrainingTask, train
+from c3core.training.options import TrainingOptions
+
+out, together = Path(sys.argv[1]), int(sys.argv[2])
+data, module, seen = torch.arange(24.0).reshape(12, 2) / 24, nn.Linear(2, 1), []
+rank = os.environ.get("RANK", "0")
+nn.init.constant_(module.weight, 0.5), nn.init.constant_(module.bias, float(rank))  # told apart: the first one's count
+order = list(range(12))
+rows = lambda epoch: iter([order[k : k + together] for k in range(0, 12, together)])
+
+def batch(chosen, generator):
+    seen.extend(chosen)
+    return (data[chosen],)
+
+objective = Objective("main", [*module.parameters()], lambda x: (module(x) - x.sum(1, keepdim=True)).square().mean())
+options = TrainingOptions(epochs=2, batch_size=together, lr=0.1, warmup=0)
+result = train(TrainingTask(module, [objective], rows, batch, 12 // together), options, out / "run", quiet=True)
+(out / f"{rank}.json").write_text(json.dumps([result.steps, seen, [*module.weight[0].tolist(), module.bias.item()]]))
+"""
+
+
+def test_two_processes_share_the_batches_and_end_with_the_weights_of_one(tmp_path: Path) -> None:
+    script = tmp_path / "job.py"
+    script.write_text(TWO_PROCESSES)
+    for folder in ("two", "one"):
+        (tmp_path / folder).mkdir()
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    for command in ([*launch, script, tmp_path / "two", "2"], [sys.executable, script, tmp_path / "one", "4"]):
+        done = subprocess.run(
+            [*map(str, command)], capture_output=True, text=True, timeout=120, check=False, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / "two" / f"{rank}.json").read_text()) for rank in (0, 1))
+    alone = json.loads((tmp_path / "one" / "0.json").read_text())
+    assert first[0] == second[0] == alone[0] == 6
+    assert first[1] == [0, 1, 4, 5, 8, 9] * 2  # every second batch of two rows, over two epochs
+    assert second[1] == [2, 3, 6, 7, 10, 11] * 2
+    torch.testing.assert_close(torch.tensor(first[2]), torch.tensor(second[2]), rtol=0, atol=0)
+    torch.testing.assert_close(torch.tensor(first[2]), torch.tensor(alone[2]), rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_is_computed_where_the_processor_has_it_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kind of processor, on whatever this one is: torch emulates bfloat16 where it is missing."""
+    weights = {}
+    for kind, has in (("without", {}), ("with", {"amx_bf16": True})):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
+        for precision in ("float32", "bfloat16"):
+            job = make_job()
+            train(job, OPTIONS.model_copy(update={"precision": precision}), tmp_path / kind / precision, quiet=True)
+            weights[kind, precision] = job.module[0].weight.detach().clone()
+            said = json.loads((tmp_path / kind / precision / "run.json").read_text())
+            assert said["precision"] == (precision if has else "float32")
+    assert torch.equal(weights["without", "bfloat16"], weights["without", "float32"])
+    assert torch.equal(weights["with", "float32"], weights["without", "float32"])
+    assert not torch.equal(weights["with", "bfloat16"], weights["with", "float32"])

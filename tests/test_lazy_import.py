@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import subprocess
 import sys
@@ -60,7 +58,20 @@ def test_the_question_can_be_answered_with_yes():
 
 
 @pytest.mark.parametrize(
-    "module", ["c3core", "c3core.registry.discovery", "c3core.registry.factory", "c3core.bridges", "c3core.cli"]
+    "module",
+    [
+        "c3core",
+        "c3core.registry.discovery",
+        "c3core.registry.hooks",
+        "c3core.bridges.builtin",
+        "c3core.bridges.presets",
+        "c3core.io.layout",
+        "c3core.runtime.exit",
+        "c3core.runtime.console",
+        "c3core.runtime.memory",
+        "c3core.bridges",
+        "c3core.cli",
+    ],
 )
 def test_importing_a_module_of_names(module):
     assert heavy_after(f"import {module}") == []
@@ -89,19 +100,6 @@ def test_every_public_name_resolves(name):
     assert name in dir(c3core)
 
 
-def test_public_names_are_said_once_for_type_checkers_and_once_for_import():
-    # The block under TYPE_CHECKING must list what __getattr__ gives.
-    tree = ast.parse(inspect.getsource(c3core))
-    block = next(node for node in tree.body if isinstance(node, ast.If))
-    typed = {
-        alias.name: str(line.module).removeprefix("c3core.")
-        for line in block.body
-        if isinstance(line, ast.ImportFrom)
-        for alias in line.names
-    }
-    assert typed == c3core._HOME_OF
-
-
 def test_a_name_that_is_not_there_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'c3core' has no attribute 'Pipline'"):
+    with pytest.raises(AttributeError, match="No c3core attribute Pipline"):
         _ = c3core.Pipline

@@ -109,7 +109,7 @@ def _check(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> No
 
 
 def _scores(truth: dict[int, list[str]], result: dict[int, list[str]], wanted: Sequence[str]) -> dict[str, float]:
-    """BLEU, ROUGE-L and CIDEr of tokenised captions, × 100."""
+    """BLEU, ROUGE-L and CIDEr of tokenized captions, × 100."""
     try:
         from pycocoevalcap.bleu.bleu import Bleu
         from pycocoevalcap.cider.cider import Cider
@@ -128,7 +128,7 @@ def _scores(truth: dict[int, list[str]], result: dict[int, list[str]], wanted: S
 
 
 def _meteor(truth: dict[int, list[str]], result: dict[int, list[str]], timeout: float) -> float:
-    """METEOR 1.5 of tokenised captions, in [0, 1], by pycocoevalcap's jar, whose own wrapper may hang for ever."""
+    """METEOR 1.5 of tokenized captions, in [0, 1], by pycocoevalcap's jar, whose own wrapper may hang for ever."""
     program = java()
     if program is None:
         raise C3Error(_NO_JAVA)

@@ -20,7 +20,7 @@ _NO_MODELS = (
 
 
 def spice(truth: Mapping[int, Sequence[str]], result: Mapping[int, Sequence[str]], timeout: float) -> float:
-    """SPICE of tokenised captions, the mean F of the items, in [0, 1].
+    """SPICE of tokenized captions, the mean F of the items, in [0, 1].
 
     pycocoevalcap's own wrapper downloads the models unasked, writes into its package and may hang for ever. Raises
     `C3Error` where Java or the models are missing, and for a process that fails or takes longer than `timeout` seconds.

@@ -41,7 +41,7 @@ def tokenize(sentences: Sequence[str], *, tokenizer: Tokeniser = "auto", timeout
 
     "ptb" is Stanford's PTBTokenizer as COCO runs it, in one Java process for all sentences; "python" is our own of
     the same rules; "auto" takes Java where there is one. A line break counts as a space; an empty sentence gives "".
-    Each sentence is tokenised as if it stood alone.
+    Each sentence is tokenized as if it stood alone.
 
     Raises `C3Error` for "ptb" without Java or without pycocoevalcap, for one string instead of a list, and when Java
     fails or takes longer than `timeout` seconds.
@@ -87,12 +87,12 @@ def _java_tokens(lines: Sequence[str], timeout: float) -> list[str]:
         raise C3Error(f"the Java tokenizer took longer than {timeout:g} s. Use the python tokenizer.") from None
     except OSError as error:
         raise C3Error(f"{program} cannot be run ({error.strerror or error}). Use the python tokenizer.") from None
-    tokenised = answer.stdout.decode("utf-8", "replace").split("\n")[:-1]
-    if answer.returncode != 0 or len(tokenised) != 2 * len(lines):
+    tokenized = answer.stdout.decode("utf-8", "replace").split("\n")[:-1]
+    if answer.returncode != 0 or len(tokenized) != 2 * len(lines):
         complaint = answer.stderr.decode("utf-8", "replace").strip().splitlines()
         why = complaint[-1] if complaint else f"exit status {answer.returncode}"
         raise C3Error(f"the Java tokenizer failed ({why}). Use the python tokenizer.")
     return [
         " ".join(token for token in line.rstrip().split(" ") if token not in ptb_tokenizer.PUNCTUATION)
-        for line in tokenised[::2]
+        for line in tokenized[::2]
     ]

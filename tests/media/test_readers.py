@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import c3core.media.files
 from c3core.errors import C3Error
 from c3core.media.files import regular_file
 
@@ -39,13 +38,6 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").chmod(0)
     with pytest.raises(C3Error, match="permission"):
         regular_file(tmp_path / "secret")
-
-
-def test_all_names_are_there_and_others_are_not() -> None:
-    for name in c3core.media.files.__all__:
-        assert getattr(c3core.media.files, name).__name__ == name
-    with pytest.raises(AttributeError, match="SmellReader"):
-        _ = c3core.media.files.SmellReader
 
 
 def test_the_package_loads_no_codec_and_no_torch() -> None:

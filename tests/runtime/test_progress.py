@@ -134,5 +134,5 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_importing_it_does_not_import_rich() -> None:
-    code = "import sys, c3core.progress; sys.exit('rich' in sys.modules)"
+    code = "import sys, c3core.runtime.progress; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

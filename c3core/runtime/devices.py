@@ -13,6 +13,10 @@ from torch import Tensor
 from c3core.errors import C3Error, WrongCall, lines_of, near
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+INSTRUCTIONS = {  # of processors, as torch names them
+    torch.bfloat16: ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"),
+    torch.float16: ("amx_fp16", "avx512_fp16", "fp16_arith"),
+}
 
 
 def device_of(name: str | torch.device) -> torch.device:
@@ -58,18 +62,30 @@ def precision_of(name: str) -> torch.dtype:
     return PRECISIONS[name]
 
 
-def computes_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16. One without such instructions emulates it, many times slower than float32.
+def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The torch dtype to compute in on a device, if `precision` is asked for: auto, float32, bfloat16 or float16.
 
-    >>> computes_bfloat16(torch.device("cpu")) in (True, False)
-    True
+    "auto" is bfloat16 on CUDA and float32 elsewhere. A device without instructions for a half precision would emulate
+    it, many times slower than float32: there the dtype is float32. (Older versions of torch do not tell what a
+    processor has; then the dtype is the one that was asked for.)
+
+    >>> compute_dtype("auto", torch.device("cpu"))
+    torch.float32
     """
-    if device.type == "cuda":
+    if precision == "auto":
+        precision = "bfloat16" if device.type == "cuda" else "float32"
+    dtype = precision_of(precision)
+    return dtype if _computes(device, dtype) else torch.float32
+
+
+def _computes(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a device has instructions for a dtype."""
+    if device.type == "cuda" and dtype is torch.bfloat16:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older torch does not tell: as asked for
+    if device.type != "cpu" or dtype not in INSTRUCTIONS or not hasattr(torch.cpu, "get_capabilities"):
         return True
     known = torch.cpu.get_capabilities()
-    return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
+    return any(known.get(name, False) for name in INSTRUCTIONS[dtype])
 
 
 def processes() -> Accelerator:

@@ -26,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from c3core.contracts import Objective
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import append_text, make_folder, read_json, write_json
-from c3core.runtime.devices import computes_bfloat16, precision_of, processes
+from c3core.runtime.devices import compute_dtype, processes
 from c3core.runtime.progress import progress_bar
 from c3core.runtime.signals import deferred_interrupt
 from c3core.training.checkpoint import (
@@ -247,13 +247,10 @@ class Trainer:
     @property
     def precision(self) -> str:
         """What is computed in, which need not be what was asked for."""
-        device, asked = self.device, self.options.precision
-        if asked == "auto":
-            asked = "bfloat16" if device.type == "cuda" else "float32"
-        return asked if computes_bfloat16(device) else "float32"
+        return str(compute_dtype(self.options.precision, self.device)).removeprefix("torch.")
 
     def _autocast(self) -> Any:
-        dtype = precision_of(self.precision)
+        dtype = compute_dtype(self.options.precision, self.device)
         # Older versions of torch cache weights cast without gradient too, and objectives may look before they learn.
         device = self.device.type
         return nullcontext() if dtype is torch.float32 else torch.autocast(device, dtype, cache_enabled=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from c3core.errors import C3Error
-from c3core.runtime.devices import PRECISIONS, computes_bfloat16, device_of, precision_of, processes
+from c3core.errors import C3Error, WrongCall
+from c3core.runtime.devices import PRECISIONS, compute_dtype, device_of, precision_of, processes
 
 
 def test_cpu_is_always_there():
@@ -60,16 +60,39 @@ def test_an_unknown_precision_offers_near_ones():
 
 
 @pytest.mark.parametrize(
-    ("has", "computes"), [({}, False), ({"amx_bf16": True}, True), ({"avx512_bf16": True, "avx2": True}, True)]
+    ("has", "computes"),
+    [
+        ({}, set()),
+        ({"avx2": True, "avx512_bf16": False}, set()),
+        ({"amx_bf16": True}, {"bfloat16"}),
+        ({"avx512_bf16": True, "avx2": True}, {"bfloat16"}),
+        ({"avx512_fp16": True}, {"float16"}),
+        ({"fp16_arith": True, "bf16": True}, {"float16", "bfloat16"}),
+    ],
 )
-def test_which_processors_compute_in_bfloat16(monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], computes: bool):
+def test_a_processor_computes_in_float32_what_it_would_emulate(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], computes: set[str]
+) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
-    assert computes_bfloat16(torch.device("cpu")) is computes
+    for name, dtype in PRECISIONS.items():
+        expected = dtype if name in computes else torch.float32
+        assert compute_dtype(name, torch.device("cpu")) is expected
+    assert compute_dtype("auto", torch.device("cpu")) is torch.float32
 
 
-def test_emulated_bfloat16_does_not_count(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert computes_bfloat16(torch.device("cuda")) is False
+@pytest.mark.parametrize("has", [True, False])
+def test_auto_is_bfloat16_on_cuda_if_the_card_has_it(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: has or including_emulation)
+    expected = torch.bfloat16 if has else torch.float32
+    assert compute_dtype("auto", torch.device("cuda")) is expected
+    assert compute_dtype("bfloat16", torch.device("cuda")) is expected
+    assert compute_dtype("float16", torch.device("cuda")) is torch.float16
+    assert compute_dtype("float32", torch.device("cuda")) is torch.float32
+
+
+def test_the_dtype_of_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(WrongCall):
+        compute_dtype("bf16", torch.device("cpu"))
 
 
 def test_processes_that_do_not_know_of_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class C3Error(Exception):
@@ -42,3 +43,25 @@ def lines_of(error: BaseException) -> list[str]:
     (['no room', 'in the file'], ['KeyError'])
     """
     return [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+
+
+@contextmanager
+def library_errors(what: str, advice: str, kind: type[C3Error] = C3Error) -> Iterator[None]:
+    """Turn whatever a library raises inside into one line: `what`, the library's reason and `advice`.
+
+    A `C3Error` passes as it is. `kind` is the type of the error that is raised.
+
+    >>> with library_errors("a.pt cannot be read", "Save it again."):
+    ...     raise OSError("unexpected end of file")
+    Traceback (most recent call last):
+    ...
+    c3core.errors.C3Error: a.pt cannot be read: unexpected end of file. Save it again.
+    """
+    try:
+        yield
+    except C3Error:
+        raise
+    except Exception as error:  # each library has its own kinds
+        lines = lines_of(error)
+        reason = lines[1] if lines[0].startswith("Error(s) in loading") and len(lines) > 1 else lines[0]
+        raise kind(f"{what}: {reason[:300].rstrip('.:')}. {advice}") from error

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3core.errors import C3Error, near
+from c3core.errors import C3Error, WrongCall, library_errors, near
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,28 @@ def test_a_hint_names_something_known_and_a_known_name_first(name, known):
 def test_it_is_no_error_of_python_that_others_catch():
     assert C3Error.__mro__[1] is Exception
     assert str(C3Error("what is wrong. What to do.")) == "what is wrong. What to do."
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError("no end of file.\n  at byte 3"), "a.pt cannot be read: no end of file. Save it again."),
+        (KeyError(), "a.pt cannot be read: KeyError. Save it again."),
+        (
+            RuntimeError("Error(s) in loading state_dict for Net:\n\tMissing key(s): b"),
+            "a.pt cannot be read: Missing key(s): b. Save it again.",
+        ),
+    ],
+)
+def test_the_error_of_a_library_becomes_one_line(error, line):
+    with pytest.raises(WrongCall) as caught, library_errors("a.pt cannot be read", "Save it again.", WrongCall):
+        raise error
+    assert str(caught.value) == line
+    assert caught.value.__cause__ is error
+
+
+def test_an_error_of_ones_own_passes_and_so_does_ctrl_c():
+    for error in (C3Error("one's own."), KeyboardInterrupt()):
+        with pytest.raises(type(error)) as caught, library_errors("a.pt cannot be read", "Save it again."):
+            raise error
+        assert caught.value is error

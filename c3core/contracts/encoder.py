@@ -46,6 +46,7 @@ class Encoder(ABC):
     fingerprint: str  # of weights and preprocessing: a store or a pipeline refuses another encoder's embeddings
     license: str = "unknown"  # of the weights
     dtype: torch.dtype = torch.float32  # of the model's arithmetic; unit embeddings are float32
+    has_embedded: bool = False  # set once an item was embedded: from then on, what fails is the item's fault
 
     @abstractmethod
     def reader(self) -> Reader:
@@ -111,8 +112,21 @@ def embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
     """Unit embeddings (m, dim) and norms (m,) of the items that the encoder takes, and by position why it takes no
     others.
 
-    Refused are items that the encoder raises on, and those whose embedding is zero, NaN or infinite.
+    Refused are items that the encoder raises on, and those whose embedding is zero, NaN or infinite. Raises `C3Error`
+    if the encoder refuses all of its first batch for the same reason: then the model is broken, not the items.
     """
+    embeddings, norms, refused = _embed_valid(encoder, items)
+    if len(embeddings):
+        encoder.has_embedded = True
+    elif len(items) > 1 and not encoder.has_embedded and len(set(refused.values())) == 1:
+        raise C3Error(
+            f"the {encoder.modality} encoder of {encoder.space!r} fails on every item: {refused[0].splitlines()[0]}."
+            " Check the model, not the items."
+        )
+    return embeddings, norms, refused
+
+
+def _embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
     if not items:
         return torch.zeros(0, encoder.dim), torch.zeros(0), {}
     failed: Exception | None = None
@@ -140,7 +154,7 @@ def _one_by_one(encoder: Encoder, items: Sequence[Any], failed: Exception) -> Ta
     """What is taken of items that failed together; the one that fails alone is bad."""
     if len(items) == 1:
         return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(failed) or repr(failed)}
-    parts = [embed_valid(encoder, [item]) for item in items]
+    parts = [_embed_valid(encoder, [item]) for item in items]
     refused = {at: part[2][0] for at, part in enumerate(parts) if part[2]}
     if is_out_of_memory(failed) and len(refused) in (
         0,

@@ -5,6 +5,7 @@ from .files import atomic_write as atomic_write
 from .files import make_folder as make_folder
 from .files import read_json as read_json
 from .files import sha256 as sha256
+from .files import short_hash as short_hash
 from .files import unwritten as unwritten
 from .files import working_folder as working_folder
 from .files import write_json as write_json
@@ -13,6 +14,8 @@ from .layout import PIPELINE as PIPELINE
 from .layout import SPACE as SPACE
 from .layout import STORE as STORE
 from .layout import unfinished as unfinished
+from .model_card import UNKNOWN_LICENSE as UNKNOWN_LICENSE
+from .model_card import model_license as model_license
 from .validation import checked as checked
 from .validation import read_checked as read_checked
 from .weights import read_tensors as read_tensors

@@ -118,3 +118,12 @@ def sha256(path: str | os.PathLike[str]) -> str:
     """The hexadecimal SHA-256 of a file, read in pieces."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def short_hash(text: str) -> str:
+    """The first 32 hexadecimal digits of a text's SHA-256: what fingerprints are written as.
+
+    >>> short_hash("a red circle")
+    'a1e4a280d27cad5b1aa05b230031f649'
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -9,4 +9,5 @@ from .image_decoder import to_pictures as to_pictures
 from .image_decoder import write_png as write_png
 from .image_decoder import write_sheet as write_sheet
 from .text import TextReader as TextReader
+from .text import TruncationCheck as TruncationCheck
 from .video import VideoReader as VideoReader

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 from c3core.contracts import Reader
@@ -12,7 +14,7 @@ class TextReader(Reader):
     """A string, without the white space around it. The string is the text itself, never the name of a file.
 
     Refuses what is no string, what is empty or blank, and what no tokenizer takes: a NUL character or half of a
-    surrogate pair. A text of any length is taken: what is too long is the encoder's to say.
+    surrogate pair. The length is not checked: see `TruncationCheck`.
 
     >>> TextReader().read("  a red circle\\n")
     'a red circle'
@@ -34,3 +36,21 @@ class TextReader(Reader):
         except UnicodeEncodeError as error:
             raise C3Error("the text is not valid Unicode: it holds half of a surrogate pair") from error
         return text
+
+
+class TruncationCheck:
+    """Warns, once, if a text is longer than a model can read, so that its end does not count.
+
+    >>> check = TruncationCheck(77)
+    >>> check(lambda: False)  # no warning
+    """
+
+    def __init__(self, limit: int, unit: str = "tokens") -> None:
+        self.limit, self.unit, self.warned = limit, unit, False
+
+    def __call__(self, truncated: Callable[[], bool]) -> None:
+        """Warn if `truncated()` is true. It is not called any more after the warning."""
+        if not self.warned and truncated():
+            self.warned = True
+            message = f"a text is longer than {self.limit} {self.unit}: only its beginning counts (shown once)."
+            warnings.warn(message, stacklevel=4)

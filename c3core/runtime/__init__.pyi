@@ -2,6 +2,7 @@ from .console import cell as cell
 from .console import one_line as one_line
 from .console import print_json as print_json
 from .console import print_table as print_table
+from .devices import autocast as autocast
 from .devices import compute_dtype as compute_dtype
 from .devices import device_of as device_of
 from .devices import precision_of as precision_of

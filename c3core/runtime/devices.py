@@ -78,6 +78,11 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     return dtype if _computes(device, dtype) else torch.float32
 
 
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Compute in `dtype` inside, as torch's autocast does; float32 leaves all as it is."""
+    return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
+
+
 def _computes(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether a device has instructions for a dtype."""
     if device.type == "cuda" and dtype is torch.bfloat16:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from c3core.contracts import Encoder, Reader, Tower
-from c3core.runtime.devices import precision_of, to_device
+from c3core.runtime.devices import autocast, compute_dtype, to_device
 from c3core.spaces.contrastive import Head
 
 
@@ -30,7 +29,7 @@ class ConnectedEncoder(Encoder):
         self.space, self.modality, self.dim, self.fingerprint = space, modality, dim, fingerprint
         self.license = tower.license
         self.tower, self.head = tower.eval().requires_grad_(False), head.eval().requires_grad_(False)
-        self.dtype = precision_of(precision)
+        self.dtype = compute_dtype(precision, next(head.parameters()).device)
 
     def reader(self) -> Reader:
         return self.tower.reader()
@@ -43,7 +42,6 @@ class ConnectedEncoder(Encoder):
 
     def _embed(self, batch: Any) -> Tensor:
         device = next(self.head.parameters()).device
-        batch = to_device(batch, device)
-        with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            embeddings: Tensor = self.head(self.tower(batch))
+        with autocast(device, self.dtype):
+            embeddings: Tensor = self.head(self.tower(to_device(batch, device)))
         return embeddings

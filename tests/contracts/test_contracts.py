@@ -162,6 +162,35 @@ def test_an_item_that_the_encoder_refuses_is_bad_and_the_rest_of_its_batch_is_no
     assert batch.bad == [(at, BadItem("<int>", reason)) for at, reason in enumerate(why, start=1)]
 
 
+class Broken(Numbers):
+    """Fails on numbers above `limit`."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def embed(self, items: list[Tensor]) -> Tensor:
+        if any(item[0] > self.limit for item in items):
+            raise ValueError("no padding token\nset one")
+        return super().embed(items)
+
+
+def test_a_model_that_fails_on_every_item_is_named_once_and_no_item_is():
+    with pytest.raises(
+        C3Error, match=r"the number encoder of 'numbers' fails on every item: no padding token\. Check"
+    ) as caught:
+        Broken(limit=-1).encode([1, 2, 3])
+    assert not isinstance(caught.value, BadItems)
+
+
+def test_items_are_to_blame_once_the_model_has_embedded_one():
+    encoder = Broken(limit=5)
+    batches = list(encoder.encode_batches([1, 2, 6, 7, 8, 9], batch_size=2))
+    assert [len(batch.bad) for batch in batches] == [0, 2, 2]
+    (alone,) = Broken(limit=5).encode_batches([6])  # of one item nobody can tell
+    assert [item.why.splitlines()[0] for _, item in alone.bad] == ["no padding token"]
+
+
 def test_of_too_little_memory_an_item_is_told_from_a_batch_that_is_too_large():
     class Narrow(Numbers):
         def embed(self, items: list[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core.contracts import BadItem
-from c3core.media.text import TextReader
+from c3core.media.text import TextReader, TruncationCheck
 
 # Category Cs: halves of surrogate pairs.
 good = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(str.strip)
@@ -54,3 +55,13 @@ def test_a_long_text_is_taken_and_a_name_of_a_file_is_text() -> None:
 
 def test_the_reader_can_be_sent_to_a_worker() -> None:
     assert pickle.loads(pickle.dumps(TextReader())).read(" a ") == "a"
+
+
+def test_a_truncated_text_is_warned_of_once() -> None:
+    check = TruncationCheck(77, "word pieces")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(lambda: False)
+        with pytest.raises(UserWarning, match="longer than 77 word pieces"):
+            check(lambda: True)
+        check(lambda: pytest.fail("asked again"))

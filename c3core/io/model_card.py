@@ -1,0 +1,41 @@
+"""Read the license of a model from its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from c3core.errors import library_errors
+
+UNKNOWN_LICENSE = "unknown: see the model's card"
+
+
+def model_license(name: str | Path) -> str:
+    """The license that the card of a model names, or `UNKNOWN_LICENSE` if it has no card or the card names none.
+
+    `name` is a folder, or a name on the Hugging Face hub. The hub is asked only for a model that is not in its cache.
+    Raises `C3Error` if the hub has no such model or cannot be reached.
+    """
+    if Path(name).expanduser().is_dir():
+        return _license_in(Path(name).expanduser() / "README.md")
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    with library_errors(
+        f"there is no folder {str(name)!r}, and the hub has no such model or cannot be reached",
+        "Check the name and the network, or give a folder.",
+    ):
+        if isinstance(try_to_load_from_cache(str(name), "config.json"), str):
+            card = try_to_load_from_cache(str(name), "README.md")
+            return _license_in(Path(card)) if isinstance(card, str) else UNKNOWN_LICENSE
+        data = HfApi().model_info(str(name), timeout=10).card_data
+    return str(getattr(data, "license", None) or UNKNOWN_LICENSE)
+
+
+def _license_in(card: Path) -> str:
+    from huggingface_hub import ModelCard
+
+    if not card.is_file():
+        return UNKNOWN_LICENSE
+    try:
+        return str(ModelCard.load(card).data.license or UNKNOWN_LICENSE)
+    except Exception:  # anybody writes cards: one that cannot be parsed names no license
+        return UNKNOWN_LICENSE

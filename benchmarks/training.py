@@ -31,7 +31,7 @@ def run_of(decoder: CaptionDecoder, sentences: list[str], folder: str) -> _Run:
     job = TrainingTask(
         decoder, decoder.objectives(), lambda epoch: iter([None]), lambda rows, generator: (conditions, batch), 1
     )
-    return _Run(job, TrainingOptions(precision="bfloat16", warmup=1), Path(folder), {})
+    return _Run(job, TrainingOptions(precision="bfloat16", warmup_steps=1), Path(folder), {})
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def test_photo_captioning(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("caption_photos.py", "connect.yaml", "fit.yaml"):
         text = (EXAMPLES / "photo_captioning" / name).read_text()
-        for field, value in {"steps": 3, "warmup": 1, "vocabulary": 300, "width": 32}.items():
+        for field, value in {"steps": 3, "warmup_steps": 1, "vocabulary": 300, "width": 32}.items():
             text = re.sub(rf"{field}: \d+", f"{field}: {value}", text)
         (folder / name).write_text(text)
     words = [tmp_path / "train.csv", tmp_path / "validation.csv", "--sentences", tmp_path / "more.txt"]

@@ -37,7 +37,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype 
         whole = value.detach().cpu().contiguous()
         if not torch.isfinite(whole).all():
             raise C3Error(
-                f"{name} holds NaN or infinite numbers: its training went wrong. Train again with a lower lr."
+                f"{name} holds NaN or infinite numbers: its training went wrong. Lower learning_rate and train again."
             )
         cast[name] = whole.to(dtype) if dtype is not None and whole.is_floating_point() else whole
         if not torch.isfinite(cast[name]).all():

@@ -63,9 +63,8 @@ def to_pictures(batch: Tensor) -> list[Picture]:
     """
     if not torch.isfinite(batch).all():
         raise C3Error(
-            "the decoder drew NaN or infinite numbers. Its training went wrong (lower lr), the precision is too low,"
-            " or the"
-            " conditions are far from those of unit embeddings."
+            "the decoder drew NaN or infinite numbers. Its training went wrong (lower learning_rate), the precision"
+            " is too low, or the conditions are far from those of unit embeddings."
         )
     levels = ((batch.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return list(levels.permute(0, 2, 3, 1).contiguous().numpy())

@@ -200,8 +200,8 @@ class PipelineFitter:
         if not decoder.objectives():  # pretrained: its conditions are all that was fitted
             return self._untrained(items)
         if not decoder.validates:
-            options = options.model_copy(update={"validation_share": 0.0})
-        rows = self._rows(items, pairs, options.validation_share if validation is None else 0.0)
+            options = options.model_copy(update={"validation_split": 0.0})
+        rows = self._rows(items, pairs, options.validation_split if validation is None else 0.0)
         held_out = rows if validation is None else self._validation_rows(validation)
         torch.manual_seed(options.seed)  # the decoder's initial weights, where it makes them in `prepare`
         reader = decoder.reader()
@@ -209,7 +209,7 @@ class PipelineFitter:
         decoder.watch(self._conditions_of)
         count = rows.count()
         if not count:
-            raise C3Error("no item is left to train on. Give more items, or a smaller validation_share.")
+            raise C3Error("no item is left to train on. Give more items, or a smaller validation_split.")
         size = min(options.batch_size, count)
         job = TrainingTask(
             module=decoder,

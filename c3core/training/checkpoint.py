@@ -114,8 +114,8 @@ def cut_metrics(path: Path, step: int) -> None:
 def differences(kept: Any, asked: Any, name: str = "") -> list[str]:
     """Where two recipes differ, by the name of each field.
 
-    >>> differences({"training": {"lr": 0.1, "steps": 5}}, {"training": {"lr": 0.2, "steps": 5}, "seed": 1})
-    ['seed (it lacks this)', 'training.lr (it has 0.1)']
+    >>> differences({"training": {"learning_rate": 0.1}}, {"training": {"learning_rate": 0.2}, "seed": 1})
+    ['seed (it lacks this)', 'training.learning_rate (it has 0.1)']
     """
     if isinstance(kept, dict) and isinstance(asked, dict):
         names = sorted(kept.keys() | asked.keys(), key=str)

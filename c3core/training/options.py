@@ -1,4 +1,4 @@
-"""How to train: the options of the one training loop, and the learning rate's schedule."""
+"""Training options, and the learning rate that they give each step."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingOptions(BaseModel):
-    """How to train. The same options for every decoder and for `c3 connect`.
+    """Options of the training loop, for every decoder and for `c3 connect`. Most have the names of transformers'
+    `TrainingArguments`.
 
-    The number of steps is `steps`, or `epochs` over the data. Warm-up is linear over `warmup` steps, or over half of
-    all where that is less; then the learning rate decays to zero by `schedule`. Early stopping: the loss on held-out
-    data is taken every `validate_every` steps, the best weights are kept, and training ends after `patience`
-    validations without a better one.
+    - How long: `steps`, or `epochs` over the data if `steps` is None.
+    - Learning rate: it rises linearly over `warmup_steps` (at most half of all steps), then `lr_scheduler_type` lowers
+      it to zero ("linear", "cosine") or keeps it ("constant").
+    - `max_grad_norm` is the largest norm of an objective's gradient; a larger one is scaled down. None: do not clip.
+    - `validation_split` is the share of the targets that is held out if no validation data are given.
+    - Early stopping: every `eval_steps` the loss on the held-out data is computed. Training stops after
+      `early_stopping_patience` evaluations without a lower loss, and the weights of the lowest are kept.
+    - A checkpoint is written every `save_steps`, a line of `metrics.jsonl` every `logging_steps`.
+    - `precision` "auto" is bfloat16 on CUDA and float32 elsewhere. A device that would have to emulate bfloat16, as
+      most processors would, trains in float32: to emulate it takes many times as long.
 
-    `precision` "auto" is bfloat16 on CUDA and float32 elsewhere. A device that does not compute in bfloat16, as most
-    processors do not, trains in float32 even so: to emulate it takes many times as long. (Older torch does not tell;
-    then bfloat16 is taken.)
+    >>> TrainingOptions(steps=1000, learning_rate=1e-3, warmup_steps=50).lr_scheduler_type
+    'cosine'
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -31,33 +37,35 @@ class TrainingOptions(BaseModel):
     steps: int | None = Field(None, ge=1)
     epochs: float = Field(10.0, gt=0)
     batch_size: int = Field(64, ge=1)
-    lr: float = Field(5e-4, gt=0)
-    warmup: int = Field(100, ge=0)
-    schedule: Literal["linear", "cosine", "constant"] = "cosine"
+    learning_rate: float = Field(5e-4, gt=0)
+    warmup_steps: int = Field(100, ge=0)
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "cosine"
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     weight_decay: float = Field(0.01, ge=0)
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    max_grad_norm: float | None = Field(1.0, gt=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
-    validation_share: float = Field(
-        0.02, ge=0, lt=1, description="held out of the targets when no validation set is given"
-    )
-    validate_every: int = Field(500, ge=1)
-    patience: int = Field(4, ge=1)
-    checkpoint_every: int = Field(500, ge=1)
-    log_every: int = Field(50, ge=1)
+    validation_split: float = Field(0.02, ge=0, lt=1)
+    eval_steps: int = Field(500, ge=1)
+    early_stopping_patience: int = Field(4, ge=1)
+    save_steps: int = Field(500, ge=1)
+    logging_steps: int = Field(50, ge=1)
 
     @classmethod
     def of(cls, options: TrainingOptions | Mapping[str, Any] | None) -> TrainingOptions:
-        """Options as they are, or checked from a mapping; a `C3Error` names a field that is wrong."""
+        """Check a mapping of options, or return options as they are. A `WrongCall` names a wrong field."""
         return options if isinstance(options, TrainingOptions) else checked(cls, options or {}, what="training options")
 
-    def rate(self, step: int, total: int) -> float:
-        """The factor on the learning rate at a step (from 0) of `total`: warm-up, then decay to zero."""
-        warmup = min(self.warmup, total // 2)
-        if step < warmup:
-            return (step + 1) / warmup
-        if self.schedule == "constant":
+    def learning_rate_factor(self, step: int, total_steps: int) -> float:
+        """The factor (0 to 1) on the learning rate at a step, counted from 0.
+
+        >>> TrainingOptions(warmup_steps=2, lr_scheduler_type="linear").learning_rate_factor(0, 10)
+        0.5
+        """
+        warmup_steps = min(self.warmup_steps, total_steps // 2)
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        if self.lr_scheduler_type == "constant":
             return 1.0
-        done = (step - warmup) / max(1, total - warmup)
-        return 1 - done if self.schedule == "linear" else 0.5 * (1 + cos(pi * done))
+        progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+        return 1 - progress if self.lr_scheduler_type == "linear" else 0.5 * (1 + cos(pi * progress))

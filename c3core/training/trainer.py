@@ -146,7 +146,11 @@ class Trainer:
         if not objective.parameters:
             raise C3Error(f"nothing to train: objective {objective.name!r} has no parameters that want a gradient.")
         options = self.options
-        own: dict[str, Any] = {"lr": options.lr, "betas": options.betas, "weight_decay": options.weight_decay}
+        own: dict[str, Any] = {
+            "lr": options.learning_rate,
+            "betas": options.betas,
+            "weight_decay": options.weight_decay,
+        }
         own |= objective.optimizer
         # Norms, biases and other vectors are not decayed, as is usual.
         decayed = [p for p in objective.parameters if p.ndim >= 2]
@@ -171,12 +175,19 @@ class Trainer:
                 self._one_step(rows)
                 bar.advance(1, loss=self.loss, **self._pace(started, first))
                 last = self.step == self.total
-                if self.step % options.log_every == 0 or last:
-                    self._note({"step": self.step, "loss": self.loss, **self._parts(), "lr": self._rate() * options.lr})
-                if job.validate and (self.step % options.validate_every == 0 or last):
+                if self.step % options.logging_steps == 0 or last:
+                    self._note(
+                        {
+                            "step": self.step,
+                            "loss": self.loss,
+                            **self._parts(),
+                            "learning_rate": self._rate() * options.learning_rate,
+                        }
+                    )
+                if job.validate and (self.step % options.eval_steps == 0 or last):
                     self._validate()
                 stopping = stop()
-                if self.step % options.checkpoint_every == 0 or last or self.stopped() or stopping:
+                if self.step % options.save_steps == 0 or last or self.stopped() or stopping:
                     self.checkpoint()
                 if stopping:
                     return
@@ -188,7 +199,7 @@ class Trainer:
                 return
 
     def stopped(self) -> bool:
-        return self.job.validate is not None and self.without_better >= self.options.patience
+        return self.job.validate is not None and self.without_better >= self.options.early_stopping_patience
 
     def _parts(self) -> dict[str, Any]:
         """The loss of each objective, where there are several."""
@@ -201,7 +212,7 @@ class Trainer:
         return {"items": f"{items / seconds:.1f}/s"} if self.job.batch_size else {}
 
     def _rate(self) -> float:
-        return self.options.rate(max(0, self.step - 1), self.total)
+        return self.options.learning_rate_factor(max(0, self.step - 1), self.total)
 
     def _one_step(self, rows: Any) -> None:
         job, options = self.job, self.options
@@ -211,12 +222,12 @@ class Trainer:
         # A seed of its own: with the same one a decoder's first draw would be the bridge's noise again, for it to
         # subtract.
         arguments = job.batch(rows, torch.Generator().manual_seed(seed_of(seed)))
-        rate = options.rate(self.step, self.total)
+        rate = options.learning_rate_factor(self.step, self.total)
         for objective, optimizer in zip(job.objectives, self.optimizers, strict=True):
             if self.step % objective.every:
                 continue
             for group in optimizer.param_groups:
-                group["lr"] = rate * objective.optimizer.get("lr", options.lr)
+                group["lr"] = rate * objective.optimizer.get("lr", options.learning_rate)
             optimizer.zero_grad(set_to_none=True)
             with self._autocast(), self._attention():
                 loss = objective.loss(*arguments)
@@ -226,10 +237,13 @@ class Trainer:
                     f"objective {objective.name!r} must give its loss as one number, a tensor of shape (), not {shape}."
                 )
             if not torch.isfinite(loss):
-                raise C3Error(f"the loss became {loss.item()} at step {self.step}. Lower lr, or use precision float32.")
+                raise C3Error(
+                    f"the loss became {loss.item()} at step {self.step}. Lower learning_rate, or use precision float32."
+                )
             self.accelerator.backward(loss)
             self._average(objective.parameters)
-            nn.utils.clip_grad_norm_(objective.parameters, options.clip)
+            if options.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(objective.parameters, options.max_grad_norm)
             optimizer.step()
             self.losses[objective.name] = loss.item()
         self.loss = self.losses[job.objectives[0].name]

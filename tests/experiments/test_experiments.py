@@ -104,7 +104,7 @@ def test_an_ablation_gives_no_figures_of_another_one(tmp_path: Path) -> None:
     assert trained_on["recipe"]["items"] == items
     with pytest.raises(C3Error, match="another recipe, data, table or options"):
         ablate(given, "playground:image/test/4", tmp_path / "out", **words)
-    given.training.lr = 0.1
+    given.training.learning_rate = 0.1
     with pytest.raises(C3Error, match="another recipe, data, table or options"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **words)
 
@@ -247,7 +247,7 @@ def test_of_two_processes_one_embeds_and_saves(tmp_path: Path) -> None:
     (tmp_path / "c3.py").write_text("from c3core.cli import main\nmain()\n")
     (tmp_path / "s.txt").write_text("a red circle there\na blue star here\na green ring on white\n" * 12)
     decoder = "{name: gpt2, model: fresh, layers: 1, width: 16, heads: 2}"
-    training = "{steps: 2, batch_size: 4, warmup: 1}"
+    training = "{steps: 2, batch_size: 4, warmup_steps: 1}"
     items = "{text: s.txt, image: playground:image/train/8/1}"
     (tmp_path / "fit.yaml").write_text(f"space: playground\ndecoder: {decoder}\nitems: {items}\ntraining: {training}\n")
     launch = [
@@ -271,7 +271,7 @@ def test_of_two_processes_one_embeds_and_saves(tmp_path: Path) -> None:
 
 def test_a_training_that_starts_from_a_pipeline_may_change_how_the_decoder_is_trained(tmp_path: Path) -> None:
     pytest.importorskip("diffusers", reason="needs the extra diffusion")
-    training = {"steps": 2, "batch_size": 4, "warmup": 0, "validation_share": 0, "precision": "bfloat16"}
+    training = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "validation_split": 0, "precision": "bfloat16"}
     items = {"image": "playground:image/train/8/1"}
     tiny = {
         "name": "diffusion",
@@ -314,7 +314,7 @@ TINY_PAINTER = {"name": "stylegan", "channels": 64, "max_channels": 8, "style_di
 
 def with_another_bridge(tmp_path: Path, items: dict[str, str]) -> FitRecipe:
     """A painter fitted without noise, and the recipe that goes on from it with noise."""
-    training = {"steps": 1, "batch_size": 4, "warmup": 0}
+    training = {"steps": 1, "batch_size": 4, "warmup_steps": 0}
     plain, noisy = {"name": "c2_1", "rescale": "none"}, {"name": "c3", "rescale": "none", "noise_std": 0.03}
     first = recipe(items={"image": "playground:image/train/8/1"}, decoder=TINY_PAINTER, bridge=plain, training=training)
     fit_recipe(first, tmp_path / "first", folder=tmp_path, quiet=True)
@@ -377,7 +377,7 @@ def test_a_recipes_device_is_the_decoders_too_unless_that_has_its_own(
 def test_a_run_is_not_continued_from_another_start(tmp_path: Path) -> None:
     """Nor is a finished one taken for it: the weights that it starts from belong to its recipe."""
     pytest.importorskip("diffusers", reason="needs the extra diffusion")
-    training = {"steps": 1, "batch_size": 4, "warmup": 0, "validation_share": 0}
+    training = {"steps": 1, "batch_size": 4, "warmup_steps": 0, "validation_split": 0}
     items = {"image": "playground:image/train/8/1"}
     tiny = {"name": "diffusion", "size": 32, "widths": [8, 8], "hidden": 8, "layout": 2}
 

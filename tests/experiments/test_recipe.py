@@ -32,7 +32,7 @@ def test_names_are_short_or_with_options(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (GOOD + "trainin: {}\n", "trainin: no such field, did you mean training"),
-        (GOOD + "training: {lr: fast}\n", "training.lr"),
+        (GOOD + "training: {learning_rate: fast}\n", "training.learning_rate"),
         (GOOD + "training: {stpes: 5}\n", "training.stpes: no such field, did you mean steps"),
         (GOOD + "training: {epochs: .inf}\n", "training.epochs"),
         (GOOD + "training: {betas: [0.9, 1.0]}\n", "training.betas"),
@@ -57,7 +57,7 @@ def test_names_are_short_or_with_options(tmp_path: Path) -> None:
             "validation.source: Field required; validation.target: Field required$",
         ),
         (GOOD + "space: playground\n", "no valid YAML: line 3: 'space' is given twice"),
-        (GOOD + "training: {lr: 1.0, lr: 0.1}\n", "line 3: 'lr' is given twice"),
+        (GOOD + "training: {learning_rate: 1.0, learning_rate: 0.1}\n", "line 3: 'learning_rate' is given twice"),
         ("space: {{ space }}\n", "no valid YAML"),
         ("space: [unclosed\n", "no valid YAML"),
         ("", "must hold fields"),

@@ -26,10 +26,10 @@ DECODER = {
 TRAINING: dict[str, Any] = {
     "steps": 6,
     "batch_size": 16,
-    "warmup": 2,
-    "validate_every": 3,
-    "checkpoint_every": 2,
-    "log_every": 2,
+    "warmup_steps": 2,
+    "eval_steps": 3,
+    "save_steps": 2,
+    "logging_steps": 2,
 }
 
 

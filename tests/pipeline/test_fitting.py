@@ -257,7 +257,7 @@ def test_a_mean_of_few_items_is_warned_of_where_the_bridge_subtracts_it(space: S
 
 def test_a_painter_learns_from_pictures_and_draws_from_text(space: Space) -> None:
     pipeline = Pipeline(space, load_bridge("c3"), LinearPainter())
-    pipeline.fit(items(), options={**TRAINING, "steps": 60, "lr": 0.05}, quiet=True)
+    pipeline.fit(items(), options={**TRAINING, "steps": 60, "learning_rate": 0.05}, quiet=True)
     assert pipeline.trained_on[0]["modality"] == "image"
     painted = torch.stack(pipeline.run(pictures(20), modality="image"))
     truth = torch.stack([pipeline.decoder.reader()(picture) for picture in pictures(20)])

@@ -25,7 +25,7 @@ from c3core.spaces.contrastive_trainer import _prepare, _shuffled, connect
 from c3core.spaces.dataset import ColumnDataset, PairDataset
 from c3core.spaces.recipe import ConnectRecipe
 
-TRAINING = {"steps": 4, "batch_size": 8, "warmup": 1, "validate_every": 2, "checkpoint_every": 2}
+TRAINING = {"steps": 4, "batch_size": 8, "warmup_steps": 1, "eval_steps": 2, "save_steps": 2}
 
 
 def make_recipe(**changes: object) -> ConnectRecipe:

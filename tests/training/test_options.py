@@ -11,18 +11,23 @@ from c3core.training.options import TrainingOptions
 
 
 def test_the_rate_by_hand() -> None:
-    linear = TrainingOptions(warmup=4, schedule="linear")
-    assert [linear.rate(step, 12) for step in (0, 3, 4, 8, 12)] == [0.25, 1.0, 1.0, 0.5, 0.0]
-    cosine = TrainingOptions(warmup=0, schedule="cosine")
-    assert cosine.rate(5, 10) == pytest.approx(0.5)
-    assert TrainingOptions(warmup=0, schedule="constant").rate(9, 10) == 1.0
-    assert [linear.rate(step, 4) for step in range(4)] == [0.5, 1.0, 1.0, 0.5]  # half of the run at most
+    linear = TrainingOptions(warmup_steps=4, lr_scheduler_type="linear")
+    assert [linear.learning_rate_factor(step, 12) for step in (0, 3, 4, 8, 12)] == [0.25, 1.0, 1.0, 0.5, 0.0]
+    cosine = TrainingOptions(warmup_steps=0, lr_scheduler_type="cosine")
+    assert cosine.learning_rate_factor(5, 10) == pytest.approx(0.5)
+    assert TrainingOptions(warmup_steps=0, lr_scheduler_type="constant").learning_rate_factor(9, 10) == 1.0
+    assert [linear.learning_rate_factor(step, 4) for step in range(4)] == [
+        0.5,
+        1.0,
+        1.0,
+        0.5,
+    ]  # half of the run at most
 
 
 @given(st.integers(0, 50), st.integers(1, 200), st.sampled_from(["linear", "cosine", "constant"]))
 def test_the_rate_climbs_then_never_grows(warmup: int, total: int, schedule: str) -> None:
-    options = TrainingOptions(warmup=warmup, schedule=schedule)
-    rates = [options.rate(step, total) for step in range(total)]
+    options = TrainingOptions.of({"warmup_steps": warmup, "lr_scheduler_type": schedule})
+    rates = [options.learning_rate_factor(step, total) for step in range(total)]
     assert all(0 <= rate <= 1 for rate in rates)
     top = min(warmup, total // 2)
     assert rates[:top] == sorted(rates[:top])
@@ -31,7 +36,7 @@ def test_the_rate_climbs_then_never_grows(warmup: int, total: int, schedule: str
 
 
 def test_wrong_options_name_the_field() -> None:
-    with pytest.raises(C3Error, match="lr"):
-        TrainingOptions.of({"lr": -1})
+    with pytest.raises(C3Error, match="learning_rate"):
+        TrainingOptions.of({"learning_rate": -1})
     with pytest.raises(C3Error, match="did you mean batch_size"):
         TrainingOptions.of({"batchsize": 3})

@@ -29,7 +29,14 @@ from c3core.training.seed import seed_of
 from c3core.training.trainer import TrainingTask, train
 
 OPTIONS = TrainingOptions(
-    steps=24, batch_size=4, lr=0.05, warmup=4, validate_every=5, checkpoint_every=3, log_every=4, patience=50
+    steps=24,
+    batch_size=4,
+    learning_rate=0.05,
+    warmup_steps=4,
+    eval_steps=5,
+    save_steps=3,
+    logging_steps=4,
+    early_stopping_patience=50,
 )
 
 
@@ -99,7 +106,7 @@ def test_the_run_folder_says_recipe_versions_seed_and_metrics(tmp_path: Path) ->
     train(make_job(), OPTIONS, tmp_path, recipe={"what": "a test"}, quiet=True)
     described = json.loads((tmp_path / "run.json").read_text())
     assert described["recipe"]["what"] == "a test"
-    assert described["recipe"]["training"]["lr"] == 0.05
+    assert described["recipe"]["training"]["learning_rate"] == 0.05
     assert described["versions"]["torch"] == version("torch")
     assert described["seed"] == 0
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -117,15 +124,15 @@ def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
         return next(figures)
 
     job.validate = validate
-    result = train(job, OPTIONS.model_copy(update={"patience": 2}), tmp_path, quiet=True)
+    result = train(job, OPTIONS.model_copy(update={"early_stopping_patience": 2}), tmp_path, quiet=True)
     assert (result.best, result.best_step, result.steps) == (1.0, 10, 20)
     assert torch.equal(job.module[0].weight, seen[1])
 
 
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     train(make_job(), OPTIONS, tmp_path, quiet=True)
-    with pytest.raises(C3Error, match=r"another recipe \(it differs in training.lr \(it has 0.05\)\)"):
-        train(make_job(), OPTIONS.model_copy(update={"lr": 0.1}), tmp_path, quiet=True)
+    with pytest.raises(C3Error, match=r"another recipe \(it differs in training.learning_rate \(it has 0.05\)\)"):
+        train(make_job(), OPTIONS.model_copy(update={"learning_rate": 0.1}), tmp_path, quiet=True)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
@@ -209,7 +216,7 @@ def test_a_run_json_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_ends_the_run_with_advice(tmp_path: Path) -> None:
     job = make_job()
     job.objectives = [Objective("main", [*job.module.parameters()], lambda x, y: job.module(x).sum() * float("nan"))]
-    with pytest.raises(C3Error, match="Lower lr"):
+    with pytest.raises(C3Error, match="Lower learning_rate"):
         train(job, OPTIONS, tmp_path, quiet=True)
 
 
@@ -284,7 +291,7 @@ def batch(chosen, generator):
     return (data[chosen],)
 
 objective = Objective("main", [*module.parameters()], lambda x: (module(x) - x.sum(1, keepdim=True)).square().mean())
-options = TrainingOptions(epochs=2, batch_size=together, lr=0.1, warmup=0)
+options = TrainingOptions(epochs=2, batch_size=together, learning_rate=0.1, warmup_steps=0)
 result = train(TrainingTask(module, [objective], rows, batch, 12 // together), options, out / "run", quiet=True)
 (out / f"{rank}.json").write_text(json.dumps([result.steps, seen, [*module.weight[0].tolist(), module.bias.item()]]))
 """

@@ -60,11 +60,11 @@ class Plan:
         options = {
             "steps": self.steps,
             "batch_size": self.batch_size,
-            "lr": 5e-3,
-            "warmup": 20,
+            "learning_rate": 5e-3,
+            "warmup_steps": 20,
             "precision": "bfloat16",
         }
-        return {**options, "validate_every": self.steps, "checkpoint_every": self.steps, "seed": seed}
+        return {**options, "eval_steps": self.steps, "save_steps": self.steps, "seed": seed}
 
 
 def demo(*, out: Path, seed: int = 0, plan: Plan = Plan()) -> None:

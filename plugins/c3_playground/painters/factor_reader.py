@@ -201,7 +201,7 @@ def main(
         batch_size=size,
         label="training the factor reader",
     )
-    options = TrainingOptions.of({"steps": steps, "lr": 2e-3, "batch_size": size, "precision": "float32", "seed": seed})
+    options = TrainingOptions(steps=steps, learning_rate=2e-3, batch_size=size, precision="float32", seed=seed)
     train(job, options, folder / "run", recipe={"seed": seed})
     write_tensors(folder / WEIGHTS.name, reader.state_dict(), torch.float16)
     write_tensors(folder / TRUNK.name, reader.net.state_dict(), torch.float16)

@@ -98,7 +98,7 @@ def main(folder: Path, *, steps: int = 5000, seen: int = 60_000, tested: int = 3
         label="training the sentence reader",
     )
     options = TrainingOptions(
-        steps=steps, lr=2e-3, betas=(0.9, 0.98), warmup=200, batch_size=SIZE, precision="bfloat16"
+        steps=steps, learning_rate=2e-3, betas=(0.9, 0.98), warmup_steps=200, batch_size=SIZE, precision="bfloat16"
     )
     train(job, options, folder / "run")
     save_net(reader.net, folder / WEIGHTS.name)

@@ -54,7 +54,7 @@ def job(decoder: DiffusionDecoder) -> TrainingTask:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> DiffusionDecoder:
     decoder = made()
-    options = TrainingOptions(steps=150, lr=3e-3, warmup=5, checkpoint_every=1000)
+    options = TrainingOptions(steps=150, learning_rate=3e-3, warmup_steps=5, save_steps=1000)
     train(job(decoder), options, tmp_path_factory.mktemp("run"), quiet=True)
     return decoder
 
@@ -94,7 +94,7 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(tmp_path: Path, options
         decoder = made(**{name: value for name, value in more.items() if name not in tuned})
         decoder.tune(tuned)
         decoder.watch(lambda pictures: pictures.flatten(1)[:, :4])
-        options = TrainingOptions(steps=8, warmup=2, checkpoint_every=3)
+        options = TrainingOptions(steps=8, warmup_steps=2, save_steps=3)
         work = job(decoder)
         if stop is not None:
 
@@ -119,9 +119,9 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(tmp_path: Path, options
 
 
 def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
-    train(job(made()), TrainingOptions(steps=1, warmup=0), tmp_path, quiet=True)
+    train(job(made()), TrainingOptions(steps=1, warmup_steps=0), tmp_path, quiet=True)
     with pytest.raises(C3Error, match="another shape"):
-        train(job(made(hidden=16)), TrainingOptions(steps=1, warmup=0), tmp_path, quiet=True)
+        train(job(made(hidden=16)), TrainingOptions(steps=1, warmup_steps=0), tmp_path, quiet=True)
 
 
 def test_the_average_follows_the_weights() -> None:

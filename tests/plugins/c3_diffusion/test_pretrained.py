@@ -150,8 +150,12 @@ def test_text_to_picture_through_the_bridge_alone(
     sentences = World().sentences(20, modality="image")
     with pytest.raises(C3Error, match="nothing to validate"):
         pipeline.fit({"text": sentences, "image": pictures(20)}, validation=pictures(2), quiet=True)
-    with pytest.raises(C3Error, match="steps, lr would do nothing"):
-        pipeline.fit({"text": sentences, "image": pictures(20)}, options={"lr": 0.1, "steps": 5, "seed": 1}, quiet=True)
+    with pytest.raises(C3Error, match="steps, learning_rate would do nothing"):
+        pipeline.fit(
+            {"text": sentences, "image": pictures(20)},
+            options={"learning_rate": 0.1, "steps": 5, "seed": 1},
+            quiet=True,
+        )
     pipeline.fit({"text": sentences, "image": pictures(20)}, quiet=True)
     assert all(torch.equal(value, before[name]) for name, value in decoder.state_dict().items())
     found = pipeline.condition(space.encode(sentences, "text"), "text").double()

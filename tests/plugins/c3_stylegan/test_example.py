@@ -55,7 +55,7 @@ def test_paint_own_pictures(tmp_path: Path, decoder: str, option: str) -> None:
     folder.mkdir()
     for name in ("paint_own_pictures.py", f"{decoder}.yaml"):
         text = (EXAMPLE / name).read_text()
-        for field, value in {"channels": 256, "batch_size": 4, "warmup": 1}.items():
+        for field, value in {"channels": 256, "batch_size": 4, "warmup_steps": 1}.items():
             text = re.sub(rf"{field}: \d+", f"{field}: {value}", text)
         (folder / name).write_text(text)
     out = tmp_path / "painter"

@@ -335,7 +335,7 @@ def fit(folder: Path, steps_until_killed: int | None = None, seed: int = 0, **mo
 
     decoder.after_step = dies
     given = {"image": [item.data for item in items], "text": [item.sentences[0] for item in items]}
-    training = {"steps": 5, "batch_size": 8, "lr": 2e-3, "warmup": 1, "checkpoint_every": 2, "seed": seed}
+    training = {"steps": 5, "batch_size": 8, "learning_rate": 2e-3, "warmup_steps": 1, "save_steps": 2, "seed": seed}
     pipeline.fit(given, options=training, folder=folder, quiet=True)
     return decoder
 
@@ -379,7 +379,7 @@ def test_a_supervised_painter_that_looks_at_its_pictures_needs_their_mean() -> N
     """Pairs give no statistics of what is drawn; a few pictures beside them do."""
     items = World().items("image", "train", 8)
     pairs = c3core.Pairs([item.sentences[0] for item in items], "text", [item.data for item in items])
-    options = {"steps": 1, "batch_size": 4, "warmup": 0}
+    options = {"steps": 1, "batch_size": 4, "warmup_steps": 0}
 
     def painter() -> c3core.Pipeline:
         space = c3core.load_space("playground")

@@ -1,4 +1,4 @@
-"""What the core itself registers: the presets of the C3 bridge."""
+"""Register the presets of the C3 bridge."""
 
 from __future__ import annotations
 

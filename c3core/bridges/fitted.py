@@ -1,4 +1,4 @@
-"""What a fitted bridge remembers of each modality, and how the parts read it."""
+"""The statistics that a fitted bridge holds of each modality, and how its parts read them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from c3core.errors import C3Error, WrongCall
 from c3core.statistics.moments import Moments
 
 
-class Statistics:
-    """Mean, variance, covariance, sample and mean raw norm by modality: kept in float64 (the sample in float32), handed
-    out in the dtype and on the device of the embeddings that they meet."""
+class FittedStatistics:
+    """Mean, variance, covariance, sample and mean raw norm of each modality.
+
+    Held in float64 (the sample in float32). `like` and `target_like` return them in the dtype and on the device of the
+    embeddings at hand.
+    """
 
     def __init__(self, target: str | None = None) -> None:
         self.target = target
@@ -27,20 +30,20 @@ class Statistics:
 
     @property
     def dim(self) -> int | None:
-        """The dimension of the embeddings; None while nothing tells."""
-        held = (value for values in self._known.values() for value in values.values() if value.ndim)
-        return next((value.shape[-1] for value in held), None)
+        """The dimension of the embeddings; None if no statistic tells it."""
+        vectors = (value for values in self._known.values() for value in values.values() if value.ndim)
+        return next((value.shape[-1] for value in vectors), None)
 
-    def add(self, modality: str, moments: Moments | None, wanted: frozenset[str], *, sample_size: int) -> None:
-        """Note a modality with what is wanted of its moments; None notes the name alone."""
+    def add(self, modality: str, moments: Moments | None, needs: frozenset[str], *, sample_size: int) -> None:
+        """Add a modality with the moments that are needed; without `moments`, only its name."""
         values: dict[str, Tensor] = {}
         if moments is not None:
             if self.dim not in (None, moments.dim):
-                raise C3Error(
+                raise WrongCall(
                     f"the {modality} embeddings have {moments.dim} dimensions, the others {self.dim}. Use encoders of"
                     " one space."
                 )
-            values = {name: getattr(moments, name).clone() for name in sorted({"mean"} | wanted)}
+            values = {name: getattr(moments, name).clone() for name in sorted({"mean"} | needs)}
             if "sample" in values:
                 values["sample"] = values["sample"][:sample_size].clone()  # in random order: any part is a sample too
             values["norm"] = torch.tensor(moments.mean_norm, dtype=torch.float64)
@@ -48,58 +51,55 @@ class Statistics:
         self._known[modality] = values
         self._derived.clear()
 
-    def copy(self) -> Statistics:
-        """The same statistics, to which more may be added without changing these."""
-        other = Statistics(self.target)
+    def copy(self) -> FittedStatistics:
+        """Return a copy. Adding to it does not change the original."""
+        other = FittedStatistics(self.target)
         other._known = dict(self._known)
         return other
 
     def get(self, modality: str, name: str) -> Tensor:
-        """A statistic of a modality, as it is kept."""
+        """Return a statistic of a modality, in float64 (the sample in float32)."""
         if not self._known:
-            raise C3Error("the bridge is not fitted. Call bridge.fit({modality: embeddings, …}) first.")
+            raise WrongCall("the bridge is not fitted. Call bridge.fit({modality: embeddings, …}, target=…) first.")
         if modality not in self._known:
             raise WrongCall(
                 f"the bridge was not fitted on {modality!r} (it knows {', '.join(self._known)}). Fit it with items of"
-                " that too, or"
-                f" add it: bridge.extend({{{modality!r}: embeddings}}), for a saved pipeline a recipe with `training:"
-                " null`."
+                f" that too, or add it: bridge.extend({{{modality!r}: embeddings}}); for a saved pipeline, a recipe"
+                " with `training: null`."
             )
         if name not in self._known[modality]:
-            raise C3Error(f"the bridge was fitted without the {name} of {modality!r}. Fit it again as it is now.")
+            raise C3Error(f"the bridge was fitted without the {name} of {modality!r}. Fit it again.")
         return self._known[modality][name]
 
     def of_target(self, name: str) -> Tensor:
-        """A statistic of the modality that the decoder is trained on."""
-        if not self._known:
-            raise C3Error("the bridge is not fitted. Call bridge.fit({modality: embeddings, …}, target=…) first.")
-        if self.target is None:
-            raise C3Error("the bridge does not know which modality the decoder learns from. Fit it with target=….")
-        return self.get(self.target, name)
+        """Return a statistic of the modality that the decoder is trained on."""
+        if self._known and self.target is None:
+            raise WrongCall("the bridge does not know which modality the decoder learns from. Fit it with target=….")
+        return self.get(str(self.target), name)
 
     def like(self, e: Tensor, modality: str, name: str) -> Tensor:
-        """A statistic in the dtype and on the device of `e`."""
+        """Return a statistic in the dtype and on the device of `e`."""
         return self.derived(e, (modality, name), lambda: self.get(modality, name))
 
     def target_like(self, e: Tensor, name: str) -> Tensor:
-        """A statistic of the target in the dtype and on the device of `e`."""
+        """Return a statistic of the target in the dtype and on the device of `e`."""
         return self.derived(e, (None, name), lambda: self.of_target(name))
 
     def derived(self, e: Tensor, key: Any, compute: Callable[[], Tensor]) -> Tensor:
-        """What `compute` makes of the statistics in float64, computed once, in the dtype and on the device of `e`."""
-        full = (key, e.dtype, e.device)
-        if full not in self._derived:
-            self._derived[full] = compute().to(e)
-        return self._derived[full]
+        """Return `compute()` in the dtype and on the device of `e`. It is called once per key, dtype and device."""
+        full_key = (key, e.dtype, e.device)
+        if full_key not in self._derived:
+            self._derived[full_key] = compute().to(e)
+        return self._derived[full_key]
 
     def state(self) -> dict[str, Tensor]:
-        """The statistics by "modality.name"."""
+        """Return the statistics by "modality.name"."""
         known = self._known.items()
         return {f"{modality}.{name}": value for modality, values in known for name, value in values.items()}
 
     @classmethod
     def restore(cls, target: str | None, modalities: list[str], state: Mapping[str, Tensor]) -> Self:
-        """The statistics that `state` describes, of these modalities in this order."""
+        """Return the statistics in `state`, for these modalities in this order."""
         statistics = cls(target)
         statistics._known = {modality: {} for modality in modalities}
         for key, value in state.items():

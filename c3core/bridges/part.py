@@ -1,5 +1,4 @@
-"""What the parts of a bridge have in common: each is a small frozen dataclass with a kind, options, and what it
-needs."""
+"""The base class of a bridge's parts: collapse, corrupt and rescale."""
 
 from __future__ import annotations
 
@@ -7,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import WrongCall, near
 
-CAPDEC_STD = 0.016**0.5  # ≈ 0.1265: the noise of CapDec and of the C3 paper's COCO code, given there as a variance
+CAPDEC_STD = 0.016**0.5  # ≈ 0.1265: CapDec and the COCO code of the C3 paper give it as a variance
 
 
 @dataclass(frozen=True)
@@ -17,15 +16,15 @@ class Part:
     """One step of a bridge. Its dataclass fields are its options, as JSON values."""
 
     kind: ClassVar[str]
-    of_each: ClassVar[frozenset[str]] = frozenset()  # what it reads of each modality's moments
-    of_target: ClassVar[frozenset[str]] = frozenset()  # what it reads of the target's moments
+    needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads of every modality
+    target_needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads of the target alone
 
     def config(self) -> dict[str, Any]:
-        """What `made` builds it from again."""
+        """Return what `make_part` rebuilds the part from."""
         return {"kind": self.kind, **asdict(self)}
 
     def require(self, holds: bool, message: str) -> None:
-        """Refuse an option out of its range."""
+        """Raise a `WrongCall` if an option is out of its range."""
         if not holds:
             raise WrongCall(f"{self.kind}: {message}")
 
@@ -33,22 +32,22 @@ class Part:
 Kind = TypeVar("Kind", bound=Part)
 
 
-def made(what: str, value: Kind | str | Mapping[str, Any], kinds: Mapping[str, type[Kind]]) -> Kind:
-    """A part as it is, by its kind ("mean"), or by its config ({"kind": "gaussian", "std": 0.1})."""
+def make_part(what: str, value: Kind | str | Mapping[str, Any], kinds: Mapping[str, type[Kind]]) -> Kind:
+    """Return a part, given as an object, a kind ("mean") or a config ({"kind": "gaussian", "std": 0.1})."""
     if isinstance(value, Part):
         if type(value) not in kinds.values():
-            raise C3Error(f"{value.kind!r} is no {what}. A {what} is one of {', '.join(kinds)}.")
+            raise WrongCall(f"{value.kind!r} is not a {what}. Use one of {', '.join(kinds)}.")
         return value
     if not isinstance(value, str | Mapping):
-        raise C3Error(f"a {what} is a name or a mapping with its kind, got {value!r}. It is one of {', '.join(kinds)}.")
+        raise WrongCall(f"a {what} is a name or a mapping with its kind, got {value!r}. Use one of {', '.join(kinds)}.")
     options = {"kind": value} if isinstance(value, str) else dict(value)
     kind = str(options.pop("kind", None))
     if kind not in kinds:
         raise WrongCall(f"no {what} is called {kind!r}: {near(kind, kinds)}")
     known = [option.name for option in fields(kinds[kind])]
-    for name, given in options.items():
+    for name, setting in options.items():
         if name not in known:
             raise WrongCall(f"{what} {kind!r} has no option {name!r}: {near(name, known)}")
-        if not isinstance(given, int | float):
-            raise WrongCall(f"{what} {kind!r}: {name} must be a number, got {given!r}.")
+        if not isinstance(setting, int | float):
+            raise WrongCall(f"{what} {kind!r}: {name} must be a number, got {setting!r}.")
     return kinds[kind](**options)

@@ -1,7 +1,7 @@
-"""The named methods of the literature as collapse, corrupt and rescale. Importing this costs no torch.
+"""Methods of the literature as presets: a collapse, a corrupt and a rescale. Imports no torch.
 
-ē is the mean of the modality at hand, ē_t and σ_t mean and spread of the target (what the decoder is trained on),
-unit(f) is f / ‖f‖. ε stands in a formula for the noise that is added while training, and is absent at use.
+In the formulas, ē and s are the mean and the spread of the modality at hand, ē_t and s_t those of the target (the
+decoder's modality), and unit(f) is f / ‖f‖. The noise ε is added only while training.
 """
 
 from __future__ import annotations
@@ -15,32 +15,9 @@ from c3core.errors import WrongCall, near
 if TYPE_CHECKING:
     from c3core.bridges.c3 import C3Bridge
 
-CLOSE_STD = 0.08  # in the middle of CLOSE's 0.04 to 0.12
+CLOSE_STD = 0.08  # the middle of CLOSE's 0.04 to 0.12
 
 Config = dict[str, Any]
-_NONE, _MEAN, _SHIFT, _UNIT = {"kind": "none"}, {"kind": "mean"}, {"kind": "shift"}, {"kind": "unit"}
-
-
-def _gaussian(std: float) -> Config:
-    return {"kind": "gaussian", "std": std}
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One row: a name, the formula of the condition, where it comes from, and the parts."""
-
-    name: str
-    formula: str
-    paper: str
-    collapse: Config
-    corrupt: Config
-    rescale: Config
-
-    def options(self) -> list[str]:
-        """The options of `preset` that this row has a part for."""
-        return [option for option, (part, field) in _OPTIONS.items() if field in getattr(self, part)]
-
-
 _OPTIONS = {  # option of `preset`: (part, field of the part)
     "noise_std": ("corrupt", "std"),
     "noise_level": ("corrupt", "level"),
@@ -49,62 +26,87 @@ _OPTIONS = {  # option of `preset`: (part, field of the part)
     "rescale": ("rescale", "kind"),
 }
 
+
+@dataclass(frozen=True)
+class Preset:
+    """A named bridge: its formula, its paper and its parts. Fields in braces stand for values of the parts."""
+
+    name: str
+    condition: str
+    paper: str
+    collapse: Config
+    corrupt: Config
+    rescale: Config
+
+    @property
+    def formula(self) -> str:
+        """The formula of a condition, with the default and the name of each option that it has."""
+        values = {**self.collapse, **self.corrupt}
+        return self.condition.format(**{name: f"{value:.4g}" for name, value in values.items() if name != "kind"})
+
+    def options(self) -> list[str]:
+        """Return the options of `preset` that this row has a part for."""
+        return [option for option, (part, field) in _OPTIONS.items() if field in getattr(self, part)]
+
+
+_NONE, _MEAN, _SHIFT, _UNIT = {"kind": "none"}, {"kind": "mean"}, {"kind": "shift"}, {"kind": "unit"}
+_CAPDEC = {"kind": "gaussian", "std": CAPDEC_STD}
 _C3 = "Zhang et al. 2024 (C3)"
+_STD = "σ = {std} (noise_std)"
+_NOISE = f"ε ~ N(0, σ² I), {_STD}"
 _ROWS = (
     Preset("c1", "unit(e)", f"{_C3}, C¹", _NONE, _NONE, _UNIT),
     Preset("c2_1", "unit(e − ē)", f"{_C3}, C²₁", _MEAN, _NONE, _UNIT),
-    Preset("c2_2", "unit(e + ε), ε ~ N(0, 0.016 I)", f"{_C3}, C²₂", _NONE, _gaussian(CAPDEC_STD), _UNIT),
+    Preset("c2_2", f"unit(e + ε), {_NOISE}", f"{_C3}, C²₂", _NONE, _CAPDEC, _UNIT),
     Preset(
-        "c2_2_span", "unit(e + ε − (ε·ĝ)ĝ), ε ~ N(0, 0.016 I), ĝ along the gap", f"{_C3}, Table 7",
+        "c2_2_span", f"unit(e + ε − (ε·ĝ)ĝ), {_NOISE}, ĝ along the gap", f"{_C3}, Table 7",
         _NONE, {"kind": "span", "std": CAPDEC_STD}, _UNIT,
     ),
-    Preset("c3", "unit(e − ē + ε), ε ~ N(0, 0.016 I)", f"{_C3}, C³, COCO code", _MEAN, _gaussian(CAPDEC_STD), _UNIT),
+    Preset("c3", f"unit(e − ē + ε), {_NOISE}", f"{_C3}, C³, COCO code", _MEAN, _CAPDEC, _UNIT),
     Preset(
-        "c3_imagebind", "e − ē + ε, ε ~ N(0, 0.1² I)", f"{_C3}, Algorithm 1, ImageBind code",
-        _MEAN, _gaussian(0.1), _NONE,
+        "c3_imagebind", f"e − ē + ε, {_NOISE}", f"{_C3}, Algorithm 1, ImageBind code",
+        _MEAN, {"kind": "gaussian", "std": 0.1}, _NONE,
+    ),
+    Preset("capdec", f"unit(e + ε), {_NOISE}", "Nukrai et al. 2022 (CapDec)", _NONE, _CAPDEC, _UNIT),
+    Preset(
+        "capdec_offset", f"unit(e − ē + ē_t + ε), {_NOISE}", "Nukrai et al. 2022 (CapDec), center offset",
+        _SHIFT, _CAPDEC, _UNIT,
     ),
     Preset(
-        "capdec", "unit(e + ε), ε ~ N(0, 0.016 I)", "Nukrai et al. 2022 (CapDec)", _NONE, _gaussian(CAPDEC_STD), _UNIT
-    ),
-    Preset(
-        "capdec_offset", "unit(e − ē + ē_t + ε), ε ~ N(0, 0.016 I)", "Nukrai et al. 2022 (CapDec), centre offset",
-        _SHIFT, _gaussian(CAPDEC_STD), _UNIT,
-    ),
-    Preset(
-        "lafite_g", "unit(0.25 e + 0.75 ε/‖ε‖), ε ~ N(0, I)", "Zhou et al. 2022 (LAFITE)",
+        "lafite_g", "unit((1 − λ) e + λ ε/‖ε‖), ε ~ N(0, I), λ = {level} (noise_level)", "Zhou et al. 2022 (LAFITE)",
         _NONE, {"kind": "lafite", "level": 0.75}, _UNIT,
     ),
     Preset(
-        "decap", "unit(softmax(100 e Tᵀ) T), T a memory of target embeddings", "Li et al. 2023 (DeCap)",
-        {"kind": "memory", "size": 50_000, "temperature": 0.01}, _NONE, _UNIT,
+        "decap", "unit(softmax(e Tᵀ/τ) T), T a sample of target embeddings, τ = {temperature} (memory_temperature)",
+        "Li et al. 2023 (DeCap)", {"kind": "memory", "size": 50_000, "temperature": 0.01}, _NONE, _UNIT,
     ),
     Preset(
-        "close", "unit(e − ē + ē_t + ε), ε ~ N(0, 0.08² Σ d/tr Σ), Σ the target's covariance",
+        "close", f"unit(e − ē + ē_t + ε), ε ~ N(0, σ² Σ d/tr Σ), Σ the target's covariance, {_STD}",
         "Gu et al. 2023 (CLOSE)", _SHIFT, {"kind": "covariance", "std": CLOSE_STD}, _UNIT,
     ),
     Preset(
-        "mean_std", "unit((e − ē) σ_t/σ + ε), ε ~ N(0, 0.016 I)", "Fonseca et al. 2025 (TOMCap)",
-        {"kind": "mean_std"}, _gaussian(CAPDEC_STD), _UNIT,
+        "mean_std", f"unit((e − ē) s_t/s + ε), {_NOISE}", "Fonseca et al. 2025 (TOMCap)",
+        {"kind": "mean_std"}, _CAPDEC, _UNIT,
     ),
 )  # fmt: skip
 PRESETS = {row.name: row for row in _ROWS}
 
 
 def list_presets() -> list[dict[str, str]]:
-    """Name, formula and paper of every preset.
+    """Return the name, the formula and the paper of every preset.
 
-    >>> list_presets()[4]
-    {'name': 'c3', 'formula': 'unit(e − ē + ε), ε ~ N(0, 0.016 I)', 'paper': 'Zhang et al. 2024 (C3), C³, COCO code'}
+    >>> list_presets()[4]["formula"]
+    'unit(e − ē + ε), ε ~ N(0, σ² I), σ = 0.1265 (noise_std)'
     """
     return [{"name": row.name, "formula": row.formula, "paper": row.paper} for row in _ROWS]
 
 
 def preset(name: str, **overrides: Any) -> C3Bridge:
-    """The bridge of a preset, not fitted yet.
+    """Return the bridge of a preset, not fitted yet.
 
-    `overrides`: `noise_std` (standard deviation per dimension, in units of a unit embedding), `noise_level` (LAFITE's
-    mix, 0 to 1), `memory_size`, `memory_temperature`, `rescale` ("none", "unit", "native"). An unknown name, and an
-    option that the preset has no part for, is a `C3Error`.
+    `overrides` are `noise_std` (standard deviation per dimension, for embeddings of unit norm), `noise_level` (LAFITE's
+    share of noise, 0 to 1), `memory_size`, `memory_temperature` and `rescale` ("none", "unit" or "native"). Raises
+    `WrongCall` for an unknown name, or an option that the preset has no part for.
 
     >>> preset("c3", noise_std=0.1).corrupt
     Gaussian(std=0.1)
@@ -126,6 +128,6 @@ def preset(name: str, **overrides: Any) -> C3Bridge:
 
     try:
         return C3Bridge(**parts, name=name)
-    except WrongCall as error:  # it names the part, which the caller did not
+    except WrongCall as error:  # it names a part, but the caller named a preset
         given = ", ".join(f"{option}={value!r}" for option, value in overrides.items())
         raise WrongCall(f"bridge {name!r} with {given}: {error}") from None

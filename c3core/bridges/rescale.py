@@ -1,4 +1,4 @@
-"""Rescale: the length of a condition. The last part of a bridge, the same at train and at use."""
+"""Rescale: set the length of a condition."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.bridges.fitted import Statistics
+from c3core.bridges.fitted import FittedStatistics
 from c3core.bridges.part import Part
 
 
 @dataclass(frozen=True)
 class Rescale(Part):
-    """The last part of a bridge."""
+    """The last part of a bridge; the same for training and for use."""
 
     @abstractmethod
-    def __call__(self, f: Tensor, statistics: Statistics) -> Tensor:
-        """(n, d) conditions of the right length."""
+    def __call__(self, f: Tensor, statistics: FittedStatistics) -> Tensor:
+        """Set the length of conditions (n, d)."""
 
 
 @dataclass(frozen=True)
 class NoRescale(Rescale):
-    """f: Algorithm 1 of the C3 paper as printed, and its ImageBind code."""
+    """f: keep the length (Algorithm 1 of the C3 paper as printed, and its ImageBind code)."""
 
     kind: ClassVar[str] = "none"
 
-    def __call__(self, f: Tensor, statistics: Statistics) -> Tensor:
+    def __call__(self, f: Tensor, statistics: FittedStatistics) -> Tensor:
         return f
 
 
 @dataclass(frozen=True)
 class Unit(Rescale):
-    """f / ‖f‖: the C3 paper's COCO code, CapDec and CLOSE, at train and at use."""
+    """f / ‖f‖: unit length (the C3 paper's COCO code, CapDec and CLOSE)."""
 
     kind: ClassVar[str] = "unit"
 
-    def __call__(self, f: Tensor, statistics: Statistics) -> Tensor:
+    def __call__(self, f: Tensor, statistics: FittedStatistics) -> Tensor:
         return normalize(f, dim=-1)
 
 
 @dataclass(frozen=True)
 class Native(Rescale):
-    """f / ‖f‖ · the mean raw norm of the target's encoder: the scale that a decoder made for that encoder expects.
+    """f / ‖f‖ times the mean raw norm of the target's encoder, as a decoder made for that encoder expects.
 
     The mean norm is 1 if the target's embeddings came without their norms.
     """
 
     kind: ClassVar[str] = "native"
-    of_target: ClassVar[frozenset[str]] = frozenset({"mean"})  # the mean norm comes along with the mean
+    target_needs: ClassVar[frozenset[str]] = frozenset({"mean"})  # the mean norm comes with it
 
-    def __call__(self, f: Tensor, statistics: Statistics) -> Tensor:
+    def __call__(self, f: Tensor, statistics: FittedStatistics) -> Tensor:
         return normalize(f, dim=-1) * statistics.target_like(f, "norm")
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.bridges import C3Bridge, Mean, MeanStd, Memory, Native, NoCollapse, Shift, Unit, preset
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.statistics.moments import Moments
 
 quick = settings(max_examples=40, deadline=None)
@@ -178,13 +178,14 @@ def test_config_and_state_are_exact_and_the_fitted_bridge_is_free_of_them() -> N
 def test_parts_by_object_by_kind_and_by_config_are_the_same() -> None:
     by_hand = C3Bridge(Mean(), {"kind": "gaussian", "std": 0.016**0.5}, Unit())
     assert by_hand.config() == preset("c3").config() == C3Bridge().config()
-    for wrong, message in [
-        ({"collapse": "meen"}, "no collapse is called 'meen': did you mean mean"),
-        ({"collapse": Unit()}, "'unit' is no collapse"),
-        ({"corrupt": {"kind": "gaussian", "sd": 1}}, "corrupt 'gaussian' has no option 'sd'"),
-        ({"corrupt": {}}, "no corrupt is called 'None'"),
+    for wrong in [
+        {"collapse": "meen"},
+        {"collapse": Unit()},
+        {"collapse": 3},
+        {"corrupt": {"kind": "gaussian", "sd": 1}},
+        {"corrupt": {}},
     ]:
-        with pytest.raises(C3Error, match=message):
+        with pytest.raises(WrongCall):
             C3Bridge(**wrong)  # type: ignore[arg-type]
 
 
@@ -193,36 +194,34 @@ def test_what_cannot_be_fitted_is_refused_and_leaves_the_bridge_as_it_was() -> N
     before = bridge.config(), bridge.condition(torch.ones(1, DIM), "text")
     bad = torch.eye(DIM)
     bad[3, 1] = float("nan")
-    for embeddings, message in [
-        ({"text": torch.eye(DIM), "image": bad}, "image: .*row 3 holds NaN"),
-        ({"text": torch.eye(DIM), "image": torch.eye(DIM + 1)}, "6 dimensions, the others 5"),
-        ({"text": torch.zeros(0, DIM)}, "no embeddings were seen"),
-        ({"text": []}, "text: no embeddings"),
-        ({"text": torch.ones(DIM)}, r"\(n, d\)"),
-        ({"text": "captions.txt"}, "text: embeddings must be a tensor"),
+    for embeddings in [
+        {"text": torch.eye(DIM), "image": torch.eye(DIM + 1)},
+        {"text": torch.zeros(0, DIM)},
+        {"text": []},
+        {"text": torch.ones(DIM)},
+        {"text": "captions.txt"},
     ]:
-        with pytest.raises(C3Error, match=message):
+        with pytest.raises(C3Error):
             bridge.fit(embeddings)
-        with pytest.raises(C3Error, match=r"takes a tensor of embeddings \(n, 5\), got list"):
-            bridge.condition([[1.0] * DIM], "text")
-        assert bridge.config() == before[0]
-        assert torch.equal(bridge.condition(torch.ones(1, DIM), "text"), before[1])
+        with pytest.raises(C3Error, match="^image: "):
+            bridge.fit({"text": torch.eye(DIM), "image": bad})
         with pytest.raises(C3Error):
             bridge.extend({"audio": torch.eye(DIM), "video": bad})
-        with pytest.raises(C3Error, match="dimensions"):
+        with pytest.raises(WrongCall, match="6 dimensions, the others 5"):
             bridge.extend({"audio": torch.eye(DIM), "video": torch.eye(DIM + 1)})
         assert bridge.config() == before[0]
+        assert torch.equal(bridge.condition(torch.ones(1, DIM), "text"), before[1])
 
 
-def test_the_target_is_needed_only_where_a_part_reads_it() -> None:
+def test_the_target_is_needed_only_if_a_part_reads_it() -> None:
     image = {"image": torch.eye(DIM)}
     assert preset("c3").fit(image, target="text").target == "text"  # as in supervised training on images
     assert preset("c3").fit({**image, "text": torch.eye(DIM)}).target is None
     assert preset("decap").fit({"text": torch.eye(DIM)}).target == "text"
     for name in ("decap", "close", "mean_std", "capdec_offset"):
-        with pytest.raises(C3Error, match="'text', its target"):
+        with pytest.raises(WrongCall):
             preset(name).fit(image, target="text")
-        with pytest.raises(C3Error, match="target="):
+        with pytest.raises(WrongCall, match="target="):
             preset(name).fit({**image, "text": torch.eye(DIM)})
 
 
@@ -242,23 +241,20 @@ def test_only_what_is_read_is_gathered() -> None:
 
 
 def test_errors_at_use_say_what_to_do() -> None:
-    with pytest.raises(C3Error, match=r"not fitted\. Call bridge\.fit"):
+    with pytest.raises(WrongCall, match="not fitted"):
         preset("c3").condition(torch.eye(DIM), "text")
-    with pytest.raises(C3Error, match="not fitted"):
+    with pytest.raises(WrongCall, match="not fitted"):
         preset("decap").condition(torch.eye(DIM), "image")
-    with pytest.raises(C3Error, match="not fitted"):
+    with pytest.raises(WrongCall, match="not fitted"):
         preset("c3").extend({"audio": torch.eye(DIM)})
     bridge = preset("c3").fit({"text": torch.eye(DIM), "image": torch.eye(DIM)}, target="text")
-    with pytest.raises(C3Error, match=r"knows text, image.*bridge\.extend\(\{'audio': embeddings\}\)"):
+    with pytest.raises(WrongCall, match=r"bridge\.extend\(\{'audio': embeddings\}\)"):
         bridge.condition(torch.eye(DIM), "audio")
-    with pytest.raises(C3Error, match="knows 'image' already"):
+    with pytest.raises(WrongCall, match="fitted on 'image' already"):
         bridge.extend({"image": torch.eye(DIM)})
-    with pytest.raises(C3Error, match=r"shape \(n, 5\), got \(2, 4\)"):
-        bridge.condition(torch.ones(2, 4), "text")
-    with pytest.raises(C3Error, match=r"got \(5,\)"):
-        bridge.condition(torch.ones(5), "text")
-    with pytest.raises(C3Error, match="int64"):
-        bridge.condition(torch.ones(2, 5, dtype=torch.int64), "text")
+    for wrong in (torch.ones(2, 4), torch.ones(5), torch.ones(2, 5, dtype=torch.int64), [[1.0] * DIM]):
+        with pytest.raises(WrongCall, match=r"\(n, 5\)"):
+            bridge.condition(wrong, "text")  # type: ignore[arg-type]
 
 
 def test_a_bridge_that_needs_nothing_takes_any_modality_without_fitting() -> None:
@@ -279,7 +275,7 @@ def test_fingerprints_are_remembered() -> None:
 
 def test_a_foreign_config_or_state_is_refused() -> None:
     bridge = preset("c3").fit({"text": torch.eye(DIM)})
-    with pytest.raises(C3Error, match="collapse: Field required"):
+    with pytest.raises(C3Error, match="collapse"):
         C3Bridge.restore({k: v for k, v in bridge.config().items() if k != "collapse"}, {})
     with pytest.raises(C3Error, match="config does not list"):
         C3Bridge.restore(bridge.config(), {"image.mean": torch.zeros(DIM)})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from c3core.bridges import corrupt, list_presets, preset
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 
 TEXT = torch.tensor([[1.0, 0.0], [0.6, 0.8]])  # mean (0.8, 0.4), standard deviation (0.2, 0.4)
 IMAGE = torch.tensor([[0.0, 1.0], [0.0, -1.0]])  # mean (0, 0), standard deviation (0, 1)
@@ -82,7 +82,17 @@ def test_the_defaults_of_the_papers() -> None:
     assert preset("close").needs == {"mean", "covariance"}
 
 
-def test_overrides_set_their_part_alone() -> None:
+def test_formulas_print_each_option_with_its_default() -> None:
+    for row in list_presets():
+        bridge = preset(row["name"])
+        options = {"std": "noise_std", "level": "noise_level", "temperature": "memory_temperature"}
+        for part in (bridge.collapse, bridge.corrupt):
+            for field, option in options.items():
+                if field in part.config():
+                    assert f"= {part.config()[field]:.4g} ({option})" in row["formula"]
+
+
+def test_overrides_set_only_their_part() -> None:
     bridge = preset("c3", noise_std=0.2, rescale="none")
     assert bridge.corrupt.config() == {"kind": "gaussian", "std": 0.2}
     assert bridge.rescale.config() == {"kind": "none"}
@@ -93,24 +103,23 @@ def test_overrides_set_their_part_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "overrides", "message"),
+    ("name", "overrides", "named"),
     [
-        ("c33", {}, "did you mean"),
-        ("zebra", {}, "known: c1, c2_1"),
-        ("c3", {"noise_sdt": 0.1}, "has no option 'noise_sdt': did you mean noise_std"),
-        ("c1", {"noise_std": 0.1}, "has no part for the option 'noise_std'"),
-        ("c3", {"memory_size": 5}, "has no part for the option 'memory_size'"),
-        ("c3", {"noise_std": -1.0}, "at least 0"),
-        ("c3", {"noise_std": float("nan")}, "at least 0"),
-        ("c3", {"noise_std": "much"}, "must be a number"),
-        ("lafite_g", {"noise_level": 1.5}, "between 0 and 1"),
-        ("decap", {"memory_size": 0}, "at least 1"),
-        ("decap", {"memory_temperature": 0}, "above 0"),
-        ("c3", {"rescale": "units"}, "no rescale is called 'units': did you mean unit"),
+        ("c33", {}, "c33"),
+        ("c3", {"noise_sdt": 0.1}, "did you mean noise_std"),
+        ("c1", {"noise_std": 0.1}, "noise_std"),
+        ("c3", {"memory_size": 5}, "memory_size"),
+        ("c3", {"noise_std": -1.0}, "noise_std=-1"),
+        ("c3", {"noise_std": float("nan")}, "noise_std=nan"),
+        ("c3", {"noise_std": "much"}, "noise_std='much'"),
+        ("lafite_g", {"noise_level": 1.5}, "noise_level=1.5"),
+        ("decap", {"memory_size": 0}, "memory_size=0"),
+        ("decap", {"memory_temperature": 0}, "memory_temperature=0"),
+        ("c3", {"rescale": "units"}, "did you mean unit"),
     ],
 )
-def test_wrong_names_and_values_are_refused(name: str, overrides: dict[str, object], message: str) -> None:
-    with pytest.raises(C3Error, match=message.replace("(", r"\(")):
+def test_wrong_names_and_values_are_refused(name: str, overrides: dict[str, object], named: str) -> None:
+    with pytest.raises(WrongCall, match=named):
         preset(name, **overrides)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,10 @@ import diffusers
 import torch
 from diffusers.utils import logging
 
-from c3core.errors import C3Error, WrongCall, lines_of
-from c3core.io import read_json, refuse_pickles
+from c3core.errors import C3Error, WrongCall, library_errors
+from c3core.io import UNKNOWN_LICENSE, model_license, read_json, refuse_pickles
 from c3core.runtime import without_bars
 
-UNKNOWN = "see the model's card"
 WEIGHTS = (
     ".safetensors",
     ".safetensors.index.json",
@@ -58,14 +57,13 @@ def _part(name: str, part: str) -> Path:
 @contextmanager
 def _hub(name: str) -> Iterator[None]:
     level = logging.get_verbosity()
-    logging.set_verbosity_error()  # that the hub cannot be reached is said once, below
+    logging.set_verbosity_error()  # the error below says once that the hub cannot be reached
     try:
-        yield
-    except Exception as error:  # no network, no such name, no permission: the hub's client has an error for each
-        raise C3Error(
-            f"there is no folder {name!r}, and the hub has no such model or cannot be reached ({type(error).__name__})."
-            " Check the name, or fetch it where the hub can be reached and give its folder."
-        ) from error
+        with library_errors(
+            f"there is no folder {name!r}, and the hub has no such model or cannot be reached",
+            "Check the name, or fetch it where the hub can be reached and give its folder.",
+        ):
+            yield
     finally:
         logging.set_verbosity(level)
 
@@ -93,21 +91,12 @@ def fingerprint(folder: Path, parts: Iterable[str]) -> str:
 
 
 def license_of(folder: Path, name: str) -> str:
-    """The license that the model's card names, in its folder or on the hub; `UNKNOWN` where neither can be read."""
-    from huggingface_hub import HfApi, ModelCard
-
-    card = folder / "README.md"
-    try:
-        data = (
-            ModelCard.load(card).data
-            if card.is_file()
-            else None
-            if Path(name).expanduser().is_dir()
-            else HfApi().model_info(name, timeout=10).card_data
-        )
-        return str(getattr(data, "license", None) or UNKNOWN)
-    except Exception:  # a card is prose by anybody, and the hub may be out of reach: neither hinders drawing
-        return UNKNOWN
+    """The license that the model's card names, in its folder or on the hub, or `UNKNOWN_LICENSE`."""
+    found = model_license(folder)
+    if found == UNKNOWN_LICENSE and not Path(name).expanduser().is_dir():
+        with suppress(C3Error):  # the model is here already: drawing needs no hub
+            found = model_license(name)
+    return found
 
 
 def class_name(folder: Path, file: str) -> str:
@@ -136,13 +125,6 @@ def loading(folder: Path) -> Iterator[None]:
     """Inside, an error of the libraries becomes a `C3Error` that names the folder, and they show no bars."""
     from transformers.utils import logging as transformers_logging
 
-    try:
-        with without_bars(logging, transformers_logging):
-            yield
-    except C3Error:
-        raise
-    except Exception as error:  # diffusers raises whatever its parts raise on a broken or foreign folder
-        raise C3Error(
-            f"{folder} cannot be loaded by diffusers ({lines_of(error)[0]}). It may be truncated: save or fetch it"
-            " again."
-        ) from error
+    what, advice = f"{folder} cannot be loaded by diffusers", "It may be truncated: save or fetch it again."
+    with library_errors(what, advice), without_bars(logging, transformers_logging):
+        yield

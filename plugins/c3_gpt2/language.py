@@ -23,11 +23,11 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from c3_gpt2.license import UNKNOWN, license_of
+from c3_gpt2.license import license_of
 from c3_gpt2.settings import Settings
 from c3_gpt2.tokens import train_tokenizer
-from c3core.errors import C3Error, lines_of
-from c3core.io import atomic_write
+from c3core.errors import C3Error, library_errors
+from c3core.io import UNKNOWN_LICENSE, atomic_write
 from c3core.runtime import without_bars
 
 
@@ -37,7 +37,7 @@ class Language:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    license: str = UNKNOWN
+    license: str = UNKNOWN_LICENSE
 
     def __post_init__(self) -> None:
         config = self.model.config
@@ -117,17 +117,12 @@ def from_folder(folder: Path, license: str) -> Language:
 
 
 def _load(source: str, name: str, license: str, extra: Mapping[str, Any]) -> Language:
-    try:
-        with without_bars(logging):
-            tokenizer = AutoTokenizer.from_pretrained(source, **{k: v for k, v in extra.items() if k == "gguf_file"})
-            model, report = AutoModelForCausalLM.from_pretrained(
-                source, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **extra
-            )
-    except Exception as error:  # transformers raises whatever its parts raise on a broken or foreign folder
-        raise C3Error(
-            f"cannot load the language model {name!r}: {lines_of(error)[0]}\n"
-            "Give a folder in transformers' format with safetensors weights, a .gguf file, or a hub name."
-        ) from error
+    advice = "Give a folder in transformers' format with safetensors weights, a .gguf file, or a hub name."
+    with library_errors(f"cannot load the language model {name!r}", advice), without_bars(logging):
+        tokenizer = AutoTokenizer.from_pretrained(source, **{k: v for k, v in extra.items() if k == "gguf_file"})
+        model, report = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **extra
+        )
     lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""

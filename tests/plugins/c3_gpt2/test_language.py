@@ -12,9 +12,9 @@ from transformers import BertConfig, BertLMHeadModel, BertModel, GPT2LMHeadModel
 
 from c3_gpt2.decoder import CaptionDecoder
 from c3_gpt2.language import Language, pretrained, write
-from c3_gpt2.license import UNKNOWN
 from c3_gpt2.tokens import train_tokenizer
 from c3core.errors import C3Error
+from c3core.io import UNKNOWN_LICENSE
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def change(path: Path, **values: object) -> None:
 
 
 def test_no_such_model() -> None:
-    with pytest.raises(C3Error, match=r"there is no folder 'no-such/language-model-at-all'.*\n.*fresh"):
+    with pytest.raises(C3Error, match=r"there is no folder 'no-such/language-model-at-all'"):
         CaptionDecoder(8, model="no-such/language-model-at-all")
 
 
@@ -106,11 +106,11 @@ def test_sampling_settings_of_the_model_are_dropped(copy: Path) -> None:
 
 
 def test_the_license_is_the_cards(copy: Path) -> None:
-    assert pretrained(str(copy)).license == UNKNOWN
+    assert pretrained(str(copy)).license == UNKNOWN_LICENSE
     (copy / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A model\n")
     assert CaptionDecoder(8, model=str(copy)).license == "apache-2.0"
     (copy / "README.md").write_text("---\nlicense: [: broken\n---\n")
-    assert pretrained(str(copy)).license == UNKNOWN
+    assert pretrained(str(copy)).license == UNKNOWN_LICENSE
 
 
 def test_a_fresh_model_is_ones_own(sentences: list[str]) -> None:
@@ -139,4 +139,4 @@ def test_a_model_that_is_loaded_already(gpt2_folder: Path) -> None:
     language = pretrained(str(gpt2_folder))
     decoder = CaptionDecoder(8, language=Language(language.model, language.tokenizer), device="cpu")
     assert decoder.model is language.model
-    assert decoder.license == UNKNOWN
+    assert decoder.license == UNKNOWN_LICENSE

@@ -13,6 +13,9 @@ from .data import Pairs as Pairs
 from .data import Table as Table
 from .data import load_table as load_table
 from .errors import C3Error as C3Error
+from .errors import CorruptFile as CorruptFile
+from .errors import NotInstalled as NotInstalled
+from .errors import WrongCall as WrongCall
 from .experiments import evaluate as evaluate
 from .pipeline import Pipeline as Pipeline
 from .pipeline import load_pipeline as load_pipeline

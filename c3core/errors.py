@@ -1,24 +1,42 @@
-"""The one kind of error that a user is meant to read: what is wrong, and what to do."""
+"""The errors that a user is meant to read: each says what is wrong, and what to do."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class C3Error(Exception):
-    """One or two lines for the user: what is wrong and what to do. The command line prints it and exits with
-    `status`.
+    """One or two lines for the user: what is wrong and what to do. The command line prints it without a traceback.
+
+    Catch this for every error that c3core raises on purpose, or one of its kinds: `WrongCall`, `NotInstalled`,
+    `CorruptFile`.
     """
 
-    status = 1
+    def __reduce__(self) -> Any:
+        """Pickle by the message and the attributes, so that every kind travels between processes."""
+        return _restore, (type(self), self.args, dict(self.__dict__))
 
 
-class WrongCall(C3Error):
-    """What was asked for does not exist or cannot be: an unknown name, a wrong option or field. No work was begun."""
+class WrongCall(C3Error, ValueError):
+    """The request is wrong: an unknown name, or an option, a field or an argument that cannot be. No work was done."""
 
-    status = 2
+
+class NotInstalled(C3Error, ImportError):
+    """A package, a plugin or a program that this needs is not installed."""
+
+
+class CorruptFile(C3Error, OSError):
+    """A file is truncated, changed, incomplete or not of the format that it should have."""
+
+
+def _restore(kind: type[C3Error], args: tuple[Any, ...], attributes: dict[str, Any]) -> C3Error:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -37,7 +55,7 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def lines_of(error: BaseException) -> list[str]:
-    """What an error of a library says, line by line; its kind where it says nothing.
+    """The lines of an error's message without blank ones, or its type if it has no message.
 
     >>> lines_of(ValueError("no room\\n\\n  in the file")), lines_of(KeyError())
     (['no room', 'in the file'], ['KeyError'])

@@ -1,12 +1,19 @@
-"""Near names, and the error that a user reads."""
+"""Near names, and the errors that a user reads."""
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3core.errors import C3Error, WrongCall, library_errors, near
+from c3core import BadItem, BadItems
+from c3core.errors import C3Error, CorruptFile, NotInstalled, WrongCall, library_errors, near
+from c3core.io import atomic_write
 
 
 @pytest.mark.parametrize(
@@ -33,11 +40,6 @@ def test_a_hint_names_something_known_and_a_known_name_first(name, known):
         assert near(candidate, known).startswith(f"did you mean {candidate}")
 
 
-def test_it_is_no_error_of_python_that_others_catch():
-    assert C3Error.__mro__[1] is Exception
-    assert str(C3Error("what is wrong. What to do.")) == "what is wrong. What to do."
-
-
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -61,3 +63,38 @@ def test_an_error_of_ones_own_passes_and_so_does_ctrl_c():
         with pytest.raises(type(error)) as caught, library_errors("a.pt cannot be read", "Save it again."):
             raise error
         assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("kind", "also"),
+    [(WrongCall, ValueError), (NotInstalled, ImportError), (CorruptFile, OSError), (C3Error, Exception)],
+)
+def test_a_kind_of_error_is_caught_as_the_python_error_that_it_is(kind, also):
+    with pytest.raises(also) as caught:
+        raise kind("what is wrong. What to do.")
+    assert isinstance(caught.value, C3Error)
+    assert str(caught.value) == "what is wrong. What to do."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(kind("wrong. Do this.") for kind in (C3Error, WrongCall, NotInstalled, CorruptFile)),
+        BadItems([(0, BadItem("a.png", "is empty"))], torch.ones(1, 2)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_travels_between_processes(error):
+    with ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as pool:
+        found = pool.submit(_give, pickle.dumps(error)).result()
+    assert (type(found), str(found)) == (type(error), str(error))
+    assert vars(found).keys() == vars(error).keys()
+
+
+def _give(error: bytes) -> C3Error:
+    return pickle.loads(error)
+
+
+def test_an_error_that_a_file_is_corrupt_is_not_taken_for_one_of_writing(tmp_path):
+    with pytest.raises(CorruptFile, match="the source"), atomic_write(tmp_path / "out"):
+        raise CorruptFile("the source is cut short. Make it again.")

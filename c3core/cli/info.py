@@ -116,12 +116,12 @@ def _options(decoder: str) -> dict[str, str]:
 
 
 def _fields(path: Path) -> dict[str, Any]:
-    from c3core.errors import C3Error
+    from c3core.errors import CorruptFile
     from c3core.io.files import read_json
 
     values = read_json(path)
     if not isinstance(values, dict):
-        raise C3Error(f"{path} does not hold fields. It was changed by something else: make it again.")
+        raise CorruptFile(f"{path} does not hold fields. It was changed by something else: make it again.")
     return values
 
 

@@ -1,4 +1,4 @@
-"""What commands share: a check of `--out`, and how they say what was bad."""
+"""What commands share: a check of `--out`, and a report of the items that could not be read."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from c3core.errors import WrongCall
+from typer import BadParameter
+
 from c3core.runtime.console import one_line
 
 
 def writable(name: str | Path) -> Path:
-    """The folder that `--out` names: what cannot be one is better said before hours of work."""
+    """The folder that `--out` names. Refuse one that cannot be written before hours of work."""
     if not str(name).strip():
-        raise WrongCall("--out is empty. Name a folder; `.` is the one that you are in.")
+        raise BadParameter("it is empty. Name a folder; `.` is the one that you are in.")
     path = Path(name)
     if os.path.isfile(path):  # unlike `path.is_file()` it raises nothing over a name that is too long
-        raise WrongCall(f"--out {path} is a file. Name a folder.")
+        raise BadParameter(f"{path} is a file. Name a folder.")
     there = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
     if not os.path.isdir(there):
-        raise WrongCall(f"--out {path} cannot be made: {there} is no folder. Name another one.")
+        raise BadParameter(f"{path} cannot be made: {there} is no folder. Name another one.")
     if not os.access(there, os.W_OK):
-        raise WrongCall(f"--out {path} cannot be written: no permission in {there}. Name another folder.")
+        raise BadParameter(f"{path} cannot be written: no permission in {there}. Name another folder.")
     return path
 
 

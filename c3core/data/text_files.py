@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import C3Error, CorruptFile, WrongCall, near
 
 LONGEST_LINE = 1 << 24  # bytes: beyond this a "line" is a binary file without line ends, not a sentence
 
@@ -23,11 +23,13 @@ def decoded(name: str) -> Iterator[tuple[int, str]]:
                 if len(raw) == LONGEST_LINE:
                     raise C3Error(f"{name}: line {number} is longer than {LONGEST_LINE >> 20} MB. Is it a list?")
                 if b"\0" in line:
-                    raise C3Error(f"{name}: line {number} holds a NUL byte: it is no plain text. Save it as UTF-8.")
+                    raise CorruptFile(f"{name}: line {number} holds a NUL byte: it is no plain text. Save it as UTF-8.")
                 yield number, line.decode()
+    except C3Error:
+        raise
     except UnicodeDecodeError as error:
         message = f"{name}: line {number} is not UTF-8 (byte {error.start + 1} of the line). Save the file as UTF-8."
-        raise C3Error(message) from error
+        raise CorruptFile(message) from error
     except FileNotFoundError as error:
         raise WrongCall(f"{name} does not exist{beside(name)}. Check the spelling.") from error
     except OSError as error:

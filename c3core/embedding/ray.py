@@ -26,7 +26,7 @@ from c3core.contracts import Encoder, Reader
 from c3core.data.sources import Source, named
 from c3core.embedding.embedder import Embedded, Embedder, fill
 from c3core.embedding.workers import PATIENCE, Read, Worker, dumps
-from c3core.errors import C3Error, lines_of
+from c3core.errors import C3Error, NotInstalled, lines_of
 from c3core.store.shard import EncoderInfo
 from c3core.store.store import Store
 from c3core.store.writer import SHARD_ROWS
@@ -102,7 +102,7 @@ def _cluster() -> Iterator[Any]:
         import ray
         import ray.data
     except ImportError:
-        raise C3Error('Ray is missing, which --engine ray needs. Run: pip install "c3core[ray]"') from None
+        raise NotInstalled('Ray is missing, which --engine ray needs. Run: pip install "c3core[ray]"') from None
     started = not ray.is_initialized()
     if started:
         ray.init(include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
@@ -144,7 +144,7 @@ def _chunks(_: pa.Table, *, sources: Open, start: int, size: int, folder: str) -
         while chunk := list(islice(stream, size)):
             yield _row(dumps((chunk, [])))
     except C3Error as error:
-        yield _row(dumps((C3Error(str(error)), [])))
+        yield _row(dumps((error, [])))
 
 
 class _Reading:
@@ -204,7 +204,7 @@ def _packed(work: Callable[[], Any]) -> bytes:
         try:
             value = work()
         except C3Error as error:
-            value = C3Error(str(error))
+            value = error
     return dumps((value, [str(one.message) for one in said if issubclass(one.category, UserWarning)]))
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from c3core.errors import C3Error, WrongCall, lines_of
+from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
 from c3core.io.files import atomic_write
 
 
@@ -31,7 +31,7 @@ def convert_weights(weights: Path, out: Path) -> int:
             loaded = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch's reader raises over a file of something else
         why = _short(lines_of(error)[0]) if os.path.getsize(weights) else "it is empty"
-        raise C3Error(f"{weights} holds no plain weights, or is truncated ({why}). It was not run.") from None
+        raise CorruptFile(f"{weights} holds no plain weights, or is truncated ({why}). It was not run.") from None
     tensors: dict[str, Tensor] = {}
     for name, tensor in _tensors(loaded, ""):
         if name in tensors:

@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile
 
 PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz"}  # suffixes of files that may hold one
 
@@ -46,6 +46,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fchmod(handle.fileno(), 0o666 & ~_UMASK)  # some writers make their file for the owner alone
             os.fsync(handle.fileno())
         os.replace(temporary, path)
+    except C3Error:
+        raise
     except (OSError, SafetensorError) as error:
         raise unwritten(path, error) from error
     finally:
@@ -109,9 +111,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise C3Error(f"{path} is missing. Check the folder's name, or make it again.") from error
+        raise CorruptFile(f"{path} is missing. Check the folder's name, or make it again.") from error
     except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, a number of too many digits
-        raise C3Error(f"{path} cannot be read as JSON ({error}). It may be truncated: make it again.") from error
+        raise CorruptFile(f"{path} cannot be read as JSON ({error}). It may be truncated: make it again.") from error
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import CorruptFile, WrongCall, near
 from c3core.io.files import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -60,7 +60,7 @@ def read_checked(model: type[Model], path: Path, *, of: str = "") -> Model:
     try:
         return checked(model, read_json(path), what=f"{path} of {of}" if of else str(path))
     except WrongCall as error:
-        raise C3Error(f"{error}. It was changed, or is another version's: make it again.") from None
+        raise CorruptFile(f"{error}. It was changed, or is another version's: make it again.") from None
 
 
 def _line(model: type[BaseModel], problem: Any) -> str:

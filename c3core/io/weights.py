@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile
 from c3core.io.files import PICKLES, atomic_write
 
 
@@ -53,11 +53,11 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
     module's.
     """
     if not path.is_file():
-        raise C3Error(f"{path} is missing. Check the folder's name, or save the decoder again.")
+        raise CorruptFile(f"{path} is missing. Check the folder's name, or save the decoder again.")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise C3Error(f"{path} cannot be read ({error}). It may be truncated: save the decoder again.") from error
+        raise CorruptFile(f"{path} cannot be read ({error}). It may be truncated: save the decoder again.") from error
     wanted = module.state_dict() if expected is None else expected
     for name in sorted(wanted.keys() | tensors.keys()):
         asked, found = (tuple(part[name].shape) if name in part else None for part in (wanted, tensors))
@@ -66,9 +66,9 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
             if asked is None or found is None:
                 what = "is missing" if found is None else "has no place there"
             other = "Weights of another resolution or size cannot be used."
-            raise C3Error(f"{path} does not fit its decoder.json: {name} {what}. {other}")
+            raise CorruptFile(f"{path} does not fit its decoder.json: {name} {what}. {other}")
         if found is not None and not torch.isfinite(tensors[name]).all():
-            raise C3Error(
+            raise CorruptFile(
                 f"{path}: {name} holds NaN or infinite numbers. Its training went wrong, or the file was changed."
             )
     module.load_state_dict(tensors, strict=False)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from c3core.contracts import Reader
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile, NotInstalled
 from c3core.media.files import regular_file
 
 Wave = npt.NDArray[np.float32]
@@ -97,7 +97,7 @@ class AudioReader(Reader):
                     return self._samples(sound), float(sound.samplerate)
             except soundfile.LibsndfileError as error:
                 why = error.error_string.strip() or "it cannot be decoded"
-                raise C3Error(f"is no sound of a known format, or is broken or truncated: {why}") from error
+                raise CorruptFile(f"is no sound of a known format, or is broken or truncated: {why}") from error
 
     def _samples(self, sound: Any) -> Wave:
         """(channels, samples), all that the open file holds."""
@@ -110,7 +110,7 @@ class AudioReader(Reader):
             held += len(block)
             self._check(held, sound.channels, sound.samplerate)
         if held != (held if promised is None else promised):
-            raise C3Error(f"the file is truncated or broken: it promises {promised} samples and holds {held}")
+            raise CorruptFile(f"the file is truncated or broken: it promises {promised} samples and holds {held}")
         return np.concatenate(blocks).T if blocks else np.zeros((sound.channels, 0), np.float32)
 
     def _from_array(self, array: npt.NDArray[Any], rate: Any) -> tuple[Wave, float]:
@@ -178,4 +178,4 @@ def _soundfile() -> Any:
 
 
 def _missing(library: str) -> NoReturn:
-    raise C3Error(f'{library} is missing, which reads sounds. Run: pip install "c3core[audio]"') from None
+    raise NotInstalled(f'{library} is missing, which reads sounds. Run: pip install "c3core[audio]"') from None

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from c3core.contracts import Reader
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile
 from c3core.media.files import regular_file
 
 # Only these: Pillow would otherwise hand an EPS file to an outside program.
@@ -86,11 +86,13 @@ class ImageReader(Reader):
         except C3Error:
             raise
         except UnidentifiedImageError as error:
-            raise C3Error(f"is no picture of a known format ({', '.join(FORMATS)}), or its head is broken") from error
+            raise CorruptFile(
+                f"is no picture of a known format ({', '.join(FORMATS)}), or its head is broken"
+            ) from error
         except Image.DecompressionBombError as error:
             raise C3Error(f"the picture has more than {self.max_pixels} pixels, which is the limit") from error
         except Exception as error:  # a codec may raise anything on a broken file
-            raise C3Error(f"the picture is broken or truncated: {error or type(error).__name__}") from error
+            raise CorruptFile(f"the picture is broken or truncated: {error or type(error).__name__}") from error
 
     def _check_size(self, picture: Image.Image) -> None:
         check_sides(*picture.size, self.max_pixels)

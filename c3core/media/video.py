@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from c3core.contracts import Reader
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile, NotInstalled
 from c3core.media.files import regular_file
 from c3core.media.image import check_sides
 
@@ -100,7 +100,7 @@ class VideoReader(Reader):
             raise C3Error(f"frames and clips must be 1 or more and seconds above 0, got {frames}, {clips}, {seconds}")
         self.frames, self.clips, self.seconds, self.max_pixels = frames, clips, seconds, max_pixels
         if importlib.util.find_spec("av") is None:
-            raise C3Error('PyAV is missing, which reads videos. Run: pip install "c3core[video]"')
+            raise NotInstalled('PyAV is missing, which reads videos. Run: pip install "c3core[video]"')
 
     def read(self, source: Any) -> Frames:
         """The frames or clips. Raises `C3Error` with the reason."""
@@ -182,7 +182,7 @@ class _File(Video):
             stream = self._container.streams.best("video")
         except (self._av.FFmpegError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
-            raise C3Error(f"is no video of a known format (MP4, MKV, WebM, AVI, GIF), or broken: {why}") from error
+            raise CorruptFile(f"is no video of a known format (MP4, MKV, WebM, AVI, GIF), or broken: {why}") from error
         if stream is None or stream.disposition & self._av.stream.Disposition.attached_pic:
             raise C3Error("the file holds no moving pictures, perhaps sound and a cover")
         if stream.width and stream.height:  # some heads leave it to the first frame
@@ -199,7 +199,7 @@ class _File(Video):
         self._stream, self._decoded = stream, self._decode()
         first = next(self._decoded, None)
         if first is None:
-            raise C3Error("the video holds no frame, or is truncated")
+            raise CorruptFile("the video holds no frame, or is truncated")
         self._first, self._current, self._next = first.pts, first, next(self._decoded, None)
 
     def _decoder(self, stream: Any) -> Any:
@@ -214,16 +214,16 @@ class _File(Video):
         try:
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt:
-                    raise C3Error("the video is truncated or broken: a frame is cut off")
+                    raise CorruptFile("the video is truncated or broken: a frame is cut off")
                 for frame in self._codec.decode(packet):
                     if self._counted:
                         frame.pts = round(count / self._rate / self._stream.time_base)
                         count += 1
                     if frame.is_corrupt or frame.pts is None:
-                        raise C3Error("the video is broken: a frame is damaged or has no time")
+                        raise CorruptFile("the video is broken: a frame is damaged or has no time")
                     yield frame
         except self._av.FFmpegError as error:
-            raise C3Error(f"the video is broken: {error.strerror}") from error
+            raise CorruptFile(f"the video is broken: {error.strerror}") from error
 
     def _time(self, pts: int) -> float:
         return float((pts - self._first) * self._stream.time_base)
@@ -233,7 +233,7 @@ class _File(Video):
         stream, tick = self._stream, float(self._stream.time_base)
         self._turn = self._look_for_turn()
         if self._layout == "gif" and not _closed_gif(self._path):
-            raise C3Error("the video is truncated: a GIF ends with a mark that is missing here")
+            raise CorruptFile("the video is truncated: a GIF ends with a mark that is missing here")
         promised = (self._container.duration or 0) / 1e6
         if stream.duration:
             promised = ((stream.start_time or 0) + stream.duration) * tick
@@ -243,7 +243,7 @@ class _File(Video):
             self._last, own_end, any_end = self._ends(0)
         reached = own_end if stream.duration else any_end
         if reached < promised - _SLACK or own_end <= self._first * tick:
-            raise C3Error(f"the video is truncated: it promises {promised:.1f} s and holds {max(reached, 0):.1f} s")
+            raise CorruptFile(f"the video is truncated: it promises {promised:.1f} s and holds {max(reached, 0):.1f} s")
         self.duration = own_end - self._first * tick
 
     def _look_for_turn(self) -> tuple[bool, bool, bool]:
@@ -254,7 +254,7 @@ class _File(Video):
             try:
                 first = next(container.decode(container.streams[self._stream.index]), None)
             except self._av.FFmpegError as error:
-                raise C3Error(f"the video is broken: {error.strerror}") from error
+                raise CorruptFile(f"the video is broken: {error.strerror}") from error
             return _UPRIGHT if first is None else _turn(first)
 
     def _ends(self, near: int) -> tuple[int, float, float]:
@@ -274,12 +274,12 @@ class _File(Video):
                     ):  # kept, but cut off by an edit list
                         continue
                     if packet.is_corrupt:
-                        raise C3Error("the video is truncated: its last frame is cut off")
+                        raise CorruptFile("the video is truncated: its last frame is cut off")
                     last = max(last, pts)
                     length = float(packet.duration * packet.time_base) if packet.duration else 1 / self._rate
                     own_end = max(own_end, float(pts * packet.time_base) + length)
         except self._av.FFmpegError as error:
-            raise C3Error(f"the video is truncated or broken: {error.strerror}") from error
+            raise CorruptFile(f"the video is truncated or broken: {error.strerror}") from error
         return last, own_end, max(own_end, any_end)
 
     def _go_to(self, time: float) -> None:
@@ -320,7 +320,7 @@ class _File(Video):
             self._begin()  # or what stood there would pass for a later frame
             raise
         if self._next is None and self._time(self._current.pts) < min(time, self._time(self._last)) - _SLACK:
-            raise C3Error(f"the video is broken: nothing can be decoded at {time:.3f} s")
+            raise CorruptFile(f"the video is broken: nothing can be decoded at {time:.3f} s")
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:

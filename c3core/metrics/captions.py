@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import C3Error, NotInstalled, WrongCall, near
 from c3core.metrics.spice import spice
 from c3core.metrics.tokenizer import INSTALL, Tokeniser, java, package_file, tokenize
 
@@ -115,7 +115,7 @@ def _scores(truth: dict[int, list[str]], result: dict[int, list[str]], wanted: S
         from pycocoevalcap.cider.cider import Cider
         from pycocoevalcap.rouge.rouge import Rouge
     except ImportError as error:
-        raise C3Error(f"caption metrics need pycocoevalcap ({error}): {INSTALL}") from None
+        raise NotInstalled(f"caption metrics need pycocoevalcap ({error}): {INSTALL}") from None
     scores: dict[str, float] = {}
     if any(metric.startswith("bleu") for metric in wanted):
         bleus, _ = Bleu(4).compute_score(truth, result, verbose=0)  # it prints its counts otherwise
@@ -131,7 +131,7 @@ def _meteor(truth: dict[int, list[str]], result: dict[int, list[str]], timeout: 
     """METEOR 1.5 of tokenized captions, in [0, 1], by pycocoevalcap's jar, whose own wrapper may hang for ever."""
     program = java()
     if program is None:
-        raise C3Error(_NO_JAVA)
+        raise NotInstalled(_NO_JAVA)
     jar = package_file("meteor/meteor-1.5.jar")
     command = [program, "-Dfile.encoding=UTF-8", "-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
     try:

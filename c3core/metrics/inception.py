@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from c3core.errors import C3Error, lines_of
+from c3core.errors import C3Error, CorruptFile, NotInstalled, lines_of
 from c3core.media.image_decoder import Picture
 from c3core.metrics.fid import distances
 
@@ -30,7 +30,9 @@ def load_inception(path: Path) -> Any:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
-        raise C3Error('torch-fidelity is missing, which brings Inception. Run: pip install "c3core[metrics]"') from None
+        raise NotInstalled(
+            'torch-fidelity is missing, which brings Inception. Run: pip install "c3core[metrics]"'
+        ) from None
     weights = io.BytesIO()  # the class unpickles what it is given: that is made here, of tensors alone
     try:
         torch.save(load_file(path), weights)
@@ -40,7 +42,7 @@ def load_inception(path: Path) -> Any:
         )
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = lines_of(error)[-1]
-        raise C3Error(
+        raise CorruptFile(
             f"{path} does not hold Inception's weights ({reason}). Convert torch-fidelity's with `c3 convert`."
         ) from None
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, NotInstalled
 from c3core.metrics.tokenizer import java, package_file
 
 JAR = "spice/spice-1.0.jar"
@@ -27,10 +27,10 @@ def spice(truth: Mapping[int, Sequence[str]], result: Mapping[int, Sequence[str]
     """
     program = java()
     if program is None:
-        raise C3Error(_NO_JAVA)
+        raise NotInstalled(_NO_JAVA)
     jar = package_file(JAR)
     if not (jar.parent / MODELS).is_file():
-        raise C3Error(_NO_MODELS)
+        raise NotInstalled(_NO_MODELS)
     items = [{"image_id": i, "test": candidate, "refs": list(truth[i])} for i, (candidate,) in result.items()]
     with TemporaryDirectory() as folder:
         given, scored = Path(folder, "captions.json"), Path(folder, "scores.json")

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, NotInstalled, WrongCall
 from c3core.metrics import ptb_tokenizer
 
 Tokeniser = Literal["auto", "ptb", "python"]
@@ -32,7 +32,7 @@ def package_file(name: str) -> Path:
     roots = spec.submodule_search_locations if spec else None
     path = Path(next(iter(roots))) / name if roots else None
     if path is None or not path.is_file():
-        raise C3Error(f"pycocoevalcap, which holds {Path(name).name}, is not installed: {INSTALL}")
+        raise NotInstalled(f"pycocoevalcap, which holds {Path(name).name}, is not installed: {INSTALL}")
     return path
 
 
@@ -65,7 +65,7 @@ def tokenize(sentences: Sequence[str], *, tokenizer: Tokeniser = "auto", timeout
 def _java_tokens(lines: Sequence[str], timeout: float) -> list[str]:
     program = java()
     if program is None:
-        raise C3Error("the ptb tokenizer needs Java, and no `java` was found. Install it, or use the python one.")
+        raise NotInstalled("the ptb tokenizer needs Java, and no `java` was found. Install it, or use the python one.")
     jar = package_file("tokenizer/stanford-corenlp-3.4.1.jar")
     if not lines:
         return []

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, CorruptFile, WrongCall
 from c3core.io.files import PICKLES, sha256
 from c3core.io.layout import unfinished
 from c3core.io.validation import read_checked
@@ -67,6 +67,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise WrongCall(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
     try:
         finish_save(folder)
+    except C3Error:
+        raise
     except OSError as error:
         raise C3Error(
             f"{folder} was being saved when that was stopped, and the rest cannot be done: {error.strerror}."
@@ -130,12 +132,12 @@ def verify(folder: Path, manifest: Manifest) -> None:
     found = listed_files(folder)
     for name, digest in manifest.files.items():
         if name not in found:
-            raise C3Error(f"{folder / name} is missing. Copy the whole folder again, or train it again.")
+            raise CorruptFile(f"{folder / name} is missing. Copy the whole folder again, or train it again.")
         if found[name] != digest:
-            raise C3Error(
+            raise CorruptFile(
                 f"{folder / name} was changed or truncated: its sha256 is not the one in pipeline.json. Copy it again."
             )
     if extra := sorted(set(found) - set(manifest.files)):
-        raise C3Error(
+        raise CorruptFile(
             f"{folder / extra[0]} does not belong to the pipeline (pipeline.json does not list it). Remove it."
         )

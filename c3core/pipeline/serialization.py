@@ -15,7 +15,7 @@ from torch import Tensor
 
 from c3core.bridges.c3 import C3Bridge
 from c3core.contracts import Bridge, Decoder, Space
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile, NotInstalled
 from c3core.io.files import PICKLES, atomic_write, make_folder, unwritten, write_json
 from c3core.pipeline.manifest import (
     STAGED,
@@ -59,6 +59,8 @@ def save(pipeline: Saved, folder: Path) -> None:
             for left in folder.glob(f"{STAGED}*"):  # by a process that was killed before all was written
                 shutil.rmtree(left, ignore_errors=True)
             _write(pipeline, folder)
+    except C3Error:
+        raise
     except OSError as error:
         raise unwritten(folder, error) from error
 
@@ -120,7 +122,9 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
     try:
         state = load_file(folder / "bridge.safetensors")
     except (SafetensorError, OSError) as error:
-        raise C3Error(f"{folder / 'bridge.safetensors'} cannot be read ({error}). Save the pipeline again.") from error
+        raise CorruptFile(
+            f"{folder / 'bridge.safetensors'} cannot be read ({error}). Save the pipeline again."
+        ) from error
     _require("decoder", manifest.decoder.name, folder)
     decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
     bridge = _restore_bridge(manifest.bridge, state)
@@ -131,7 +135,7 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
 
 def _require(kind: str, name: str, folder: Path) -> None:
     if name not in registered(kind):
-        raise C3Error(
+        raise NotInstalled(
             f"{folder} needs the {kind} {name!r}, which no installed plugin brings. Install the one that it was made"
             " with."
         )

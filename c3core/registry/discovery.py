@@ -13,7 +13,7 @@ from typing import Any
 
 import pluggy
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import C3Error, NotInstalled, WrongCall, near
 from c3core.registry.hooks import GROUP, Hooks
 
 KINDS = {
@@ -59,12 +59,14 @@ class Entry:
         """Import the factory; a missing extra answers with its install line."""
         if missing := self.missing:
             needs = f"{self.kind} {self.name!r} needs {', '.join(missing)}"
-            raise C3Error(f"{needs}. Install it: pip install {self.install}")
+            raise NotInstalled(f"{needs}. Install it: pip install {self.install}")
         module, _, attribute = self.factory.partition(":")
         try:
             return getattr(import_module(module), attribute)
+        except C3Error:
+            raise
         except (ImportError, AttributeError) as error:
-            raise C3Error(
+            raise NotInstalled(
                 f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded: {error}."
                 f" Install it again or mend it: pip install {self.install}"
             ) from error

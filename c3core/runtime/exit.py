@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from c3core.errors import C3Error, lines_of
+from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.runtime.memory import is_out_of_memory
 
 SOON = 0.05  # seconds
@@ -25,7 +25,7 @@ SMALLER = "a smaller batch_size, size or model"
 def exit_cleanly() -> Iterator[None]:
     """Around a whole program, or as a decorator of its main function: `c3` and the examples end alike.
 
-    A `C3Error` exits with its status (2 a wrong call, 1 where the work failed), too little memory with 1, Ctrl-C with
+    A `WrongCall` exits with 2, any other `C3Error` with 1, too little memory with 1, Ctrl-C with
     130 (with `… | tee` it ends the reader, too); a reader that has seen enough (`… | head`) ends it well. Warnings are
     a line each. Any other error is a defect of the program and keeps its traceback.
 
@@ -72,7 +72,7 @@ def exit_cleanly() -> Iterator[None]:
         raise SystemExit(130 if interrupted else 0 if unread else 1) from None
     except C3Error as error:
         _say(f"error: {error}")
-        raise SystemExit(error.status) from None
+        raise SystemExit(2 if isinstance(error, WrongCall) else 1) from None
     except Exception as error:
         if isinstance(error, EOFError):  # in `c3`, click would say "Aborted!" and no more
             raise RuntimeError("a file or stream ended early") from error

@@ -127,6 +127,8 @@ def _kept(start: Path | None, recipe: ConnectRecipe, tables: Sequence[Table], ou
 def _build(spec: TowerSpec) -> Tower:
     try:
         return load_tower(spec.tower, **spec.options)
+    except C3Error:
+        raise
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # of torch, from deep inside
         raise C3Error(f"tower {spec.tower!r} cannot be built: {error}. Check its options.") from error
 

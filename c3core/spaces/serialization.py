@@ -22,7 +22,7 @@ from torch import nn
 
 from c3core.contracts import Encoder, Space
 from c3core.contracts.tower import Tower
-from c3core.errors import C3Error, lines_of
+from c3core.errors import CorruptFile, lines_of
 from c3core.io.files import atomic_write, sha256, write_json
 from c3core.io.validation import read_checked
 from c3core.io.weights import write_tensors
@@ -96,9 +96,11 @@ def weights_of(folder: Path, spec: EncoderSpec, modality: str) -> Path:
     """The file of an encoder's weights; a `C3Error` where it is not the one that `space.json` was written for."""
     path = folder / f"{modality}.safetensors"
     if not path.exists():
-        raise C3Error(f"{path} is missing: the space is not whole. Run `c3 connect` again.")
+        raise CorruptFile(f"{path} is missing: the space is not whole. Run `c3 connect` again.")
     if sha256(path) != spec.sha256:
-        raise C3Error(f"{path} was changed or truncated (its sha256 differs from space.json). Run `c3 connect` again.")
+        raise CorruptFile(
+            f"{path} was changed or truncated (its sha256 differs from space.json). Run `c3 connect` again."
+        )
     return path
 
 
@@ -111,7 +113,7 @@ def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, devic
     try:
         parts.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise C3Error(f"{path} does not fit the tower {spec.tower.tower!r}: {lines_of(error)[-1]}") from None
+        raise CorruptFile(f"{path} does not fit the tower {spec.tower.tower!r}: {lines_of(error)[-1]}") from None
     where = device_of(device)
     fingerprint = _fingerprint(spec, tower)
     return ConnectedEncoder(

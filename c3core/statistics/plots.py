@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, NotInstalled
 from c3core.io.files import atomic_write
 from c3core.statistics.geometry import Geometry
 
@@ -39,7 +39,7 @@ def _figure(rows: int, columns: int, *, width: float, height: float) -> tuple[An
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise C3Error('plots need matplotlib. Install it: pip install "c3core[plots]"') from None
+        raise NotInstalled('plots need matplotlib. Install it: pip install "c3core[plots]"') from None
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
 

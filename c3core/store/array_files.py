@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from c3core.errors import C3Error, WrongCall, lines_of
+from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
 from c3core.store.store import BATCH_ROWS
 
 NAMES = ("embedding", "embeddings")  # of the column or tensor, where a file has several
@@ -35,7 +35,7 @@ def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterat
     try:
         yield from reader(path, batch_size)
     except (OSError, ValueError, pa.ArrowException, SafetensorError) as error:
-        raise C3Error(f"{path} cannot be read ({lines_of(error)[0]}). Write it again.") from error
+        raise CorruptFile(f"{path} cannot be read ({lines_of(error)[0]}). Write it again.") from error
 
 
 def _npy(path: Path, size: int) -> Iterator[Tensor]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from c3core.contracts import Encoder
-from c3core.errors import C3Error, lines_of
+from c3core.errors import C3Error, CorruptFile, lines_of
 from c3core.io.files import atomic_write
 
 KEY = b"c3core"  # of our entry in a Parquet file's metadata
@@ -118,7 +118,7 @@ def read_footer(path: Path) -> pq.FileMetaData:
     try:
         return pq.read_metadata(path)
     except FileNotFoundError as error:
-        raise C3Error(f"{path} is missing. Put it back, or make the store again.") from error
+        raise CorruptFile(f"{path} is missing. Put it back, or make the store again.") from error
     except (OSError, pa.ArrowException) as error:
         raise _broken(path, error) from error
 
@@ -131,9 +131,9 @@ def read_span(path: Path, footer: pq.FileMetaData, encoding: EncoderInfo) -> Inp
         found = EncoderInfo(about["space"], about["modality"], about["dim"], about["fingerprint"], precision)
         span = InputRange(about["start"], about["stop"], about["mark"], [BadInput(**bad) for bad in about["bad"]])
     except (KeyError, TypeError, ValueError) as error:
-        raise C3Error(f"{path} is not a shard of a store. Take it out of the folder.") from error
+        raise CorruptFile(f"{path} is not a shard of a store. Take it out of the folder.") from error
     if found != encoding or not footer.schema.to_arrow_schema().equals(schema(encoding.dim)):
-        raise C3Error(f"{path} is a shard of another store ({found.space}, {found.modality}). Take it out.")
+        raise CorruptFile(f"{path} is a shard of another store ({found.space}, {found.modality}). Take it out.")
     return span
 
 
@@ -176,7 +176,7 @@ def to_batch(rows: pa.RecordBatch, dim: int) -> StoreBatch:
 
 
 def _broken(path: Path, error: Exception) -> C3Error:
-    return C3Error(f"{path} cannot be read: cut short or overwritten ({lines_of(error)[0]}). Make the store again.")
+    return CorruptFile(f"{path} cannot be read: cut short or overwritten ({lines_of(error)[0]}). Make the store again.")
 
 
 def storable(text: str) -> str:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import C3Error, CorruptFile, WrongCall, near
 from c3core.io.layout import STORE
 from c3core.statistics.moments import NEEDS, SAMPLE_SIZE, Moments
 from c3core.store.manifest import StoreManifest
@@ -78,11 +78,11 @@ class Store:
             footer = read_footer(path)
             read_span(path, footer, manifest.encoding)
             if footer.num_rows != rows:
-                raise C3Error(f"{path} has {footer.num_rows} rows, not {rows}. Make the store again.")
+                raise CorruptFile(f"{path} has {footer.num_rows} rows, not {rows}. Make the store again.")
             groups.append(footer.num_row_groups)
         expected = {shard_name(index) for index in range(len(manifest.shards))}
         if extra := sorted(path.name for path in folder.glob("*.parquet") if path.name not in expected):
-            raise C3Error(f"{folder / extra[0]} does not belong to this store. Take it out of the folder.")
+            raise CorruptFile(f"{folder / extra[0]} does not belong to this store. Take it out of the folder.")
         return cls(folder, manifest, groups)
 
     @classmethod
@@ -225,7 +225,7 @@ class Store:
             footer = read_footer(path)
             span: InputRange = read_span(path, footer, self._manifest.encoding)
             if span.start != stop or span.stop - span.start < footer.num_rows + len(span.bad):
-                raise C3Error(f"{path} does not follow the shard before it. Make the store again.")
+                raise CorruptFile(f"{path} does not follow the shard before it. Make the store again.")
             stop, bad = span.stop, bad + len(span.bad)
             for found in read_batches(path, COLUMNS, BATCH_ROWS, verify=True):
                 batch = to_batch(found, self.dim)
@@ -233,17 +233,17 @@ class Store:
                 wrong = ~unit | ~torch.isfinite(batch.norms)
                 if wrong.any():
                     name = batch.ids[int(wrong.nonzero()[0])]
-                    raise C3Error(f"{path}: the embedding of {name} is not of unit norm or its norm not finite.")
+                    raise CorruptFile(f"{path}: the embedding of {name} is not of unit norm or its norm not finite.")
                 rows += len(batch.ids)
         if (rows, bad, stop) != (self._manifest.rows, self._manifest.bad, self._manifest.consumed):
-            raise C3Error(f"{self.folder / STORE} does not agree with the shards. Make the store again.")
+            raise CorruptFile(f"{self.folder / STORE} does not agree with the shards. Make the store again.")
         try:
             lines = (self.folder / ERRORS).read_text(encoding="utf-8").split("\n")
             listed = [json.loads(line) for line in lines if line]
         except (OSError, ValueError) as error:
-            raise C3Error(f"{self.folder / ERRORS} cannot be read ({error}). Make the store again.") from error
+            raise CorruptFile(f"{self.folder / ERRORS} cannot be read ({error}). Make the store again.") from error
         if listed != list(self.errors()):
-            raise C3Error(f"{self.folder / ERRORS} does not agree with the shards. Make the store again.")
+            raise CorruptFile(f"{self.folder / ERRORS} does not agree with the shards. Make the store again.")
 
     def _shards(self) -> Iterator[Path]:
         return (self.folder / shard_name(index) for index in range(len(self._groups)))

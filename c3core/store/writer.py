@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, CorruptFile, WrongCall
 from c3core.io.files import atomic_write, write_json
 from c3core.io.layout import STORE
 from c3core.store.manifest import StoreManifest
@@ -270,11 +270,13 @@ class StoreWriter:
         stop = 0
         for index, path in enumerate(sorted(self.folder.glob("shard-*.parquet"))):
             if path.name != shard_name(index):
-                raise C3Error(f"{self.folder / shard_name(index)} is missing. Put it back, or make the store again.")
+                raise CorruptFile(
+                    f"{self.folder / shard_name(index)} is missing. Put it back, or make the store again."
+                )
             footer = read_footer(path)
             span = read_span(path, footer, self.encoding)
             if span.start != stop:
-                raise C3Error(f"{path} does not follow the shard before it. Make the store again.")
+                raise CorruptFile(f"{path} does not follow the shard before it. Make the store again.")
             stop = span.stop
             yield footer.num_rows, span
 

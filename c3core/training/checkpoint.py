@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from c3core.errors import C3Error, lines_of
+from c3core.errors import C3Error, CorruptFile, lines_of
 from c3core.io.files import atomic_write, write_text
 
 
@@ -91,7 +91,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             state = dict(json.loads((file.metadata() or {})["state"]))
         return load_file(path), state
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise C3Error(f"{path} cannot be read ({error}). Delete it to start this run again.") from None
+        raise CorruptFile(f"{path} cannot be read ({error}). Delete it to start this run again.") from None
 
 
 def cut_metrics(path: Path, step: int) -> None:

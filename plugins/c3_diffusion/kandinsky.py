@@ -15,7 +15,7 @@ from torch import Tensor
 from c3_diffusion.folders import diffusers_folder, loading
 from c3_diffusion.pretrained import LARGEST, PretrainedDecoder, PretrainedOptions, PretrainedSettings
 from c3core.contracts import GenerateOptions
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, CorruptFile, WrongCall
 from c3core.io import read_json, refuse_pickles, write_tensors
 
 BLANK = "blank.safetensors"
@@ -102,7 +102,7 @@ class KandinskyDecoder(PretrainedDecoder):
         try:
             return {"blank": load_file(path)["blank"]}
         except (SafetensorError, OSError, KeyError) as error:
-            raise C3Error(f"{path} is missing or cannot be read ({error}). Save the decoder again.") from error
+            raise CorruptFile(f"{path} is missing or cannot be read ({error}). Save the decoder again.") from error
 
 
 def blank_embedding(prior: str) -> Tensor:

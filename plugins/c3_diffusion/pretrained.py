@@ -167,6 +167,8 @@ class PretrainedDecoder(PictureDecoder):
         steps = options.steps
         try:
             drawn = self.draw(embeddings, options, generators)
+        except C3Error:
+            raise
         except (IndexError, ValueError) as error:
             raise WrongCall(f"the model cannot draw in {steps} steps ({lines_of(error)[0]}). Ask for fewer.") from error
         if not torch.isfinite(drawn).all():

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 
 from torch import Tensor, nn
 
-from c3core.errors import C3Error
+from c3core.errors import NotInstalled
 
 
 def require_peft() -> None:
     """A `C3Error` with the install line where peft is missing."""
     if find_spec("peft") is None:
-        raise C3Error('train="lora" needs peft. Install it: pip install "c3core[gpt2]"')
+        raise NotInstalled('train="lora" needs peft. Install it: pip install "c3core[gpt2]"')
 
 
 def add_adapters(model: nn.Module, rank: int) -> None:

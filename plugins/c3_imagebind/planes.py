@@ -14,7 +14,7 @@ from torchvision.transforms import functional as F
 
 from c3_imagebind.pictures import square
 from c3core import Reader
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile
 from c3core.media import ImageReader, regular_file
 
 _NPY = b"\x93NUMPY"
@@ -61,5 +61,5 @@ def load_npy(source: str | os.PathLike[str]) -> npt.NDArray[Any] | None:
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise C3Error(f"is no whole .npy file of numbers: {error}") from error
+        raise CorruptFile(f"is no whole .npy file of numbers: {error}") from error
     return array

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from c3_imagebind.sizes import Size
-from c3core.errors import C3Error
+from c3core.errors import NotInstalled
 
 
 def _module(name: str) -> Any:
@@ -24,7 +24,7 @@ def _module(name: str) -> Any:
         # None of that is used here: a parent that was found but not run is enough to import the model's modules.
         spec = find_spec("imagebind")
         if spec is None:
-            raise C3Error('ImageBind\'s model is missing. Run: pip install "c3core[imagebind]"')
+            raise NotInstalled('ImageBind\'s model is missing. Run: pip install "c3core[imagebind]"')
         sys.modules["imagebind"] = module_from_spec(spec)
     return import_module(f"imagebind.models.{name}")
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from c3_imagebind.sizes import SIZES, Size
 from c3_imagebind.upstream import build
-from c3core.errors import C3Error, lines_of
+from c3core.errors import C3Error, CorruptFile, lines_of
 from c3core.io import atomic_write
 from c3core.runtime import progress_bar
 
@@ -111,7 +111,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise C3Error(f"no file {path}. Check its name.") from None
     except Exception as error:  # whatever torch's reader raises over a file of something else
         reason = lines_of(error)[0]
-        raise C3Error(f"{path} holds no plain weights, or is truncated ({reason[:120]}). Get it again.") from None
+        raise CorruptFile(f"{path} holds no plain weights, or is truncated ({reason[:120]}). Get it again.") from None
     if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise C3Error(
             f"{path} holds something else than tensors by name. Use the official checkpoint, or one made of it."

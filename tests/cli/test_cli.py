@@ -272,7 +272,7 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
         ["demo"],
     ):
         fails(*command, "--out", photos / "0.png", status=2, says="0.png is a file. Name a folder")
-    fails("demo", "--out", "", status=2, says="--out is empty")
+    fails("demo", "--out", "", status=2, says="it is empty. Name a folder")
     fails("embed", space, "image", photos, "--out", photos, status=2, says="is not empty")
     fails("embed", space, "image", photos, "--out", tmp_path / "x", "--workers", -1, status=2, says="'--workers'")
     fails(

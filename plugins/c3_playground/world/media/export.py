@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from c3_playground.world.media.sounds import SAMPLE_RATE
 from c3_playground.world.media.videos import FRAMES_PER_SECOND
-from c3core.errors import C3Error
+from c3core.errors import C3Error, NotInstalled
 from c3core.io import atomic_write
 
 
@@ -47,7 +47,7 @@ def write_mp4(clip: NDArray[np.uint8], path: Path) -> None:
     try:
         import av
     except ImportError as error:
-        raise C3Error('writing .mp4 needs PyAV: pip install "c3core[video]", or write .gif.') from error
+        raise NotInstalled('writing .mp4 needs PyAV: pip install "c3core[video]", or write .gif.') from error
 
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"crf": "8"})
@@ -62,7 +62,7 @@ def write_wav(wave: NDArray[np.float32], path: Path) -> None:
     try:
         import soundfile
     except ImportError as error:
-        raise C3Error('writing sounds needs soundfile: pip install "c3core[audio]"') from error
+        raise NotInstalled('writing sounds needs soundfile: pip install "c3core[audio]"') from error
 
     soundfile.write(path, wave, SAMPLE_RATE, subtype="PCM_16")
 

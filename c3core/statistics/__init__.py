@@ -1,4 +1,4 @@
-"""Streaming moments, and the geometry of a space."""
+"""Compute streaming moments of embeddings, and the geometry of a space."""
 
 import lazy_loader
 

@@ -1,17 +1,16 @@
-"""The geometry of a contrastive space, measured on paired embeddings: e_x − e_y = c⊥ + ε (Proposition 1 of the C3
-paper).
+"""Measure the geometry of a contrastive space on paired embeddings: e_x − e_y = c⊥ + ε (Proposition 1 of the C3 paper).
 
-    gap of a pair    d_j = e_xj − e_yj          group gap   d = mean of d_j over a group
-    difference       r_jk = e_xj − e_xk         noise       ε_j = d_j − d
+    gap of a pair    d_j = e_xj − e_yj          gap of a group   d = mean of d_j over a group
+    difference       r_jk = e_xj − e_xk         noise            ε_j = d_j − d
 
-Table 1 and Appendix C of the paper: that ‖d‖ and the direction of d are the same in every group shows a constant gap,
-that d is orthogonal to every r shows that the gap lies outside the span, and that the ε are zero on average and
-orthogonal to each other that what is left is noise. Sums are in float64, of pairs in float32.
+The statistics are those of Table 1 and Appendix C of the paper. The gap is constant if ‖d‖ and the direction of d are
+the same in every group. It lies outside the span if d is orthogonal to every r. The rest is noise if the ε are zero on
+average and orthogonal to each other. Sums are in float64, the sampled pairs in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +19,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.errors import C3Error, WrongCall
-from c3core.statistics.moments import Moments, as_rows
+from c3core.statistics.moments import Moments, row_batches
+from c3core.statistics.unit_norm import unit_rows
 
-MAX_PAIRS = 20_000  # measured in groups; more pairs change the third digit of no figure, and take memory
+MAX_PAIRS = 20_000  # pairs measured in groups: more change the third digit of no figure, and take memory
 MAX_DIRECTIONS = 1_000  # group gaps compared with each other: half a million cosines
-_SAME = 1e-5  # shorter differences, next to the embeddings, are of one item given twice
+_SAME = 1e-5  # a difference that is shorter, relative to the embeddings, is of one item given twice
 _CHUNK = 8192
 
 
@@ -37,36 +37,35 @@ class Spread:
 
     @classmethod
     def of(cls, values: Tensor) -> Spread | None:
-        """None of no values."""
+        """Of values (n,); None if n is 0."""
         return cls(values.double().mean().item(), values.double().std(correction=0).item()) if len(values) else None
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """What `geometry` measured. A statistic is None where it is undefined: a direction of no gap, a cosine of no
-    noise."""
+    """The result of `measure_geometry`. A statistic is None if it is undefined, as the direction of a gap of zero."""
 
-    n: int  # pairs given; their means, covariances and effective dimensions are of all of them
+    n: int  # pairs given; means, covariances and effective dimensions are of all of them
     dim: int
-    groups: int  # the other figures are of groups × group_size pairs drawn at random
+    groups: int  # the other figures are of groups × group_size pairs, drawn at random
     group_size: int
     gap_length: Spread | None  # ‖d^(i)‖
     gap_direction: Spread | None  # cos(d^(i), d^(j)), i ≠ j
     gap_span: Spread | None  # cos(d^(i), r_jk^(i)), j < k
     noise_mean: Spread | None  # E[ε]_k over the dimensions k
     noise_cosine: Spread | None  # cos(ε_j^(i), ε_k^(i)), j < k
-    noise_std: float  # σ of ε ~ N(0, σ²I), per dimension: what to give a bridge as noise_std
+    noise_std: float  # σ of ε ~ N(0, σ²I), per dimension: the noise_std to give a bridge
     pair_cosine: Spread | None  # cos(e_xj, e_yj)
     effective_dimension: dict[str, int]  # of x and y: Definition 1, γ = 0.99
     # Squared Fréchet distance of gaussians fitted to x and y, "before" and "after" the modality means are removed: the
-    # difference is the squared distance of the means, "after" is what no shift can close.
+    # difference is the squared distance of the means, "after" is the part that no shift can close.
     distribution_gap: dict[str, float]
-    left_out: dict[str, int]  # cosines left out: "span" of one item given twice (r = 0), "noise" of none (ε = 0)
+    left_out: dict[str, int]  # cosines left out: "span" of one item given twice (r = 0), "noise" of zero noise (ε = 0)
     spectrum: dict[str, Tensor] = field(repr=False, compare=False)  # (d,) singular values of the covariance of x and y
-    values: dict[str, Tensor] = field(repr=False, compare=False)  # what the spreads are of, for histograms
+    values: dict[str, Tensor] = field(repr=False, compare=False)  # the values behind each `Spread`, for histograms
 
     def to_dict(self) -> dict[str, Any]:
-        """Every figure as JSON values; spectrum and values stay behind."""
+        """Every figure as a JSON value, without `spectrum` and `values`."""
         figures = {name: value for name, value in vars(self).items() if name not in ("spectrum", "values")}
         return {name: vars(value) if isinstance(value, Spread) else value for name, value in figures.items()}
 
@@ -74,15 +73,15 @@ class Geometry:
 def measure_geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, max_pairs: int = MAX_PAIRS) -> Geometry:
     """Measure paired embeddings: row i of `x` belongs to row i of `y`.
 
-    `x` and `y` are (n, d) tensors or arrays, stores, or iterables of batches, which need not be cut alike. The paper
-    measures embeddings of unit norm. Memory does not grow with n: moments are streamed, and no more than `max_pairs`
-    pairs, drawn uniformly by `seed`, go into the random groups. Raises `C3Error` if rows or dimensions do not match,
-    on NaN and infinite values, or if there are fewer than two groups.
+    `x` and `y` are tensors or arrays (n, d), stores, or iterables of batches, which may be of different sizes. Rows
+    that are not of unit norm are normalized with a warning. Memory does not grow with n: moments are streamed, and at
+    most `max_pairs` pairs, drawn uniformly with `seed`, go into the random groups. Raises `C3Error` if rows or
+    dimensions do not match, for a row that is zero, NaN or infinite, and if there are fewer than two groups.
 
-    >>> x = normalize(torch.randn(400, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
-    >>> gap = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0])
-    >>> round(measure_geometry(x, x - gap).gap_length.mean, 3)
-    1.0
+    >>> y = normalize(torch.randn(400, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
+    >>> found = measure_geometry(-y, y)
+    >>> found.n, found.groups, round(found.pair_cosine.mean, 3)
+    (400, 4, -1.0)
     """
     if not 2 <= group_size <= 2000:
         raise WrongCall(f"a group has from 2 to 2,000 pairs, not {group_size}.")
@@ -95,7 +94,7 @@ def measure_geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, ma
         smaller = f", or a group size of {n // 2} at most" if n >= 4 else ""
         raise WrongCall(f"{n} pair{'s' * (n != 1)} make no two groups of {group_size}. Give more pairs{smaller}.")
     grouped = pairs[: groups * group_size].reshape(groups, group_size, 2, dim)
-    values, left_out, squares = _measure(grouped)
+    values, left_out, squares = measure_groups(grouped)
     spectrum = {name: singular_values(moments[name].covariance) for name in ("x", "y")}
     spreads = {name: Spread.of(of) for name, of in values.items()}
     after = frechet(moments["x"].covariance, moments["y"].covariance)
@@ -118,38 +117,38 @@ def measure_geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, ma
 
 
 def _gather(x: Any, y: Any, seed: int, max_pairs: int) -> tuple[dict[str, Moments], Tensor]:
-    """Moments of x and y, and a uniform sample (m, 2d) of the pairs in random order, in one pass."""
+    """The moments of x and y, and a uniform sample (m, 2d) of the pairs in random order, in one pass."""
     moments: dict[str, Moments] = {}
     sample: Moments | None = None
-    for one, other in _paired(x, y):
+    for pair in _pairs(x, y):
         if sample is None:
-            moments = {name: Moments(one.shape[1], {"covariance"}) for name in ("x", "y")}
-            sample = Moments(2 * one.shape[1], {"sample"}, sample_size=max_pairs, seed=seed)
-        for name, rows in (("x", one), ("y", other)):
-            try:
-                moments[name].update(rows)
-            except C3Error as error:
-                raise C3Error(f"{name}: {error}") from None
-        sample.update(torch.cat([one.float(), other.float()], dim=1))
+            moments = {name: Moments(pair[0].shape[1], {"covariance"}) for name in ("x", "y")}
+            sample = Moments(2 * pair[0].shape[1], {"sample"}, sample_size=max_pairs, seed=seed)
+        unit = [
+            unit_rows(rows, of=name, start=known.count)
+            for rows, (name, known) in zip(pair, moments.items(), strict=True)
+        ]
+        for rows, known in zip(unit, moments.values(), strict=True):
+            known.update(rows)
+        sample.update(torch.cat([rows.float() for rows in unit], dim=1))
     if sample is None or not sample.count:
         raise C3Error("there are no pairs to measure: x and y are empty.")
     return moments, sample.sample
 
 
-def _paired(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of x and y of the same rows, whatever the batches that they come in."""
+def _pairs(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of the same rows of x and y, however each of them comes in batches."""
     if hasattr(x, "paired_with") and hasattr(y, "paired_with"):
         if pairs := x.paired_with(y):  # stores of one table
             yield from pairs
             return
-        if x.bad or y.bad:  # each has left a hole, after which row i of one belongs to another row of the other
+        if x.bad or y.bad:  # row i of one store belongs to another row of the other after each bad input
             raise C3Error(
-                f"{x.bad} input(s) of x and {y.bad} of y gave no embedding, so that their rows cannot be paired."
-                " Embed both from"
-                " one table (pairs.csv:image, pairs.csv:text), whose rows tell which belong together, or take the bad"
-                " ones out."
+                f"{x.bad} input(s) of x and {y.bad} of y gave no embedding, so that their rows cannot be paired. Embed"
+                " both from one table (pairs.csv:image, pairs.csv:text), which tells the pairs, or leave the bad ones"
+                " out."
             )
-    streams = {"x": _batches(x), "y": _batches(y)}
+    streams = {"x": _chunks(x), "y": _chunks(y)}
     held: dict[str, Tensor] = {}
     while True:
         for name, stream in streams.items():
@@ -172,23 +171,16 @@ def _paired(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
         held = {name: batch[size:] for name, batch in held.items()}
 
 
-def _batches(embeddings: Any) -> Iterator[Tensor]:
-    if callable(getattr(embeddings, "batches", None)):  # a store
-        embeddings = (batch.embeddings for batch in embeddings.batches())
-    elif isinstance(embeddings, Tensor) or hasattr(embeddings, "__array__"):
-        embeddings = [embeddings]
-    elif isinstance(embeddings, str) or not isinstance(embeddings, Iterable):
-        kind = type(embeddings).__name__
-        raise C3Error(f"embeddings must be a tensor (n, d), batches of them or a store; got {kind}.")
-    for batch in embeddings:
-        rows = as_rows(batch).detach().cpu()
-        for start in range(0, max(len(rows), 1), _CHUNK):
-            yield rows[start : start + _CHUNK]
+def _chunks(embeddings: Any) -> Iterator[Tensor]:
+    for batch in row_batches(embeddings):
+        yield from batch.detach().cpu().split(_CHUNK)
 
 
-def _measure(grouped: Tensor) -> tuple[dict[str, Tensor], dict[str, int], float]:
-    """The values of each statistic of groups (g, m, 2, d), the cosines left out, and the summed squares of all
-    noise."""
+def measure_groups(grouped: Tensor) -> tuple[dict[str, Tensor], dict[str, int], float]:
+    """The values of each statistic of groups of pairs (g, m, 2, d), in whatever scale the embeddings have.
+
+    Also returns how many cosines were left out, and the sum of the squares of all noise.
+    """
     size = grouped.shape[1]
     upper = torch.ones(size, size, dtype=torch.bool).triu(1)  # each pair j < k once
     gaps, spans, noises, pair_cosines = [], [], [], []
@@ -226,13 +218,13 @@ def _measure(grouped: Tensor) -> tuple[dict[str, Tensor], dict[str, int], float]
 
 
 def singular_values(covariance: Tensor) -> Tensor:
-    """(d,) singular values of a covariance (d, d), in decreasing order."""
+    """(d,) the singular values of a covariance (d, d), in decreasing order."""
     values: Tensor = torch.linalg.eigvalsh(covariance.double())
     return values.clamp_min(0).flip(0)
 
 
 def effective_dimension(values: Tensor, gamma: float = 0.99) -> int:
-    """Definition 1 of the C3 paper: how many of the singular values, in decreasing order, make up `gamma` of their sum.
+    """How many of the singular values, in decreasing order, make up `gamma` of their sum (Definition 1 of the paper).
 
     >>> effective_dimension(torch.tensor([98.0, 1.5, 0.5, 0.0]))
     2
@@ -242,31 +234,8 @@ def effective_dimension(values: Tensor, gamma: float = 0.99) -> int:
 
 
 def frechet(one: Tensor, other: Tensor) -> float:
-    """tr(A + B − 2 (A½ B A½)½) of two covariances (d, d): the squared Fréchet distance of gaussians of the same
-    mean."""
+    """tr(A + B − 2 (A½ B A½)½): the squared Fréchet distance of two gaussians of equal means and covariances (d, d)."""
     values, vectors = torch.linalg.eigh(one.double())
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root @ other.double() @ root).clamp_min(0).sqrt().sum()
     return max(float(one.trace() + other.trace() - 2 * cross), 0.0)
-
-
-def simulate_collapse(
-    depths: Sequence[int] = (0, 5, 10, 15, 20, 25), *, dim: int = 512, count: int = 1000, seed: int = 0
-) -> dict[int, Tensor]:
-    """Figure 13 of the paper: singular values (dim,) of the features after each number of layers of a fresh MLP.
-
-    A layer is Linear(dim, dim) with Xavier-uniform weights and zero biases, then ReLU; the inputs are N(0, 1).
-
-    >>> [effective_dimension(values) for values in simulate_collapse((0, 2, 4), dim=64, count=200).values()]
-    [62, 54, 48]
-    """
-    generator = torch.Generator().manual_seed(seed)
-    features = torch.randn(count, dim, generator=generator)
-    found: dict[int, Tensor] = {}
-    for depth in range(max(depths) + 1):
-        if depth:
-            weight = torch.nn.init.xavier_uniform_(torch.empty(dim, dim), generator=generator)
-            features = torch.relu(features @ weight.T)
-        if depth in depths:
-            found[depth] = singular_values(Moments.of(features, {"covariance"}).covariance)
-    return found

@@ -1,7 +1,7 @@
-"""Moments: the statistics of one modality's embeddings, gathered in one pass that never holds all rows.
+"""Compute the statistics of one modality's embeddings in one pass, without holding all rows.
 
-Batches are combined by the update of Chan, Golub and LeVeque (1979) in float64, so that ten million rows far from the
-origin give the same answer as two passes over all of them. The pieces of several processes merge in any grouping.
+Batches are combined by the update of Chan, Golub and LeVeque (1979) in float64: ten million rows far from the origin
+give the same numbers as two passes over all of them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from c3core.statistics.reservoir import Reservoir
 
 NEEDS = frozenset({"mean", "variance", "covariance", "sample"})
 SAMPLE_SIZE = 50_000
-_CHUNK = 512  # rows turned into float64 at a time: they stay in the processor's cache
+_CHUNK = 512  # rows converted to float64 at a time, so that they stay in the processor's cache
 
 
 class _Scatter:
-    """Count, mean and summed squares (or products) of the deviations from the mean, all float64."""
+    """The count and mean of rows, and the summed squares or products of their deviations from the mean, in float64."""
 
     def __init__(self, dim: int, order: int) -> None:
-        self.order = order  # of the scatter: 0 none, 1 a variance per dimension, 2 a covariance
+        self.order = order  # 0: only the mean; 1: a variance of each dimension; 2: a covariance
         self.count = 0
         self.mean = torch.zeros(dim, dtype=torch.float64)
         self.scatter = torch.zeros([dim] * order if order else 0, dtype=torch.float64)
@@ -35,7 +35,7 @@ class _Scatter:
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK].to(torch.float64, copy=True)
             weights = ones[: len(chunk)]
-            mean = weights @ chunk / len(chunk)  # a BLAS product: column sums by torch.sum are several times slower
+            mean = weights @ chunk / len(chunk)  # a matrix product is several times faster than torch.sum over rows
             scatter = self.scatter
             if self.order:
                 chunk -= mean
@@ -56,11 +56,11 @@ class _Scatter:
 
 
 class Moments:
-    """Streaming statistics of the embeddings of one modality.
+    """Streaming statistics of the embeddings of one modality, which are taken in the scale that they come in.
 
-    `needs` names what to gather beside the mean: "variance" (per dimension), "covariance" (d × d), "sample" (a uniform
-    sample of at most `sample_size` rows, decided by `seed`). `fingerprint` is that of the encoder, if known.
-    Statistics are float64, the sample float32.
+    `needs` names what to gather beside the mean: "variance" (of each dimension), "covariance" (d × d), "sample" (a
+    uniform sample of at most `sample_size` rows, drawn with `seed`). `fingerprint` is the encoder's, if known.
+    Statistics are float64, the sample is float32.
 
     >>> moments = Moments(2).update(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))
     >>> moments.count, moments.mean.tolist(), moments.variance.tolist()
@@ -80,7 +80,7 @@ class Moments:
         for need in sorted(self.needs - NEEDS):
             raise WrongCall(f"moments cannot gather {need!r}: {near(need, NEEDS)}")
         if dim < 1 or sample_size < 1 or not 0 <= seed < 2**63:
-            raise C3Error("moments need a dimension and a sample size of at least 1, and a seed from 0 to 2**63 - 1.")
+            raise WrongCall("moments need a dimension and a sample size of at least 1, and a seed from 0 to 2**63 - 1.")
         self._scatter = _Scatter(dim, 2 if "covariance" in self.needs else 1 if "variance" in self.needs else 0)
         self._norms = _Scatter(1, 0)
         self._reservoir = Reservoir(dim, sample_size, seed) if "sample" in self.needs else None
@@ -89,11 +89,9 @@ class Moments:
     def of(
         cls, embeddings: Any, needs: Iterable[str] = NEEDS, *, sample_size: int | None = None, seed: int = 0
     ) -> Moments:
-        """The moments of a tensor or array (n, d), an iterable of such, an object with `.moments(needs,
-        sample_size=…)`, or `Moments`.
+        """The moments of a tensor or array (n, d), of an iterable of them, or of a `Store`; `Moments` are returned.
 
-        `Moments`, and what `.moments` returns, are handed back as they are; a `C3Error` says so if they lack one of
-        `needs`, or if their sample is smaller than the `sample_size` asked for.
+        Raises `C3Error` if given `Moments` lack one of `needs`, or hold a smaller sample than `sample_size`.
 
         >>> Moments.of(torch.ones(5, 2), needs={"mean"}).count
         5
@@ -103,19 +101,13 @@ class Moments:
             drawn = {"sample_size": sample_size or SAMPLE_SIZE, "seed": seed} if "sample" in needs else {}
             embeddings = embeddings.moments(needs, **drawn)
         if isinstance(embeddings, Moments):
-            if missing := needs - embeddings.needs - {"mean"} - embeddings._implied:
+            if missing := needs - embeddings._gathered:
                 raise C3Error(f"these moments lack {', '.join(sorted(missing))}. Gather with needs={sorted(needs)}.")
             if "sample" in needs and (held := len(embeddings.sample)) < min(sample_size or 0, embeddings.count):
                 raise C3Error(f"a sample of {sample_size} rows is wanted, these moments hold {held}. Ask for {held}.")
             return embeddings
-        if isinstance(embeddings, Tensor) or hasattr(embeddings, "__array__"):
-            embeddings = [embeddings]
-        if isinstance(embeddings, str | Mapping) or not isinstance(embeddings, Iterable):
-            kind = type(embeddings).__name__
-            raise C3Error(f"embeddings must be a tensor (n, d), batches of them, a store or moments; got {kind}.")
         moments: Moments | None = None
-        for item in embeddings:
-            batch = as_rows(item)
+        for batch in row_batches(embeddings):
             if moments is None:
                 moments = cls(batch.shape[1], needs, sample_size=sample_size or SAMPLE_SIZE, seed=seed)
             moments.update(batch)
@@ -124,16 +116,16 @@ class Moments:
         return moments
 
     def update(self, embeddings: Tensor, norms: Tensor | None = None) -> Self:
-        """Take in a batch (n, d) of embeddings and, if they were normalised, their raw norms (n,).
+        """Add a batch (n, d) of embeddings and, if they were normalized, the norms (n,) that they had.
 
-        A wrong shape and NaN or infinite values are refused with a `C3Error` that names the row (its number in the
-        stream); the batch then leaves no trace.
+        Raises `C3Error` for a wrong shape, and for NaN or infinite values with the number of the row in the stream.
+        Then nothing of the batch is added.
         """
         rows = as_rows(embeddings).detach().cpu()
         if rows.shape[1] != self.dim:
             raise C3Error(
-                f"embeddings of dimension {rows.shape[1]} came to moments of dimension {self.dim}. Use one encoder a"
-                " modality."
+                f"embeddings of dimension {rows.shape[1]} came to moments of dimension {self.dim}. Use one encoder for"
+                " each modality."
             )
         if norms is not None and norms.shape != rows.shape[:1]:
             raise C3Error(f"{len(rows)} embeddings came with norms of shape {tuple(norms.shape)}. Give one norm a row.")
@@ -149,144 +141,87 @@ class Moments:
         self._scatter.add(batch.count, batch.mean, batch.scatter)
         self._norms.add(lengths.count, lengths.mean, lengths.scatter)
         if self._reservoir is not None:
-            self._reservoir.offer(rows)
+            self._reservoir.add(rows)
         return self
 
     def _refuse_not_finite(self, mean: Tensor, rows: Tensor, what: str) -> None:
-        # The mean of the batch tells at no cost: a sum with NaN or infinity in it is not finite.
-        if not torch.isfinite(mean).all():
-            bad = (~torch.isfinite(rows).all(dim=1)).nonzero().flatten().tolist()
-            row = f"row {self.count + bad[0]}" if bad else "a row"
-            raise C3Error(f"the {what} of {row} holds NaN or infinite values. Leave that item out, or encode it again.")
-
-    def merge(self, other: Moments) -> Self:
-        """Take in what another process gathered of the same modality, with the same needs. Any order will do.
-
-        A sample is drawn by the seed and the first row: give parts that begin with the same row seeds of their own.
-        """
-        if (self.dim, self.needs) != (other.dim, other.needs):
-            raise C3Error(
-                f"moments of dimension {self.dim} and needs {sorted(self.needs)} cannot take in"
-                f" dimension {other.dim} and needs {sorted(other.needs)}."
-            )
-        if None not in (self.fingerprint, other.fingerprint) and self.fingerprint != other.fingerprint:
-            raise C3Error("these moments come from two different encoders. Encode all items with one.")
-        if self._reservoir is not None and other._reservoir is not None:
-            if self._reservoir.size != other._reservoir.size:
-                raise C3Error("moments with different sample sizes cannot be merged into a uniform sample.")
-            self._reservoir.merge(other._reservoir)
-        self.fingerprint = self.fingerprint or other.fingerprint
-        self._scatter.add(other._scatter.count, other._scatter.mean, other._scatter.scatter)
-        self._norms.add(other._norms.count, other._norms.mean, other._norms.scatter)
-        return self
+        if torch.isfinite(mean).all():  # checks all rows at no cost: a sum with NaN or infinity in it is not finite
+            return
+        bad = (~torch.isfinite(rows).all(dim=1)).nonzero().flatten().tolist()
+        row = f"row {self.count + bad[0]}" if bad else "a row"
+        raise C3Error(f"the {what} of {row} holds NaN or infinite values. Leave that item out, or encode it again.")
 
     @property
     def count(self) -> int:
-        """How many rows were seen."""
+        """The number of rows so far."""
         return self._scatter.count
 
     @property
     def mean(self) -> Tensor:
         """(d,) ē, the mean of the rows."""
-        self._gathered("mean")
+        self._check("mean")
         return self._scatter.mean.clone()
 
     @property
     def variance(self) -> Tensor:
-        """(d,) variance of each dimension, over n (not n − 1)."""
-        self._gathered("variance")
+        """(d,) the variance of each dimension, divided by n (not n − 1)."""
+        self._check("variance")
         scatter = self._scatter.scatter
         return (scatter.diagonal() if scatter.ndim == 2 else scatter) / self.count
 
     @property
     def std(self) -> Tensor:
-        """(d,) standard deviation of each dimension."""
+        """(d,) the standard deviation of each dimension."""
         return self.variance.sqrt()
 
     @property
     def covariance(self) -> Tensor:
-        """(d, d) covariance, over n (not n − 1)."""
-        self._gathered("covariance")
+        """(d, d) the covariance, divided by n (not n − 1)."""
+        self._check("covariance")
         return self._scatter.scatter / self.count
 
     @property
     def sample(self) -> Tensor:
         """(m, d) float32: a uniform sample in random order, without replacement; all rows if they fit."""
-        self._gathered("sample")
+        self._check("sample")
         assert self._reservoir is not None
         return self._reservoir.sample()
 
     @property
     def mean_norm(self) -> float:
-        """The mean of the raw norms that came with the rows; 1.0 if none ever came."""
+        """The mean of the norms that came with the rows; 1.0 if none came."""
         return self._norms.mean.item() if self._norms.count else 1.0
 
     @property
-    def _implied(self) -> frozenset[str]:
-        return frozenset({"variance"}) if "covariance" in self.needs else frozenset()
+    def _gathered(self) -> frozenset[str]:
+        return self.needs | {"mean"} | ({"variance"} if "covariance" in self.needs else frozenset())
 
-    def _gathered(self, need: str) -> None:
-        if need not in self.needs | {"mean"} | self._implied:
+    def _check(self, need: str) -> None:
+        if need not in self._gathered:
             raise C3Error(f"these moments did not gather the {need}. Ask for it: needs={sorted(self.needs | {need})}.")
         if not self.count:
-            raise C3Error("no embeddings were seen: there are no moments of nothing.")
-
-    def state(self) -> dict[str, Tensor]:
-        """All of it as tensors that safetensors can hold; `from_state` goes on where this left off."""
-        state = {
-            "count": torch.tensor(self.count),
-            "mean": self._scatter.mean.clone(),
-            "scatter": self._scatter.scatter.clone(),
-            "norm_count": torch.tensor(self._norms.count),
-            "norm_mean": self._norms.mean.clone(),
-            "needs": _text("\n".join(sorted(self.needs))),
-        }
-        if self.fingerprint is not None:
-            state["fingerprint"] = _text(self.fingerprint)
-        if self._reservoir is not None:
-            self._reservoir.settle()
-            state["sample"], state["sample_keys"] = self._reservoir.rows.clone(), self._reservoir.keys.clone()
-            state["sample_size"] = torch.tensor([self._reservoir.size, self._reservoir.seed])
-            if self._reservoir.generator is not None:
-                state["sample_generator"] = self._reservoir.generator.get_state()
-        return state
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> Self:
-        """The moments that `state` describes."""
-        try:
-            needs = [need for need in _string(state["needs"]).split("\n") if need]
-            size, seed = state["sample_size"].tolist() if "sample" in needs else (SAMPLE_SIZE, 0)
-            moments = cls(state["mean"].shape[0], needs, sample_size=size, seed=seed)
-            moments._scatter.add(int(state["count"]), state["mean"], state["scatter"])
-            moments._norms.add(int(state["norm_count"]), state["norm_mean"], state["norm_mean"])
-            if "fingerprint" in state:
-                moments.fingerprint = _string(state["fingerprint"])
-            if moments._reservoir is not None:
-                moments._reservoir.take(state["sample"].clone(), state["sample_keys"].clone())
-                if "sample_generator" in state:
-                    moments._reservoir.generator = torch.Generator()
-                    moments._reservoir.generator.set_state(state["sample_generator"])
-        except KeyError as error:
-            raise C3Error(f"the saved moments lack {error}. Gather them again.") from error
-        return moments
+            raise C3Error("these moments have seen no embeddings. Add some: moments.update(embeddings).")
 
 
 def as_rows(embeddings: Any) -> Tensor:
-    """`embeddings`, a tensor or an array, as a tensor (n, d)."""
+    """A tensor or an array as a tensor (n, d). Raises `C3Error` for another type or shape."""
     if not isinstance(embeddings, Tensor) and hasattr(embeddings, "__array__"):
-        with warnings.catch_warnings():  # torch warns of read-only arrays (memory maps); nothing here writes to them
+        with warnings.catch_warnings():  # torch warns of read-only arrays (memory maps), which nothing here changes
             warnings.simplefilter("ignore", UserWarning)
             embeddings = torch.as_tensor(embeddings)
     if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.shape[1]:
         shape = tuple(embeddings.shape) if isinstance(embeddings, Tensor) else type(embeddings).__name__
-        raise C3Error(f"embeddings must be a tensor of shape (n, d), got {shape}. One row an item.")
+        raise C3Error(f"embeddings must be a tensor of shape (n, d), got {shape}. Give one row for each item.")
     return embeddings
 
 
-def _text(value: str) -> Tensor:
-    return torch.tensor(list(value.encode()), dtype=torch.uint8)
-
-
-def _string(value: Tensor) -> str:
-    return bytes(value.tolist()).decode()
+def row_batches(embeddings: Any) -> Iterable[Tensor]:
+    """The batches (n, d) of a tensor, an array, an iterable of them, or a `Store`."""
+    if callable(getattr(embeddings, "batches", None)):  # a store
+        embeddings = (batch.embeddings for batch in embeddings.batches(columns=("embedding",)))
+    elif isinstance(embeddings, Tensor) or hasattr(embeddings, "__array__"):
+        embeddings = [embeddings]
+    elif isinstance(embeddings, str | Mapping) or not isinstance(embeddings, Iterable):
+        kind = type(embeddings).__name__
+        raise C3Error(f"embeddings must be a tensor (n, d), batches of them, a store or moments; got {kind}.")
+    return map(as_rows, embeddings)

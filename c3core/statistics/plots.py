@@ -1,4 +1,4 @@
-"""Figures of a space's geometry, as PNG files. Needs matplotlib: pip install "c3core[plots]"."""
+"""Draw the geometry of a space as PNG files. This needs matplotlib: pip install "c3core[plots]"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from c3core.io.files import atomic_write
 from c3core.statistics.geometry import Geometry
 
 _BLUE, _ORANGE, _GREY = "#3b6fb6", "#d98032", "#777777"
-_PANELS = {  # statistic: (title, what it shows, range of the axis; None to fit)
+_PANELS = {  # statistic: (title, meaning, range of the axis or None to fit it)
     "gap_length": ("Gap length ‖d‖", "narrow: a constant length", None),
     "gap_direction": ("Gap direction cos(d, d′)", "near 1: a constant direction", (-1.0, 1.0)),
     "gap_span": ("Gap and span cos(d, r)", "narrow around 0: orthogonal", (-1.0, 1.0)),
@@ -22,16 +22,18 @@ _PANELS = {  # statistic: (title, what it shows, range of the axis; None to fit)
 
 
 def plot_geometry(geometry: Geometry | Mapping[str, Geometry], folder: str | PathLike[str]) -> list[Path]:
-    """Write `geometry.png` (the five statistics, Figures 8 and 9 of the C3 paper) and `spectrum.png` (singular values
-    with the effective dimension marked, Figures 3 and 12); several measurements by name make a row each. Returns the
-    two paths."""
+    """Write `geometry.png` and `spectrum.png` into a folder, and return the two paths.
+
+    The first shows the five statistics (Figures 8 and 9 of the C3 paper), a row for each measurement; the second the
+    singular values with the effective dimension (Figures 3 and 12).
+    """
     measured = geometry if isinstance(geometry, Mapping) else {"": geometry}
     if not measured:
-        raise C3Error("there is no geometry to plot.")
+        raise C3Error("there is no geometry to plot. Measure one: measure_geometry(x, y).")
     folder = Path(folder)
     return [
-        _save(_histograms(measured), folder / "geometry.png"),
-        _save(_spectra(measured), folder / "spectrum.png"),
+        _save(histograms(measured), folder / "geometry.png"),
+        _save(spectra(measured), folder / "spectrum.png"),
     ]
 
 
@@ -50,7 +52,8 @@ def _save(figure: Any, path: Path) -> Path:
     return path
 
 
-def _histograms(measured: Mapping[str, Geometry]) -> Any:
+def histograms(measured: Mapping[str, Geometry]) -> Any:
+    """A figure of the statistics of each measurement, by name."""
     figure, axes = _figure(len(measured), len(_PANELS), width=3.1, height=2.9)
     for axis, (title, meaning, _) in zip(axes[0], _PANELS.values(), strict=True):
         axis.set_title(f"{title}\n{meaning}", fontsize=9)
@@ -69,7 +72,7 @@ def _histograms(measured: Mapping[str, Geometry]) -> Any:
             if limits:
                 axis.set_xticks([low, low / 2, 0, high / 2, high])
             axis.axvline(spread.mean, color=_ORANGE, linewidth=1)
-            # The figure stands on the free side of the panel.
+            # Write the figure on the free side of the panel.
             at, align = (0.98, "right") if spread.mean < (low + high) / 2 else (0.02, "left")
             text = f"{spread.mean:.2f}\n± {spread.std:.2f}".replace("-0.00", "0.00")
             axis.text(at, 0.95, text, transform=axis.transAxes, ha=align, va="top", fontsize=10, color=_ORANGE)
@@ -78,16 +81,17 @@ def _histograms(measured: Mapping[str, Geometry]) -> Any:
     return figure
 
 
-def _spectra(measured: Mapping[str, Geometry]) -> Any:
+def spectra(measured: Mapping[str, Geometry]) -> Any:
+    """A figure of the singular values of each measurement, by name."""
     figure, axes = _figure(1, len(measured), width=4.6, height=3.4)
     for axis, (name, geometry) in zip(axes[0], measured.items(), strict=True):
         floor = max(float(values[0]) for values in geometry.spectrum.values()) * 1e-10
-        for (which, values), colour in zip(geometry.spectrum.items(), (_BLUE, _ORANGE), strict=True):
+        for (which, values), color in zip(geometry.spectrum.items(), (_BLUE, _ORANGE), strict=True):
             effective = geometry.effective_dimension[which]
             label = f"{which}: effective dimension {effective} of {geometry.dim}"
-            shown = values[values > floor]  # below it stands rounding
-            axis.semilogy(range(1, len(shown) + 1), shown, color=colour, label=label)
-            axis.axvline(effective, color=colour, linestyle="--", linewidth=1)
+            shown = values[values > floor]  # smaller ones are rounding
+            axis.semilogy(range(1, len(shown) + 1), shown, color=color, label=label)
+            axis.axvline(effective, color=color, linestyle="--", linewidth=1)
         axis.set_xlim(0, geometry.dim)
         axis.set_xlabel("singular value of the covariance, by rank", fontsize=9)
         axis.set_title(f"{name}  (dashed: 99 % of the sum)" if name else "Dashed: 99 % of the sum", fontsize=9)

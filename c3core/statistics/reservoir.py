@@ -1,4 +1,4 @@
-"""A uniform sample of a stream of rows, in memory that does not grow with the stream."""
+"""Draw a uniform sample of a stream of rows, in memory that does not grow with the stream."""
 
 from __future__ import annotations
 
@@ -9,51 +9,45 @@ from torch import Tensor
 
 
 class Reservoir:
-    """A uniform sample of at most `size` rows without replacement: each row draws a key, the rows with the smallest
-    keys stay.
+    """A uniform sample of at most `size` rows of dimension `dim`, without replacement.
 
-    Keys make the sample of a union the union's own: merging is associative, and batch sizes do not matter.
+    Each row draws a random key, and the rows with the smallest keys stay: the sample does not depend on batch sizes.
     """
 
     def __init__(self, dim: int, size: int, seed: int) -> None:
         self.size, self.seed = size, seed
         self.rows, self.keys = torch.zeros(0, dim), torch.zeros(0, dtype=torch.float64)
-        self.generator: torch.Generator | None = None
-        self._limit = float("inf")  # no larger key stays
-        self._waiting: list[tuple[Tensor, Tensor]] = []  # taken in now and then: at each batch would be slow
+        self._generator: torch.Generator | None = None
+        self._largest = float("inf")  # a row with a larger key cannot stay
+        self._pending: list[tuple[Tensor, Tensor]] = []  # rows with keys: to merge each batch at once would be slow
 
-    def offer(self, rows: Tensor) -> None:
-        """The next rows (n, d) of the stream, at least one; those that stay are copied, in float32."""
-        if self.generator is None:
-            # The first row goes into the seed, so that processes with the same seed do not draw the same keys (unless
-            # their parts begin alike). Hashed together: of a seed, torch's CPU generator heeds 32 bits only.
+    def add(self, rows: Tensor) -> None:
+        """Take the next rows (n, d) of the stream, n ≥ 1; those that stay are copied as float32."""
+        if self._generator is None:
+            # The first row goes into the seed, so that two streams with the same seed are sampled independently.
+            # Both are hashed together because torch's CPU generator uses only 32 bits of a seed.
             start = str(self.seed).encode() + rows[0].to(torch.float64).numpy().tobytes()
-            self.generator = torch.Generator().manual_seed(zlib.crc32(start))
-        keys = torch.rand(len(rows), dtype=torch.float64, generator=self.generator)
-        chosen = (keys < self._limit).nonzero().squeeze(1)
+            self._generator = torch.Generator().manual_seed(zlib.crc32(start))
+        keys = torch.rand(len(rows), dtype=torch.float64, generator=self._generator)
+        chosen = (keys < self._largest).nonzero().squeeze(1)
         if len(chosen) > self.size:
             chosen = chosen[keys[chosen].topk(self.size, largest=False).indices]
-        self.take(rows[chosen].to(torch.float32), keys[chosen])
+        if len(chosen):
+            self._pending.append((rows[chosen].to(torch.float32), keys[chosen]))
+        if 4 * sum(len(keys) for _, keys in self._pending) >= self.size:
+            self._merge_pending()
 
-    def merge(self, other: Reservoir) -> None:
-        """The sample of another part of the data, which goes on by itself."""
-        other.settle()
-        self.take(other.rows.clone(), other.keys.clone())
-        self.generator = self.generator or other.generator
+    def sample(self) -> Tensor:
+        """(m, d) The rows in the order of their keys, which is random."""
+        self._merge_pending()
+        return self.rows[self.keys.argsort()]
 
-    def take(self, rows: Tensor, keys: Tensor) -> None:
-        """Rows that have their keys already."""
-        if len(keys):
-            self._waiting.append((rows, keys))
-        if 4 * sum(len(keys) for _, keys in self._waiting) >= self.size:
-            self.settle()
-
-    def settle(self) -> None:
-        """Take the waiting rows in: into the free places first, then into the places of rows with larger keys."""
-        if not self._waiting:
+    def _merge_pending(self) -> None:
+        """Move pending rows into free places, then into the places of rows with larger keys."""
+        if not self._pending:
             return
-        rows, keys = (torch.cat(pieces) for pieces in zip(*self._waiting, strict=True))
-        self._waiting, room = [], self.size - len(self.keys)
+        rows, keys = (torch.cat(pieces) for pieces in zip(*self._pending, strict=True))
+        self._pending, room = [], self.size - len(self.keys)
         if room:
             self.rows, self.keys = torch.cat([self.rows, rows[:room]]), torch.cat([self.keys, keys[:room]])
         if len(self.keys) == self.size:
@@ -62,9 +56,4 @@ class Reservoir:
             stays[every.topk(self.size, largest=False).indices] = True
             leaving, entering = ~stays[: self.size], stays[self.size :]
             self.rows[leaving], self.keys[leaving] = rows[room:][entering], keys[room:][entering]
-            self._limit = self.keys.max().item()
-
-    def sample(self) -> Tensor:
-        """The rows in the order of their keys, which is random."""
-        self.settle()
-        return self.rows[self.keys.argsort()]
+            self._largest = self.keys.max().item()

@@ -1,11 +1,12 @@
-"""Geometry: worked by hand, against plain loops, and recovered from data made with a known gap and noise."""
+"""Geometry by hand, against plain loops, and on pairs with a known gap and noise."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import warnings
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,26 +18,16 @@ from torch.nn.functional import normalize
 
 from c3core.errors import C3Error
 from c3core.statistics.geometry import (
-    _measure,
     effective_dimension,
     frechet,
     measure_geometry,
-    simulate_collapse,
+    measure_groups,
     singular_values,
 )
+from c3core.store.store import Store
+from tests.helpers.pairs import unit_pairs
 
-DIM, GROUP = 64, 100
-GAP, NOISE = 0.8, 0.05
-
-
-def made(n: int = 4000, *, seed: int = 0, gap: float = GAP, noise: float = NOISE) -> tuple[Tensor, Tensor]:
-    """e_x = e_y + c + ε with e_y in the first 40 dimensions, c along the 51st, ε everywhere."""
-    generator = torch.Generator().manual_seed(seed)
-    y = torch.zeros(n, DIM)
-    y[:, :40] = torch.randn(n, 40, generator=generator) / 40**0.5
-    x = y + noise * torch.randn(n, DIM, generator=generator)
-    x[:, 50] += gap
-    return x, y
+DIM, GROUP, GAP = 64, 100, 0.8
 
 
 def test_two_groups_by_hand() -> None:
@@ -48,7 +39,7 @@ def test_two_groups_by_hand() -> None:
             [[[2.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [1.0, 2.0]]],
         ]
     )
-    values, left_out, squares = _measure(grouped)
+    values, left_out, squares = measure_groups(grouped)
     assert values["gap_length"].tolist() == pytest.approx([math.sqrt(1.25), math.sqrt(2)])
     assert values["gap_direction"].tolist() == pytest.approx([-0.5 / math.sqrt(2.5)])
     assert values["gap_span"].tolist() == pytest.approx([-0.5 / math.sqrt(2.5)])
@@ -60,9 +51,9 @@ def test_two_groups_by_hand() -> None:
 
 
 def test_against_plain_loops() -> None:
-    x, y = made(30)
+    x, y = unit_pairs(30)
     grouped = torch.stack([x, y], dim=1).reshape(3, 10, 2, DIM)
-    values, _, squares = _measure(grouped)
+    values, _, squares = measure_groups(grouped)
     spans, noises, gaps, total = [], [], [], 0.0
 
     def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -84,14 +75,14 @@ def test_against_plain_loops() -> None:
 
 
 def test_a_known_gap_and_noise_are_recovered() -> None:
-    x, y = made(8000)
+    x, y = unit_pairs(8000)
+    squares = (x - y)[:, :40].double().square().sum(1).mean().item()  # of a pair's noise
     found = measure_geometry(x, y, group_size=GROUP)
     assert (found.n, found.dim, found.groups, found.group_size) == (8000, DIM, 80, GROUP)
-    # The mean of a group keeps a hundredth of the noise's variance: ‖d‖² = 0.8² + 64 · 0.05² / 100.
-    squared = GAP**2 + DIM * NOISE**2 / GROUP
+    # The mean of a group keeps a hundredth of the noise's variance.
+    squared = GAP**2 + squares / GROUP
     assert found.gap_length is not None
-    assert found.gap_length.mean == pytest.approx(squared**0.5, abs=0.003)
-    assert found.gap_length.std == pytest.approx(NOISE / GROUP**0.5, rel=0.3)
+    assert found.gap_length.mean == pytest.approx(squared**0.5, abs=0.001)
     assert found.gap_direction is not None
     assert found.gap_direction.mean == pytest.approx(GAP**2 / squared, abs=0.0005)
     assert found.gap_span is not None
@@ -100,19 +91,39 @@ def test_a_known_gap_and_noise_are_recovered() -> None:
     assert abs(found.noise_mean.mean) < 1e-12
     assert found.noise_mean.std < 1e-12
     assert found.noise_cosine is not None
-    assert found.noise_cosine.mean == pytest.approx(-1 / (GROUP - 1), abs=0.001)  # what is left of a group's mean
-    assert found.noise_cosine.std == pytest.approx(1 / DIM**0.5, rel=0.05)
-    assert found.noise_std == pytest.approx(NOISE, rel=0.005)
+    assert found.noise_cosine.mean == pytest.approx(-1 / (GROUP - 1), abs=0.001)  # the noise of a group adds up to zero
+    assert found.noise_cosine.std == pytest.approx(1 / 40**0.5, rel=0.05)
+    assert found.noise_std == pytest.approx((squares / DIM) ** 0.5, rel=0.005)
     assert found.left_out == {"span": 0, "noise": 0}
-    assert found.effective_dimension["y"] == 40
-    assert found.effective_dimension["x"] > 55  # the noise reaches every dimension
+    assert found.effective_dimension == {"x": 40, "y": 40}
     removed = found.distribution_gap["before"] - found.distribution_gap["after"]
     assert removed == pytest.approx((x.double().mean(0) - y.double().mean(0)).square().sum().item())
 
 
+@pytest.mark.parametrize("scale", [10.0, torch.linspace(0.1, 20, 1000)[:, None]])
+def test_rows_of_other_norms_are_normalized_with_a_warning(scale: float | Tensor) -> None:
+    x, y = unit_pairs(1000)
+    expected = measure_geometry(x, y)
+    with pytest.warns(UserWarning, match="y has rows that are not of unit norm"):
+        found = measure_geometry(x, y * scale)
+    assert found.noise_std == pytest.approx(expected.noise_std, rel=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        measure_geometry(x.half(), y.half())  # rounding is no other norm
+
+
+def test_a_row_without_a_direction_is_named() -> None:
+    x, y = unit_pairs(1000)
+    for value, message in ((0.0, "row 700 of y is zero"), (math.nan, "row 700 of y holds NaN")):
+        y[700] = value
+        with pytest.raises(C3Error, match=message):
+            measure_geometry(x.split(300), y.split(300))
+
+
 def test_a_gap_inside_the_span_shows() -> None:
-    x, y = made()
-    inside = y + 0.5 * y  # the "gap" follows the item: every statistic but the noise mean gives it away
+    x, y = unit_pairs(4000)
+    inside = y.clone()
+    inside[:, :20] *= -1  # the "gap" follows the item: every statistic but the noise mean shows it
     found = measure_geometry(inside, y)
     assert found.gap_direction is not None
     assert abs(found.gap_direction.mean) < 0.2
@@ -122,7 +133,7 @@ def test_a_gap_inside_the_span_shows() -> None:
 
 
 def test_the_same_item_twice_is_left_out_and_counted() -> None:
-    x, y = made(200)
+    x, y = unit_pairs(200)
     x = x[: 200 // 5].repeat_interleave(5, dim=0)  # five captions a photo
     jitter = x * (1 + 1e-7 * torch.randn(200, DIM, generator=torch.Generator().manual_seed(1)))  # batch by batch
     for photos in (x, jitter):
@@ -137,18 +148,18 @@ def test_the_same_item_twice_is_left_out_and_counted() -> None:
 
 
 def test_what_is_undefined_is_none_and_json_all_the_same() -> None:
-    x, _ = made(400)
+    x, _ = unit_pairs(400)
     same = measure_geometry(x, x.clone())
     assert same.gap_length is not None
     assert same.gap_length.mean == 0
     assert same.gap_direction is same.gap_span is same.noise_cosine is None
     assert same.noise_std == 0
-    shifted = measure_geometry(x, x - 0.5)
-    assert shifted.noise_cosine is None  # what float32 rounding leaves is no noise
-    assert shifted.left_out["noise"] == 4 * 4950
-    assert shifted.gap_direction is not None
-    assert shifted.gap_direction.mean == pytest.approx(1.0)
-    constant = measure_geometry(torch.ones(200, 3), torch.zeros(200, 3))
+    values, left_out, _ = measure_groups(torch.stack([x, x - 0.5], dim=1).reshape(4, 100, 2, DIM))
+    assert not len(values["noise_cosine"])  # float32 rounding is no noise
+    assert left_out["noise"] == 4 * 4950
+    assert values["gap_direction"].mean().item() == pytest.approx(1.0)
+    one = torch.eye(3)[[0]].repeat(200, 1)
+    constant = measure_geometry(one, -one)
     assert constant.effective_dimension == {"x": 0, "y": 0}
     figures = same.to_dict()
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
@@ -157,20 +168,11 @@ def test_what_is_undefined_is_none_and_json_all_the_same() -> None:
     assert not {"values", "spectrum"} & figures.keys()
 
 
-def test_batches_arrays_and_stores_measure_as_one_tensor_does() -> None:
-    x, y = made(1000)
+def test_batches_arrays_and_stores_measure_as_one_tensor_does(tmp_path: Path) -> None:
+    x, y = unit_pairs(1000)
     whole = measure_geometry(x, y, seed=4)
-
-    class Store:
-        def batches(self) -> Iterator[object]:
-            for part in x.split(300):
-                yield type("Batch", (), {"embeddings": part})
-
-    for one, other in [
-        (x.split([1, 0, 499, 500]), iter(y.split(333))),
-        (x.numpy(), y.numpy()),
-        (Store(), y),
-    ]:
+    store = Store.from_embeddings(tmp_path / "store", x, space="s", modality="text", fingerprint="f")
+    for one, other in [(x.split([1, 0, 499, 500]), iter(y.split(333))), (x.numpy(), y.numpy()), (store, y)]:
         again = measure_geometry(one, other, seed=4)
         assert again.noise_std == pytest.approx(whole.noise_std, rel=1e-12)
         assert again.gap_span == whole.gap_span  # the very same groups
@@ -181,7 +183,7 @@ def test_batches_arrays_and_stores_measure_as_one_tensor_does() -> None:
 
 
 def test_many_pairs_are_sampled_and_agree_with_all_of_them() -> None:
-    x, y = made(6000)
+    x, y = unit_pairs(6000)
     every, some = measure_geometry(x, y), measure_geometry(x, y, max_pairs=1000)
     assert (every.groups, some.groups, some.n) == (60, 10, 6000)
     assert some.noise_std == pytest.approx(every.noise_std, rel=0.01)
@@ -192,11 +194,11 @@ def test_many_pairs_are_sampled_and_agree_with_all_of_them() -> None:
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.1, 10))
 def test_turning_and_scaling_the_space_changes_no_angle(seed: int, scale: float) -> None:
-    x, y = (rows.double() for rows in made(300, seed=seed))
+    x, y = (rows.double() for rows in unit_pairs(300, seed=seed))
     generator = torch.Generator().manual_seed(seed)
     turn = torch.linalg.qr(torch.randn(DIM, DIM, generator=generator, dtype=torch.float64)).Q * scale
     grouped = torch.stack([x, y], dim=1).reshape(3, 100, 2, DIM)
-    here, there = _measure(grouped)[0], _measure(grouped @ turn)[0]
+    here, there = measure_groups(grouped)[0], measure_groups(grouped @ turn)[0]
     for name in ("gap_direction", "gap_span", "noise_cosine", "pair_cosine"):
         torch.testing.assert_close(here[name], there[name], rtol=0, atol=1e-9)
     torch.testing.assert_close(here["gap_length"] * scale, there["gap_length"])
@@ -211,7 +213,7 @@ def test_turning_and_scaling_the_space_changes_no_angle(seed: int, scale: float)
         (torch.ones(0, 4), torch.ones(0, 4), {}, "x and y are empty"),
         ([], [], {}, "x and y are empty"),
         ([], torch.ones(3, 4), {}, "x has fewer rows than y"),
-        (torch.ones(300, 4), torch.full((300, 4), math.nan), {}, "y: the embedding of row 0 holds NaN"),
+        (torch.ones(300, 4), torch.full((300, 4), math.nan), {}, "row 0 of y holds NaN"),
         (torch.ones(300), torch.ones(300), {}, r"\(n, d\)"),
         ("x.npy", torch.ones(300, 4), {}, "got str"),
         (torch.ones(300, 4), torch.ones(300, 4), {"group_size": 1}, "from 2 to 2,000"),
@@ -251,15 +253,6 @@ def test_frechet_is_symmetric_and_needs_no_common_axes() -> None:
     # tr (AB)½ is the sum of the roots of the eigenvalues of AB, which is not symmetric
     roots = torch.linalg.eigvals(one @ other).real.sqrt().sum().item()
     assert frechet(one, other) == pytest.approx((one.trace() + other.trace()).item() - 2 * roots)
-
-
-def test_a_deeper_network_collapses_more() -> None:
-    found = simulate_collapse((0, 4, 8), dim=96, count=400)
-    dimensions = [effective_dimension(values) for values in found.values()]
-    assert dimensions == sorted(dimensions, reverse=True)
-    assert dimensions[0] > 85
-    assert dimensions[2] < 0.8 * dimensions[0]
-    assert torch.equal(found[4], simulate_collapse((4,), dim=96, count=400)[4])
 
 
 def test_unit_embeddings_of_a_narrow_cone_have_a_long_gap() -> None:

@@ -1,4 +1,4 @@
-"""The figures of a geometry: what is drawn, from data with a known picture."""
+"""Plots of a geometry, from pairs with a known gap and noise."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ from PIL import Image
 
 from c3core.errors import C3Error
 from c3core.statistics.geometry import Geometry, measure_geometry
-from c3core.statistics.plots import _histograms, _spectra, plot_geometry
+from c3core.statistics.plots import histograms, plot_geometry, spectra
+from tests.helpers.pairs import unit_pairs
 
 
 @pytest.fixture(scope="module")
 def measured() -> Geometry:
-    generator = torch.Generator().manual_seed(0)
-    y = torch.randn(600, 16, generator=generator) * torch.tensor([1.0] * 8 + [0.0] * 8)
-    x = y + 0.4 * torch.randn(600, 16, generator=generator)
-    x[:, 12] += 2.0
-    return measure_geometry(x, y)
+    return measure_geometry(*unit_pairs(600, noise=0.4, span=8, dim=16))
 
 
 def test_the_panels_hold_every_value_and_name_the_figures(measured: Geometry) -> None:
-    axes = _histograms({"CLIP": measured, "again": measured}).axes
+    axes = histograms({"CLIP": measured, "again": measured}).axes
     assert len(axes) == 10
     for axis, statistic in zip(
         axes, ("gap_length", "gap_direction", "gap_span", "noise_mean", "noise_cosine"), strict=False
@@ -42,12 +39,12 @@ def test_the_panels_hold_every_value_and_name_the_figures(measured: Geometry) ->
 
 
 def test_the_spectrum_marks_the_effective_dimensions(measured: Geometry) -> None:
-    (axis,) = _spectra({"": measured}).axes
+    (axis,) = spectra({"": measured}).axes
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert labels == ["x: effective dimension 16 of 16", "y: effective dimension 8 of 16"]
+    assert labels == ["x: effective dimension 8 of 16", "y: effective dimension 8 of 16"]
     curves = [line for line in axis.lines if line.get_linestyle() == "-"]
     np.testing.assert_allclose(curves[1].get_ydata(), measured.spectrum["y"][:8])  # zero is not drawn on a log scale
-    assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == "--"] == [16, 8]
+    assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == "--"] == [8, 8]
 
 
 def test_files_are_written_as_png(measured: Geometry, tmp_path: Path) -> None:
@@ -60,22 +57,22 @@ def test_files_are_written_as_png(measured: Geometry, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == ["geometry.png", "spectrum.png"]
 
 
-def test_an_undefined_statistic_says_so(tmp_path: Path) -> None:
-    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+def test_an_undefined_statistic_is_labelled_undefined(tmp_path: Path) -> None:
+    x, _ = unit_pairs(200)
     same = measure_geometry(x, x)
-    texts = [[text.get_text() for text in axis.texts] for axis in _histograms({"": same}).axes]
+    texts = [[text.get_text() for text in axis.texts] for axis in histograms({"": same}).axes]
     assert texts == [["0.00\n± 0.00"], ["undefined"], ["undefined"], ["0.00\n± 0.00"], ["undefined"]]
     assert len(plot_geometry(same, tmp_path)) == 2
-    constant = measure_geometry(torch.ones(200, 3), torch.zeros(200, 3))
+    constant = measure_geometry(one := torch.eye(3)[[0]].repeat(200, 1), -one)
     assert len(plot_geometry(constant, tmp_path)) == 2
     with pytest.raises(C3Error, match="no geometry"):
         plot_geometry({}, tmp_path)
 
 
-def test_importing_costs_no_matplotlib_and_a_missing_one_is_named() -> None:
+def test_matplotlib_is_imported_only_to_plot_and_named_if_it_is_missing() -> None:
     code = (
         "import sys; import c3core.statistics.plots as p; assert 'matplotlib' not in sys.modules; sys.modules['matplotlib.figure'] = None\n"
-        "try: p._figure(1, 1, width=1, height=1)\n"
+        "try: p.spectra({})\n"
         "except p.C3Error as error: print(error)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

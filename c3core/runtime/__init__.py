@@ -1,4 +1,4 @@
-"""The machine and the terminal: devices, progress, signals and exit."""
+"""Use the machine and the terminal: devices, progress, signals, exit."""
 
 import lazy_loader
 

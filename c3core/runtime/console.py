@@ -1,4 +1,4 @@
-"""How results are printed: one JSON document, or a table."""
+"""Print results as one JSON document or as a table."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document to standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """A table on standard output: figures to one decimal, small ones to two digits, on the right."""
+    """Print a table to standard output, with numbers aligned to the right and shown as `cell` shows them."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -25,24 +25,24 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(row.get(column)) for column in columns))
-    # Not a terminal: as wide as the table needs, so that lines stay whole in a file.
+    # In a file lines may be longer than on a terminal, so that rows stay on one line.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
-    with console.capture() as drawn:  # rich ends the program with 1 where `| head` has seen enough
+    with console.capture() as drawn:  # printed by rich, `| head` would end the program with status 1
         console.print(table)
     print(drawn.get(), end="")
 
 
 def one_line(text: str) -> str:
-    """Text of which a line break or a tab shows as it is written, so that a line of a list is one item.
+    """Escape line breaks and tabs, so that a text stays on one line.
 
     >>> print(one_line("two\\nlines"))
     two\\nlines
     """
-    return text.translate({ord(mark): repr(mark)[1:-1] for mark in "\n\r\t"})
+    return text.translate({ord(character): repr(character)[1:-1] for character in "\n\r\t"})
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it.
+    """A value as a table shows it: a float with one decimal, or two significant digits if it is below 1.
 
     >>> cell(27.71), cell(0.0351), cell(None), cell(["text", "image"])
     ('27.7', '0.035', '–', 'text, image')

@@ -1,14 +1,10 @@
-"""How a program ends where it cannot go on, or was stopped: a line on standard error and an exit status, never a
-traceback.
-"""
+"""End a program with one line on standard error and an exit status instead of a traceback."""
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +13,14 @@ from typing import Any
 from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.runtime.memory import is_out_of_memory
 
-SOON = 0.05  # seconds
-SMALLER = "a smaller batch_size, size or model"
-
 
 @contextmanager
 def exit_cleanly() -> Iterator[None]:
-    """Around a whole program, or as a decorator of its main function: `c3` and the examples end alike.
+    """Wrap a whole program, or decorate its main function.
 
-    A `WrongCall` exits with 2, any other `C3Error` with 1, too little memory with 1, Ctrl-C with
-    130 (with `… | tee` it ends the reader, too); a reader that has seen enough (`… | head`) ends it well. Warnings are
-    a line each. Any other error is a defect of the program and keeps its traceback.
+    Exits with 2 on a `WrongCall`, with 1 on any other `C3Error` or if memory runs out, and with 130 on Ctrl-C, each
+    after one line on standard error. Exits with 0 if the reader of standard output is gone (`… | head`). Shows each
+    warning as one line. Any other exception is a defect and keeps its traceback.
 
     >>> @exit_cleanly()
     ... def main():
@@ -38,90 +31,59 @@ def exit_cleanly() -> Iterator[None]:
     SystemExit: 1
     """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started this
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  to the end
-    shown, dropped = warnings.showwarning, sys.unraisablehook
-    warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
-    sent = threading.Timer(SOON, _press)  # not started yet
-
-    def not_dropped(said: Any) -> None:
-        """Python drops what is raised while an object is deleted. Ctrl-C that falls there is sent again, or work would
-        go on.
-        """
-        nonlocal sent
-        if not issubclass(said.exc_type, KeyboardInterrupt):
-            dropped(said)
-            return
-        sent.cancel()
-        sent = threading.Timer(SOON, _press)
-        sent.daemon = True
-        sent.start()
-
-    sys.unraisablehook = not_dropped
+        if getattr(sys, name) is None:  # the program was started without it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  stays open until the program ends
+    showwarning = warnings.showwarning
+    warnings.showwarning = lambda message, *_, **__: _print_error(f"warning: {message}\n")
     try:
         yield
         sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
-        _say(str(interrupt) or "stopped.")
+        _print_error(f"{str(interrupt) or 'stopped.'}\n")
         raise SystemExit(130) from None
-    except BrokenPipeError as broken:
-        interrupted, unread = _interrupted(broken), _is_broken(sys.stdout)
-        if not (interrupted or unread or _is_broken(sys.stderr)):
-            raise  # of a pipe to some other program
-        _to_nowhere(sys.stdout, sys.stderr)
-        raise SystemExit(130 if interrupted else 0 if unread else 1) from None
+    except BrokenPipeError as error:
+        interrupted = isinstance(error.__context__, KeyboardInterrupt)  # Ctrl-C ends the reader of `… | tee` as well
+        finished = _is_broken(sys.stdout)
+        if not (interrupted or finished or _is_broken(sys.stderr)):
+            raise  # a pipe to another program, as to a worker
+        _discard(sys.stdout, sys.stderr)
+        raise SystemExit(130 if interrupted else 0 if finished else 1) from None
     except C3Error as error:
-        _say(f"error: {error}")
+        _print_error(f"error: {error}\n")
         raise SystemExit(2 if isinstance(error, WrongCall) else 1) from None
+    except EOFError as error:
+        raise RuntimeError("a file or stream ended early") from error  # of an EOFError click prints only "Aborted!"
     except Exception as error:
-        if isinstance(error, EOFError):  # in `c3`, click would say "Aborted!" and no more
-            raise RuntimeError("a file or stream ended early") from error
         if not is_out_of_memory(error):
             raise
-        _say(f"error: there is not enough memory ({lines_of(error)[0]}). Ask for less at once: {SMALLER}.")
+        _print_error(
+            f"error: there is not enough memory ({lines_of(error)[0]}). Use a smaller batch_size, size or model.\n"
+        )
         raise SystemExit(1) from None
     finally:
-        sent.cancel()
-        _say(
-            "", end=""
-        )  # what others left in the buffer: where nobody reads it, Python would end with a status of its own
-        warnings.showwarning, sys.unraisablehook = shown, dropped
+        _print_error("")  # flush what others printed: at exit a closed pipe would change the exit status
+        warnings.showwarning = showwarning
 
 
-def _say(line: str, end: str = "\n") -> None:
-    """On standard error, if anybody reads it: work does not end because its log does."""
+def _print_error(text: str) -> None:
+    """Print to standard error. Work does not end because nobody reads its log."""
     try:
-        print(line, end=end, file=sys.stderr, flush=True)
+        print(text, end="", file=sys.stderr, flush=True)
     except BrokenPipeError:
-        _to_nowhere(sys.stderr)
+        _discard(sys.stderr)
 
 
-def _to_nowhere(*streams: Any) -> None:
-    """What is still in the buffers is dropped, or Python would complain of it at its end."""
+def _discard(*streams: Any) -> None:
+    """Send what is left in the buffers of streams to nowhere: Python would complain about it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
         os.dup2(nowhere, stream.fileno())
 
 
 def _is_broken(stream: Any) -> bool:
-    """Whether the reader of a pipe is gone. Where that cannot be asked (on Windows), it is what a broken pipe is
-    about.
-    """
+    """Whether the reader of a stream is gone; assumed on Windows, which cannot tell."""
     if not hasattr(select, "poll"):
         return True
     poll = select.poll()
     poll.register(stream.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _press() -> None:
-    main = threading.main_thread().ident
-    assert main is not None
-    signal.pthread_kill(main, signal.SIGINT)
-
-
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether an error came on the way out from Ctrl-C."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__context__
-    return error is not None

@@ -1,11 +1,11 @@
-"""Recognise errors that say that memory did not suffice."""
+"""Recognize errors of too little memory."""
 
 from __future__ import annotations
 
 import errno
 
-# Torch has an error of its own on CUDA, where it allocates itself: elsewhere it raises what any mistake raises.
-UNALLOCATED = (
+# Torch has a type for this error only on CUDA. Elsewhere it raises a RuntimeError that contains one of these.
+MESSAGES = (
     "can't allocate memory",
     "cannot allocate memory",
     "not enough memory",
@@ -17,7 +17,7 @@ UNALLOCATED = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory did not suffice.
+    """Whether an error means that memory ran out.
 
     >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("wrong shape"))
     (True, False)
@@ -26,4 +26,4 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in UNALLOCATED)
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in MESSAGES)

@@ -1,4 +1,4 @@
-"""Ctrl-C at a moment of one's own choice: between two steps, when what was done can be saved."""
+"""Defer Ctrl-C until work can be saved, as between two training steps."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-SAID = b"\nstopping after this step; Ctrl-C again stops at once\n"
+MESSAGE = b"\nstopping after this step; Ctrl-C again stops at once\n"
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Inside, Ctrl-C does not raise: what is yielded tells whether it was pressed, and so does a line on standard
-    error. A second one raises at once.
+    """Yield a function that tells whether Ctrl-C was pressed, instead of raising; a second Ctrl-C raises at once.
 
-    Only where Ctrl-C would raise: in the main thread, without a handler of somebody else's.
+    Does nothing outside of the main thread, or if another handler of the signal is set.
 
     >>> with deferred_interrupt() as stop:
     ...     stop()
@@ -25,21 +24,21 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """
     pressed = False
 
-    def note(*_: Any) -> None:
+    def on_interrupt(*_: Any) -> None:
         nonlocal pressed
         pressed = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        with suppress(OSError):  # nobody may be left to read it: Ctrl-C ends a `| tee` as well
-            os.write(2, SAID)  # not `print`: the signal may have come in the middle of one
+        with suppress(OSError):  # Ctrl-C may have ended the reader of the log as well
+            os.write(2, MESSAGE)  # not `print`, which the signal may have interrupted
 
-    ours = (
+    applies = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
-    if ours:
-        signal.signal(signal.SIGINT, note)
+    if applies:
+        signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield lambda: pressed
     finally:
-        if ours:
+        if applies:
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -173,7 +173,7 @@ def _pairs(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _chunks(embeddings: Any) -> Iterator[Tensor]:
     for batch in row_batches(embeddings):
-        yield from batch.detach().cpu().split(_CHUNK)
+        yield from torch.split(batch.detach().cpu(), _CHUNK)  # type: ignore[no-untyped-call]
 
 
 def measure_groups(grouped: Tensor) -> tuple[dict[str, Tensor], dict[str, int], float]:

@@ -1,4 +1,4 @@
-"""How a program ends: each is a process of its own, as its exit status is what counts."""
+"""How a program ends: what it prints on standard error, and its exit status."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
 import typer
 from typer.testing import CliRunner
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.runtime.exit import exit_cleanly
 from c3core.runtime.memory import is_out_of_memory
 
@@ -22,89 +21,84 @@ START = """
 import signal, sys, time, warnings
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from c3core.runtime.exit import exit_cleanly
-class Last:
-    def __del__(self): raise KeyboardInterrupt
-"""
+with exit_cleanly():
+    """
 
 
-def ended(work: str) -> tuple[int, str]:
-    program = f"{START}\nwith exit_cleanly():\n    {work}\n"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("work", "status", "said"),
-    [
-        ("pass", 0, ""),
-        ("from c3core.errors import C3Error; raise C3Error('torn. Mend it.')", 1, "error: torn. Mend it.\n"),
-        (
-            "from c3core.errors import WrongCall; raise WrongCall('unknown. Name another.')",
-            2,
-            "error: unknown. Name another.\n",
-        ),
-        ("raise KeyboardInterrupt", 130, "stopped.\n"),
-        ("raise KeyboardInterrupt('stopped after step 3.')", 130, "stopped after step 3.\n"),
-        ("warnings.warn('few items.')", 0, "warning: few items.\n"),
-        ("x = Last(); del x; time.sleep(90)", 130, "stopped.\n"),  # Ctrl-C in a finaliser, which Python drops
-    ],
-)
-def test_what_is_said_and_the_exit_status(work: str, status: int, said: str) -> None:
-    assert ended(work) == (status, said)
-
-
-def test_ctrl_c_that_ends_the_reader_of_the_log_too_is_ctrl_c() -> None:
-    work = "try: raise KeyboardInterrupt\n    finally: raise BrokenPipeError"  # as the last line of progress does
-    assert ended(work) == (130, "")
+def start(work: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", START + work], text=True, env=environment, **pipes)
 
 
 @pytest.mark.parametrize(
-    ("work", "status", "printed"),
+    ("error", "status", "printed"),
     [
-        ("raise KeyboardInterrupt", 130, b""),
-        ("warnings.warn('few items.'); print('done')", 0, b"done\n"),
-        ("print('lost', file=sys.stderr, flush=True); print('done')", 1, b""),
+        (C3Error("torn. Mend it."), 1, "error: torn. Mend it.\n"),
+        (WrongCall("unknown. Name another."), 2, "error: unknown. Name another.\n"),
+        (KeyboardInterrupt(), 130, "stopped.\n"),
+        (KeyboardInterrupt("stopped after step 3."), 130, "stopped after step 3.\n"),
+        (MemoryError("no room"), 1, "error: there is not enough memory (no room). Use a smaller batch_size,"),
     ],
 )
-def test_a_log_that_nobody_reads_any_more(work: str, status: int, printed: bytes) -> None:
-    program = f"{START}\nwith exit_cleanly():\n    {work}\n"
-    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stderr is not None
+def test_an_error_is_one_line_and_a_status(
+    error: BaseException, status: int, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, exit_cleanly():
+        raise error
+    assert ended.value.code == status
+    assert capsys.readouterr().err.startswith(printed)
+
+
+def test_a_defect_keeps_its_traceback() -> None:
+    for error in (ZeroDivisionError(), BrokenPipeError()):  # as of the pipe to a worker
+        with pytest.raises(type(error)), exit_cleanly():
+            raise error
+
+
+def test_a_warning_is_one_line_only_inside(capsys: pytest.CaptureFixture[str]) -> None:
+    before = warnings.showwarning
+    with warnings.catch_warnings(action="always"), exit_cleanly():
+        warnings.warn("few items.", stacklevel=1)
+    assert capsys.readouterr().err == "warning: few items.\n"
+    assert warnings.showwarning is before
+
+
+def test_ctrl_c_ends_a_program() -> None:
+    process = start("print('begun', flush=True); time.sleep(30)")
     assert process.stdout is not None
-    process.stderr.close()
-    assert (process.stdout.read(), process.wait(60)) == (printed, status)
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == "stopped.\n"
+    assert process.returncode == 130
 
 
-def test_without_standard_output() -> None:
-    program = f"{START}\nsys.stdout = None\nwith exit_cleanly():\n    print('nowhere')\n"
+@pytest.mark.parametrize(
+    ("closed", "work", "status"),
+    [
+        ("stdout", "print('a short line, still in the buffer')", 0),
+        ("stderr", "print('lost', file=sys.stderr, flush=True)", 1),
+        ("stderr", "warnings.warn('few items.')", 0),
+        ("stderr", "raise KeyboardInterrupt", 130),
+        ("stderr", "try: raise KeyboardInterrupt\n    finally: print('lost', file=sys.stderr, flush=True)", 130),
+    ],
+)
+def test_a_closed_pipe_is_no_traceback(closed: str, work: str, status: int) -> None:
+    process = start(work)
+    getattr(process, closed).close()
+    other = process.stderr if closed == "stdout" else process.stdout
+    assert other is not None
+    assert other.read() == ""
+    assert process.wait(60) == status
+
+
+def test_a_program_may_have_no_standard_output() -> None:
+    program = START.replace("with exit", "sys.stdout = None\nwith exit") + "print('nowhere')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_ctrl_c_that_falls_into_two_deletions_is_heard() -> None:
-    class_ = "class Slow:\n    def __del__(self): time.sleep(0.3)\n"
-    work = "signal.setitimer(signal.ITIMER_REAL, 0.1); one = Slow(); del one; two = Slow(); del two; time.sleep(60)"
-    alarm = "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"
-    program = f"{START}\n{class_}{alarm}with exit_cleanly():\n    {work}\n"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False)
-    assert (done.returncode, done.stderr) == (130, "stopped.\n")
-
-
-def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(f"{START}\nwith exit_cleanly():\n    print('a short line, still in the buffer')\n")
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    process = subprocess.Popen(
-        [sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    assert process.stderr.read() == ""
-    assert process.wait(60) == 0
-
-
-def test_an_early_end_of_a_file_is_a_defect_as_others() -> None:
+def test_typer_does_not_hide_an_early_end_of_a_file() -> None:
     app = typer.Typer(pretty_exceptions_enable=False)
 
     @app.command()
@@ -115,55 +109,22 @@ def test_an_early_end_of_a_file_is_a_defect_as_others() -> None:
     found = CliRunner().invoke(app)
     assert "Aborted" not in found.output
     assert isinstance(found.exception, RuntimeError)
-    assert isinstance(found.exception.__cause__, EOFError)
 
 
-@pytest.mark.parametrize(
-    ("work", "error"), [("1 / 0", "ZeroDivisionError"), ("raise BrokenPipeError", "BrokenPipeError")]
-)
-def test_a_defect_keeps_its_traceback(work: str, error: str) -> None:
-    status, said = ended(work)
-    assert status == 1
-    assert "Traceback" in said
-    assert error in said
-
-
-def test_ctrl_c_from_outside() -> None:
-    program = f"{START}\nwith exit_cleanly():\n    print('begun', flush=True)\n    time.sleep(30)\n"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begun\n"
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1] == "stopped.\n"
-    assert process.returncode == 130
-
-
-def test_memory_that_does_not_suffice(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped, exit_cleanly():
-        torch.empty(1 << 55)  # what torch itself says of it
-    assert stopped.value.code == 1
-    said = capsys.readouterr().err
-    assert said.startswith("error: there is not enough memory")
-    assert "smaller batch_size" in said
+def test_errors_of_too_little_memory_are_recognized() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 55)
+    assert is_out_of_memory(caught.value)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
     assert is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
-def test_as_a_decorator_it_keeps_name_and_result() -> None:
+def test_a_decorated_function_keeps_its_name_and_result() -> None:
     @exit_cleanly()
     def main() -> int:
         return 3
 
     assert main.__name__ == "main"
     assert main() == 3
-
-
-def test_outside_of_it_nothing_is_changed() -> None:
-    before = warnings.showwarning, sys.unraisablehook
-    with pytest.raises(SystemExit), exit_cleanly():
-        raise C3Error("torn. Mend it.")
-    assert (warnings.showwarning, sys.unraisablehook) == before

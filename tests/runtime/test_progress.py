@@ -1,4 +1,4 @@
-"""The progress display: lines on standard error elsewhere, a bar on a terminal, nothing on standard output."""
+"""Progress: a bar on a terminal, lines elsewhere, on standard error only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_stream_without_a_total_shows_no_time_left(clock: list[float], capsys:
     assert capsys.readouterr().err == "reading: 1, 0.05/s\nreading: 1, 0.05/s, took 20 s\n"
 
 
-def test_what_an_earlier_run_did_counts_but_not_in_the_rate(
+def test_the_work_of_an_earlier_run_does_not_count_for_the_rate(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with progress_bar("embedding", total=2000, done=1000) as bar:
@@ -54,7 +54,7 @@ def test_what_an_earlier_run_did_counts_but_not_in_the_rate(
     assert "1,100/2,000 (55 %), 10/s, 90 s left" in capsys.readouterr().err.replace("2 min", "90 s")
 
 
-def test_what_was_done_before_has_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
+def test_finished_work_has_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar("training", total=20, done=20):
         pass
     assert capsys.readouterr().err == "training: 20/20 (100 %)\n"
@@ -67,7 +67,7 @@ def test_the_last_line_comes_after_an_error_too(capsys: pytest.CaptureFixture[st
     assert "work: 1/2 (50 %)" in capsys.readouterr().err
 
 
-def test_quiet_says_nothing(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar("work", total=2, quiet=True) as bar:
         clock[0] += 60
         bar.advance(2, loss=1.0)
@@ -78,11 +78,11 @@ def test_quiet_says_nothing(clock: list[float], capsys: pytest.CaptureFixture[st
     ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5340, "89 min"), (5400, "1 h 30 min")]
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
-    assert module._duration(seconds) == text
+    assert module.duration(seconds) == text
 
 
 def _on_a_terminal(monkeypatch: pytest.MonkeyPatch, total: int | None) -> str:
-    """What `progress` draws on a real terminal of 100 columns."""
+    """What is drawn on a real terminal of 100 columns."""
     ours, theirs = pty.openpty()
     drawn = bytearray()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for a good moment."""
+"""Deferring Ctrl-C until work can be saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from c3core.runtime.signals import deferred_interrupt
 
 
 @pytest.fixture(autouse=True)
-def _hears() -> Iterator[None]:
+def default_handler() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore the signal
     yield
     signal.signal(signal.SIGINT, before)
@@ -31,7 +31,7 @@ def test_the_first_is_noted_and_the_second_raises(capfd: pytest.CaptureFixture[s
         signal.raise_signal(signal.SIGINT)
 
 
-def test_it_is_noted_where_nobody_is_left_to_read_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_noted_if_standard_error_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> int:
         raise BrokenPipeError
 
@@ -41,7 +41,7 @@ def test_it_is_noted_where_nobody_is_left_to_read_that(monkeypatch: pytest.Monke
         assert stop()
 
 
-def test_a_handler_of_somebody_elses_stays() -> None:
+def test_another_handler_is_left_in_place() -> None:
     heard: list[Any] = []
 
     def theirs(*_: Any) -> None:
@@ -55,7 +55,7 @@ def test_a_handler_of_somebody_elses_stays() -> None:
     assert signal.getsignal(signal.SIGINT) is theirs
 
 
-def test_in_a_thread_nothing_is_set() -> None:
+def test_it_does_nothing_in_another_thread() -> None:
     found: list[bool] = []
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""What is installed, and how to make it by name."""
+"""Find what installed plugins bring, and make it by name."""
 
 import lazy_loader
 

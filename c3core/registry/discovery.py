@@ -1,9 +1,9 @@
-"""What is installed: entry points collected once, factories imported when asked for."""
+"""Find plugins by their entry points. Their factories are imported at first use."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -14,7 +14,7 @@ from typing import Any
 import pluggy
 
 from c3core.errors import C3Error, NotInstalled, WrongCall, near
-from c3core.registry.hooks import GROUP, Hooks
+from c3core.registry.hooks import GROUP, Hooks, Register
 
 KINDS = {
     "space": "c3_spaces",
@@ -26,12 +26,12 @@ KINDS = {
     "pipeline": "c3_pipelines",
     "demo": "c3_demos",
 }
-OWN = "c3core"  # the distribution that the core and its own plugins come in
+OWN = "c3core"  # the distribution of the core and its own plugins
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that a plugin registered. `package` is the installed distribution that the plugin came in."""
+    """One thing that a plugin registers. `package` is the installed distribution of the plugin."""
 
     kind: str
     name: str
@@ -45,18 +45,18 @@ class Entry:
 
     @property
     def missing(self) -> list[str]:
-        """The required modules that cannot be imported, looked up without importing any."""
+        """The required modules that are not installed. None is imported."""
         return [module for module in self.requires if not _importable(module.split(".")[0])]
 
     @property
     def install(self) -> str:
-        """What `pip install` takes to bring what is missing."""
+        """The argument of `pip install` that brings what is missing."""
         if self.package == OWN:
             return f'"{OWN}[{self.extra}]"' if self.extra else OWN
         return self.extra or self.package
 
     def load(self) -> Any:
-        """Import the factory; a missing extra answers with its install line."""
+        """Import the factory. If a requirement is missing, the error says how to install it."""
         if missing := self.missing:
             needs = f"{self.kind} {self.name!r} needs {', '.join(missing)}"
             raise NotInstalled(f"{needs}. Install it: pip install {self.install}")
@@ -68,21 +68,21 @@ class Entry:
         except (ImportError, AttributeError) as error:
             raise NotInstalled(
                 f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded: {error}."
-                f" Install it again or mend it: pip install {self.install}"
+                f" Repair or reinstall it: pip install {self.install}"
             ) from error
 
 
 def _importable(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ValueError:  # made by hand and put into sys.modules: it has no spec, and importing it works
+    except ValueError:  # a module that a program made and put into sys.modules has no spec, but can be imported
         return True
 
 
 def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
-    """Load each entry point in its own try: a plugin that fails to import is named in a warning and harms nothing else.
+    """Import the plugins. Return them with the package of each; warn of one that fails, and leave it out.
 
-    Also gives the package of each plugin. Our own come first, so that no other plugin can take their names.
+    The core's own come first, so that no other plugin can take their names.
     """
     manager, packages = pluggy.PluginManager(GROUP), dict[str, str]()
     manager.add_hookspecs(Hooks)
@@ -90,7 +90,7 @@ def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
         try:
             module = point.load()
             manager.register(module, name=point.name)
-        except (Exception, SystemExit) as error:  # whatever a stranger's module raises
+        except (Exception, SystemExit) as error:  # a foreign module may raise anything
             _warn(f"plugin {point.name!r} ({point.value}) was left out", error)
         else:
             packages[point.name] = _package(point)
@@ -115,7 +115,7 @@ def _warn(message: str, error: BaseException | None = None) -> None:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """Everything that the installed plugins register, by kind and name. Collected once; imports no model library."""
+    """Return everything that installed plugins register, sorted by kind and name. Cached; imports no model library."""
     (manager, packages), found = _plugin_manager(), dict[tuple[str, str], Entry]()
     for kind, hook in KINDS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
@@ -123,7 +123,7 @@ def entries() -> tuple[Entry, ...]:
             brought = dict[tuple[str, str], Entry]()
             try:
                 implementation.function(register=_register(kind, plugin, packages[plugin], brought))
-            except (Exception, SystemExit) as error:  # a plugin whose hook fails must not take the others along
+            except (Exception, SystemExit) as error:  # a foreign hook may raise anything
                 _warn(f"plugin {plugin!r} was left out of {hook}", error)
                 continue
             for key, entry in brought.items():
@@ -135,7 +135,7 @@ def entries() -> tuple[Entry, ...]:
     return tuple(sorted(found.values(), key=lambda entry: (list(KINDS).index(entry.kind), entry.name)))
 
 
-def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str], Entry]) -> Callable[..., None]:
+def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str], Entry]) -> Register:
     def register(
         name: str,
         factory: str,
@@ -145,8 +145,8 @@ def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str],
         extra: str | None = None,
         summary: str = "",
     ) -> None:
-        if not name or (kind in ("space", "table") and ":" in name):  # behind whose colon their argument stands
-            raise C3Error(f"no {kind} can be called {name!r}: a name has letters, and of a space or a table no colon")
+        if not name or (kind in ("space", "table") and ":" in name):  # a colon begins their argument
+            raise C3Error(f"no {kind} can be called {name!r}: a name is not empty; of a space or table it has no colon")
         if ":" not in factory:
             raise C3Error(f"the factory of {name!r} must be a string 'module:function', got {factory!r}")
         for what, several in (("modalities", modalities), ("requires", requires)):
@@ -161,12 +161,12 @@ def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str],
 
 
 def registered(kind: str) -> dict[str, Entry]:
-    """The entries of a kind by name."""
+    """Return the entries of a kind by name."""
     return {found.name: found for found in entries() if found.kind == kind}
 
 
 def entry(kind: str, name: str) -> Entry:
-    """The entry of a kind and name; a `C3Error` offers near names."""
+    """Return the entry of a kind and name. Raises a `WrongCall` with near names."""
     known = registered(kind)
     if name not in known:
         raise WrongCall(f"no {kind} is called {name!r}: {near(name, known)} `c3 plugins` lists what is installed.")

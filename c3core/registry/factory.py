@@ -11,7 +11,9 @@ from c3core.registry.discovery import entry
 
 
 def load_bridge(name: str, **options: Any) -> Bridge:
-    """A bridge by name: a preset of `c3 bridges`, with some of its parts set otherwise, or a plugin's.
+    """Make a bridge by name: a preset of `c3 bridges`, or a plugin's bridge. It is not fitted yet.
+
+    Raises `WrongCall` for an unknown name or option, as the other `load_*` functions do.
 
     >>> load_bridge("c3", noise_std=0.1).name
     'c3'
@@ -23,7 +25,7 @@ def load_bridge(name: str, **options: Any) -> Bridge:
 
 
 def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | None = None, **options: Any) -> Decoder:
-    """A decoder by name for the conditions of `space` (or of size `condition_dim`); `options` are the decoder's own."""
+    """Make a decoder by name for the conditions of `space`, or of size `condition_dim`."""
     dim = space.dim if space is not None else condition_dim
     if dim is None:
         raise WrongCall("a decoder needs the size of its conditions: give space=… or condition_dim=….")
@@ -39,24 +41,22 @@ def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | 
 
 
 def load_tower(name: str, **options: Any) -> Tower:
-    """A tower for `c3 connect` by name; `options` are the tower's own."""
+    """Make a tower for `c3 connect` by name."""
     tower: Tower = call_factory(entry("tower", name).load(), f"tower {name!r}", **options)
     require_kind(tower, Tower, "tower", name)
     return tower
 
 
 def require_kind(thing: Any, expected: type[Any], kind: str, name: str) -> None:
-    """Refuse what a factory gave if it is of another type than it should be."""
+    """Raise a `C3Error` if a factory returned another type than it should."""
     if not isinstance(thing, expected):
         plugin = entry(kind, name).plugin
-        raise C3Error(
-            f"the factory of {kind} {name!r} (plugin {plugin!r}) gave a {type(thing).__name__}, not a"
-            f" {expected.__name__}."
-        )
+        found = type(thing).__name__
+        raise C3Error(f"the factory of {kind} {name!r} (plugin {plugin!r}) gave a {found}, not a {expected.__name__}.")
 
 
 def _check_name(thing: Bridge | Decoder, kind: str, name: str) -> None:
-    """Refuse another name: a pipeline is saved with it, and would load what is registered under that one."""
+    """Raise a `C3Error` for another name: a pipeline is saved with it, and would load something else."""
     if thing.name != name:
         raise C3Error(
             f"{kind} {name!r} says that its name is {thing.name!r}: a {kind} must have the name it is registered under."
@@ -64,7 +64,7 @@ def _check_name(thing: Bridge | Decoder, kind: str, name: str) -> None:
 
 
 def call_factory(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:
-    """Call a plugin's factory; an option that it does not take becomes a `C3Error` with near names."""
+    """Call a plugin's factory. Raises a `WrongCall` with near names for an option that it does not take."""
     free = options_taken(factory, given=len(arguments))
     for option in options:
         if free is not None and option not in free:
@@ -73,7 +73,7 @@ def call_factory(factory: Any, what: str, *arguments: Any, **options: Any) -> An
 
 
 def options_taken(factory: Any, *, given: int) -> list[str] | None:
-    """The names of the arguments that a factory takes after the `given` first ones; None if it takes any."""
+    """Return the names of a factory's arguments after the first `given` ones; None if it takes any."""
     parameters = signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return None

@@ -1,4 +1,4 @@
-"""The hooks of a plugin: a module that the entry-point group `c3core` names, with some of these functions.
+"""The hooks that a plugin implements. The entry-point group `c3core` names the plugin's module:
 
     from c3core import hookimpl
 
@@ -6,7 +6,7 @@
     def c3_spaces(register):
         register("mine", "my_package.space:load", modalities=("text", "image"), requires=("my_library",))
 
-`register` only notes names: the string `module:function` is imported when somebody asks for the thing.
+`register` stores only the string "module:function", which is imported at first use.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 class Register(Protocol):
-    """Notes one thing that a plugin brings.
+    """Registers one thing that a plugin brings.
 
-    `factory` is "module:function". `modalities` are those it deals in. `requires` are the modules that must be
-    importable, and `extra` says what to install when one is not: a package, such as "my-package[gpu]" (in c3core's own
-    plugins the name of an extra). Without it, the package that the plugin came in.
+    `factory` is "module:function" or "module:Class". `modalities` are those that it handles. `requires` are the modules
+    that it imports, and `extra` is what to install if one is missing: a package such as "my-package[gpu]", by default
+    the plugin's own (for c3core's plugins: the name of an extra). `summary` is a line for `c3 plugins`.
     """
 
     def __call__(
@@ -42,7 +42,7 @@ class Register(Protocol):
 
 
 class Hooks:
-    """What each hook registers, and how its factory is called."""
+    """The hooks, and how each factory is called."""
 
     @hookspec
     def c3_spaces(self, register: Register) -> None:
@@ -50,8 +50,8 @@ class Hooks:
 
     @hookspec
     def c3_bridges(self, register: Register) -> None:
-        """Bridges: "module:Class", called as `Class(name, **options)`, with the class method `restore(config, state)`;
-        or a function of these arguments that gives a `C3Bridge`, which restores itself.
+        """Bridges: "module:Class"; `load_bridge(name, **options)` calls `Class(name, **options)`. Or "module:function"
+        with these arguments that returns a `C3Bridge`.
         """
 
     @hookspec
@@ -60,23 +60,22 @@ class Hooks:
 
     @hookspec
     def c3_towers(self, register: Register) -> None:
-        """Towers that `c3 connect` joins into a space: `factory(**options) -> Tower`."""
+        """Towers for `c3 connect`: "module:Class"; `load_tower(name, **options)` calls `Class(**options)`."""
 
     @hookspec
     def c3_tables(self, register: Register) -> None:
-        """Tables of paired sources that recipes name: `factory(argument) -> Table`."""
+        """Tables of pairs: `factory(argument) -> Table`; a recipe calls it with "name:argument"."""
 
     @hookspec
     def c3_metrics(self, register: Register) -> None:
-        """Metrics beyond the core's: `factory(inputs, outputs, references) -> {figure: float}`, with a list of
-        references for each output; `c3 evaluate --metric NAME` calls it. `modalities` are those of the inputs that it
-        takes (any, if it names none), then that of the outputs.
+        """Metrics: `factory(inputs, outputs, references) -> {figure: float}`; `c3 evaluate --metric NAME` calls it with
+        a list of references for each output. `modalities` are those of the inputs (none: any), then the outputs'.
         """
 
     @hookspec
     def c3_pipelines(self, register: Register) -> None:
-        """Pipelines that a package ships: `factory() -> Path` of the folder; `load_pipeline(name)` finds them."""
+        """Pipelines that a package ships: `factory() -> Path` of the folder; `load_pipeline(name)` calls it."""
 
     @hookspec
     def c3_demos(self, register: Register) -> None:
-        """Demonstrations: `factory(*, out, seed)` shows a task at work; `c3 demo --task NAME` calls it."""
+        """Demonstrations: `factory(*, out, seed)`; `c3 demo --task NAME` calls it."""

@@ -1,25 +1,27 @@
-"""The contrastive loss that connects modalities (the paper's section 2.3), and the head that projects a tower's
-features.
-"""
+"""The contrastive loss of paired embeddings (section 2.3 of the C3 paper), and the model that it trains."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c3core.errors import WrongCall
+from c3core.contracts import Tower
+from c3core.metrics.retrieval import retrieval_metrics
+from c3core.runtime.devices import to_device
+from c3core.spaces.dataset import ColumnDataset, PairDataset
+
+MEASURE_BATCH = 256  # items embedded at a time to measure a space
 
 
 def info_nce(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
-    """Symmetric InfoNCE of paired embeddings (n, dim) of unit norm: row i of `x` belongs to row i of `y`.
+    """Symmetric InfoNCE of paired embeddings (n, dim) of unit norm; row i of `x` belongs to row i of `y`.
 
-    L = −1/(2n) Σᵢ [log softmaxⱼ(xᵢ·yⱼ/τ)ᵢ + log softmaxⱼ(xⱼ·yᵢ/τ)ᵢ] with scale = 1/τ. With τ fixed and small the loss
-    is near zero in a whole region around each pair (Lemma 2), and no gradient crosses the gap (Lemma 1): both are why
-    bridges are needed.
+    L = −1/(2n) Σᵢ [log softmaxⱼ(xᵢ·yⱼ/τ)ᵢ + log softmaxⱼ(xⱼ·yᵢ/τ)ᵢ] with scale = 1/τ. With a small fixed τ the loss is
+    near zero in a region around each pair (Lemma 2), and no gradient crosses the gap (Lemma 1): so bridges are needed.
 
     >>> round(float(info_nce(torch.eye(2), torch.eye(2), 1.0)), 4)
     0.3133
@@ -30,7 +32,7 @@ def info_nce(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
 
 
 class Temperature(nn.Module):
-    """The scale 1/τ of the loss, fixed or learned (then in log space and capped at 100, as CLIP does)."""
+    """The scale 1/τ of the loss: fixed, or learned in log space with a maximum of 100, as in CLIP."""
 
     def __init__(self, temperature: float, *, learned: bool) -> None:
         super().__init__()
@@ -38,80 +40,55 @@ class Temperature(nn.Module):
 
     def forward(self) -> Tensor:
         if self.log_scale.requires_grad:
-            with (
-                torch.no_grad()
-            ):  # the number itself, not its copy: one that is beyond the cap would get no gradient to come back
+            with torch.no_grad():  # clamp the parameter itself: a clamped copy would get no gradient to come back
                 self.log_scale.clamp_(max=math.log(100.0))
         return self.log_scale.exp()
 
 
-class PatchPooling(nn.Module):
-    """Features (n, parts × width) of several parts (places of a picture, moments of a clip) to one vector (n, hidden).
+class ContrastiveModel(nn.Module):
+    """Towers, their heads and the temperature. Frozen towers get no gradient."""
 
-    The same layers map each part, with a vector for where it stands, and the results are added: what is learned of one
-    part holds for all, where a layer over all features would learn it for each part anew.
-
-    >>> PatchPooling(4, parts=9, hidden=7)(torch.zeros(3, 36)).shape
-    torch.Size([3, 7])
-    """
-
-    def __init__(self, width: int, *, parts: int, hidden: int) -> None:
+    def __init__(self, towers: Mapping[str, Tower], heads: Mapping[str, nn.Module], temperature: Temperature) -> None:
         super().__init__()
-        self.width = width
-        self.norm = nn.LayerNorm(width)
-        self.enter = nn.Linear(width, hidden)
-        self.places = nn.Parameter(torch.randn(parts, hidden) * 0.3)
-        self.leave = nn.Linear(hidden, hidden)
+        self.towers, self.heads = nn.ModuleDict(towers), nn.ModuleDict(heads)
+        self.temperature = temperature
+        for tower in towers.values():
+            tower.requires_grad_(not tower.frozen)
 
-    def forward(self, features: Tensor) -> Tensor:
-        parts = self.norm(features.view(len(features), len(self.places), self.width))
-        return F.relu(self.leave(F.gelu(self.enter(parts) + self.places))).sum(dim=1)
-
-
-class Head(nn.Module):
-    """Features (n, width) to embeddings (n, dim): a linear map, or one hidden layer. Scales of features are evened out
-    first.
-
-    With `norm` "layer" each row is brought to mean 0 and variance 1, as the features of a tower in training need; with
-    "batch" each feature over the rows, by statistics kept from training: features of a frozen tower whose scales differ
-    align better so. Features of several `parts` are added up first (see `PatchPooling`). `feature_dropout` is of what
-    goes into the hidden layer, `dropout` of what comes out of it.
-
-    >>> Head(10, 4, hidden=7, norm="batch").eval()(torch.zeros(3, 10)).shape
-    torch.Size([3, 4])
-    """
-
-    def __init__(
-        self,
-        width: int,
-        dim: int,
-        *,
-        hidden: int | None = None,
-        dropout: float = 0.0,
-        feature_dropout: float = 0.0,
-        norm: Literal["layer", "batch"] = "layer",
-        parts: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.parts: nn.Module = nn.Identity()
-        if parts is not None:
-            if hidden is None:
-                raise WrongCall(f"a head of {parts} parts is not linear: give `hidden`.")
-            if width % parts:
-                raise WrongCall(
-                    f"a head of {parts} parts needs features that {parts} divides: the tower gives {width}."
-                )
-            self.parts = PatchPooling(width // parts, parts=parts, hidden=hidden)
-            width = hidden
-        self.norm = nn.LayerNorm(width) if norm == "layer" else nn.BatchNorm1d(width)
-        self.drop = nn.Dropout(feature_dropout)
-        if hidden is None:
-            self.project: nn.Module = nn.Linear(width, dim)
+    def embed(self, column: ColumnDataset, rows: Sequence[int], augment: torch.Generator | None = None) -> Tensor:
+        """Return unit embeddings (n, dim) of some items of a column, augmented with draws from `augment`."""
+        modality, device = column.tower.modality, self.temperature.log_scale.device
+        if column.features is not None:
+            features = to_device(column.features[torch.tensor(rows)], device)
         else:
-            self.project = nn.Sequential(
-                nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim)
-            )
+            batch = column.tower.collate([column.items[row] for row in rows])
+            if augment is not None:
+                batch = column.tower.augment(batch, augment)
+            features = self.towers[modality](to_device(batch, device))
+        return F.normalize(self.heads[modality](features), dim=-1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        projected: Tensor = self.project(self.drop(self.norm(self.parts(features))))
-        return projected
+    def loss(self, pairs: PairDataset, x: Sequence[int], y: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Return the loss of items `x` of the first column with their partners `y` of the second."""
+        return info_nce(self.embed(pairs.x, x, generator), self.embed(pairs.y, y, generator), self.temperature())
+
+    @torch.no_grad()
+    def measure(self, pairs: PairDataset) -> dict[str, float]:
+        """Return recall at 1 in both directions with one partner per item, the gap between the means, the mean cosine
+        of pairs, and the standard deviation of their differences per dimension.
+        """
+        self.eval()
+        columns = zip((pairs.x, pairs.y), pairs.draw(range(len(pairs)), torch.Generator().manual_seed(0)), strict=True)
+        x, y = (
+            torch.cat([self.embed(column, rows[i : i + MEASURE_BATCH]) for i in range(0, len(rows), MEASURE_BATCH)])
+            .float()
+            .cpu()
+            for column, rows in columns
+        )
+        recall = retrieval_metrics(x, y)
+        return {
+            "x_to_y": recall["x_to_y"]["r1"],
+            "y_to_x": recall["y_to_x"]["r1"],
+            "gap": float((x.mean(0) - y.mean(0)).norm()),
+            "pair_cosine": float((x * y).sum(-1).mean()),
+            "noise_std": float(((x - y) - (x - y).mean(0)).std()),
+        }

@@ -1,19 +1,21 @@
-"""A tower and its projection head as an encoder."""
+"""Encoders made of a tower: with a projection head, or its features as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from c3core.contracts import Encoder, Reader, Tower
+from c3core.io.files import short_hash
 from c3core.runtime.devices import autocast, compute_dtype, to_device
-from c3core.spaces.contrastive import Head
+from c3core.spaces.head import Head
 
 
 class ConnectedEncoder(Encoder):
-    """A tower and its head as an encoder."""
+    """A tower and its head."""
 
     def __init__(
         self,
@@ -45,3 +47,22 @@ class ConnectedEncoder(Encoder):
         with autocast(device, self.dtype):
             embeddings: Tensor = self.head(self.tower(to_device(batch, device)))
         return embeddings
+
+
+class FeatureEncoder(Encoder):
+    """The features of a frozen tower as embeddings, so that a store can hold them."""
+
+    space = "features"
+
+    def __init__(self, tower: Tower) -> None:
+        self.tower, self.modality, self.dim = tower.eval(), tower.modality, tower.width
+        self.fingerprint = short_hash(tower.identity())
+
+    def reader(self) -> Reader:
+        return self.tower.reader()
+
+    def embed(self, items: Sequence[Any]) -> Tensor:
+        parameter = next(self.tower.parameters(), None)
+        device = torch.device("cpu") if parameter is None else parameter.device
+        features: Tensor = self.tower(to_device(self.tower.collate(items), device))
+        return features

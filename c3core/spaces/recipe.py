@@ -11,10 +11,10 @@ from c3core.training.options import TrainingOptions
 
 
 class PairsSpec(BaseModel):
-    """A table of pairs to train on and one to validate on: CSV files, or `plugin:argument`; columns are modalities.
+    """A table of pairs to train on, and one to validate on: CSV files, or `plugin:argument`. Columns are modalities.
 
-    `neighbours` items that follow one another in the table stay together in a batch: where they are much alike, they
-    are the hard negatives from which small differences are learned.
+    `neighbours` items that follow one another in the table stay together in a batch. If they are much alike, they are
+    hard negatives, from which the space learns small differences.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -31,12 +31,12 @@ class ConnectRecipe(BaseModel):
 
     name: str
     dim: int = Field(256, ge=1, le=1 << 16)
-    start: str | None = None  # the folder of a space whose other modalities are kept as they are
+    base_space: str | None = None  # the folder of a space to which the towers are connected; its encoders stay frozen
     towers: dict[str, TowerSpec] = Field(min_length=1)
     head: HeadSpec = HeadSpec(hidden=512)
-    heads: dict[str, HeadSpec] = {}  # of single modalities, in place of `head`
+    heads: dict[str, HeadSpec] = {}  # by modality, instead of `head`
     pairs: list[PairsSpec] = Field(min_length=1)
-    root: str | None = None  # where the paths in the tables start; by default at each table
+    root: str | None = None  # the folder that paths in the tables are relative to; by default the table's
     temperature: float = Field(0.01, gt=0)
     learn_temperature: bool = False
     weights: Literal["float32", "float16"] = "float32"
@@ -45,9 +45,9 @@ class ConnectRecipe(BaseModel):
     @model_validator(mode="after")
     def _towers_and_heads(self) -> Self:
         if unknown := self.heads.keys() - self.towers.keys():
-            raise ValueError(f"heads of {', '.join(sorted(unknown))}, for which there is no tower")
-        if self.start is None and len(self.towers) < 2:
-            raise ValueError("a space has towers for at least two modalities, or a `start` that they join")
+            raise ValueError(f"heads: there is no tower for {', '.join(sorted(unknown))}")
+        if self.base_space is None and len(self.towers) < 2:
+            raise ValueError("a space needs towers for at least two modalities, or a `base_space`")
         return self
 
     def head_of(self, modality: str) -> HeadSpec:

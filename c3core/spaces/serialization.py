@@ -1,12 +1,11 @@
-"""A space that `c3 connect` wrote: towers with projection heads, in a folder.
+"""The folder of a space that `c3 connect` writes.
 
-The folder holds `space.json` (which towers, heads, licenses, how it was trained) and `<modality>.safetensors` (the
-head, and the tower unless it is frozen).
+It holds `space.json` (towers, heads, licenses, training data and figures) and a `<modality>.safetensors` for each
+encoder (its head, and its tower unless that is frozen).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,24 +15,23 @@ from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from c3core.contracts import Encoder, Space
-from c3core.contracts.tower import Tower
-from c3core.errors import CorruptFile, lines_of
-from c3core.io.files import atomic_write, sha256, write_json
+from c3core.contracts import Encoder, Space, Tower
+from c3core.errors import CorruptFile, library_errors
+from c3core.io.files import atomic_write, sha256, short_hash, write_json
+from c3core.io.layout import SPACE
 from c3core.io.validation import read_checked
 from c3core.io.weights import write_tensors
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import device_of
-from c3core.spaces.contrastive import Head
 from c3core.spaces.encoder import ConnectedEncoder
+from c3core.spaces.head import Head
 
 
 class TowerSpec(BaseModel):
-    """A tower by its registered name; further fields are its own options."""
+    """A tower by its registered name. Other fields are its options."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -45,7 +43,7 @@ class TowerSpec(BaseModel):
 
 
 class HeadSpec(BaseModel):
-    """The projection head: linear when `hidden` is not given, else one hidden layer; the rest is told by `Head`."""
+    """The options of a projection head, as `Head` explains them. Linear without `hidden`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,7 +55,7 @@ class HeadSpec(BaseModel):
 
 
 class EncoderSpec(BaseModel):
-    """One encoder of a connected space, as `space.json` describes it."""
+    """One encoder in `space.json`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -84,23 +82,24 @@ class SpaceManifest(BaseModel):
 def load_connected(
     folder: str | Path, *, device: str = "auto", precision: str = "float32", spec: str | None = None
 ) -> Space:
-    """The space in a folder. Towers are built, and weights read, when an encoder is first asked for."""
+    """Load a space from its folder. An encoder's tower is built and its weights are read at first use.
+
+    `spec` is the name of a space that a plugin ships in a folder.
+    """
     folder = Path(folder)
-    manifest = read_checked(SpaceManifest, folder / "space.json")
+    manifest = read_checked(SpaceManifest, folder / SPACE)
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
     return Space(spec or str(folder), manifest.dim, encoders, folder=None if spec else folder)
 
 
 def weights_of(folder: Path, spec: EncoderSpec, modality: str) -> Path:
-    """The file of an encoder's weights; a `C3Error` where it is not the one that `space.json` was written for."""
+    """Return the file of an encoder's weights. Raises `CorruptFile` if it is missing or was changed."""
     path = folder / f"{modality}.safetensors"
     if not path.exists():
-        raise CorruptFile(f"{path} is missing: the space is not whole. Run `c3 connect` again.")
+        raise CorruptFile(f"{path} is missing, so the space is incomplete. Run `c3 connect` again.")
     if sha256(path) != spec.sha256:
-        raise CorruptFile(
-            f"{path} was changed or truncated (its sha256 differs from space.json). Run `c3 connect` again."
-        )
+        raise CorruptFile(f"{path} was changed or truncated (its sha256 differs from {SPACE}). Run `c3 connect` again.")
     return path
 
 
@@ -110,51 +109,49 @@ def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, devic
     tower = load_tower(spec.tower.tower, **spec.tower.options)
     head = Head(tower.width, manifest.dim, **spec.head.model_dump())
     parts = nn.ModuleDict({"head": head} if spec.frozen else {"head": head, "tower": tower})
-    try:
+    with library_errors(f"{path} does not fit the tower {spec.tower.tower!r}", "Run `c3 connect` again.", CorruptFile):
         parts.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
-        raise CorruptFile(f"{path} does not fit the tower {spec.tower.tower!r}: {lines_of(error)[-1]}") from None
-    where = device_of(device)
-    fingerprint = _fingerprint(spec, tower)
+    torch_device = device_of(device)
     return ConnectedEncoder(
         manifest.name,
         modality,
-        tower.to(where),
-        head.to(where),
+        tower.to(torch_device),
+        head.to(torch_device),
         dim=manifest.dim,
-        fingerprint=fingerprint,
+        fingerprint=_fingerprint(spec, tower),
         precision=precision,
     )
 
 
 def _fingerprint(spec: EncoderSpec, tower: Tower) -> str:
-    # `norm` and `parts` stand in the weights, and so in their hash.
+    # The head's norm and parts are visible in the weights, and so in their hash.
     parts = [spec.sha256, tower.identity(), spec.head.model_dump(include={"hidden", "dropout"})]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return short_hash(json.dumps(parts, sort_keys=True))
 
 
 def save_connected(
     folder: Path,
     name: str,
     dim: int,
-    towers: Mapping[str, tuple[str, Tower, HeadSpec, Head]],
+    towers: Mapping[str, tuple[str, Tower, HeadSpec, nn.Module]],
     *,
     dtype: torch.dtype = torch.float32,
-    start: Path | None = None,
+    base_space: Path | None = None,
     trained_on: Sequence[str] = (),
     measured: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a space's folder. `towers` maps a modality to its tower's registered name, tower, head's spec and head.
+    """Write a space's folder.
 
-    Encoders of the space in the folder `start`, of other modalities, are copied as they are.
+    `towers` maps a modality to the tower's registered name, the tower, the head's options and the head. Encoders of
+    other modalities are copied from the folder `base_space`.
     """
     encoders: dict[str, EncoderSpec] = {}
-    if start is not None:
-        before = read_checked(SpaceManifest, start / "space.json")
-        encoders, trained_on = dict(before.encoders), [*before.trained_on, *trained_on]
+    if base_space is not None:
+        base = read_checked(SpaceManifest, base_space / SPACE)
+        encoders, trained_on = dict(base.encoders), [*base.trained_on, *trained_on]
         for modality in encoders.keys() - towers.keys():
             with atomic_write(folder / f"{modality}.safetensors") as temporary:
-                shutil.copyfile(weights_of(start, encoders[modality], modality), temporary)
+                shutil.copyfile(weights_of(base_space, encoders[modality], modality), temporary)
     for modality, (registered, tower, head_spec, head) in towers.items():
         parts = nn.ModuleDict({"head": head} if tower.frozen else {"head": head, "tower": tower})
         path = folder / f"{modality}.safetensors"
@@ -166,4 +163,4 @@ def save_connected(
     manifest = SpaceManifest(
         name=name, dim=dim, encoders=encoders, trained_on=list(trained_on), measured=dict(measured or {})
     )
-    write_json(folder / "space.json", manifest.model_dump(mode="json"))
+    write_json(folder / SPACE, manifest.model_dump(mode="json"))

@@ -10,7 +10,7 @@ import torch
 from c3_playground.world import World
 from c3core import Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.registry.factory import load_tower
-from c3core.spaces.contrastive import Head
+from c3core.spaces.head import Head
 from c3core.spaces.serialization import HeadSpec, save_connected
 
 DIM = 16

@@ -1,14 +1,15 @@
-"""Plugins are found by their entry points, loaded lazily, and cannot harm each other."""
+"""Plugins are found by their entry points and imported lazily. A broken one does not affect the others."""
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 import warnings
 
 import pytest
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.registry.discovery import KINDS, Entry, entries, entry
 
 GOOD = """
@@ -81,7 +82,7 @@ def test_a_missing_requirement_is_named_with_what_to_install(install_plugin):
     install_plugin("good", source, good_parts="import no_such_library")
     found = entry("space", "good")
     assert found.missing == ["no_such_library.part"]
-    with pytest.raises(C3Error, match=r"space 'good' needs no_such_library.part. Install it: pip install good\[all\]$"):
+    with pytest.raises(C3Error, match=r"no_such_library.part.*pip install good\[all\]$"):
         found.load()
 
 
@@ -94,7 +95,7 @@ def test_a_missing_requirement_is_named_with_what_to_install(install_plugin):
         ("c3-colours", "numpy", "numpy"),
     ],
 )
-def test_what_to_install_depends_on_whose_plugin_it_is(package, extra, install):
+def test_what_to_install_depends_on_the_plugins_package(package, extra, install):
     found = Entry("space", "x", "m:f", "c3_x", package, requires=("no_such_library",), extra=extra)
     with pytest.raises(C3Error) as caught:
         found.load()
@@ -109,7 +110,7 @@ def test_a_module_that_was_made_by_hand_is_not_missing(monkeypatch):
 @pytest.mark.parametrize("factory", ["good_parts:other", "good_parts_of_old:load"])
 def test_a_factory_that_is_not_there_is_an_error_of_two_lines_at_most(install_plugin, factory):
     install_plugin("good", GOOD.replace("good_parts:load", factory), good_parts="def load(): ...")
-    with pytest.raises(C3Error, match=r"space 'good' of plugin 'good' cannot be loaded: .*pip install good") as caught:
+    with pytest.raises(C3Error, match="pip install good") as caught:
         entry("space", "good").load()
     assert len(str(caught.value).splitlines()) <= 2
 
@@ -139,13 +140,13 @@ def test_a_plugin_that_fails_to_import_is_a_warning_and_harms_nothing_else(insta
     [
         ("raise RuntimeError('oh')", "RuntimeError: oh"),
         ("raise SystemExit(3)", "SystemExit: 3"),
-        ("register('x', 'no colon')", "the factory of 'x' must be a string 'module:function'"),
-        ("register('x', 'm:f', colour='red')", "unexpected keyword argument 'colour'"),
-        ("register('one', 'm:g')", "it registers the space 'one' twice"),
-        ("register('', 'm:g')", "no space can be called ''"),
-        ("register('my:space', 'm:g')", "no space can be called 'my:space'"),
-        ("register('x', 'm:g', modalities='text')", "modalities of 'x' must be a tuple, not one string: ('text',)"),
-        ("register('x', 'm:g', requires='torch')", "requires of 'x' must be a tuple, not one string: ('torch',)"),
+        ("register('x', 'no colon')", "module:function"),
+        ("register('x', 'm:f', color='red')", "'color'"),
+        ("register('one', 'm:g')", "'one' twice"),
+        ("register('', 'm:g')", "''"),
+        ("register('my:space', 'm:g')", "'my:space'"),
+        ("register('x', 'm:g', modalities='text')", "('text',)"),
+        ("register('x', 'm:g', requires='torch')", "('torch',)"),
     ],
     ids=["error", "exit", "factory", "argument", "twice", "empty", "colon", "modalities", "requires"],
 )
@@ -167,29 +168,29 @@ def test_a_hook_with_the_wrong_argument_leaves_its_plugin_out(install_plugin):
     assert entries() == before
 
 
-def test_a_misspelt_hook_is_said(install_plugin):
+def test_a_misspelt_hook_is_a_warning(install_plugin):
     install_plugin("broken", GOOD.replace("c3_spaces", "c3_space"))
-    assert warned() == "plugin 'broken': no hook is called 'c3_space', did you mean c3_spaces?"
+    assert "did you mean c3_spaces" in warned()
     assert "good" in names("tower")
 
 
-def test_a_hook_without_its_mark_is_said(install_plugin):
+def test_a_hook_without_its_decorator_is_a_warning(install_plugin):
     install_plugin("broken", GOOD.replace("@hookimpl\ndef c3_spaces", "def c3_spaces"))
-    assert warned() == "plugin 'broken': c3_spaces does nothing without @hookimpl (from c3core import hookimpl)"
+    assert "@hookimpl" in warned()
     assert "good" in names("tower")
 
 
 def test_nobody_can_take_a_name_of_ours(install_plugin):
     ours = entry("space", "playground")
     install_plugin("aaa", GOOD.replace('"good", "good_parts:load"', '"playground", "m:f"'))
-    assert warned() == ("plugin 'aaa': space 'playground' was left out, plugin 'c3_playground' has one of that name")
+    assert re.search("'aaa'.*'playground' was left out.*'c3_playground'", warned())
     assert entry("space", "playground") == ours
 
 
 def test_of_two_plugins_with_one_name_the_first_keeps_it(install_plugin):
     install_plugin("aaa", GOOD)
     install_plugin("bbb", GOOD.replace("c3_towers", "c3_tables"))
-    assert warned() == "plugin 'bbb': space 'good' was left out, plugin 'aaa' has one of that name"
+    assert re.search("'bbb'.*'good' was left out.*'aaa'", warned())
     assert entry("space", "good").plugin == "aaa"
     assert entry("table", "good").plugin == "bbb"
 
@@ -202,7 +203,7 @@ def test_of_two_packages_with_one_entry_point_one_stays(install_plugin):
 
 
 def test_an_unknown_name_offers_near_ones():
-    with pytest.raises(C3Error, match=r"no space is called 'playgruond': did you mean playground\?"):
+    with pytest.raises(WrongCall, match="did you mean playground"):
         entry("space", "playgruond")
-    with pytest.raises(C3Error, match=r"no decoder is called 'zzz': known: .*gpt2.*`c3 plugins` lists"):
+    with pytest.raises(WrongCall, match=r"known: .*gpt2"):
         entry("decoder", "zzz")

@@ -1,4 +1,4 @@
-"""The hooks are one a kind, and take what the registry gives them."""
+"""There is one hook per kind. It takes `register`, and says how its factory is called."""
 
 from __future__ import annotations
 
@@ -7,30 +7,22 @@ import inspect
 import pytest
 
 from c3core import hookimpl
-from c3core.registry.discovery import KINDS, _register
-from c3core.registry.hooks import GROUP, Hooks, Register
+from c3core.registry.discovery import KINDS
+from c3core.registry.hooks import GROUP, Hooks
 
 HOOKS = [name for name in vars(Hooks) if name.startswith("c3_")]
 
 
-def test_there_is_one_hook_a_kind():
+def test_there_is_one_hook_per_kind():
     assert list(KINDS.values()) == HOOKS
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_takes_register_alone_and_says_what_its_factory_is(hook):
+def test_a_hook_takes_only_register_and_says_what_its_factory_is(hook):
     function = getattr(Hooks, hook)
     assert list(inspect.signature(function).parameters) == ["self", "register"]
     assert hasattr(function, f"{GROUP}_spec")
     assert "factory" in function.__doc__ or "module:Class" in function.__doc__
-
-
-def test_register_is_what_its_protocol_says():
-    promised = inspect.signature(Register.__call__).parameters
-    given = inspect.signature(_register("space", "plugin", "package", {})).parameters
-    assert list(promised)[1:] == list(given)
-    for name, parameter in given.items():
-        assert (parameter.kind, parameter.default) == (promised[name].kind, promised[name].default)
 
 
 def test_hookimpl_marks_a_function_and_leaves_it_callable():

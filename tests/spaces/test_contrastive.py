@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from c3core.errors import C3Error
-from c3core.spaces.contrastive import Head, PatchPooling, Temperature, info_nce
+from c3_playground.world import World
+from c3core import load_tower
+from c3core.spaces.contrastive import ContrastiveModel, Temperature, info_nce
+from c3core.spaces.dataset import ColumnDataset, PairDataset
+from c3core.spaces.head import Head
 
 
 def by_hand(x: np.ndarray, y: np.ndarray, scale: float) -> float:
@@ -34,7 +38,7 @@ def test_info_nce_is_the_formula(n: int, dim: int, scale: float, seed: int) -> N
 
 
 def test_no_gradient_crosses_the_gap() -> None:
-    """Lemma 1: where all texts share a coordinate, the images' mean gets no gradient along it, so the gap there stays."""
+    """Lemma 1: if all texts share a coordinate, the images' mean gets no gradient along it, so the gap there stays."""
     torch.manual_seed(0)
     x = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
     y = torch.randn(6, 5, dtype=torch.float64)
@@ -50,7 +54,7 @@ def test_the_temperature_is_fixed_or_learned_and_capped() -> None:
     assert not Temperature(0.01, learned=False).log_scale.requires_grad
     learned = Temperature(0.001, learned=True)
     assert learned.log_scale.requires_grad
-    assert float(learned()) == pytest.approx(100.0)
+    assert float(learned().detach()) == pytest.approx(100.0)
     assert float(Temperature(0.005, learned=False)()) == pytest.approx(200.0)  # only a learned one is capped
 
 
@@ -66,40 +70,25 @@ def test_a_temperature_at_its_cap_can_come_back(start: float) -> None:
     assert float(temperature.log_scale.grad) == pytest.approx(100.0)
 
 
-def test_parts_are_mapped_alike_and_added() -> None:
+def test_measure_tells_recall_gap_cosine_and_noise(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    parts = PatchPooling(4, parts=3, hidden=5).double()
-    features = torch.randn(2, 12, dtype=torch.float64)
-    expected = torch.zeros(2, 5, dtype=torch.float64)
-    for k in range(3):
-        x = features[:, 4 * k : 4 * k + 4]
-        x = (x - x.mean(1, keepdim=True)) / (x.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
-        inner = F.gelu(x @ parts.enter.weight.T + parts.enter.bias + parts.places[k])
-        expected += (inner @ parts.leave.weight.T + parts.leave.bias).clamp_min(0)
-    assert torch.allclose(parts(features), expected, atol=1e-12)
-    assert Head(12, 6, hidden=5, parts=3)(features.float()).shape == (2, 6)
-    with pytest.raises(C3Error, match="features that 5 divides"):
-        Head(12, 6, hidden=5, parts=5)
-    with pytest.raises(C3Error, match="give `hidden`"):
-        Head(12, 6, parts=3)
+    towers = {modality: load_tower(f"playground-{modality}") for modality in ("text", "image")}
+    heads = {modality: Head(tower.width, 4).eval() for modality, tower in towers.items()}
+    model = ContrastiveModel(towers, heads, Temperature(0.1, learned=False))
+    items = World().items("image", "test", 6)
+    sentences, pictures = [item.sentences[0] for item in items], [item.data for item in items]
+    text = ColumnDataset(towers["text"], sentences, tmp_path / "text", quiet=True)
+    image = ColumnDataset(towers["image"], pictures, tmp_path / "image", quiet=True)
+    found = model.measure(PairDataset(text, image))
 
-
-def test_a_head_maps_features_to_the_space() -> None:
-    features = torch.randn(3, 10) * 1e4
-    assert Head(10, 4)(features).shape == (3, 4)
-    hidden = Head(10, 4, hidden=7).eval()(features)
-    assert hidden.shape == (3, 4)
-    assert float(hidden.detach().abs().max()) < 100  # scales of features are evened out
-
-
-def test_a_head_with_batch_norm_evens_out_each_feature_by_what_it_saw() -> None:
-    torch.manual_seed(0)
-    scales = torch.logspace(-1, 3, 10)
-    head = Head(10, 4, norm="batch").train()
-    for _ in range(200):
-        head(torch.randn(1024, 10) * scales + 5)
-    even = head.eval().norm(torch.randn(4096, 10) * scales + 5).detach()
-    torch.testing.assert_close(even.std(dim=0), torch.ones(10), atol=0.1, rtol=0)
-    torch.testing.assert_close(even.mean(dim=0), torch.zeros(10), atol=0.1, rtol=0)
-    rows = torch.randn(5, 10)
-    torch.testing.assert_close(head(rows), torch.cat([head(row[None]) for row in rows]))
+    x, y = (
+        F.normalize(heads[column.tower.modality](column.features), dim=-1).detach().double().numpy()
+        for column in (text, image)
+    )
+    own = (x * y).sum(axis=1)
+    assert found["x_to_y"] == pytest.approx(np.mean((x @ y.T).argmax(axis=1) == np.arange(6)))
+    assert found["y_to_x"] == pytest.approx(np.mean((y @ x.T).argmax(axis=1) == np.arange(6)))
+    assert found["gap"] == pytest.approx(np.linalg.norm(x.mean(axis=0) - y.mean(axis=0)), abs=1e-5)
+    assert found["pair_cosine"] == pytest.approx(own.mean(), abs=1e-5)
+    noise = (x - y) - (x - y).mean(axis=0)
+    assert found["noise_std"] == pytest.approx(noise.std(ddof=1), abs=1e-5)

@@ -71,6 +71,24 @@ def test_the_temporary_is_beside_the_file_keeps_its_suffix_and_goes_away(tmp_pat
     assert [path.name for path in target.parent.iterdir()] == ["picture.png"]
 
 
+def test_the_content_is_flushed_to_disk_before_the_rename(tmp_path, monkeypatch):
+    target, calls, fsync, replace = tmp_path / "a.txt", [], os.fsync, os.replace
+
+    def recorded_fsync(descriptor: int) -> None:
+        calls.append(("fsync", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def recorded_replace(source: Path, destination: Path) -> None:
+        calls.append(("replace", source.stat().st_ino))
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "replace", recorded_replace)
+    write_text(target, "whole")
+    written = target.stat().st_ino  # the renamed file is the one that was flushed
+    assert calls == [("fsync", written), ("replace", written)]
+
+
 def test_an_error_in_the_block_leaves_the_old_file_and_no_temporary(tmp_path):
     target = tmp_path / "a.txt"
     write_text(target, "old")

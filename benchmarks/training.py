@@ -20,18 +20,20 @@ import torch
 
 from c3_gpt2.decoder import CaptionDecoder
 from c3_playground.world import World
-from c3core.training import TrainingOptions, TrainingTask, _Run
+from c3core.runtime.devices import compute_dtype
+from c3core.training import TrainingOptions, TrainingTask
+from c3core.training.trainer import Trainer
 
 BATCH = 128
 
 
-def run_of(decoder: CaptionDecoder, sentences: list[str], folder: str) -> _Run:
+def run_of(decoder: CaptionDecoder, sentences: list[str], folder: str) -> Trainer:
     """The loop over one batch, again and again."""
     conditions, batch = torch.randn(BATCH, decoder.condition_dim), decoder.collate(sentences[:BATCH])
-    job = TrainingTask(
+    task = TrainingTask(
         decoder, decoder.objectives(), lambda epoch: iter([None]), lambda rows, generator: (conditions, batch), 1
     )
-    return _Run(job, TrainingOptions(precision="bfloat16", warmup_steps=1), Path(folder), {})
+    return Trainer(task, TrainingOptions(precision="bfloat16", warmup_steps=1), Path(folder), {})
 
 
 def main() -> None:
@@ -44,17 +46,18 @@ def main() -> None:
     choices: dict[str, AbstractContextManager[None]] = {"as the loop has it": nullcontext()}
     with tempfile.TemporaryDirectory() as folder:
         run = run_of(decoder, sentences, folder)
-        choices["torch's own choice"] = patch.object(run, "_attention", nullcontext)
+        choices["torch's own choice"] = patch("c3core.training.trainer.attention", lambda device: nullcontext())
         seconds: dict[str, list[float]] = {name: [] for name in choices}
         for _ in range(steps + 1):
             for name, choice in choices.items():
                 started = time.perf_counter()
                 with choice:
-                    run._one_step(None)
+                    run.train_step(None)
                 seconds[name].append(time.perf_counter() - started)
     ours, plain = (median(times[1:]) for times in seconds.values())
     taken = f"{1000 * ours:.0f} ms, with torch's own choice {1000 * plain:.0f} ms"
-    print(f"a step in {run.precision} takes {taken}: {plain / ours:.2f} x as fast")
+    precision = str(compute_dtype("bfloat16", run.device)).removeprefix("torch.")
+    print(f"a step in {precision} takes {taken}: {plain / ours:.2f} x as fast")
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def test_its_bridge_is_fitted_and_another_option_of_its_decoder_is_another_run(s
     recipe = blocks()["swatch.yaml"].replace(
         "{name: c3, noise_std: 0.02, rescale: none}", "{name: standard, noise_std: 0.05}"
     )
-    for width, says in ((64, None), (32, "holds a run of another recipe (it differs in decoder.width (it has 64)")):
+    for width, says in ((64, None), (32, "holds a run of another recipe: decoder.width was 64")):
         (project / "other.yaml").write_text(recipe.replace("name: swatch", f"name: swatch, width: {width}"))
         ran = run_with(site, *c3("fit", "other.yaml", "--out", str(tmp_path / "out"), "--quiet"), cwd=project)
         assert ran.returncode == (0 if says is None else 2), ran.stderr

@@ -26,7 +26,8 @@ from c3core.runtime.devices import device_of, processes
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
 from c3core.training.seed import seed_of
-from c3core.training.trainer import TrainingTask, train
+from c3core.training.task import TrainingTask
+from c3core.training.trainer import train
 
 VALIDATION_BATCH = 128
 FEW = 30  # of fewer items the mean is as far off as a large part of the gap

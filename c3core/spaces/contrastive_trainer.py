@@ -21,7 +21,8 @@ from c3core.spaces.frozen import FrozenTower, frozen_towers
 from c3core.spaces.head import Head
 from c3core.spaces.recipe import ConnectRecipe
 from c3core.spaces.serialization import TowerSpec, save_connected
-from c3core.training.trainer import TrainingResult, TrainingTask, train
+from c3core.training.task import TrainingResult, TrainingTask
+from c3core.training.trainer import train
 
 Figures = dict[str, dict[str, float]]
 

@@ -1,4 +1,4 @@
-"""The one training loop, with its options and checkpoints."""
+"""The training loop of decoders and spaces, with its options and checkpoints."""
 
 import lazy_loader
 

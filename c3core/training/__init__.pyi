@@ -1,5 +1,5 @@
 from .options import TrainingOptions as TrainingOptions
 from .seed import seed_of as seed_of
-from .trainer import TrainingResult as TrainingResult
-from .trainer import TrainingTask as TrainingTask
+from .task import TrainingResult as TrainingResult
+from .task import TrainingTask as TrainingTask
 from .trainer import train as train

@@ -1,15 +1,15 @@
-"""What a run keeps in its folder to be continued from: the weights that training changes, the optimizers' state, its
-metrics.
+"""Checkpoints: the trained weights, the optimizers' state, and the numbers of a run.
 
-Tensors are safetensors, the numbers beside them JSON in the file's metadata.
+A checkpoint is one safetensors file. Tensors have names in it; the numbers are JSON in its metadata.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import inf
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,11 +18,51 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from c3core.errors import C3Error, CorruptFile, lines_of
-from c3core.io.files import atomic_write, write_text
+from c3core.io.files import atomic_write
+
+MODULE = "module."  # prefix of the module's tensors in the file
+
+
+@dataclass
+class TrainingState:
+    """The numbers that change while a run trains."""
+
+    step: int = 0  # steps that are done
+    loss: float = inf  # of the first objective at its last step
+    losses: dict[str, float] = field(default_factory=dict)  # of each objective at its last step
+    best: float = inf  # the lowest validation result
+    best_step: int = 0
+    evaluations_since_best: int = 0
+    seconds: float = 0.0
+
+
+def save_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimizer], state: TrainingState) -> None:
+    """Write a checkpoint. An older one at `path` stays until the new one is whole."""
+    tensors = {MODULE + name: tensor for name, tensor in trained_state(module).items()} | optimizer_state(optimizers)
+    metadata = {"state": json.dumps(asdict(state))}
+    with atomic_write(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+
+
+def load_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimizer]) -> TrainingState:
+    """Restore the module and the optimizers in place, and return the numbers of the run.
+
+    Raises `CorruptFile` if the file is damaged, and `C3Error` if it belongs to another model.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            state = TrainingState(**json.loads((file.metadata() or {})["state"]))
+        tensors = load_file(path)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise CorruptFile(f"{path} cannot be read ({error}). Delete it to train from the start.") from None
+    weights = {name.removeprefix(MODULE): tensor for name, tensor in tensors.items() if name.startswith(MODULE)}
+    load_trained(module, weights, path)
+    load_optimizer_state(optimizers, tensors)
+    return state
 
 
 def trained_state(module: nn.Module) -> dict[str, Tensor]:
-    """The parameters that want a gradient, and the persistent buffers: what training changes."""
+    """What training changes: the parameters that require a gradient, and the persistent buffers."""
     frozen = {
         name for name, parameter in module.named_parameters(remove_duplicate=False) if not parameter.requires_grad
     }
@@ -36,7 +76,7 @@ def trained_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trained(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Put what `trained_state` gave back; a `C3Error` names a file of another shape."""
+    """Load what `trained_state` returned. Raises `C3Error`, which names `path`, if it does not fit the module."""
     if missing := trained_state(module).keys() - state.keys():
         raise C3Error(f"{path} belongs to another model (it lacks {min(missing)!r}). Choose another folder.")
     try:
@@ -50,7 +90,7 @@ def load_trained(module: nn.Module, state: dict[str, Tensor], path: Path) -> Non
 
 
 def optimizer_state(optimizers: Sequence[Optimizer]) -> dict[str, Tensor]:
-    """The state of optimizers as tensors by name, each one's under its number."""
+    """The state of several optimizers as named tensors."""
     return {
         f"optimizer.{number}.{index}.{key}": value
         for number, optimizer in enumerate(optimizers)
@@ -60,8 +100,9 @@ def optimizer_state(optimizers: Sequence[Optimizer]) -> dict[str, Tensor]:
 
 
 def load_optimizer_state(optimizers: Sequence[Optimizer], tensors: Mapping[str, Tensor]) -> None:
-    """Put what `optimizer_state` gave back, laid out in memory as its parameter: in another order sums round
-    otherwise.
+    """Load what `optimizer_state` returned.
+
+    Each tensor gets the memory layout of its parameter: in another order sums are rounded differently.
     """
     for number, optimizer in enumerate(optimizers):
         saved: dict[int, dict[str, Tensor]] = {}
@@ -74,63 +115,3 @@ def load_optimizer_state(optimizers: Sequence[Optimizer], tensors: Mapping[str, 
                     value = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
                 saved.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict({"state": saved, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Write tensors with JSON values beside them; what stood there stays until the new file is whole."""
-    with atomic_write(path) as temporary:
-        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, {"state": json.dumps(state)})
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and values that `write_checkpoint` wrote; a `C3Error` for a file that is cut short or something
-    else.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            state = dict(json.loads((file.metadata() or {})["state"]))
-        return load_file(path), state
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise CorruptFile(f"{path} cannot be read ({error}). Delete it to start this run again.") from None
-
-
-def cut_metrics(path: Path, step: int) -> None:
-    """Take out of the metrics what was noted after the checkpoint, and a line that a kill cut: those steps come
-    again.
-    """
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            noted = json.loads(line)["step"]
-        except (ValueError, KeyError, TypeError):
-            break
-        if noted <= step:
-            kept.append(line + "\n")
-    write_text(path, "".join(kept))
-
-
-def differences(kept: Any, asked: Any, name: str = "") -> list[str]:
-    """Where two recipes differ, by the name of each field.
-
-    >>> differences({"training": {"learning_rate": 0.1}}, {"training": {"learning_rate": 0.2}, "seed": 1})
-    ['seed (it lacks this)', 'training.learning_rate (it has 0.1)']
-    """
-    if isinstance(kept, dict) and isinstance(asked, dict):
-        names = sorted(kept.keys() | asked.keys(), key=str)
-        pairs = [
-            (f"{name}.{key}" if name else str(key), kept.get(key, _LACKS), asked.get(key, _LACKS)) for key in names
-        ]
-        return [line for key, one, other in pairs for line in differences(one, other, key)]
-    if kept == asked:
-        return []
-    if kept is _LACKS:
-        return [f"{name} (it lacks this)"]
-    short = (
-        isinstance(kept, str | int | float | None) and len(str(kept)) <= 40
-    )  # not whole lists, nor what a file's checksum says
-    return [f"{name} (it has {kept})" if short else name]
-
-
-_LACKS = object()

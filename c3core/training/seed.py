@@ -1,10 +1,10 @@
-"""Seeds made of several numbers."""
+"""Mix several numbers into one seed."""
 
 from __future__ import annotations
 
 
 def seed_of(*parts: int) -> int:
-    """One 63-bit seed of several numbers, well mixed (SplitMix64).
+    """A 63-bit seed that depends on every one of several numbers and on their order (SplitMix64).
 
     >>> seed_of(0, 1) != seed_of(1, 0)
     True

@@ -282,6 +282,38 @@ def test_an_encoder_without_gradient_refuses_to_be_looked_through(space: Space) 
         space.encoder("text").embed_raw(torch.zeros(1, 3, 32, 32))
 
 
+class Recorder(LinearPainter):
+    """Records the conditions and pictures that it is trained on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
+        self.seen.append((conditions, batch))
+        return super().loss(conditions, batch)
+
+
+@pytest.mark.parametrize(("bridge", "noise_std"), [("c3", 0.1), ("c2_1", 0.0)])
+def test_each_step_trains_on_conditions_with_new_noise(space: Space, bridge: str, noise_std: float) -> None:
+    recorder, options = Recorder(), {"noise_std": noise_std} if noise_std else {}
+    pipeline = Pipeline(space, load_bridge(bridge, rescale="none", **options), recorder)
+    pipeline.fit({"image": pictures(40)}, options={"steps": 4, "batch_size": 40, "validation_split": 0}, quiet=True)
+    read = torch.stack([recorder.reader()(picture) for picture in pictures(40)])
+    clean = pipeline.condition(space.encode(pictures(40), "image"), "image")
+    # The rows of a batch are shuffled: each is found again by its picture.
+    noise = [
+        conditions - clean[(batch.unsqueeze(1) - read).flatten(2).abs().sum(-1).argmin(1)]
+        for conditions, batch in recorder.seen
+    ]
+    assert len(noise) == 4
+    for one in noise:
+        assert one.std().item() == pytest.approx(noise_std, rel=0.1, abs=1e-5)
+    if noise_std:
+        overlap = torch.corrcoef(torch.stack([one.flatten() for one in noise])) - torch.eye(4)
+        assert overlap.abs().max() < 0.2  # 640 draws a step: independent ones have a standard deviation of 0.04
+
+
 def test_losses_of_several_objectives_are_written_down_and_nothing_is_held_out(space: Space, tmp_path: Path) -> None:
     pipeline = Pipeline(space, load_bridge("c3"), Adversary())
     pipeline.fit(items(), options=TRAINING, folder=tmp_path, quiet=True)

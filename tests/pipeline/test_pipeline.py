@@ -191,7 +191,7 @@ def test_who_stops_a_fit_is_told_that_nothing_is_kept_of_it_without_a_folder(
         signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    for folder, said in ((None, "Nothing is kept"), (tmp_path / "run", "stopped after step 1 .*goes on from there")):
+    for folder, said in ((None, "Nothing is kept"), (tmp_path / "run", "stopped after step 1 .* continue from")):
         pipeline = small_pipeline(load_space(str(space_folder)))
         pipeline.decoder.after_step = press  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt, match=said):

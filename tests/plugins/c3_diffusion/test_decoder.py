@@ -20,7 +20,8 @@ from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
 from c3core.media.image_decoder import to_pictures
 from c3core.training.options import TrainingOptions
-from c3core.training.trainer import TrainingTask, train
+from c3core.training.task import TrainingTask
+from c3core.training.trainer import train
 from tests.helpers.small_painters import SMALL, conditions, made
 
 

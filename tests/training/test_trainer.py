@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from c3core.contracts import Objective
-from c3core.errors import C3Error, CorruptFile
+from c3core.errors import C3Error, CorruptFile, WrongCall
 from c3core.training.checkpoint import load_checkpoint, trained_state
 from c3core.training.options import TrainingOptions
 from c3core.training.task import TrainingTask
@@ -184,7 +184,7 @@ def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
 
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     train(make_task(), OPTIONS, tmp_path, quiet=True)
-    with pytest.raises(C3Error, match=r"another recipe: training.learning_rate was 0.05"):
+    with pytest.raises(WrongCall, match="another recipe: training.learning_rate was 0.05"):
         train(make_task(), OPTIONS.model_copy(update={"learning_rate": 0.1}), tmp_path, quiet=True)
 
 

@@ -1,4 +1,4 @@
-"""A tower: a module that turns items of one modality into features. `c3 connect` joins two or more into a space."""
+"""Towers turn items of one modality into features. `c3 connect` trains them into a space."""
 
 from __future__ import annotations
 
@@ -10,58 +10,61 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from c3core.contracts import Reader
+from c3core.contracts.reader import Reader
 from c3core.errors import C3Error
 
 
 class Tower(nn.Module, ABC):
-    """Items of one modality to features (n, width), before the projection head.
+    """Maps items of one modality to features (n, width). A projection head maps those into the space.
 
-    A frozen tower brings pretrained weights from elsewhere: it is neither trained nor saved. Another one is trained by
-    `c3 connect` and saved with the space. `config()` holds the keyword arguments that build it again.
+    `c3 connect` trains a tower and saves it with the space, unless it is `frozen`: then its weights come from elsewhere
+    and do not change.
     """
 
     modality: str
-    width: int
+    width: int  # of its features
     frozen: bool = False
-    license: str = "own"
+    license: str = "own"  # of its weights; "own" if they are trained here
     training: bool
 
     @abstractmethod
     def reader(self) -> Reader:
-        """The reader that makes this tower's items."""
+        """Return the reader that makes this tower's items."""
 
     def prepare(self, items: Iterable[Any]) -> None:
-        """Called once before training with the training items: learn a vocabulary and the like. `config()` must then
-        hold it.
+        """Called once with the training items before a tower is trained, for example to learn a vocabulary.
+
+        `config` must then return what it learned. By default it does nothing.
         """
 
     @abstractmethod
     def collate(self, items: Sequence[Any]) -> Any:
-        """Items as one batch for `forward`, on the CPU."""
+        """Collate items into a batch for `forward`, on the CPU: a tensor, or a mapping or tuple of tensors."""
 
     def from_raw(self, batch: Tensor) -> Any:
-        """A batch for `forward` of plain tensors, with gradient: pictures (n, 3, h, w), RGB in 0 .. 1. The base
-        refuses.
+        """Return a batch for `forward` that lets gradients through to `batch`: images (n, 3, h, w), RGB in [0, 1].
+
+        By default it raises `C3Error`.
         """
         raise C3Error(
             f"the {self.modality} tower gives no gradient to its input. Leave out the losses that ask for it."
         )
 
     def augment(self, batch: Any, generator: torch.Generator) -> Any:
-        """A training batch, changed at random where that helps; drawn from `generator` alone."""
+        """Change a training batch at random, with draws from `generator`. By default it returns the batch."""
         return batch
 
     @abstractmethod
     def forward(self, batch: Any) -> Tensor:
-        """(n, width) features of a collated batch."""
+        """Map a collated batch to features (n, width)."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Keyword arguments, as JSON values, that build this tower again (weights aside)."""
+        """Return the keyword arguments that build this tower again without its trained weights, as JSON values."""
 
     def identity(self) -> str:
-        """What a tower's features depend on beside weights that are trained here, as text: goes into the encoder's
-        fingerprint.
+        """Return a text that changes with the features, for the encoder's fingerprint. Trained weights are added to it.
+
+        By default the class name and `config`. A frozen tower adds a hash of its weights and its preprocessing.
         """
         return json.dumps([type(self).__name__, self.config()], sort_keys=True)

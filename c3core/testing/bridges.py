@@ -1,14 +1,13 @@
 """The contract of a bridge, as a pytest suite. A plugin's test file subclasses it:
 
-    from c3core.testing.bridges import BridgeContract
+    from c3core import load_bridge
+    from c3core.testing import BridgeContract
 
     class TestMyBridge(BridgeContract):
         def make(self):
             return load_bridge("mine", noise_std=0.3)
 
-Make it with options other than the defaults: then one that is not saved is seen.
-
-Class attributes of `BridgeContract` declare what the bridge can do beyond the contract.
+Make it with options other than the defaults: then the suite sees one that is not saved.
 """
 
 from __future__ import annotations
@@ -33,38 +32,38 @@ from c3core.testing.registration import imported_when_registering
 
 
 def close(actual: Tensor, expected: Tensor) -> None:
-    """Equal but for float32 sums in another order."""
+    """Assert that tensors are equal up to the order of float32 sums."""
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 class BridgeContract(ABC):
-    """What every bridge must keep. Declare what yours can do by the class attributes."""
+    """What every bridge must do. Class attributes declare what the suite cannot know."""
 
-    modalities: ClassVar[tuple[str, ...]] = ("text", "image", "audio")  # two to fit on, and one that comes later
+    modalities: ClassVar[tuple[str, ...]] = ("text", "image", "audio")  # two to fit on, and one to extend with
     target: ClassVar[str] = "text"
     dim: ClassVar[int] = 12
-    any_modality: ClassVar[bool] = False  # it takes embeddings of a modality that it was not fitted on
-    extends_alone: ClassVar[bool] = True  # one more modality leaves the conditions for training as they were
-    noisy: ClassVar[bool] = True  # its conditions for training are drawn; else they are those for use, of the target
-    plugin: ClassVar[str | None] = None  # what the entry point names; by default the bridge's top package
+    any_modality: ClassVar[bool] = False  # whether it takes embeddings of a modality that it was not fitted on
+    extending_changes_noise: ClassVar[bool] = False  # whether `extend` changes the training conditions of the others
+    noisy: ClassVar[bool] = True  # whether training conditions are random; else they equal those for use
+    plugin: ClassVar[str | None] = None  # the module of the entry point; by default the bridge's top package
     heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "pyarrow", "librosa", "torchvision")
 
     @abstractmethod
     def make(self) -> Bridge:
-        """A bridge that is not fitted yet."""
+        """Return a bridge, not fitted yet."""
 
     def embeddings(self, modality: str, count: int = 40) -> Tensor:
-        """(count, dim) float32 of unit norm, away from the origin in a direction of the modality's own."""
+        """Return unit embeddings (count, dim), with a mean of the modality's own."""
         generator = torch.Generator().manual_seed(crc32(modality.encode()))
-        centre = 2 * normalize(torch.randn(self.dim, generator=generator), dim=-1)
-        return normalize(centre + torch.randn(count, self.dim, generator=generator) / self.dim**0.5, dim=-1)
+        center = 2 * normalize(torch.randn(self.dim, generator=generator), dim=-1)
+        return normalize(center + torch.randn(count, self.dim, generator=generator) / self.dim**0.5, dim=-1)
 
     def fitted(self) -> Bridge:
-        """`make()` fitted on the first two modalities."""
+        """Return the bridge, fitted on the first two modalities."""
         return self.make().fit({m: self.embeddings(m) for m in self.modalities[:2]}, target=self.target)
 
     def both(self, bridge: Bridge, e: Tensor, modality: str) -> tuple[Tensor, Tensor]:
-        """The conditions for training, by a fresh generator, and for use."""
+        """Return the conditions for training, with a new generator, and for use."""
         generator = torch.Generator().manual_seed(0)
         return bridge.train_condition(e, modality, generator=generator), bridge.condition(e, modality)
 
@@ -96,7 +95,7 @@ class BridgeContract(ABC):
         once, again = (self.both(bridge, e, self.target)[0] for _ in range(2))
         assert torch.equal(once, again)
 
-    def test_training_draws_from_the_given_generator_alone(self) -> None:
+    def test_training_draws_only_from_the_given_generator(self) -> None:
         bridge, e = self.fitted(), self.embeddings(self.target, 3)
         before = torch.get_rng_state()
         bridge.train_condition(e, self.target, generator=torch.Generator().manual_seed(1))
@@ -155,7 +154,7 @@ class BridgeContract(ABC):
             for condition, same in zip(self.both(bridge, e, modality), self.both(loaded, e, modality), strict=True):
                 assert torch.equal(condition, same)
 
-    def test_an_unknown_modality_is_refused_or_declared_welcome(self) -> None:
+    def test_an_unknown_modality_is_refused_unless_declared(self) -> None:
         bridge, later = self.fitted(), self.modalities[2]
         e = self.embeddings(later, 3)
         if self.any_modality:
@@ -164,13 +163,13 @@ class BridgeContract(ABC):
             with pytest.raises(C3Error, match=later):
                 bridge.condition(e, later)
 
-    def test_another_dimension_is_refused_once_the_bridge_has_statistics(self) -> None:
+    def test_another_dimension_is_refused_if_the_bridge_has_statistics(self) -> None:
         bridge = self.fitted()
         if bridge.state():
             with pytest.raises(C3Error, match=str(self.dim)):
                 bridge.condition(torch.ones(2, self.dim + 1), self.target)
 
-    def test_extend_adds_a_modality_and_leaves_the_others_as_they_were(self) -> None:
+    def test_extend_adds_a_modality_and_does_not_change_the_others(self) -> None:
         bridge, later = self.fitted(), self.modalities[2]
         before = {m: self.both(bridge, self.embeddings(m, 5), m) for m in bridge.modalities}
         state = {name: value.clone() for name, value in bridge.state().items()}
@@ -179,7 +178,7 @@ class BridgeContract(ABC):
         for modality, (trained, used) in before.items():
             again = self.both(bridge, self.embeddings(modality, 5), modality)
             assert torch.equal(again[1], used)
-            if self.extends_alone:
+            if not self.extending_changes_noise:
                 assert torch.equal(again[0], trained)
         for name, value in state.items():
             assert torch.equal(bridge.state()[name], value), name
@@ -187,7 +186,7 @@ class BridgeContract(ABC):
 
     @pytest.mark.parametrize("form", ["batches", "store", "moments"])
     def test_fitting_on_each_form_equals_fitting_on_one_tensor(self, form: str, tmp_path: Path) -> None:
-        """`c3 fit` gives stores; `c3core.Moments.of` takes all of them."""
+        """`c3 fit` gives stores. `c3core.Moments.of` takes each form."""
         whole, other = self.fitted(), self.make()
         given: dict[str, Any] = {}
         for modality in self.modalities[:2]:

@@ -20,7 +20,7 @@ from c3core.registry.discovery import Entry, entries
 from c3core.registry.hooks import GROUP
 from c3core.testing.registration import imported_when_registering
 
-CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: what its factory gets by position, and by name
+CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: the factory's positional and keyword arguments
     "space": (("argument",), ("device", "precision")),
     "decoder": (("condition_dim",), ()),
     "bridge": (("name",), ()),
@@ -31,7 +31,7 @@ CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: what its 
 
 
 class PluginContract(ABC):
-    """What every plugin must keep, whatever it brings."""
+    """What every plugin must do."""
 
     plugin: ClassVar[str]  # the name of its entry point
     heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers", "pyarrow", "librosa", "torchvision")
@@ -47,12 +47,12 @@ class PluginContract(ABC):
         assert not [str(one.message) for one in caught if f"plugin {self.plugin!r}" in str(one.message)]
         assert brought, f"no entry point of group {GROUP!r} is called {self.plugin!r}, or it registers nothing"
 
-    def test_each_factory_that_has_what_it_needs_can_be_loaded(self) -> None:
+    def test_each_factory_whose_requirements_are_installed_can_be_imported(self) -> None:
         for found in self.brought():
             if not found.missing:
                 assert callable(found.load()), found.name
 
-    def test_each_factory_takes_what_it_is_called_with(self) -> None:
+    def test_each_factory_takes_its_arguments(self) -> None:
         for found in self.brought():
             if found.kind in CALLS and not found.missing:
                 given, named = CALLS[found.kind]
@@ -63,6 +63,6 @@ class PluginContract(ABC):
                         f"{found.factory} is called as ({', '.join([*given, *named])}): {error}"
                     ) from None
 
-    def test_registering_imports_nothing_heavy(self) -> None:
+    def test_registering_imports_no_heavy_library(self) -> None:
         (point,) = (one for one in entry_points(group=GROUP) if one.name == self.plugin)
         assert imported_when_registering(point.module, self.heavy) == []

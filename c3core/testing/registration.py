@@ -1,4 +1,4 @@
-"""What comes along when a plugin registers: it should be nothing that takes seconds to import."""
+"""Find heavy libraries that a plugin imports when it registers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ print(*(name for name in sys.argv[2:] if name in sys.modules))
 
 
 def imported_when_registering(module: str, heavy: Sequence[str]) -> list[str]:
-    """Those of the `heavy` libraries that a fresh interpreter has imported after a plugin's module and its hooks
-    ran.
-    """
+    """Return the `heavy` libraries that a new interpreter has imported after it ran a plugin's module and hooks."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", REGISTER, module, *heavy]
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

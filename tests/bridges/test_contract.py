@@ -8,7 +8,7 @@ import pytest
 
 from c3core.bridges import C3Bridge, list_presets, preset
 from c3core.contracts import Bridge
-from c3core.testing.bridges import BridgeContract
+from c3core.testing import BridgeContract
 
 # At use, nothing is needed of a source's modality.
 ANY_MODALITY = {"c1", "c2_2", "c2_2_span", "capdec", "lafite_g", "decap"}
@@ -29,7 +29,7 @@ class TestPreset(BridgeContract):
         self.name = request.param
         self.any_modality = self.name in ANY_MODALITY  # type: ignore[misc]
         self.noisy = self.name not in NOISELESS  # type: ignore[misc]
-        self.extends_alone = self.name != "c2_2_span"  # type: ignore[misc]  # its noise leaves out the gaps to all modalities
+        self.extending_changes_noise = self.name == "c2_2_span"  # type: ignore[misc]  # it leaves out the gaps to all modalities
 
     def make(self) -> Bridge:
         return preset(self.name)
@@ -50,7 +50,7 @@ class TestHandMade(BridgeContract):
         self.parts = HAND_MADE[request.param]
         self.any_modality = self.parts["collapse"] != "mean_std"  # type: ignore[misc]
         self.noisy = self.parts["corrupt"] != "none"  # type: ignore[misc]
-        self.extends_alone = self.parts["corrupt"] != "span"  # type: ignore[misc]
+        self.extending_changes_noise = self.parts["corrupt"] == "span"  # type: ignore[misc]
 
     def make(self) -> Bridge:
         return C3Bridge(**self.parts, name="by hand")  # type: ignore[arg-type]

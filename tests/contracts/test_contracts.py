@@ -94,8 +94,8 @@ def test_bad_sources_are_reported_by_position_after_all_were_tried():
         (6, "z"),
     ]
     torch.testing.assert_close(caught.value.embeddings, unit(1, 2, 4), rtol=0, atol=1e-6)
-    assert str(caught.value).startswith("4 source(s) could not be read: x: could not convert")
-    assert str(caught.value).endswith(" and 1 more. Mend or leave them out.")
+    assert "x: could not convert" in str(caught.value)
+    assert "and 1 more" in str(caught.value)
     assert isinstance(caught.value, C3Error)
     assert encoder.batches == [1, 1, 1]  # nothing is embedded for the last batch, which is bad throughout
 

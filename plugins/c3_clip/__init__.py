@@ -1,4 +1,4 @@
-"""CLIP models of open_clip as spaces: text, image and video in one space."""
+"""Bring the CLIP models of open_clip as spaces of text, image and video."""
 
 from __future__ import annotations
 

@@ -1,98 +1,104 @@
-"""The encoders of a CLIP: text, image and video."""
+"""Encode text, images and videos with a CLIP."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_clip.pixels import Fit, FrameReader, Normalise, check_raw, picture_reader
+from c3_clip.model import Clip
+from c3_clip.pixels import Fit, FrameReader, Normalize, check_raw, picture_reader
 from c3_clip.tokens import Tokens
-from c3_clip.weights import Clip
 from c3core.contracts import Encoder, Reader
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
+from c3core.io import short_hash
 from c3core.media import TextReader
+from c3core.runtime import autocast
 
-FRAMES_AT_ONCE = 64  # pictures that go through the model together: videos come many frames an item
+FRAMES_AT_ONCE = 64  # frames that go through the model together: a batch of videos has many
 
 
-class TextEncoder(Encoder):
-    """Items are strings. A text longer than the context is cut as open_clip cuts it; a warning says so once."""
+class ClipEncoder(Encoder):
+    """A tower of a CLIP. `dtype` is what torch's autocast computes in; the weights stay float32."""
+
+    def __init__(self, clip: Clip, fingerprint: str, dtype: torch.dtype) -> None:
+        self.clip, self.fingerprint, self.dtype = clip, fingerprint, dtype
+        self.space, self.dim, self.license = str(clip.name), int(clip.config["embed_dim"]), clip.license
+
+
+class TextEncoder(ClipEncoder):
+    """Items are strings. A text that is longer than the context is cut as open_clip cuts it; a warning says so once."""
 
     modality = "text"
 
     def __init__(self, clip: Clip, tokens: Tokens, dtype: torch.dtype = torch.float32) -> None:
-        self.clip, self.tokens, self.dtype = clip, tokens, dtype
-        self.space, self.dim, self.license = str(clip.name), int(clip.config["embed_dim"]), clip.license
-        self.fingerprint = clip.text_identity
+        super().__init__(clip, clip.text_fingerprint, dtype)
+        self.tokens = tokens
 
     def reader(self) -> Reader:
         return TextReader()
 
     def embed(self, items: Sequence[str]) -> Tensor:
-        """(n, dim) embeddings of strings, in the model's own scale."""
+        """Embeddings (n, dim) of strings, in the model's own scale."""
         ids = self.tokens(items).to(self.clip.device)
-        with torch.autocast(self.clip.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+        with autocast(self.clip.device, self.dtype):
             embeddings: Tensor = self.clip.model.encode_text(ids)
         return embeddings
 
 
-class ImageEncoder(Encoder):
-    """Items are uint8 tensors (3, h, w) of the model's size, as the reader makes them."""
+class ImageEncoder(ClipEncoder):
+    """Items are uint8 tensors (3, height, width) of the model's size, as the reader makes them."""
 
     modality = "image"
 
     def __init__(self, clip: Clip, dtype: torch.dtype = torch.float32) -> None:
-        self.clip, self.dtype = clip, dtype
-        self.space, self.dim, self.license = str(clip.name), int(clip.config["embed_dim"]), clip.license
-        self.fingerprint = clip.image_identity
+        super().__init__(clip, clip.image_fingerprint, dtype)
         self.fit = Fit.of(clip.preprocess)
-        self.normalise = Normalise(clip.preprocess["mean"], clip.preprocess["std"], clip.device)
+        self.normalize = Normalize(clip.preprocess["mean"], clip.preprocess["std"], clip.device)
 
     def reader(self) -> Reader:
         return picture_reader(self.fit)
 
     def embed(self, items: Sequence[Tensor]) -> Tensor:
-        """(n, dim) embeddings of pictures, in the model's own scale."""
+        """Embeddings (n, dim) of pictures, in the model's own scale."""
         return self.features(torch.stack(list(items)))
 
     def embed_raw(self, batch: Tensor) -> Tensor:
-        """(n, dim) embeddings of pictures (n, 3, h, w), RGB in 0 .. 1, of any size, with gradient.
+        """Embeddings (n, dim) with gradient, of RGB pictures (n, 3, h, w) in 0 to 1, of any size.
 
-        They are resized as the reader resizes, in torch. A picture of the model's size gets what `embed` gives it.
+        Torch resizes them as the reader does. A picture of the model's size gets the embedding that `embed` gives it.
         """
         return self.features(self.fit.raw(check_raw(batch).to(self.clip.device, torch.float32)))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(n, dim) of (n, 3, h, w) of the model's size: uint8, or floats in 0 .. 1."""
-        with torch.autocast(self.clip.device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            embeddings: Tensor = self.clip.model.encode_image(self.normalise(pixels))
+        """Embeddings (n, dim) of (n, 3, height, width) of the model's size: uint8, or floats in 0 to 1."""
+        with autocast(self.clip.device, self.dtype):
+            embeddings: Tensor = self.clip.model.encode_image(self.normalize(pixels))
         return embeddings
 
 
-class VideoEncoder(Encoder):
-    """Items are uint8 tensors (frames, 3, h, w). A video's embedding is the mean of its frames' unit embeddings, at
-    unit norm.
+class VideoEncoder(ClipEncoder):
+    """Items are uint8 tensors (frames, 3, height, width).
+
+    The frames' embeddings are brought to unit norm and averaged, and the mean is brought to unit norm.
     """
 
     modality = "video"
 
     def __init__(self, image: ImageEncoder, frames: int = 8) -> None:
         if frames < 1:
-            raise C3Error(f"frames must be 1 or more, got {frames}.")
+            raise WrongCall(f"frames must be 1 or more, got {frames}.")
+        super().__init__(image.clip, short_hash(f"{image.fingerprint} mean of {frames} unit frames"), image.dtype)
         self.image, self.frames = image, frames
-        self.space, self.dim, self.license, self.dtype = image.space, image.dim, image.license, image.dtype
-        self.fingerprint = hashlib.sha256(f"{image.fingerprint} mean of {frames} unit frames".encode()).hexdigest()[:32]
 
     def reader(self) -> Reader:
         return FrameReader(self.image.fit, self.frames)
 
     def embed(self, items: Sequence[Tensor]) -> Tensor:
-        """(n, dim) embeddings of videos, of unit norm."""
+        """Embeddings (n, dim) of videos, of unit norm."""
         frames = torch.cat(list(items))
-        parts = [frames[start : start + FRAMES_AT_ONCE] for start in range(0, len(frames), FRAMES_AT_ONCE)]
-        units = iter(normalize(torch.cat([self.image.features(part).float() for part in parts]), dim=-1))
-        return normalize(torch.stack([torch.stack([next(units) for _ in item]).mean(0) for item in items]), dim=-1)
+        parts = [self.image.features(part).float() for part in torch.split(frames, FRAMES_AT_ONCE)]
+        units = torch.split(normalize(torch.cat(parts), dim=-1), [len(item) for item in items])
+        return normalize(torch.stack([unit.mean(0) for unit in units]), dim=-1)

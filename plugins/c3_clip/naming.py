@@ -1,4 +1,4 @@
-"""What stands behind `clip:` in a space's name: an architecture, its weights, options."""
+"""Parse the name of a CLIP, as in `clip:ViT-B-32/openai`: an architecture, its weights and options."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ _OPTIONS = re.compile(r"\?((?:seed|frames)=\d+(?:&(?:seed|frames)=\d+)*)$")
 
 @dataclass(frozen=True)
 class Name:
-    """`model` is a name of open_clip, hub and local folder included, or the path of a config of one's own (.json).
+    """The parts of a name.
 
-    `weights` is a tag of open_clip, "random", the absolute path of a file, or "" where the model's name says it all.
+    `model` is a name of open_clip, with `hf-hub:` or `local-dir:` in front for a hub or a folder, or the path of a
+    .json file that describes a model. `weights` is a tag of open_clip, "random", the absolute path of a file, or "" for
+    a hub and a folder, which hold their weights.
     """
 
     model: str
@@ -43,9 +45,9 @@ class Name:
 
 
 def parse(argument: str) -> tuple[Name, dict[str, int]]:
-    """The name and the options (`?seed=1&frames=16`) in what the user wrote behind `clip:`.
+    """The name and the options (`?seed=1&frames=16`) in what the user wrote after `clip:`.
 
-    A `C3Error` says that a model or tag is unknown, with near ones, or what is wrong with a file.
+    Raises `WrongCall` if a model, a tag or a file is unknown, with near names.
 
     >>> parse("ViT-B-32/random?seed=1")
     (Name(model='ViT-B-32', weights='random'), {'seed': 1})
@@ -58,7 +60,7 @@ def parse(argument: str) -> tuple[Name, dict[str, int]]:
         return Name(f"local-dir:{_folder(argument.removeprefix('local-dir:'))}", ""), options
     if argument.startswith("hf-hub:"):
         if not re.fullmatch(r"hf-hub:[\w.-]+/[\w.-]+", argument):
-            raise C3Error(f"{argument!r} names no model of a hub. Write clip:hf-hub:org/name.")
+            raise WrongCall(f"{argument!r} is not the name of a model on the hub. Write clip:hf-hub:org/name.")
         return Name(argument, ""), options
     model, _, weights = argument.partition("/")
     known = open_clip.list_models()
@@ -72,27 +74,26 @@ def parse(argument: str) -> tuple[Name, dict[str, int]]:
 def _weights(model: str, weights: str, tags: list[str]) -> str:
     if not weights:
         some = f"a tag ({', '.join([*tags[:4], '…'] if len(tags) > 4 else tags)}), " if tags else ""
-        raise C3Error(f"{model} needs weights: {some}a file or random. Write {FORMS}.")
-    if weights == RANDOM:
-        return weights
-    if weights.lower().replace("-", "_") in tags:  # as open_clip reads tags
+        raise WrongCall(f"{model} needs weights: {some}a file or random. Write {FORMS}.")
+    if weights == RANDOM or weights.lower().replace("-", "_") in tags:  # open_clip reads tags so
         return weights
     if os.sep not in weights and not weights.endswith(SUFFIXES) and not Path(weights).exists():
         raise WrongCall(f"{model} has no weights {weights!r}: {near(weights, [*tags, RANDOM])}")
     path = _file(weights)
     if not path.endswith(SUFFIXES):
-        raise C3Error(f"{weights} is no file of weights: one of {', '.join(SUFFIXES)} can be read.")
+        raise WrongCall(f"{weights} cannot be read as weights. Give a file that ends in {', '.join(SUFFIXES)}.")
     return path
 
 
 def _file(path: str) -> str:
     try:
-        return regular_file(path)
+        return regular_file(os.path.expanduser(path))
     except C3Error as error:
-        raise C3Error(f"{path}: {error}. Check the path.") from None
+        raise WrongCall(f"{path}: {error}. Check the path.") from None
 
 
 def _folder(path: str) -> str:
-    if not (Path(path) / "open_clip_config.json").is_file():
-        raise WrongCall(f"{path} is no folder of an open_clip model: it has no open_clip_config.json. Check the path.")
-    return os.path.abspath(path)
+    folder = Path(path).expanduser()
+    if not (folder / "open_clip_config.json").is_file():
+        raise WrongCall(f"{path} is not the folder of an open_clip model: it lacks open_clip_config.json.")
+    return os.path.abspath(folder)

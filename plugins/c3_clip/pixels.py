@@ -1,5 +1,6 @@
-"""Pictures as CLIP takes them: in a worker with Pillow (the same pixels as open_clip's transform), or in torch with
-gradient.
+"""Resize, crop and normalize pictures as open_clip does.
+
+Readers do it with Pillow, in a worker process. Pictures that need a gradient are resized in torch.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from c3core.media import ImageReader, VideoReader
 class Fit:
     """Makes a picture the model's size: a uint8 tensor (3, height, width).
 
-    The pixels are those that open_clip's own transform hands to its normalisation. It is not that transform, because a
-    worker that reads must not import open_clip, nor hold modules, and a uint8 is a quarter of a float on its way back.
+    The pixels are those that open_clip's own transform gives to its normalization. That transform is not used, because
+    a worker that reads must not import open_clip, and uint8 takes a quarter of the bytes on its way back.
     """
 
     size: tuple[int, int]  # (height, width)
-    mode: str = "shortest"  # which side meets the model's size; "squash": both
-    bilinear: bool = False  # else bicubic
-    fill: int = 0  # the grey beside a picture whose longest side meets the size
+    mode: str = "shortest"  # which side gets the model's size, "shortest" or "longest", or "squash" for both
+    bilinear: bool = False  # otherwise bicubic
+    fill: int = 0  # the gray beside a picture, if its longest side gets the model's size
 
     @classmethod
     def of(cls, preprocess: Mapping[str, Any]) -> Fit:
@@ -52,9 +53,9 @@ class Fit:
         return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()
 
     def raw(self, batch: Tensor) -> Tensor:
-        """The same of (n, 3, h, w) in 0 .. 1, with gradient: (n, 3, height, width) in 0 .. 1.
+        """Resize pictures (n, 3, h, w) in 0 to 1 to (n, 3, height, width), with gradient.
 
-        Rounding to 8 bits aside, a picture comes out as `__call__` makes it.
+        The result is that of `__call__`, except that it is not rounded to 8 bits.
         """
         height, width = self.resized(*batch.shape[2:])
         if (height, width) != tuple(batch.shape[2:]):
@@ -65,7 +66,7 @@ class Fit:
         return F.pad(batch, beside, value=self.fill / 255) if any(beside) else batch
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) before the crop. Rounded as torchvision does, or as timm does where open_clip follows it."""
+        """The (height, width) before the crop, rounded as torchvision or timm does, whichever open_clip follows."""
         if self.mode == "squash":
             return self.size
         if self.mode == "shortest" and self.size[0] == self.size[1]:
@@ -77,42 +78,42 @@ class Fit:
 
 
 def _offset(have: int, want: int) -> int:
-    """Where a centred crop begins; below zero, how much is put before. Rounded as torchvision does."""
+    """The start of a central crop, rounded as torchvision does. Below zero it is the width of the padding before."""
     return round((have - want) / 2) if have >= want else -((want - have) // 2)
 
 
 class FrameReader(Reader):
-    """Evenly spaced frames of a video, each made the model's size: a uint8 tensor (frames, 3, height, width)."""
+    """Reads evenly spaced frames of a video, of the model's size: a uint8 tensor (frames, 3, height, width)."""
 
     def __init__(self, fit: Fit, frames: int) -> None:
         self.fit, self.video = fit, VideoReader(frames)
 
     def read(self, source: Any) -> Tensor:
-        """The frames. Raises `C3Error` with the reason."""
+        """The frames of a video. Raises `C3Error` with the reason."""
         return torch.stack([self.fit(Image.fromarray(frame)) for frame in self.video.read(source)])
 
 
 def picture_reader(fit: Fit) -> Reader:
-    """Pictures made the model's size: uint8 tensors (3, height, width)."""
-    return ImageReader(fit, own_colours=True)  # open_clip makes them RGB after it has resized them
+    """A reader of pictures of the model's size: uint8 tensors (3, height, width)."""
+    return ImageReader(fit, own_colours=True)  # open_clip converts to RGB after it has resized
 
 
 def check_raw(batch: Tensor) -> Tensor:
-    """(n, 3, h, w) of floats, or a `C3Error`."""
+    """Pass on floats (n, 3, h, w). Raises `C3Error` for anything else."""
     if batch.ndim != 4 or batch.shape[1] != 3 or not batch.is_floating_point() or 0 in batch.shape[2:]:
-        raise C3Error(f"pictures must be floats (n, 3, h, w), RGB in 0 .. 1; got {batch.dtype} {tuple(batch.shape)}.")
+        raise C3Error(f"pictures must be floats (n, 3, h, w), RGB in 0 to 1; got {batch.dtype} {tuple(batch.shape)}.")
     return batch
 
 
-class Normalise:
-    """uint8 pixels, or floats in 0 .. 1, to what the model takes, on its device; bit for bit as torchvision does."""
+class Normalize:
+    """Turns uint8 pixels, or floats in 0 to 1, into the model's input on its device, exactly as torchvision does."""
 
     def __init__(self, mean: Sequence[float] | float, std: Sequence[float] | float, device: torch.device) -> None:
-        # One number is of all three channels, as open_clip has it.
+        # open_clip may give one number for all three channels.
         self.mean, self.std = (torch.tensor(value, device=device).expand(3).view(3, 1, 1) for value in (mean, std))
 
     def __call__(self, pixels: Tensor) -> Tensor:
         pixels = pixels.to(self.mean.device)
-        if pixels.dtype == torch.uint8:  # in place: fresh memory for each step would take longer than the arithmetic
+        if pixels.dtype == torch.uint8:  # in place, because allocating memory would take longer than the arithmetic
             return pixels.float().div_(255).sub_(self.mean).div_(self.std)
         return (pixels - self.mean) / self.std

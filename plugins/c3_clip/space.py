@@ -1,29 +1,30 @@
-"""The space of a CLIP by its name."""
+"""Load the space of a CLIP by its name."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from c3_clip.encoders import ImageEncoder, TextEncoder, VideoEncoder
+from c3_clip.model import Clip, config_of, load_clip, load_tokenizer
 from c3_clip.naming import parse
 from c3_clip.tokens import Tokens
-from c3_clip.weights import Clip, config_of, load_clip, load_tokenizer
 from c3core.contracts import Space
-from c3core.errors import C3Error
-from c3core.runtime import device_of, precision_of
+from c3core.errors import WrongCall
+from c3core.runtime import compute_dtype, device_of
 
 
 def load(argument: str, *, device: str = "auto", precision: str = "float32", seed: int = 0, frames: int = 8) -> Space:
     """The space of `clip:MODEL/WEIGHTS`. The model is loaded when the first encoder is asked for.
 
-    `seed` is of the random weights, `frames` the number that a video is seen by; `?seed=1&frames=16` in the name says
-    the same. A precision other than float32 computes by torch's autocast; the weights stay as they are.
+    `seed` draws random weights; `frames` is how many frames of a video are embedded. The name can hold both:
+    `?seed=1&frames=16`. With a half `precision`, torch's autocast computes and the weights stay float32.
     """
-    name, given = parse(argument)
-    seed, frames = given.get("seed", seed), given.get("frames", frames)
+    name, options = parse(argument)
+    seed, frames = options.get("seed", seed), options.get("frames", frames)
     if not 0 <= seed < 1 << 63 or frames < 1:
-        raise C3Error(f"seed must be 0 or more and frames 1 or more, got {seed} and {frames}.")
-    where, dtype, config = device_of(device), precision_of(precision), config_of(name)
+        raise WrongCall(f"seed must be 0 or more and frames 1 or more, got {seed} and {frames}.")
+    config, where = config_of(name), device_of(device)
+    dtype = compute_dtype(precision, where)
 
     @cache
     def clip() -> Clip:
@@ -33,11 +34,9 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32", see
     def image() -> ImageEncoder:
         return ImageEncoder(clip(), dtype)
 
-    options = [
-        f"{key}={value}" for key, value, default in (("seed", seed, 0), ("frames", frames, 8)) if value != default
-    ]
+    changed = [f"seed={seed}"] * (seed != 0) + [f"frames={frames}"] * (frames != 8)
     return Space(
-        str(name) + ("?" + "&".join(options) if options else ""),
+        f"{name}?{'&'.join(changed)}" if changed else str(name),
         int(config["embed_dim"]),
         {
             "text": lambda: TextEncoder(clip(), Tokens(load_tokenizer(name, config)), dtype),

@@ -1,4 +1,4 @@
-"""Contrastive models of transformers as spaces: text with image or audio, by what the model has."""
+"""Bring the contrastive models of transformers as spaces of text with images or audio."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""The encoders of a contrastive model of transformers."""
+"""Encode text, pictures and sounds with a contrastive model of transformers."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,78 +12,79 @@ import torch
 from torch import Tensor
 
 from c3_hf.model import FEATURES, Loaded
-from c3_hf.preparing import PictureReader, Prepared, SoundReader
+from c3_hf.readers import PictureReader, Prepared, SoundReader
 from c3core.contracts import Encoder, Reader
 from c3core.errors import C3Error
-from c3core.media import TextReader
+from c3core.io import short_hash
+from c3core.media import TextReader, TruncationCheck
+from c3core.runtime import autocast
 
-SHORT = 128  # tokens: up to here every text is padded to the whole context
+SHORT = 128  # tokens: texts are padded to the whole context if it is at most so long
 
 
 class HFEncoder(Encoder):
-    """What all modalities share: the model's `get_…_features` on what its processor made."""
+    """Calls the model's `get_…_features` on what its processor made. `preparation` is hashed into the fingerprint."""
 
-    def __init__(self, loaded: Loaded, modality: str, dtype: torch.dtype, preparing: str) -> None:
+    def __init__(self, loaded: Loaded, modality: str, dtype: torch.dtype, preparation: str) -> None:
         self.loaded, self.modality, self.dtype = loaded, modality, dtype
-        self.space, self.dim = f"hf:{loaded.described.name}", loaded.described.dim
-        self.license = "unknown: see the model's page"
-        self.fingerprint = hashlib.sha256(f"{modality} {loaded.identity} {preparing}".encode()).hexdigest()[:32]
+        self.space, self.dim, self.license = f"hf:{loaded.described.name}", loaded.described.dim, loaded.license
+        self.fingerprint = short_hash(f"{modality} {loaded.identity} {preparation}")
         self._method = getattr(loaded.model, FEATURES[modality])
-        self._takes = set(inspect.signature(self._method).parameters)
+        self._parameters = set(inspect.signature(self._method).parameters)
 
     def features(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """(n, dim) of a processor's batch; what the method does not name is left out."""
+        """Embeddings (n, dim) of a processor's batch. Tensors that the model's method does not take are left out."""
         device = self.loaded.device
-        given = {name: value.to(device) for name, value in batch.items() if name in self._takes}
-        with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            found = self._method(**given)
+        arguments = {name: value.to(device) for name, value in batch.items() if name in self._parameters}
+        with autocast(device, self.dtype):
+            found = self._method(**arguments)
+        # transformers 4 returns a tensor, transformers 5 an output with one.
         embeddings = found if isinstance(found, Tensor) else getattr(found, "pooler_output", None)
         if not isinstance(embeddings, Tensor) or embeddings.shape[1:] != (self.dim,):
             shape = tuple(embeddings.shape) if isinstance(embeddings, Tensor) else type(found).__name__
-            raise C3Error(
-                f"{self.space} gives {shape} for {self.modality}, not one embedding of {self.dim} numbers an item."
-            )
+            raise C3Error(f"{self.space} gives {shape} for {self.modality}, expected (n, {self.dim}).")
         return embeddings
 
 
 class TextEncoder(HFEncoder):
-    """Items are strings. A text longer than the context is cut; a warning says so once."""
+    """Items are strings. A text that is longer than the context is cut; a warning says so once."""
 
     def __init__(self, loaded: Loaded, dtype: torch.dtype = torch.float32) -> None:
         self.tokenizer = loaded.processor.tokenizer
+        if self.tokenizer.pad_token is None:
+            raise C3Error(
+                f"the tokenizer of {loaded.described.name} has no padding token, so that no text can be embedded. Set"
+                " tokenizer.pad_token and save the processor again."
+            )
         self.context = _context(loaded)
-        # Models without a mask, such as SigLIP, were trained on whole contexts. The others do not see the padding:
-        # where their context is long, texts are padded to the longest.
+        # Models without an attention mask, such as SigLIP, were trained on whole contexts. The others ignore padding,
+        # so that texts are padded only to the longest if the context is long.
         self.padding = "max_length" if self.context <= SHORT else "longest"
         super().__init__(loaded, "text", dtype, f"{_identity(self.tokenizer)} {self.context} {self.padding}")
-        self._said = False
+        self.check = TruncationCheck(self.context)
 
     def reader(self) -> Reader:
         return TextReader()
 
     def embed(self, items: Sequence[str]) -> Tensor:
-        """(n, dim) embeddings of strings, in the model's own scale."""
+        """Embeddings (n, dim) of strings, in the model's own scale."""
         batch = self.loaded.processor(
             text=list(items), padding=self.padding, truncation=True, max_length=self.context, return_tensors="pt"
         )
-        if not self._said:
-            self._say_cut(items)
+        self.check(lambda: self._any_truncated(items))
         return self.features(batch)
 
-    def _say_cut(self, items: Sequence[str]) -> None:
-        # Each token stands for a character at least, or for an end: short texts need no second look.
+    def _any_truncated(self, items: Sequence[str]) -> bool:
+        # A token is at least one byte of the text, or one of two end marks: short texts are not tokenized again.
         long = [item for item in items if len(item.encode()) + 2 > self.context]
-        if long and any(
-            len(ids) > self.context for ids in self.tokenizer(long, truncation=False, verbose=False)["input_ids"]
-        ):
-            self._said = True
-            warnings.warn(
-                f"a text is longer than {self.context} tokens: only its beginning counts (said once).", stacklevel=4
-            )
+        if not long:
+            return False
+        ids = self.tokenizer(long, truncation=False, verbose=False)["input_ids"]
+        return any(len(row) > self.context for row in ids)
 
 
 class MediaEncoder(HFEncoder):
-    """Pictures or sounds. Items are what the model's own processor makes of one, as tensors by name."""
+    """Items are pictures or sounds as the model's processor makes them: tensors by name."""
 
     def __init__(self, loaded: Loaded, modality: str, dtype: torch.dtype = torch.float32) -> None:
         pictures = modality == "image"
@@ -95,27 +95,28 @@ class MediaEncoder(HFEncoder):
         return PictureReader(self.processor) if self.modality == "image" else SoundReader(self.processor)
 
     def embed(self, items: Sequence[Prepared]) -> Tensor:
-        """(n, dim) embeddings of pictures or sounds, in the model's own scale."""
+        """Embeddings (n, dim) of pictures or sounds, in the model's own scale."""
         shapes = {name: {item[name].shape for item in items} for name in items[0]}
         if all(len(found) == 1 for found in shapes.values()):
             return self.features({name: torch.stack([item[name] for item in items]) for name in items[0]})
-        # Some processors keep a picture's own proportions: then each goes alone.
+        # Some processors keep a picture's proportions. Items of unlike shapes go through the model one by one.
         return torch.cat([self.features({name: value.unsqueeze(0) for name, value in item.items()}) for item in items])
 
 
 def _context(loaded: Loaded) -> int:
-    """How many tokens of a text the model can take."""
+    """The number of tokens that the model can read of a text."""
     text: Any = getattr(loaded.described.config, "text_config", None)
     tokenizer = loaded.processor.tokenizer
     positions = getattr(text, "max_position_embeddings", None) or SHORT
     if hasattr(text, "pad_token_id") and any(kind in f"{text.model_type}" for kind in ("roberta", "clap", "altclip")):
-        positions -= text.pad_token_id + 1  # RoBERTa counts positions from behind the padding's
+        positions -= text.pad_token_id + 1  # RoBERTa counts positions from after that of the padding
     return int(min(positions, tokenizer.model_max_length))
 
 
 def _identity(tokenizer: Any) -> str:
+    """A hash of a tokenizer's vocabulary and rules."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:  # less what its last use set, and what each use sets anew
+    if backend is not None:  # without the settings that each call leaves behind
         text = json.dumps({**json.loads(backend.to_str()), "truncation": None, "padding": None}, sort_keys=True)
     else:
         text = repr(sorted(tokenizer.get_vocab().items()))

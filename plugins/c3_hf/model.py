@@ -1,4 +1,4 @@
-"""A contrastive model of transformers with its processor, and what identifies both."""
+"""Load a contrastive model of transformers with its processor."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ import torch
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
-from c3core.errors import C3Error, WrongCall, lines_of
-from c3core.io import tensor_hash
+from c3core.errors import CorruptFile, WrongCall, library_errors
+from c3core.io import model_license, tensor_hash
 from c3core.runtime import without_bars
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
+PROCESSORS = {"text": "tokenizer", "image": "image_processor", "audio": "feature_extractor"}
+ADVICE = "Check the name, the files and the network."
 
-# Not of the model itself: where it lay, what saved it, what it is kept as.
-_ASIDE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "_commit_hash")
+# Fields of a configuration that say where a model lay and how it was saved, not what it computes.
+_NOT_IDENTITY = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "_commit_hash")
 
 
 @dataclass(frozen=True)
 class Described:
-    """What is known of a model before its weights are read: by its configuration alone."""
+    """What the configuration of a model says, before its weights are read."""
 
-    name: str  # of the hub, or the absolute path of a folder
+    name: str  # on the hub, or the absolute path of a folder
     config: Any
     modalities: tuple[str, ...]
     dim: int
@@ -38,33 +40,36 @@ class Described:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in float32, in evaluation mode, and its processor."""
+    """A model in float32 and evaluation mode, and its processor."""
 
     described: Described
     model: Any
     processor: Any
+    license: str
     device: torch.device
 
     @cached_property
     def identity(self) -> str:
-        """A hash of architecture and weights."""
-        config = {key: value for key, value in self.described.config.to_dict().items() if key not in _ASIDE}
-        settings = json.dumps(_bare(config), sort_keys=True, default=str)
+        """A hash of the architecture and the weights."""
+        settings = json.dumps(_identity_of(self.described.config.to_dict()), sort_keys=True, default=str)
         return hashlib.sha256(f"{settings}\0{tensor_hash(self.model.state_dict())}".encode()).hexdigest()
 
 
 def describe(name: str) -> Described:
-    """The model of a hub's name or of a folder. Raises `C3Error` if it is none, is not contrastive, or is out of
-    reach.
+    """The description of a model on the hub or in a folder.
+
+    Raises `C3Error` if it cannot be reached, is broken, or is not contrastive.
     """
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise WrongCall(f"{name} is no folder of a model of transformers: it has no config.json. Check the path.")
+            raise WrongCall(f"{name} is not the folder of a model of transformers: it lacks config.json.")
         name = str(folder.absolute())
     elif not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
-        raise C3Error(f"{name!r} is no folder, and no name of a model. Write hf:org/name or hf:path/to/folder.")
-    with _clear(f"{name} cannot be read as a model of transformers"):
+        raise WrongCall(
+            f"{name!r} is neither a folder nor the name of a model. Write hf:org/name or hf:path/to/folder."
+        )
+    with _quiet(), library_errors(f"{name} cannot be read as a model of transformers", ADVICE):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     kind = MODEL_MAPPING.get(type(config), None)
     classes = kind if isinstance(kind, tuple | list) else (kind,)
@@ -73,16 +78,15 @@ def describe(name: str) -> Described:
     )
     dim = _dim(config)
     if "text" not in modalities or len(modalities) < 2 or dim is None:
-        what = f"a {config.model_type}"
-        raise C3Error(
-            f"{name} is {what}, which is no contrastive model: it gives no embeddings of text and of pictures or"
-            " sounds."
+        raise WrongCall(
+            f"{name} is a {config.model_type}, which is not contrastive. Give a model that embeds text and also"
+            " pictures or sounds, such as CLIP, SigLIP or CLAP."
         )
     return Described(name, config, modalities, dim)
 
 
 def _dim(config: Any) -> int | None:
-    """The size that the embeddings of all modalities share: of the projections, or of the pooled states without any."""
+    """The size of the embeddings: of the projections, or of the pooled states of a model without projections."""
     if found := getattr(config, "projection_dim", None):
         return int(found)
     text, vision = getattr(config, "text_config", None), getattr(config, "vision_config", None)
@@ -91,37 +95,38 @@ def _dim(config: Any) -> int | None:
 
 
 def load_model(described: Described, *, device: torch.device) -> Loaded:
-    """Read weights and processor. Raises `C3Error` if they cannot be had, or if weights of the model are missing."""
-    name = described.name
-    with _clear(f"{name} cannot be loaded"):
+    """Read the weights and the processor.
+
+    Raises `C3Error` if they cannot be loaded, if weights are missing, or if the processor cannot serve a modality.
+    """
+    name, kind = described.name, described.config.model_type
+    with _quiet(), library_errors(f"{name} cannot be loaded", ADVICE):
         model, report = AutoModel.from_pretrained(
             name, config=described.config, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
         )
         processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
-    if missing := sorted(report["missing_keys"]):  # transformers would leave them random
-        raise C3Error(
-            f"{name} lacks {len(missing)} of the weights of a {described.config.model_type}, such as {missing[0]}."
+    if missing := sorted(report["missing_keys"]):  # transformers would draw them at random
+        raise CorruptFile(
+            f"{name} lacks {len(missing)} of the weights of a {kind}, such as {missing[0]}. Get it again."
         )
-    parts = {"text": "tokenizer", "image": "image_processor", "audio": "feature_extractor"}
     for modality in described.modalities:
-        if getattr(processor, parts[modality], None) is None:
-            raise C3Error(
-                f"{name} has no {parts[modality]} for {modality}. Save the model's processor beside its weights."
+        if getattr(processor, PROCESSORS[modality], None) is None:
+            raise CorruptFile(
+                f"{name} has no {PROCESSORS[modality]} for {modality}. Save the model's processor beside its weights."
             )
-    return Loaded(described, model.to(device).eval().requires_grad_(False), processor, device)
+    model = model.to(device).eval().requires_grad_(False)
+    return Loaded(described, model, processor, model_license(name), device)
 
 
-def _bare(config: Any) -> Any:
+def _identity_of(config: Any) -> Any:
     if isinstance(config, dict):
-        return {key: _bare(value) for key, value in config.items() if key not in _ASIDE}
+        return {key: _identity_of(value) for key, value in config.items() if key not in _NOT_IDENTITY}
     return config
 
 
 @contextmanager
-def _clear(what: str) -> Iterator[None]:
-    """One line of whatever transformers, the hub or a file raises; without their own reports and bars for a small
-    file.
-    """
+def _quiet() -> Iterator[None]:
+    """Hide what transformers and the hub's client log and draw: errors say it, and small files need no bars."""
     level, hub = transformers_logging.get_verbosity(), transformers_logging.logging.getLogger("huggingface_hub")
     hub_level = hub.level
     transformers_logging.set_verbosity(transformers_logging.CRITICAL)
@@ -129,10 +134,6 @@ def _clear(what: str) -> Iterator[None]:
     try:
         with without_bars(transformers_logging):
             yield
-    except Exception as error:  # OSError, ValueError, those of the hub, of safetensors, of torch
-        raise C3Error(
-            f"{what}: {lines_of(error)[0][:300].rstrip('.')}. Check the name, the files and the network."
-        ) from error
     finally:
         hub.setLevel(hub_level)
         transformers_logging.set_verbosity(level)

@@ -1,4 +1,4 @@
-"""ImageBind: text, pictures, sounds, videos, depth, thermal pictures and motion in one space."""
+"""Bring ImageBind as a space of text, pictures, sounds, videos, depth, thermal pictures and motion."""
 
 from __future__ import annotations
 

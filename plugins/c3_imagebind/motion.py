@@ -1,4 +1,4 @@
-"""Motion: what an inertial measurement unit (IMU) records."""
+"""Read motion as an inertial measurement unit (IMU) records it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from c3core import Reader
 from c3core.errors import C3Error
 from c3core.media import regular_file
 
-CHANNELS, STEPS = 6, 2000  # three of the accelerometer, three of the gyroscope; 5 s at 400 Hz
-_LARGEST = 1 << 22  # bytes of a table: some three hundred a line
+CHANNELS, STEPS = 6, 2000  # x, y, z of the accelerometer and of the gyroscope; 5 s at 400 Hz
+_LARGEST = 1 << 22  # bytes of a table, which are about 2000 for each line
 
 
 class MotionReader(Reader):
-    """(6, 2000) float32: x, y, z of the accelerometer and of the gyroscope, 2000 time steps.
+    """Reads 2000 time steps as float32 (6, 2000): x, y, z of the accelerometer, then of the gyroscope.
 
-    Sources: the path of a `.npy` file with numbers (6, 2000); such an array; the path of a `.csv` file of 2000 lines,
-    one a time step, with 6 columns and perhaps a line of names above. Numbers are taken as they stand.
+    A source is an array (6, 2000), a .npy file that holds one, or a .csv file of 2000 lines and 6 columns, with or
+    without a line of names above. Numbers are not scaled.
 
     >>> MotionReader().read(np.zeros((6, 2000))).shape
     torch.Size([6, 2000])
     """
 
     def read(self, source: Any) -> Tensor:
-        """The channels. Raises `C3Error` with the reason."""
+        """The channels of one source. Raises `C3Error` with the reason."""
         if isinstance(source, np.ndarray):
             array = source
         elif isinstance(source, str | os.PathLike):
@@ -46,7 +46,7 @@ class MotionReader(Reader):
 
 
 def _table(source: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """(columns, lines) of a table of numbers."""
+    """The numbers (columns, lines) of a table."""
     path = regular_file(source)
     if os.path.getsize(path) > _LARGEST:
         raise C3Error(f"is neither a .npy file nor a table of {STEPS} lines: it is too large")
@@ -54,7 +54,7 @@ def _table(source: str | os.PathLike[str]) -> npt.NDArray[Any]:
         with open(path, encoding="utf-8-sig") as handle:
             lines = [line for line in handle if line.strip()]
         if not lines:
-            raise C3Error("holds nothing but blank lines")
+            raise C3Error("holds only blank lines")
         return np.loadtxt(lines[len(lines) == STEPS + 1 :], delimiter=",", ndmin=2, comments=None).T
-    except ValueError as error:  # no UTF-8, no numbers, or lines of different lengths
+    except ValueError as error:  # not UTF-8, not numbers, or lines of unequal length
         raise C3Error(f"is neither a .npy file nor a table of numbers: {error}") from error

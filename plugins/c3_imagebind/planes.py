@@ -1,4 +1,4 @@
-"""Depth and thermal pictures: one channel."""
+"""Read depth and thermal pictures, which have one channel."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NPY = b"\x93NUMPY"
 
 
 class PlaneReader(Reader):
-    """(1, 224, 224) float32: the central square of one channel, its short side scaled to 224 (bicubic).
+    """Reads the central square of one channel, scaled to 224 × 224 (bicubic), as float32 (1, 224, 224).
 
-    Sources: the path of a picture (`ImageReader` says which), whose grey becomes 0 .. 1; the path of a `.npy` file with
-    floats (height, width); such an array. Floats are taken as they stand: prepare them as the model was trained.
+    A source is a picture that `ImageReader` reads, whose gray becomes 0 to 1, or floats (height, width) in an array or
+    a .npy file. Floats are not scaled: prepare them as the model was trained.
 
     >>> PlaneReader().read(np.full((300, 400), 0.5)).mean()
     tensor(0.5000)
@@ -35,25 +35,26 @@ class PlaneReader(Reader):
         self.pictures = ImageReader(max_pixels=max_pixels)
 
     def read(self, source: Any) -> Tensor:
-        """The plane. Raises `C3Error` with the reason."""
+        """The channel of one source. Raises `C3Error` with the reason."""
         if isinstance(source, np.ndarray):
             return self._floats(source)
         if isinstance(source, str | os.PathLike) and (array := load_npy(source)) is not None:
             return self._floats(array)
-        return F.to_tensor(square(self.pictures.read(source).convert("L")))
+        plane: Tensor = F.to_tensor(square(self.pictures.read(source).convert("L")))
+        return plane
 
     def _floats(self, array: npt.NDArray[Any]) -> Tensor:
         if array.ndim != 2 or array.dtype.kind != "f" or not 0 < array.size <= self.max_pixels:
             got = f"{array.dtype} {array.shape}"
-            raise C3Error(f"a plane as an array must be floats (h, w), at most {self.max_pixels:,}, got {got}")
+            raise C3Error(f"an array must hold at most {self.max_pixels:,} floats (h, w), got {got}")
         plane = np.array(array, dtype=np.float32)
         if not np.isfinite(plane).all():
-            raise C3Error("the plane holds NaN or infinite values")
+            raise C3Error("the array holds NaN or infinite values")
         return torch.from_numpy(np.array(square(Image.fromarray(plane)))).unsqueeze(0)
 
 
 def load_npy(source: str | os.PathLike[str]) -> npt.NDArray[Any] | None:
-    """The array of a `.npy` file, mapped and not yet read; None of any other file. Known by its content."""
+    """The array in a .npy file, mapped from it, or None if the content is of another kind."""
     path = regular_file(source)
     with open(path, "rb") as handle:
         if handle.read(len(_NPY)) != _NPY:
@@ -61,5 +62,5 @@ def load_npy(source: str | os.PathLike[str]) -> npt.NDArray[Any] | None:
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise CorruptFile(f"is no whole .npy file of numbers: {error}") from error
+        raise CorruptFile(f"is not a whole .npy file of numbers: {error}") from error
     return array

@@ -1,4 +1,4 @@
-"""How large a model is: the official one, a tiny one, or what a JSON file says."""
+"""Describe the size of a model: the official one, a tiny one, or that of a JSON file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from c3core.io import checked, read_json
 
 
 class Size(BaseModel):
-    """Widths, blocks and heads of each trunk, under the names and with the defaults of upstream's `ImageBindModel`.
+    """Widths, blocks and heads of each trunk, with the names and defaults of upstream's `ImageBindModel`.
 
-    What else that class takes is part of the preprocessing (frames, mel bins, patches) or of training, and stays as it
-    is.
+    The other options of that class belong to the preprocessing (frames, mel bins, patches) or to training. They keep
+    their defaults.
 
     >>> Size(text_embed_dim=64, text_num_heads=4).text_num_blocks
     12
@@ -73,10 +73,10 @@ SIZES = {
 
 
 def size_of(name: str) -> Size:
-    """The size called `name`, or the one in a `.json` file."""
+    """The size called `name`, or the size in a .json file. Raises `WrongCall` if there is none."""
     if name in SIZES:
         return SIZES[name]
     if not name.endswith(".json"):
-        raise WrongCall(f"ImageBind has no size {name!r}: {near(name, SIZES)} A .json file may hold another.")
-    values = read_json(Path(name))
+        raise WrongCall(f"ImageBind has no size {name!r}: {near(name, SIZES)} Or give a .json file.")
+    values = read_json(Path(name).expanduser())
     return checked(Size, values if isinstance(values, dict) else {"": values}, what=name)

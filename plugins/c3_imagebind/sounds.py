@@ -1,4 +1,4 @@
-"""What the model hears: three clips of two seconds as Kaldi filter banks, as upstream's `data.py` makes them."""
+"""Read sounds as Kaldi filter banks of three clips of two seconds, as upstream's `data.py` does."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Wave = npt.NDArray[np.float32]
 
 
 class SoundReader(Reader):
-    """(3, 1, 128, 204) float32 of whatever `AudioReader` reads: clips at the start, in the middle and at the end.
+    """Reads what `AudioReader` reads, as float32 (3, 1, 128, 204): clips at the start, in the middle and at the end.
 
-    Of several channels the first counts, as upstream has it. A sound shorter than 2 s is three times the same clip,
-    filled up with silence; one shorter than 25 ms is refused.
+    Upstream uses the first of several channels, and so does this. A sound of less than 2 s gives the same clip three
+    times, filled up with zeros. A sound of less than 25 ms is refused.
 
     >>> SoundReader().read((np.zeros(8000), 16000)).shape
     torch.Size([3, 1, 128, 204])
@@ -40,7 +40,7 @@ class SoundReader(Reader):
         self.sounds = AudioReader(RATE, mono=False)
 
     def read(self, source: Any) -> Tensor:
-        """The clips. Raises `C3Error` with the reason."""
+        """The three clips of one source. Raises `C3Error` with the reason."""
         wave = self.sounds.read(source).copy()
         if wave.shape[1] < WINDOW:
             raise C3Error(f"the sound lasts {1000 * wave.shape[1] / RATE:.1f} ms, and 25 ms are needed")
@@ -48,15 +48,15 @@ class SoundReader(Reader):
 
 
 def _parts(wave: Wave) -> list[Wave]:
-    """The clips of a wave (channels, samples), as views; the times are exact fractions, cut to whole samples."""
+    """The clips of a wave (channels, samples), as views. Times are exact fractions, cut to whole samples."""
     last = Fraction(max(wave.shape[1] / RATE - SECONDS, 0))
     starts = [last * i / (CLIPS - 1) for i in range(CLIPS)]
     return [wave[:, int(start * RATE) : int((start + SECONDS) * RATE)] for start in starts]
 
 
 def _clip(part: Wave) -> npt.NDArray[np.float32]:
-    """(1, 128, 204) of one clip (channels, samples), which loses its mean."""
-    # In place, and of all channels: where clips overlap, the next one sees it, as upstream's do.
+    """The filter bank (1, 128, 204) of one clip (channels, samples). The clip's mean is subtracted in place."""
+    # As upstream: of all channels, and in place, so that a clip which overlaps the next one changes it.
     part -= part.mean(dtype=np.float32)
     features = np.zeros((MELS, LENGTH), dtype=np.float32)
     bank = filter_bank(part[0])[:, :LENGTH]
@@ -65,7 +65,7 @@ def _clip(part: Wave) -> npt.NDArray[np.float32]:
 
 
 def filter_bank(wave: Wave) -> npt.NDArray[np.float32]:
-    """(128, frames) logarithms of Kaldi's mel filter bank of a wave (samples,) at 16 kHz: Hann window, no dither."""
+    """Kaldi's log-mel filter bank (128, frames) of a wave (samples,) at 16 kHz, with a Hann window and no dither."""
     from transformers.audio_utils import spectrogram
 
     filters, window = _filters()
@@ -91,7 +91,7 @@ def _filters() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     from transformers.audio_utils import mel_filter_bank, window_function
 
     with warnings.catch_warnings():
-        # The lowest bands are narrower than the transform can tell apart, and some stay empty: Kaldi's are so too.
+        # The lowest bands are narrower than a bin of the transform, so that some are empty. So are Kaldi's.
         warnings.filterwarnings("ignore", "At least one mel filter has all zero values")
         filters = mel_filter_bank(
             FFT // 2 + 1, MELS, LOWEST, RATE / 2, RATE, norm=None, mel_scale="kaldi", triangularize_in_mel_space=True

@@ -1,4 +1,4 @@
-"""`imagebind:SIZE/WEIGHTS` as a space."""
+"""Load ImageBind's space by its name, `imagebind:SIZE/WEIGHTS`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from c3_imagebind.encoder import WAYS, ImageBindEncoder
+from c3_imagebind.encoder import ROUTES, ImageBindEncoder
 from c3_imagebind.sizes import SIZES, size_of
-from c3_imagebind.weights import ADDRESS, is_address, license_of, model_of
+from c3_imagebind.weights import ADDRESS, is_address, license_of, load_model
 from c3core import Space
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 
 FORMS = (
     "imagebind:huge, imagebind:huge//path/to/imagebind_huge.pth, imagebind:tiny/random or imagebind:FILE.json/WEIGHTS"
@@ -21,51 +21,52 @@ _RANDOM = re.compile(r"random(?:\?seed=(\d{1,18}))?")
 
 
 def load(argument: str, *, device: str = "auto", precision: str = "float32", seed: int = 0) -> Space:
-    """ImageBind's space. Weights are read when an encoder is first asked for, once for all of them.
+    """The space of `imagebind:SIZE/WEIGHTS`. All encoders share one model, which is read when the first is asked for.
 
-    `argument` is SIZE/WEIGHTS. SIZE: "huge", "tiny", or a .json file with fields of `Size`. WEIGHTS: "random" (drawn
-    from `seed`, which "random?seed=1" says too), the path of a .pth or .safetensors file, an http(s) address; without
-    it, huge has the official address.
+    SIZE is "huge", "tiny" or a .json file with fields of `Size`. WEIGHTS is "random", the path of a .pth or
+    .safetensors file, or an http(s) address; without WEIGHTS, huge is the official checkpoint. `seed`, or
+    "random?seed=1" in the name, draws random weights. With a half `precision`, torch's autocast computes.
 
     >>> load("tiny/random").encode(["a red circle"], "text").shape
     torch.Size([1, 64])
     """
-    name, words = _split(argument)
+    name, source = _split(argument)
     size = size_of(name)
-    weights: str | None = words or ADDRESS
-    if random := _RANDOM.fullmatch(words):
+    weights: str | None = source or ADDRESS
+    if random := _RANDOM.fullmatch(source):
         seed, weights = int(random[1] or seed), None
-        words = f"random?seed={seed}" if seed else "random"
-    elif not words and size != SIZES["huge"]:
-        raise C3Error(f"say which weights: imagebind:{name}/random, or imagebind:{name}/ and the path of a file.")
-    elif words and not is_address(words):
-        if not Path(words).is_file():
-            raise C3Error(
-                f"no file {words}. Check its name; an absolute path needs two slashes, as in"
+        source = f"random?seed={seed}" if seed else "random"
+    elif not source and size != SIZES["huge"]:
+        raise WrongCall(f"the weights are missing: write imagebind:{name}/random, or imagebind:{name}/FILE.")
+    elif source and not is_address(source):
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise WrongCall(
+                f"there is no file {source}. Check its name; an absolute path needs two slashes, as in"
                 " imagebind:huge//models/a.pth."
             )
-        words = weights = str(Path(words).absolute())  # so that a pipeline finds it from any folder
-    where = name if name in SIZES else str(Path(name).absolute())
+        source = weights = str(path.absolute())  # so that a saved pipeline finds it from any folder
+    where = name if name in SIZES else str(Path(name).expanduser().absolute())
 
     @cache
     def model() -> Any:
-        return model_of(size, weights, seed)
+        return load_model(size, weights, seed)
 
     def encoder(modality: str) -> ImageBindEncoder:
         license = license_of(size, weights)
         return ImageBindEncoder(model(), modality, size=size, license=license, device=device, precision=precision)
 
-    spec = f"imagebind:{where}/{words}".rstrip("/")
-    return Space(spec, size.out_embed_dim, {modality: partial(encoder, modality) for modality in WAYS})
+    spec = f"imagebind:{where}/{source}".rstrip("/")
+    return Space(spec, size.out_embed_dim, {modality: partial(encoder, modality) for modality in ROUTES})
 
 
 def _split(argument: str) -> tuple[str, str]:
     """The size, and the weights or an empty string."""
-    name, _, words = argument.partition("/")
-    if name in SIZES:  # looked at first, because the path of the weights may have .json in it
-        return name, words
+    name, _, source = argument.partition("/")
+    if name in SIZES:  # checked first, because the path of the weights may hold ".json"
+        return name, source
     if found := _WITH_FILE.fullmatch(argument):
         return found[1], found[2] or ""
     if not name:
-        raise C3Error(f"say which ImageBind: {FORMS}.")
-    return name, words
+        raise WrongCall(f"the size is missing: write {FORMS}.")
+    return name, source

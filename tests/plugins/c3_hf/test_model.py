@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, BertConfig, BertModel
 
 import c3core
-from c3core import C3Error
-from c3core.embedding.embedder import embed
+from c3core.embedding import embed
+from c3core.errors import C3Error, CorruptFile, WrongCall
 
 
 def copy_of(folder: Path, to: Path) -> Path:
@@ -23,21 +25,14 @@ def copy_of(folder: Path, to: Path) -> Path:
     return to
 
 
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("", "is no folder, and no name of a model"),
-        ("no/such/folder", "is no folder, and no name of a model"),
-        ("./nowhere", "is no folder, and no name of a model"),
-    ],
-)
-def test_what_no_name_means(name: str, what: str) -> None:
-    with pytest.raises(C3Error, match=what):
+@pytest.mark.parametrize("name", ["", "no/such/folder", "./nowhere"])
+def test_a_name_that_means_nothing_is_a_wrong_call(name: str) -> None:
+    with pytest.raises(WrongCall, match="neither a folder nor the name of a model"):
         c3core.load_space(f"hf:{name}")
 
 
-def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(C3Error, match="no folder of a model of transformers: it has no config.json"):
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WrongCall, match="it lacks config.json"):
         c3core.load_space(f"hf:{tmp_path}")
     for text in ("{", "{}", '{"model_type": "never heard of"}', "[]"):
         (tmp_path / "config.json").write_text(text)
@@ -46,12 +41,25 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_a_model_that_is_not_contrastive(tmp_path: Path) -> None:
+def test_a_model_that_is_not_contrastive_is_refused(tmp_path: Path) -> None:
     BertModel(
         BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, vocab_size=50)
     ).save_pretrained(tmp_path)
-    with pytest.raises(C3Error, match="is a bert, which is no contrastive model"):
+    with pytest.raises(WrongCall, match="is a bert, which is not contrastive"):
         c3core.load_space(f"hf:{tmp_path}")
+
+
+def test_a_tokenizer_without_padding_is_named_and_pictures_still_work(models: dict[str, Path], tmp_path: Path) -> None:
+    folder = copy_of(models["clip"], tmp_path / "clip")
+    for file in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (folder / file).exists():
+            values = json.loads((folder / file).read_text())
+            (folder / file).write_text(json.dumps({**values, "pad_token": None}))
+    space = c3core.load_space(f"hf:{folder}")
+    with pytest.raises(C3Error, match="has no padding token") as caught:
+        space.encode(["a dog", "two dogs run"], "text")
+    assert not isinstance(caught.value, c3core.BadItems)
+    assert space.encode([np.zeros((40, 40, 3), np.uint8)], "image").shape == (1, space.dim)
 
 
 def test_weights_that_are_not_whole(models: dict[str, Path], tmp_path: Path) -> None:
@@ -63,7 +71,7 @@ def test_weights_that_are_not_whole(models: dict[str, Path], tmp_path: Path) -> 
         folder / "model.safetensors",
         {"format": "pt"},
     )
-    with pytest.raises(C3Error, match="lacks 1 of the weights of a clip, such as visual_projection.weight"):
+    with pytest.raises(CorruptFile, match="lacks 1 of the weights of a clip, such as visual_projection.weight"):
         c3core.load_space(f"hf:{folder}").encoder("text")
     save_file(
         {**weights, "visual_projection.weight": torch.zeros(3, 3)}, folder / "model.safetensors", {"format": "pt"}
@@ -101,6 +109,7 @@ def test_a_hub_that_cannot_be_reached_is_one_clear_error(tmp_path: Path) -> None
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(tmp_path),
         "PATH": "",
+        "PYTHONPATH": os.pathsep.join(sys.path),
         "OMP_NUM_THREADS": "1",
         "HOME": str(tmp_path),
     }
@@ -112,15 +121,21 @@ def test_a_hub_that_cannot_be_reached_is_one_clear_error(tmp_path: Path) -> None
     assert done.stderr == ""
 
 
-def test_what_a_space_says(models: dict[str, Path]) -> None:
+def test_a_space_describes_its_model(models: dict[str, Path]) -> None:
     space = c3core.load_space(f"hf:{models['clip']}")
     assert (space.spec, space.dim, space.modalities) == (f"hf:{models['clip']}", 24, ("text", "image"))
     assert space.encoder("text").loaded is space.encoder("image").loaded
     assert c3core.load_space(f"hf:{models['siglip']}").dim == 32
     assert c3core.load_space(f"hf:{models['clap']}").modalities == ("text", "audio")
-    assert space.encoder("text").license.startswith("unknown")
     with pytest.raises(C3Error, match="no modality 'audio'"):
         space.encoder("audio")
+
+
+def test_the_license_is_that_of_the_models_card(models: dict[str, Path], tmp_path: Path) -> None:
+    folder = copy_of(models["clip"], tmp_path / "clip")
+    assert c3core.load_space(f"hf:{folder}").encoder("text").license.startswith("unknown")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    assert c3core.load_space(f"hf:{folder}").encoder("text").license == "mit"
 
 
 def test_fingerprints_are_of_weights_and_preparing_and_not_of_the_place(

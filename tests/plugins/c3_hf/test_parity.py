@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from functools import wraps
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from transformers import (
 )
 
 import c3core
-from c3_hf.encoders import HFEncoder
+from c3_hf.encoders import TextEncoder
 
 SENTENCES = ["a photo of one dog", "Two RED circles in the rain!", "x"]
 
@@ -138,7 +140,7 @@ def test_sounds(models: dict[str, Path], tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip", "clap"])
-def test_a_long_text_is_cut_and_that_is_said_once(models: dict[str, Path], name: str) -> None:
+def test_a_long_text_is_cut_and_a_warning_says_so_once(models: dict[str, Path], name: str) -> None:
     encoder = c3core.load_space(f"hf:{models[name]}").encoder("text")
     long, context = "dog " * 60, encoder.context
     with warnings.catch_warnings():
@@ -156,7 +158,8 @@ def test_a_long_text_is_cut_and_that_is_said_once(models: dict[str, Path], name:
         assert largest(encoder.encode([long + "and cats"]), cut) < 1e-6
 
 
-def test_bfloat16_is_close(models: dict[str, Path], pictures: list[Path]) -> None:
+def test_bfloat16_is_close(models: dict[str, Path], pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     for name in ("clip", "siglip"):
         exact = c3core.load_space(f"hf:{models[name]}")
         rough = c3core.load_space(f"hf:{models[name]}", precision="bfloat16")
@@ -164,13 +167,32 @@ def test_bfloat16_is_close(models: dict[str, Path], pictures: list[Path]) -> Non
         assert rough.encoder("image").fingerprint == exact.encoder("image").fingerprint
 
 
-def test_a_tensor_serves_as_well_as_an_output(models: dict[str, Path]) -> None:
-    """transformers 4 gives the first, transformers 5 the second."""
+def test_a_processor_that_would_emulate_bfloat16_computes_in_float32(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    encoder = c3core.load_space(f"hf:{models['clip']}", device="cpu", precision="bfloat16").encoder("text")
+    assert encoder.dtype is torch.float32
+
+
+class TensorModel:
+    """A model whose `get_text_features` returns a tensor, as those of transformers 4 do."""
+
+    def __init__(self, model: Any) -> None:
+        self.state_dict = model.state_dict
+
+        @wraps(model.get_text_features)
+        def features(**arguments: Any) -> torch.Tensor:
+            return tensor(model.get_text_features(**arguments))
+
+        self.get_text_features = features
+
+
+def test_a_model_may_return_a_tensor(models: dict[str, Path]) -> None:
     encoder = c3core.load_space(f"hf:{models['clip']}").encoder("text")
-    assert isinstance(encoder, HFEncoder)
-    expected, method = encoder.encode(["a dog"]), encoder._method
-    encoder._method = lambda **given: tensor(method(**given))
-    assert torch.equal(encoder.encode(["a dog"]), expected)
+    assert isinstance(encoder, TextEncoder)
+    other = TextEncoder(replace(encoder.loaded, model=TensorModel(encoder.loaded.model)))
+    assert torch.equal(other.encode(["a dog"]), encoder.encode(["a dog"]))
 
 
 def test_another_kind_of_model_needs_no_code_of_its_own(tmp_path: Path, models: dict[str, Path]) -> None:

@@ -1,4 +1,4 @@
-"""Readers that hand a picture or a sound through the model's own processor, in a worker."""
+"""Read pictures and sounds with the model's own processor, in a worker process."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from torch import Tensor
 from c3core.contracts import Reader
 from c3core.media import AudioReader, ImageReader
 
-Prepared = dict[str, Tensor]  # what the model takes of one item: each as the processor makes it, without the batch
+Prepared = dict[str, Tensor]  # one item as the processor makes it, without the dimension of the batch
 
 
 class PictureReader(Reader):
-    """A picture by the model's own image processor."""
+    """Reads a picture and hands it to the model's image processor."""
 
     def __init__(self, processor: Any) -> None:
         self.processor, self.pictures = processor, ImageReader()
 
     def read(self, source: Any) -> Prepared:
-        """What the processor makes of the upright RGB picture. Raises `C3Error` with the reason."""
+        """The processor's tensors of the upright RGB picture. Raises `C3Error` with the reason."""
         return _single(self.processor(images=self.pictures.read(source), return_tensors="pt"))
 
 
 class SoundReader(Reader):
-    """A sound at the model's sampling rate, mono, by the model's own feature extractor."""
+    """Reads a sound as one channel at the model's sampling rate and hands it to the model's feature extractor."""
 
     def __init__(self, extractor: Any) -> None:
         self.extractor, self.sounds = extractor, AudioReader(extractor.sampling_rate)
 
     def read(self, source: Any) -> Prepared:
-        """What the extractor makes of the wave. Raises `C3Error` with the reason."""
+        """The extractor's tensors of the sound. Raises `C3Error` with the reason."""
         wave = self.sounds.read(source)
-        # CLAP's extractor cuts a long sound at a random place: always at the same one, and nobody else's draws change.
+        # CLAP's extractor cuts a long sound at a random place. A fixed seed gives each sound one embedding; restoring
+        # the state leaves the random numbers of the rest of the program as they are.
         state = np.random.get_state()
         np.random.seed(0)
         try:
@@ -42,8 +43,7 @@ class SoundReader(Reader):
         finally:
             np.random.set_state(state)
         if "is_longer" in prepared:
-            # Of a batch without a long sound the extractor calls one long, by chance. Given one sound, that is always
-            # this one.
+            # If no sound of a batch is long, the extractor marks a random one as long. Here a batch has one sound.
             hop, most = self.extractor.hop_length, self.extractor.nb_max_samples
             prepared["is_longer"] = torch.full_like(prepared["is_longer"], len(wave) // hop > most // hop)
         return prepared

@@ -40,9 +40,14 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
     """Train a space from pairs. Its towers and projection heads learn by a contrastive loss."""
     from c3core.experiments.recipe import read_recipe
     from c3core.spaces.contrastive_trainer import connect as work
+    from c3core.spaces.contrastive_trainer import is_connected, measured_figures
     from c3core.spaces.recipe import ConnectRecipe
 
-    measured = work(read_recipe(recipe, ConnectRecipe), out, folder=recipe.parent, quiet=quiet)
+    read = read_recipe(recipe, ConnectRecipe)
+    if is_connected(read, out, folder=recipe.parent):
+        done, measured = f"nothing left to do: {out} is finished", measured_figures(out)
+    else:
+        done, measured = f"saved {out}", work(read, out, folder=recipe.parent, quiet=quiet)
     if json:
         print_json(measured)
     else:
@@ -52,20 +57,27 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
         ]
         if rows:
             print_table(rows, list(rows[0]))
-        print(f"saved {out}: the `space` of a recipe, or c3 embed {out} MODALITY INPUT… --out STORE")
+        print(f"{done}. Use it as the `space` of a recipe, or: c3 embed {out} MODALITY INPUT… --out STORE")
 
 
 @_resumable()
 def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
     """Fit a bridge, train a decoder and save the pipeline."""
-    from c3core.experiments.fit import fit_recipe as work
+    from c3core.experiments.fit import fit_recipe, is_fitted
     from c3core.experiments.recipe import FitRecipe, read_recipe
+    from c3core.pipeline.manifest import read_manifest
 
-    pipeline = work(read_recipe(recipe, FitRecipe), out, folder=recipe.parent, quiet=quiet)
-    if json:
-        print_json({"pipeline": str(out), "trained_on": pipeline.trained_on})
+    read = read_recipe(recipe, FitRecipe)
+    if is_fitted(read, out, folder=recipe.parent):
+        done, trained_on = f"nothing left to do: {out} is finished", read_manifest(out).trained_on
     else:
-        print(f"saved {out}, which takes {', '.join(pipeline.bridge.modalities)}. Use it: c3 run {out} INPUT…")
+        pipeline = fit_recipe(read, out, folder=recipe.parent, quiet=quiet)
+        takes = ", ".join(pipeline.bridge.modalities)
+        done, trained_on = f"saved {out}, which takes {takes}", pipeline.trained_on
+    if json:
+        print_json({"pipeline": str(out), "trained_on": trained_on})
+    else:
+        print(f"{done}. Use it: c3 run {out} INPUT…")
 
 
 @_resumable()

@@ -9,16 +9,15 @@ from statistics import mean, stdev
 from typing import Any
 
 from c3core.bridges.presets import PRESETS
-from c3core.contracts import Decoder
 from c3core.data.fingerprint import checksum
 from c3core.data.tables import load_table
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.evaluation import evaluate, input_column
-from c3core.experiments.fit import build, fit_recipe, sources_of, validation_of
+from c3core.experiments.fit import build, fit_recipe
+from c3core.experiments.inputs import data_marks, items_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import read_json, write_json
 from c3core.metrics.custom import named_metrics
-from c3core.pipeline.fitting import mark_of
 from c3core.pipeline.loading import load_pipeline
 from c3core.registry.discovery import entry
 from c3core.registry.factory import load_bridge, options_taken
@@ -56,21 +55,21 @@ def ablate(
             raise WrongCall(f"a {name} is named twice: its runs would be one, counted twice.")
     scored = load_table(table, root=recipe.root_from(folder))
     for bridge in bridges:
-        load_bridge(bridge, **_options_for(bridge, recipe.bridge.options))
+        load_bridge(bridge, **options_for(bridge, recipe.bridge.options))
     first = build(recipe, folder)
     first.decoder.options(options)
     named_metrics(first.decoder, input_column(first, scored), metrics)
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
-    items = {modality: sources_of(recipe, modality, named, folder) for modality, named in recipe.items.items()}
-    trained_on = _mark(recipe, first.decoder, items, folder)
+    items = items_of(recipe, folder)
+    trained_on = data_marks(recipe, first.decoder.modality, folder, items)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
     runs = []
     for bridge in bridges:
         for seed in seeds:
             one_out = out / f"{bridge}-{seed}"
             one = recipe.model_copy(deep=True)
-            one.bridge = type(recipe.bridge)(name=bridge, **_options_for(bridge, recipe.bridge.options))
+            one.bridge = type(recipe.bridge)(name=bridge, **options_for(bridge, recipe.bridge.options))
             one.training = trainings[seed]
             asked = {
                 "recipe": one.model_dump(mode="json"),
@@ -107,18 +106,7 @@ def _done(out: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
     return done
 
 
-def _mark(recipe: FitRecipe, decoder: Decoder, items: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """What the runs are trained on, told apart from anything else under the same names."""
-    mark = {modality: mark_of(given) for modality, given in items.items()}
-    if recipe.pairs is not None:
-        mark["pairs"] = mark_of(recipe.pairs.load(folder, recipe.root_from(folder)))
-    held_out = validation_of(recipe, decoder, folder)
-    if held_out is not None:
-        mark["validation"] = mark_of(held_out)
-    return mark
-
-
-def _options_for(bridge: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def options_for(bridge: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that this bridge has a part for: a noise level means nothing to C¹."""
     known = PRESETS[bridge].options() if bridge in PRESETS else options_taken(entry("bridge", bridge).load(), given=1)
     return {name: value for name, value in options.items() if known is None or name in known}

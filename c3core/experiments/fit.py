@@ -1,101 +1,28 @@
-"""Experiments from recipes: fit one pipeline, or ablate bridges over seeds into one table."""
+"""Fit a pipeline by a recipe: `c3 fit`."""
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from c3core.contracts import Decoder
-from c3core.data.pairs import Pairs
-from c3core.data.sources import LIST, expand
-from c3core.data.tables import TABLES, load_table
 from c3core.errors import WrongCall
-from c3core.experiments.recipe import FitRecipe, PairsRecipe
-from c3core.pipeline.loading import load_pipeline
+from c3core.experiments.inputs import data_marks, items_of, validation_of
+from c3core.experiments.recipe import FitRecipe
+from c3core.io.files import sha256
+from c3core.io.layout import PIPELINE, SPACE
+from c3core.pipeline.loading import load_pipeline, pipeline_folder
+from c3core.pipeline.manifest import read_manifest
 from c3core.pipeline.pipeline import Pipeline
 from c3core.registry.discovery import entry, registered
 from c3core.registry.factory import load_bridge, load_decoder
 from c3core.runtime.devices import processes
 from c3core.spaces.loading import load_space
-from c3core.store.store import Store
+from c3core.training.run_folder import has_finished, is_finished, mark_finished
 
-
-def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], folder: Path) -> list[Any] | Store:
-    """What a recipe's `items` name: a store, a plugin's table, or inputs as `c3 embed` takes them; paths from
-    `folder`.
-    """
-    names = [named] if isinstance(named, str) else list(named)
-    if not names:
-        raise WrongCall(f"the items of {modality} name no input. Name files, or leave {modality} out.")
-    prefix = names[0].partition(":")[0]
-    if len(names) == 1 and os.path.isfile(folder / names[0] / "store.json"):
-        return Store.open(folder / names[0])
-    if prefix in registered("table"):
-        return [source for name in names for source in load_table(name).column(modality)]
-    text = modality == "text"
-    inputs = [_input(folder, name, text=text) for name in names]
-    sources = [source.source for source in expand(inputs, root=recipe.root_from(folder), text=text)]
-    # A table of captions names a file once a caption, but it is one item.
-    return sources if text else list(dict.fromkeys(sources))
-
-
-def _input(folder: Path, name: str, *, text: bool) -> str:
-    """What a recipe names, from its folder; a sentence stays as it is written."""
-    path = str(folder / name)
-    if not text or os.path.exists(path) or os.path.exists(path.rpartition(":")[0]) or glob.glob(path, recursive=True):
-        return path
-    if any(letter.isspace() for letter in name) and not name.lower().endswith((LIST, *TABLES)):
-        return name
-    raise WrongCall(f"{path} does not exist. Check the spelling; a sentence of one word needs a list of its own.")
-
-
-def _keeps_bridge(recipe: FitRecipe) -> bool:
-    return recipe.start is not None and "bridge" not in recipe.model_fields_set
-
-
-def build(recipe: FitRecipe, folder: Path) -> Pipeline:
-    """The pipeline of a recipe, not yet trained; or the one that it starts from."""
-    if recipe.start is not None:
-        start = recipe.start if recipe.start in registered("pipeline") else folder / recipe.start
-        pipeline = load_pipeline(start, device=recipe.device, precision=recipe.precision)
-        if "decoder" in recipe.model_fields_set:
-            if recipe.decoder.name != pipeline.decoder.name:
-                raise WrongCall(
-                    f"start has a decoder {pipeline.decoder.name!r}, and the recipe one named {recipe.decoder.name!r}."
-                )
-            pipeline.decoder.tune(recipe.decoder.options)
-        if _keeps_bridge(recipe):
-            return pipeline
-        columns = {recipe.pairs.source, recipe.pairs.target} if recipe.pairs else set()
-        if lost := set(pipeline.bridge.modalities) - recipe.items.keys() - columns:
-            raise WrongCall(
-                f"the bridge of {recipe.start} knows {', '.join(sorted(lost))} too. One fitted on this recipe's items"
-                " would not:"
-                " name items of each."
-            )
-        return pipeline.with_bridge(load_bridge(recipe.bridge.name, **recipe.bridge.options))
-    assert recipe.space is not None
-    space = load_space(_space_from(folder, recipe.space), device=recipe.device, precision=recipe.precision)
-    bridge = load_bridge(recipe.bridge.name, **recipe.bridge.options)
-    takes = signature(entry("decoder", recipe.decoder.name).load()).parameters
-    own = {"device": recipe.device} if "device" in takes and recipe.device != "auto" else {}
-    decoder = load_decoder(recipe.decoder.name, space=space, **{**own, **recipe.decoder.options})
-    return Pipeline(space, bridge, decoder)
-
-
-def _space_from(folder: Path, name: str) -> str:
-    """A space's folder, from the recipe's; or a name. `load_space` says what a folder lacks."""
-    if os.path.isfile(folder / name / "space.json"):
-        return str(folder / name)
-    if name.partition(":")[0] in registered("space"):
-        return name
-    if os.path.isdir(name) and not os.path.isdir(folder / name):
-        raise WrongCall(f"{folder / name} is no folder. The paths of a recipe start at its own.")
-    return str(folder / name) if os.path.isdir(folder / name) or (os.sep in name and ":" not in name) else name
+RUN = "run"  # in the folder of a pipeline: the checkpoints, metrics and embeddings of its training
 
 
 def fit_recipe(
@@ -107,54 +34,138 @@ def fit_recipe(
     embeddings: Path | None = None,
     quiet: bool = False,
 ) -> Pipeline:
-    """Fit a recipe's pipeline and save it to `out`; `out/run` keeps what a killed run continues from.
+    """Fit the pipeline of a recipe, save it to the folder `out`, and return it.
 
-    `items` and `embeddings` are as in `Pipeline.fit`. Of several processes the first one speaks and saves.
+    Paths in the recipe are relative to `folder`. `out/run` keeps what a killed run resumes from. If `out` holds the
+    finished pipeline of an equal recipe and data, it is loaded and nothing is trained. `items` and `embeddings` are
+    those of `Pipeline.fit`. Of several processes only the main one saves and shows progress.
+
+    Raises `WrongCall` for a wrong recipe, and if `out` holds a run of another recipe or of other data.
     """
-    first = processes().is_main_process
-    given = items or {modality: sources_of(recipe, modality, named, folder) for modality, named in recipe.items.items()}
+    items = items or items_of(recipe, folder)
+    if _is_fitted(recipe, out, folder, items):
+        return load_pipeline(out, device=recipe.device, precision=recipe.precision)
+    is_main_process = processes().is_main_process
     pipeline = build(recipe, folder)
-    quiet = quiet or not first
-    if recipe.training is None:
-        pipeline.extend(given, folder=out / "run", quiet=quiet)
-    else:
-        _train(pipeline, recipe, given, out, folder=folder, embeddings=embeddings, quiet=quiet)
-    noted = {"items", "pairs", "start", "training"} | (
-        {"bridge", "decoder"} & recipe.model_fields_set if recipe.start else set()
-    )
-    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
-    if first:
+    _fit(pipeline, recipe, out / RUN, folder, items, embeddings, quiet=quiet or not is_main_process)
+    if is_main_process:
         pipeline.save(out)
+        described = _describe(recipe, pipeline.decoder.modality, folder, items)
+        mark_finished(out / RUN, described, out / PIPELINE)
     return pipeline
 
 
-def _train(
+def is_fitted(recipe: FitRecipe, out: Path, *, folder: Path) -> bool:
+    """Whether `fit_recipe` has nothing left to do, told without loading a model.
+
+    Raises `WrongCall` if `out` holds the finished pipeline of another recipe or of other data.
+    """
+    return has_finished(out / RUN) and _is_fitted(recipe, out, folder, items_of(recipe, folder))
+
+
+def build(recipe: FitRecipe, folder: Path) -> Pipeline:
+    """The pipeline of a recipe before training: a new one, or the one of `start`."""
+    if recipe.start is not None:
+        return _further_pipeline(recipe, _start_of(recipe.start, folder))
+    assert recipe.space is not None
+    space = load_space(_space_of(folder, recipe.space), device=recipe.device, precision=recipe.precision)
+    bridge = load_bridge(recipe.bridge.name, **recipe.bridge.options)
+    options = recipe.decoder.options
+    takes_device = "device" in signature(entry("decoder", recipe.decoder.name).load()).parameters
+    if takes_device and recipe.device != "auto":
+        options = {"device": recipe.device, **options}
+    return Pipeline(space, bridge, load_decoder(recipe.decoder.name, space=space, **options))
+
+
+def _is_fitted(recipe: FitRecipe, out: Path, folder: Path, items: Mapping[str, Any]) -> bool:
+    if not has_finished(out / RUN) or not (out / PIPELINE).is_file():
+        return False
+    modality = read_manifest(out).decoder.modality
+    return is_finished(out / RUN, _describe(recipe, modality, folder, items), out / PIPELINE)
+
+
+def _describe(recipe: FitRecipe, modality: str, folder: Path, items: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a fitted pipeline depends on. A finished run has nothing left to do if it is equal."""
+    bases = {}
+    if recipe.start is not None:
+        bases["start"] = pipeline_folder(_start_of(recipe.start, folder)) / PIPELINE
+    elif recipe.space is not None:
+        bases["space"] = Path(_space_of(folder, recipe.space)) / SPACE
+    return {
+        **recipe.model_dump(mode="json", exclude={"device"}),
+        "data": data_marks(recipe, modality, folder, items),
+        "bases": {name: sha256(path) for name, path in bases.items() if path.is_file()},
+    }
+
+
+def _fit(
     pipeline: Pipeline,
     recipe: FitRecipe,
-    items: Mapping[str, Any],
-    out: Path,
-    *,
+    run: Path,
     folder: Path,
+    items: Mapping[str, Any],
     embeddings: Path | None,
+    *,
     quiet: bool,
 ) -> None:
-    pipeline.fit(
-        items,
-        pairs=recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None,
-        validation=validation_of(recipe, pipeline.decoder, folder),
-        bridge="keep" if _keeps_bridge(recipe) else "fit",
-        options=recipe.training,
-        folder=out / "run",
-        embeddings=embeddings,
-        device=recipe.device,
-        quiet=quiet,
-    )
+    """Train the pipeline, or extend it if the recipe trains nothing, and note the recipe in it."""
+    if recipe.training is None:
+        pipeline.extend(items, folder=run, quiet=quiet)
+    else:
+        pipeline.fit(
+            items,
+            pairs=recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None,
+            validation=validation_of(recipe, pipeline.decoder.modality, folder),
+            bridge="keep" if _keeps_bridge(recipe) else "fit",
+            options=recipe.training,
+            folder=run,
+            embeddings=embeddings,
+            device=recipe.device,
+            quiet=quiet,
+        )
+    noted = {"items", "pairs", "start", "training"}
+    if recipe.start:
+        noted |= {"bridge", "decoder"} & recipe.model_fields_set
+    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
 
 
-def validation_of(recipe: FitRecipe, decoder: Decoder, folder: Path) -> Pairs | list[Any] | Store | None:
-    """What the recipe holds out."""
-    if recipe.validation is None:
-        return None
-    if isinstance(recipe.validation, PairsRecipe):
-        return recipe.validation.load(folder, recipe.root_from(folder))
-    return sources_of(recipe, decoder.modality, recipe.validation, folder)
+def _further_pipeline(recipe: FitRecipe, start: str | Path) -> Pipeline:
+    """Load the pipeline that a recipe trains further, with the recipe's bridge and decoder options."""
+    pipeline = load_pipeline(start, device=recipe.device, precision=recipe.precision)
+    if "decoder" in recipe.model_fields_set:
+        if recipe.decoder.name != pipeline.decoder.name:
+            raise WrongCall(
+                f"decoder: {start} has a decoder {pipeline.decoder.name!r}, not {recipe.decoder.name!r}. Only its"
+                " options can change."
+            )
+        pipeline.decoder.tune(recipe.decoder.options)
+    if _keeps_bridge(recipe):
+        return pipeline
+    fitted_on = recipe.items.keys() | ({recipe.pairs.source, recipe.pairs.target} if recipe.pairs else set())
+    if missing := sorted(set(pipeline.bridge.modalities) - fitted_on):
+        raise WrongCall(
+            f"bridge: that of {recipe.start} also takes {', '.join(missing)}, and a new one would not. Add items of"
+            f" {', '.join(missing)}."
+        )
+    return pipeline.with_bridge(load_bridge(recipe.bridge.name, **recipe.bridge.options))
+
+
+def _keeps_bridge(recipe: FitRecipe) -> bool:
+    return recipe.start is not None and "bridge" not in recipe.model_fields_set
+
+
+def _start_of(name: str, folder: Path) -> str | Path:
+    """The name of a pipeline that a plugin ships, or a folder relative to `folder`."""
+    return name if name in registered("pipeline") else folder / name
+
+
+def _space_of(folder: Path, name: str) -> str:
+    """A space's folder, relative to `folder`, or the name of a space."""
+    path = folder / name
+    if os.path.isfile(path / SPACE):
+        return str(path)
+    if name.partition(":")[0] in registered("space"):
+        return name
+    if os.path.isdir(name) and not os.path.isdir(path):
+        raise WrongCall(f"{path} is no folder. Paths in a recipe are relative to the recipe.")
+    return str(path) if os.path.isdir(path) or (os.sep in name and ":" not in name) else name

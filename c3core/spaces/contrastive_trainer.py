@@ -13,6 +13,9 @@ from c3core.contracts import BadItem, Objective, Tower
 from c3core.data.fingerprint import checksum
 from c3core.data.tables import Table, load_table
 from c3core.errors import WrongCall, library_errors
+from c3core.io.files import sha256
+from c3core.io.layout import SPACE
+from c3core.io.validation import read_checked
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import processes
 from c3core.spaces.contrastive import ContrastiveModel, Temperature
@@ -20,7 +23,8 @@ from c3core.spaces.dataset import ColumnDataset, PairBatches, PairDataset
 from c3core.spaces.frozen import FrozenTower, frozen_towers
 from c3core.spaces.head import Head
 from c3core.spaces.recipe import ConnectRecipe
-from c3core.spaces.serialization import TowerSpec, save_connected
+from c3core.spaces.serialization import SpaceManifest, TowerSpec, save_connected
+from c3core.training.run_folder import has_finished, is_finished, mark_finished
 from c3core.training.task import TrainingResult, TrainingTask
 from c3core.training.trainer import train
 
@@ -38,38 +42,40 @@ def connect(
     """Train a space, write it to the folder `out`, and return its validation figures by pair of modalities.
 
     `run` is the folder of checkpoints (by default `out/run`), from which a killed run resumes. Paths in the recipe are
-    relative to `folder`. Pairs with an unreadable source are left out with a warning. Raises `WrongCall` if the recipe
-    does not fit its tables or its base space.
+    relative to `folder`. Pairs with an unreadable source are left out with a warning. If `out` holds the finished space
+    of an equal recipe and data, nothing is trained.
+
+    Raises `WrongCall` if the recipe does not fit its tables or its base space, and if `out` holds a run of another
+    recipe or of other data.
     """
     out = Path(out)
+    run = Path(run or out / "run")
     if recipe.training.batch_size < 2:
         raise WrongCall("batch_size must be at least 2: a pair is contrasted with the other pairs of its batch.")
-    root = None if recipe.root is None else str(Path(folder) / recipe.root)
-    training = [load_table(spec.train, folder=folder, root=root) for spec in recipe.pairs]
-    validation = [load_table(spec.validation, folder=folder, root=root) for spec in recipe.pairs if spec.validation]
     base_space = None if recipe.base_space is None else Path(folder) / recipe.base_space
+    if base_space is not None and base_space.resolve() == out.resolve():
+        raise WrongCall(f"{out} is the base space itself. Write the new space to another folder.")
+    training, validation = _load_tables(recipe, folder)
+    described = _describe(recipe, folder, [*training, *validation])
+    if is_finished(run, described, out / SPACE):
+        return measured_figures(out)
     torch.manual_seed(recipe.training.seed)  # the towers' initial weights
     new_towers = _load_towers(recipe.towers)
-    towers = {**new_towers, **_base_towers(recipe, base_space, [*training, *validation], out)}
+    towers = {**new_towers, **_base_towers(recipe, base_space, [*training, *validation])}
     _check_tables(training, new_towers, towers)
     _prepare(new_towers, training)
     model = _model(recipe, towers)
-    run = Path(run or out / "run")
     with processes().main_process_first():  # one process computes the features, the others read them
         training_pairs, validation_pairs = (
             [_pairs(towers, table, run / f"{name}-{k}", quiet=quiet) for k, table in enumerate(tables)]
             for name, tables in (("train", training), ("validation", validation))
         )
-    result = _train(
-        recipe,
-        model,
-        training_pairs,
-        validation_pairs,
-        run,
-        configuration=_configuration(recipe, towers, [*training, *validation]),
-        quiet=quiet,
-    )
+    # A run resumes only with an equal configuration.
+    configuration = {**described, "identities": {m: checksum([tower.identity()]) for m, tower in towers.items()}}
+    result = _train(recipe, model, training_pairs, validation_pairs, run, configuration=configuration, quiet=quiet)
     measured = _measure(model, validation_pairs)
+    if not processes().is_main_process:
+        return measured
     save_connected(
         out,
         recipe.name,
@@ -80,7 +86,44 @@ def connect(
         trained_on=[spec.train for spec in recipe.pairs],
         measured={"steps": result.steps, "seconds": round(result.seconds, 1), "validation": measured},
     )
+    mark_finished(run, described, out / SPACE)
     return measured
+
+
+def is_connected(recipe: ConnectRecipe, out: Path, *, folder: str | Path = "") -> bool:
+    """Whether `connect` has nothing left to do, told without loading a tower.
+
+    Raises `WrongCall` if `out` holds the finished space of another recipe or of other data.
+    """
+    run = out / "run"
+    if not has_finished(run):
+        return False
+    training, validation = _load_tables(recipe, folder)
+    return is_finished(run, _describe(recipe, folder, [*training, *validation]), out / SPACE)
+
+
+def measured_figures(space: Path) -> Figures:
+    """Return the validation figures that `connect` wrote with a space."""
+    figures: Figures = read_checked(SpaceManifest, space / SPACE).measured.get("validation", {})
+    return figures
+
+
+def _load_tables(recipe: ConnectRecipe, folder: str | Path) -> tuple[list[Table], list[Table]]:
+    """Load the tables to train on, and those to validate on."""
+    root = None if recipe.root is None else str(Path(folder) / recipe.root)
+    training = [load_table(spec.train, folder=folder, root=root) for spec in recipe.pairs]
+    validation = [load_table(spec.validation, folder=folder, root=root) for spec in recipe.pairs if spec.validation]
+    return training, validation
+
+
+def _describe(recipe: ConnectRecipe, folder: str | Path, tables: Sequence[Table]) -> dict[str, Any]:
+    """Return all that a finished space depends on, as far as can be told without loading a tower."""
+    base = None if recipe.base_space is None else Path(folder) / recipe.base_space / SPACE
+    return {
+        **recipe.model_dump(mode="json"),
+        "data": [{name: checksum(column) for name, column in table.columns.items()} for table in tables],
+        "base": sha256(base) if base is not None and base.is_file() else None,
+    }
 
 
 def _load_towers(specs: Mapping[str, TowerSpec]) -> dict[str, Tower]:
@@ -93,14 +136,10 @@ def _load_towers(specs: Mapping[str, TowerSpec]) -> dict[str, Tower]:
     return towers
 
 
-def _base_towers(
-    recipe: ConnectRecipe, base_space: Path | None, tables: Sequence[Table], out: Path
-) -> dict[str, FrozenTower]:
+def _base_towers(recipe: ConnectRecipe, base_space: Path | None, tables: Sequence[Table]) -> dict[str, FrozenTower]:
     """Load the encoders of the base space that the tables have columns for."""
     if base_space is None:
         return {}
-    if base_space.resolve() == out.resolve():
-        raise WrongCall(f"{out} is the base space itself. Write the new space to another folder.")
     columns = {modality for table in tables for modality in table.columns}
     return frozen_towers(base_space, recipe.dim, replaced=recipe.towers.keys(), wanted=columns)
 
@@ -148,15 +187,6 @@ def _pairs(towers: Mapping[str, Tower], table: Table, folder: Path, *, quiet: bo
         ColumnDataset(towers[name], table.columns[name], folder / name, quiet=quiet) for name in _columns(table, towers)
     )
     return PairDataset(x, y)
-
-
-def _configuration(recipe: ConnectRecipe, towers: Mapping[str, Tower], tables: Sequence[Table]) -> dict[str, Any]:
-    """Return all that the weights depend on. A run resumes only with an equal configuration."""
-    return {
-        **recipe.model_dump(mode="json"),
-        "data": [{m: checksum(table.columns[m]) for m in _columns(table, towers)} for table in tables],
-        "identities": {m: checksum([tower.identity()]) for m, tower in towers.items()},
-    }
 
 
 def _train(

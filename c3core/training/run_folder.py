@@ -53,15 +53,19 @@ def mark_finished(folder: Path, recipe: Mapping[str, Any], output: Path) -> None
     write_json(folder / FINISHED, {"recipe": recipe, "output": sha256(output)})
 
 
+def has_finished(folder: Path) -> bool:
+    """Whether a folder holds a finished run, of whatever recipe."""
+    return (folder / FINISHED).is_file()
+
+
 def is_finished(folder: Path, recipe: Mapping[str, Any], output: Path) -> bool:
     """Whether the run in a folder is finished and `output` is still the file that it wrote.
 
     Raises `WrongCall` if it is finished with another recipe.
     """
-    path = folder / FINISHED
-    if not path.exists() or not output.exists():
+    if not has_finished(folder) or not output.is_file():
         return False
-    finished = read_json(path)
+    finished = read_json(folder / FINISHED)
     if not isinstance(finished, dict) or finished.get("output") != sha256(output):
         return False
     _require_same(finished, recipe, output.parent)
@@ -74,7 +78,7 @@ def _require_same(saved: Any, recipe: Mapping[str, Any], folder: Path) -> None:
     asked = json.loads(json.dumps(recipe))
     if before != asked:
         details = f": {', '.join(differences(before, asked)[:3])}" if isinstance(before, dict) else ""
-        raise WrongCall(f"{folder} holds a run of another recipe{details}. Choose another folder.")
+        raise WrongCall(f"{folder} holds a run of another recipe{details}. Choose another folder (--out).")
 
 
 def differences(before: Any, asked: Any, name: str = "") -> list[str]:

@@ -16,6 +16,7 @@ from c3_playground.world import World
 from c3core import C3Error, load_space
 from c3core.errors import CorruptFile, WrongCall
 from c3core.spaces import ConnectRecipe, connect, info_nce
+from c3core.spaces.contrastive_trainer import is_connected
 
 TRAINING = {"steps": 4, "batch_size": 8, "warmup_steps": 1, "eval_steps": 2, "save_steps": 2}
 
@@ -122,12 +123,21 @@ def test_a_trained_tower_is_prepared_with_the_readable_items_of_its_training_tab
     assert manifest["encoders"]["text"]["tower"]["vocabulary"] == ["a ring", "a star", "a box"]
 
 
-def test_the_same_recipe_gives_the_same_weights_and_a_done_run_is_not_done_again(tmp_path: Path) -> None:
+def test_the_same_recipe_gives_the_same_weights(tmp_path: Path) -> None:
     connect(make_recipe(), tmp_path / "a", quiet=True)
     connect(make_recipe(), tmp_path / "b", quiet=True)
-    assert (tmp_path / "a/text.safetensors").read_bytes() == (tmp_path / "b/text.safetensors").read_bytes()
-    connect(make_recipe(), tmp_path / "a", quiet=True)
-    assert (tmp_path / "a/image.safetensors").read_bytes() == (tmp_path / "b/image.safetensors").read_bytes()
+    for name in ("text.safetensors", "image.safetensors"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_finished_run_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_connected(make_recipe(), tmp_path)
+    measured = connect(make_recipe(), tmp_path, quiet=True)
+    assert is_connected(make_recipe(), tmp_path)
+    monkeypatch.setattr("c3core.spaces.contrastive_trainer.train", lambda *_, **__: pytest.fail("trained again"))
+    assert connect(make_recipe(), tmp_path, quiet=True) == measured
+    with pytest.raises(WrongCall, match=r"training\.steps was 4"):
+        connect(make_recipe(training={**TRAINING, "steps": 5}), tmp_path, quiet=True)
 
 
 def test_half_precision_halves_the_files(tmp_path: Path) -> None:

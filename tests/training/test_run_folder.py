@@ -29,7 +29,7 @@ def test_a_new_run_is_described(tmp_path: Path) -> None:
 
 def test_another_recipe_is_refused_and_what_differs_is_named(tmp_path: Path) -> None:
     begin_run(tmp_path, RECIPE)
-    with pytest.raises(WrongCall, match=r"another recipe: training\.steps was 6\. Choose another folder\."):
+    with pytest.raises(WrongCall, match=r"another recipe: training\.steps was 6\. Choose another folder"):
         begin_run(tmp_path, {**RECIPE, "training": {"steps": 7, "betas": (0.9, 0.99)}})
 
 
@@ -62,7 +62,7 @@ def test_a_run_is_finished_while_its_output_and_recipe_are_the_same(tmp_path: Pa
     assert not is_finished(run, RECIPE, output)
     mark_finished(run, RECIPE, output)
     assert is_finished(run, RECIPE, output)
-    with pytest.raises(WrongCall, match=r"another recipe: seed was 0\. Choose another folder\."):
+    with pytest.raises(WrongCall, match=r"another recipe: seed was 0\. Choose another folder"):
         is_finished(run, {**RECIPE, "seed": 1}, output)
     output.write_text("of another run")
     assert not is_finished(run, RECIPE, output)

@@ -1,0 +1,57 @@
+"""`c3 fit` and `c3 connect`, started again after they finished."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.command_line import c3
+from tests.helpers.spaces import write_space
+
+TRAINING = {"steps": 2, "batch_size": 4, "warmup_steps": 0}
+DECODER = {"name": "stylegan", "channels": 64, "max_channels": 8, "style_dim": 8, "rows": 2, "hidden": 8}
+
+
+def fit_recipe(folder: Path) -> dict[str, Any]:
+    return {
+        "space": str(write_space(folder / "space")),
+        "decoder": DECODER,
+        "items": {"image": "playground:image/train/8/1"},
+        "training": TRAINING,
+    }
+
+
+def connect_recipe(folder: Path) -> dict[str, Any]:
+    return {
+        "name": "small",
+        "dim": 8,
+        "towers": {"text": {"tower": "playground-text"}, "image": {"tower": "playground-image"}},
+        "pairs": [{"train": "playground:image/train/8", "validation": "playground:image/validation/8"}],
+        "training": TRAINING,
+    }
+
+
+@pytest.mark.parametrize(("command", "make"), [("fit", fit_recipe), ("connect", connect_recipe)])
+def test_a_finished_training_started_again_has_nothing_left_to_do(tmp_path: Path, command: str, make: Any) -> None:
+    recipe, out = make(tmp_path), tmp_path / "out"
+
+    def run(*words: object, **training: object) -> Any:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(json.dumps({**recipe, "training": {**TRAINING, **training}}))  # JSON is YAML
+        return c3(command, path, "--out", out, *words)
+
+    first = run()
+    assert (first.returncode, first.stdout.count(f"saved {out}")) == (0, 1), first.stderr
+    described = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again = run()
+    assert (again.returncode, again.stderr) == (0, "")
+    assert f"nothing left to do: {out} is finished" in again.stdout
+    assert "saved" not in again.stdout
+    assert json.loads(run("--json").stdout)
+    longer = run(steps=3)
+    assert longer.returncode == 2
+    assert "training.steps was 2. Choose another folder (--out)." in longer.stderr
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == described

@@ -1,0 +1,46 @@
+"""The items that a recipe names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from c3core.errors import C3Error
+from c3core.experiments.inputs import sources_of
+from c3core.experiments.recipe import FitRecipe
+
+
+def recipe(**more: object) -> FitRecipe:
+    return FitRecipe.model_validate({"space": "playground", "items": {"text": "a.txt"}, **more})
+
+
+def test_text_is_a_file_from_the_recipes_folder_or_a_sentence_as_written(tmp_path: Path) -> None:
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    (folder / "a.txt").write_text("one line\nanother\n")
+    (folder / "t.csv").write_text("caption\na cell\n")
+    named = ["a.txt", "a red circle", "t.csv:caption"]
+    assert sources_of(recipe(), "text", named, folder) == ["one line", "another", "a red circle", "a cell"]
+    long = "a red circle " * 30
+    assert sources_of(recipe(), "text", [long], folder) == [long]
+
+
+@pytest.mark.parametrize("name", ["sentences", "b.txt", "b c.txt", "none.csv:caption"])
+def test_a_misspelt_file_is_no_sentence(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    with pytest.raises(C3Error, match="does not exist"):
+        sources_of(recipe(), "text", name, folder)
+
+
+def test_no_input_at_all(tmp_path: Path) -> None:
+    with pytest.raises(C3Error, match="items of text name no input"):
+        sources_of(recipe(), "text", [], tmp_path)
+
+
+def test_the_root_is_relative_to_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").touch()
+    (tmp_path / "list.txt").write_text("a.png\n")
+    assert sources_of(recipe(root="photos"), "image", "list.txt", tmp_path) == [str(tmp_path / "photos" / "a.png")]

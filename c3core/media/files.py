@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile
 
 
 def regular_file(source: str | os.PathLike[str]) -> str:
-    """The absolute path of a plain, non-empty, readable file; a `C3Error` says why a source is none.
+    """Return the absolute path of a plain, readable file that is not empty. Raises `C3Error` with the reason if not.
 
-    Looks before anything is opened, because opening a pipe or a device may block for ever.
+    Nothing is opened for this check, because opening a pipe or a device may block for ever.
 
     >>> regular_file("/")
     Traceback (most recent call last):
@@ -24,18 +24,18 @@ def regular_file(source: str | os.PathLike[str]) -> str:
     if not path.strip():
         raise C3Error("the path is empty")
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         why = "is a link to a file that does not exist" if os.path.islink(path) else "no such file"
         raise C3Error(why) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise C3Error(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise C3Error("is a directory, not a file")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise C3Error("is a pipe, a socket or a device, not a plain file")
-    if found.st_size == 0:
-        raise C3Error("the file is empty")
+    if status.st_size == 0:
+        raise CorruptFile("the file is empty")
     if not os.access(path, os.R_OK):
         raise C3Error("cannot be opened: permission denied")
     return os.path.abspath(path)

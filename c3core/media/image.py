@@ -1,4 +1,4 @@
-"""Reading pictures: a path, a PIL image or an array to an upright RGB picture."""
+"""Read pictures: a path, a PIL image or an array becomes an upright RGB picture."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from c3core.contracts import Reader
 from c3core.errors import C3Error, CorruptFile
 from c3core.media.files import regular_file
 
-# Only these: Pillow would otherwise hand an EPS file to an outside program.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
-
-MAX_RATIO = 256  # of the sides: a picture of 1 x 2000 pixels made 224 high would have 100 million
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")  # of others, Pillow hands EPS files to another program
+MAX_PIXELS = 89_478_485  # where Pillow begins to warn
+MAX_RATIO = 256  # of the sides: a picture of 1 x 2000 pixels, resized to a height of 224, would have 100 million pixels
 
 _ORIENTATION, _BITS, _PHOTOMETRIC = 0x0112, 0x0102, 0x0106  # tags of EXIF and TIFF
-_UPRIGHT = {
+_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -31,24 +30,22 @@ _UPRIGHT = {
 
 
 class ImageReader(Reader):
-    """An RGB `PIL.Image.Image`, or what `transform` makes of it.
+    """Read an RGB `PIL.Image.Image`, or what `transform` makes of it.
 
-    Sources: the path of a JPEG, PNG, WebP, GIF (first frame), TIFF (first page) or BMP file, known by its content
-    and not by its name; a PIL image; a uint8 array (height, width, 3).
+    Sources: the path of a JPEG, PNG, WebP, GIF (first frame), TIFF (first page) or BMP file, which is known by its
+    content and not by its name; a PIL image; a uint8 array (height, width, 3).
 
-    The EXIF orientation is applied. Colours become RGB as PIL's `convert("RGB")` does it, because encoders were trained
-    so: grey is repeated, a palette is looked up, alpha is dropped (what lies under a transparent pixel shows), CMYK is
-    converted without its colour profile. Grey of 12 or 16 bits is scaled to 8 (PIL would clip it). Pixels of 32 bits
-    are refused: nothing says what is white.
+    The EXIF orientation is applied. Colors become RGB as PIL's `convert("RGB")` makes them, because encoders were
+    trained on such pictures: grey is repeated, a palette is looked up, alpha is dropped (the color of a transparent
+    pixel shows), CMYK is converted without its color profile. Grey of 12 or 16 bits is scaled to 8 bits (PIL would
+    clip it). Pixels of 32 bits are refused, because the file does not say which value is white.
 
-    A file that is broken or truncated is refused rather than filled with grey. So is a picture that is more than 256
-    times as long as wide, which no model was made for and which resizing would blow up, and one of more than
-    `max_pixels` pixels, before it is unpacked; Pillow itself refuses twice its `Image.MAX_IMAGE_PIXELS` whatever is
-    given here. `transform` must be picklable for use in worker processes.
+    A broken or truncated file is refused, never filled with grey. So is a picture with one side more than 256 times as
+    long as the other, and one of more than `max_pixels` pixels; both are checked before the file is decoded. Pillow
+    itself refuses more than twice its `Image.MAX_IMAGE_PIXELS`.
 
-    With `own_colours` a picture comes upright but with the colours of its file (RGBA, a palette, CMYK): for a
-    `transform` that resizes first and converts after, as some models were given their pictures. Grey of 16 bits becomes
-    RGB all the same.
+    `own_colors` keeps the color mode of the file (RGBA, a palette, CMYK), for a `transform` that resizes before it
+    converts to RGB. Grey of 16 bits becomes RGB all the same. A worker process can use `transform` if it is picklable.
 
     >>> ImageReader().read(np.zeros((4, 6, 3), dtype=np.uint8)).size
     (6, 4)
@@ -58,58 +55,57 @@ class ImageReader(Reader):
         self,
         transform: Callable[[Image.Image], Any] | None = None,
         *,
-        max_pixels: int = 89_478_485,
-        own_colours: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        own_colors: bool = False,
     ) -> None:
-        self.transform, self.max_pixels, self.own_colours = transform, max_pixels, own_colours
+        self.transform, self.max_pixels, self.own_colors = transform, max_pixels, own_colors
 
     def read(self, source: Any) -> Any:
-        """The RGB picture, transformed if there is a transform. Raises `C3Error` with the reason."""
-        picture = self._picture(source)
-        return picture if self.transform is None else self.transform(picture)
-
-    def _picture(self, source: Any) -> Image.Image:
+        """Return the picture, transformed if there is a transform. Raises `C3Error` with the reason."""
         if isinstance(source, Image.Image):
-            return self._upright(source)
-        if isinstance(source, np.ndarray):
-            return self._upright(_from_array(source))
-        if not isinstance(source, str | os.PathLike):
+            picture = self._upright(source)
+        elif isinstance(source, np.ndarray):
+            picture = self._upright(_from_array(source))
+        elif isinstance(source, str | os.PathLike):
+            picture = self._from_file(regular_file(source))
+        else:
             kind = type(source).__name__
             raise C3Error(f"a picture must be a path, a PIL image or a uint8 array (h, w, 3), not {kind}")
-        path = regular_file(source)
+        return picture if self.transform is None else self.transform(picture)
+
+    def _from_file(self, path: str) -> Image.Image:
         try:
             with Image.open(path, formats=FORMATS) as opened:
-                self._check_size(opened)
-                if opened.format == "PNG":
-                    _verify(path)
-                return self._upright(opened)
+                picture = self._upright(opened)
+            if opened.format == "PNG":  # decoding does not compare the checksums of the pixels
+                with Image.open(path, formats=("PNG",)) as again:
+                    again.verify()
+            return picture
         except C3Error:
             raise
         except UnidentifiedImageError as error:
-            raise CorruptFile(
-                f"is no picture of a known format ({', '.join(FORMATS)}), or its head is broken"
-            ) from error
+            known = ", ".join(FORMATS)
+            raise CorruptFile(f"is no picture of a known format ({known}), or its header is broken") from error
         except Image.DecompressionBombError as error:
-            raise C3Error(f"the picture has more than {self.max_pixels} pixels, which is the limit") from error
+            raise C3Error(f"the picture has more pixels than the limit of {self.max_pixels}") from error
         except Exception as error:  # a codec may raise anything on a broken file
             raise CorruptFile(f"the picture is broken or truncated: {error or type(error).__name__}") from error
 
-    def _check_size(self, picture: Image.Image) -> None:
-        check_sides(*picture.size, self.max_pixels)
-
     def _upright(self, picture: Image.Image) -> Image.Image:
-        self._check_size(picture)
+        """Decode and convert a picture, and turn it upright."""
+        check_sides(*picture.size, self.max_pixels)
         _load(picture)
-        turn = _UPRIGHT.get(_orientation(picture))
-        upright = picture.copy() if self.own_colours and not picture.mode.startswith(("I", "F")) else _rgb(picture)
-        if turn is not None:
-            upright = upright.transpose(turn)
-        upright.info = {}  # else a picture that is read again would be turned again
+        transpose = _TRANSPOSE.get(_orientation(picture))
+        keep = self.own_colors and not picture.mode.startswith(("I", "F"))
+        upright = picture.copy() if keep else _to_rgb(picture)
+        if transpose is not None:
+            upright = upright.transpose(transpose)
+        upright.info = {}  # without the orientation, so that it is not applied again when this picture is read
         return upright
 
 
 def check_sides(width: int, height: int, max_pixels: int, what: str = "the picture has") -> None:
-    """Refuse what has no pixels, more than `max_pixels`, or one side far longer than the other."""
+    """Raise `C3Error` for no pixels, for more than `max_pixels`, or if one side is far longer than the other."""
     if width < 1 or height < 1:
         raise C3Error(f"{what} no pixels")
     if width * height > max_pixels:
@@ -125,7 +121,7 @@ def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
 
 
 def _load(picture: Image.Image) -> None:
-    # Other libraries set this switch for the whole process; with it, half a file reads as half a picture.
+    # Other libraries set this switch for the whole process; half a file would then read as half a picture.
     lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
         picture.load()
@@ -133,27 +129,21 @@ def _load(picture: Image.Image) -> None:
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
-def _verify(path: str) -> None:
-    """Check every checksum of a PNG: decoding alone passes over those of the pixels."""
-    with Image.open(path, formats=("PNG",)) as again:
-        again.verify()
-
-
 def _orientation(picture: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8. Broken EXIF beside good pixels is common in photos and counts as upright."""
+    """Return the EXIF orientation, 1 to 8. Broken EXIF, which is common in photos, counts as upright (1)."""
     try:
         return int(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # the EXIF parser may raise anything
         return 1
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
+def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
-        raise C3Error("the picture has 32-bit pixels, and nothing says what is white: save it with 8 or 16 bits")
-    if picture.mode.startswith("I"):  # grey of 16 bits; a PNG's comes as "I" from some versions of Pillow
+        raise C3Error("the picture has 32-bit pixels, and does not say which is white: save it with 8 or 16 bits")
+    if picture.mode.startswith("I"):  # grey of 16 bits; some versions of Pillow open such a PNG as "I"
         grey, tags = np.asarray(picture).astype(np.uint32), getattr(picture, "tag_v2", {})
         white = 2 ** tags.get(_BITS, (16,))[0] - 1  # a TIFF may use 12 of them
-        if tags.get(_PHOTOMETRIC) == 0:  # a TIFF whose 0 is white
+        if tags.get(_PHOTOMETRIC) == 0:  # a TIFF in which 0 is white
             grey = white - grey
         return Image.fromarray(((grey * 255 + white // 2) // white).astype(np.uint8)).convert("RGB")
     return picture.convert("RGB")

@@ -1,4 +1,4 @@
-"""Reading text: a string as a user gives it to a string that a tokenizer takes."""
+"""Read text: a string becomes one that a tokenizer takes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from c3core.errors import C3Error
 
 
 class TextReader(Reader):
-    """A string, without the white space around it. The string is the text itself, never the name of a file.
+    """Read a string, without the white space around it. The string is the text itself, never the name of a file.
 
-    Refuses what is no string, what is empty or blank, and what no tokenizer takes: a NUL character or half of a
-    surrogate pair. The length is not checked: see `TruncationCheck`.
+    Only strings are taken. A text is refused if it is empty or blank, or holds what no tokenizer takes: a NUL
+    character or half of a surrogate pair. The length is not checked: see `TruncationCheck`.
 
     >>> TextReader().read("  a red circle\\n")
     'a red circle'
@@ -23,7 +23,7 @@ class TextReader(Reader):
     """
 
     def read(self, source: Any) -> str:
-        """The stripped string. Raises `C3Error` with the reason."""
+        """Return the stripped string. Raises `C3Error` with the reason."""
         if not isinstance(source, str):
             raise C3Error(f"text must be a string, not {type(source).__name__}")
         text = str(source).strip()  # str(): a numpy string becomes a plain one
@@ -39,7 +39,7 @@ class TextReader(Reader):
 
 
 class TruncationCheck:
-    """Warns, once, if a text is longer than a model can read, so that its end does not count.
+    """Warn once if a text is longer than a model can read, so that its end is ignored.
 
     >>> check = TruncationCheck(77)
     >>> check(lambda: False)  # no warning
@@ -49,7 +49,7 @@ class TruncationCheck:
         self.limit, self.unit, self.warned = limit, unit, False
 
     def __call__(self, truncated: Callable[[], bool]) -> None:
-        """Warn if `truncated()` is true. It is not called any more after the warning."""
+        """Warn if `truncated()` is true. After the warning it is not called any more."""
         if not self.warned and truncated():
             self.warned = True
             message = f"a text is longer than {self.limit} {self.unit}: only its beginning counts (shown once)."

@@ -95,7 +95,7 @@ class FrameReader(Reader):
 
 def picture_reader(fit: Fit) -> Reader:
     """A reader of pictures of the model's size: uint8 tensors (3, height, width)."""
-    return ImageReader(fit, own_colours=True)  # open_clip converts to RGB after it has resized
+    return ImageReader(fit, own_colors=True)  # open_clip converts to RGB after it has resized
 
 
 def check_raw(batch: Tensor) -> Tensor:

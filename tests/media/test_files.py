@@ -1,4 +1,4 @@
-"""What the readers share: names that load when asked for, and looking at a path before opening it."""
+"""A path is checked before it is opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile
 from c3core.media.files import regular_file
 
 
@@ -22,9 +22,15 @@ def test_a_plain_file_gives_its_absolute_path(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer for ever
+    os.mkfifo(tmp_path / "pipe")  # to open it would wait for a writer for ever
     with pytest.raises(C3Error, match="pipe"):
         regular_file(tmp_path / "pipe")
+
+
+def test_an_empty_file_is_corrupt(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(CorruptFile, match="the file is empty"):
+        regular_file(tmp_path / "empty.png")
 
 
 def test_a_path_of_bytes_is_refused() -> None:
@@ -43,5 +49,5 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
 def test_the_package_loads_no_codec_and_no_torch() -> None:
     heavy = "{'torch', 'PIL', 'soundfile', 'librosa', 'av', 'decord', 'numpy'}"
     code = f"import sys, c3core.media.files; print(sorted({heavy} & set(sys.modules)))"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
-    assert ran.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
+    assert done.stdout.strip() == "[]"

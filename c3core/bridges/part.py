@@ -17,7 +17,7 @@ class Part:
 
     kind: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads of every modality
-    target_needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads of the target alone
+    target_needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads only of the target
 
     def config(self) -> dict[str, Any]:
         """Return what `make_part` rebuilds the part from."""

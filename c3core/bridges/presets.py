@@ -129,5 +129,5 @@ def preset(name: str, **overrides: Any) -> C3Bridge:
     try:
         return C3Bridge(**parts, name=name)
     except WrongCall as error:  # it names a part, but the caller named a preset
-        given = ", ".join(f"{option}={value!r}" for option, value in overrides.items())
-        raise WrongCall(f"bridge {name!r} with {given}: {error}") from None
+        options = ", ".join(f"{option}={value!r}" for option, value in overrides.items())
+        raise WrongCall(f"bridge {name!r} with {options}: {error}") from None

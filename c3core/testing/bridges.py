@@ -87,8 +87,8 @@ class BridgeContract(ABC):
         bridge = self.fitted()
         for modality in bridge.modalities:
             e = self.embeddings(modality, 7)
-            alone = torch.cat([bridge.condition(row.unsqueeze(0), modality) for row in e])
-            close(bridge.condition(e, modality), alone)
+            singles = torch.cat([bridge.condition(row.unsqueeze(0), modality) for row in e])
+            close(bridge.condition(e, modality), singles)
 
     def test_the_same_seed_gives_the_same_training_conditions(self) -> None:
         bridge, e = self.fitted(), self.embeddings(self.target, 9)
@@ -188,18 +188,18 @@ class BridgeContract(ABC):
     def test_fitting_on_each_form_equals_fitting_on_one_tensor(self, form: str, tmp_path: Path) -> None:
         """`c3 fit` gives stores. `c3core.Moments.of` takes each form."""
         whole, other = self.fitted(), self.make()
-        given: dict[str, Any] = {}
+        data: dict[str, Any] = {}
         for modality in self.modalities[:2]:
             e = self.embeddings(modality)
             if form == "batches":
-                given[modality] = iter(torch.split(e, 7))
+                data[modality] = iter(torch.split(e, 7))
             elif form == "store":
-                given[modality] = Store.from_embeddings(
+                data[modality] = Store.from_embeddings(
                     tmp_path / modality, e, space="s", modality=modality, fingerprint="f"
                 )
             else:
-                given[modality] = Moments.of(e, other.needs)
-        other.fit(given, target=self.target)
+                data[modality] = Moments.of(e, other.needs)
+        other.fit(data, target=self.target)
         for modality in whole.modalities:
             e = self.embeddings(modality, 5)
             close(other.condition(e, modality), whole.condition(e, modality))

@@ -50,11 +50,11 @@ class EncoderContract(ReaderContract):
     @pytest.fixture
     def encoder(self) -> Encoder:
         """One encoder for all tests of a suite, because loading may be slow."""
-        made = type(self).__dict__.get("_made")
-        if not isinstance(made, Encoder):
-            made = self.make()
-            type(self)._made = made  # type: ignore[attr-defined]
-        return made
+        encoder = type(self).__dict__.get("_encoder")
+        if not isinstance(encoder, Encoder):
+            encoder = self.make()
+            type(self)._encoder = encoder  # type: ignore[attr-defined]
+        return encoder
 
     @pytest.fixture
     def reader(self, encoder: Encoder) -> Reader:
@@ -96,9 +96,9 @@ class EncoderContract(ReaderContract):
         assert apart.min() > 10 * self.tolerance
 
     def test_a_batch_equals_its_items_one_by_one(self, encoder: Encoder) -> None:
-        alone = torch.cat([encoder.encode([source]) for source in self.sources()])
-        self.close(encoder.encode(self.sources()), alone)
-        self.close(encoder.encode(self.sources(), batch_size=2), alone)
+        singles = torch.cat([encoder.encode([source]) for source in self.sources()])
+        self.close(encoder.encode(self.sources()), singles)
+        self.close(encoder.encode(self.sources(), batch_size=2), singles)
 
     def test_order_is_kept(self, encoder: Encoder) -> None:
         backwards = encoder.encode(list(reversed(self.sources())))

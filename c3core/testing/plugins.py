@@ -55,12 +55,12 @@ class PluginContract(ABC):
     def test_each_factory_takes_its_arguments(self) -> None:
         for found in self.brought():
             if found.kind in CALLS and not found.missing:
-                given, named = CALLS[found.kind]
+                positional, named = CALLS[found.kind]
                 try:
-                    signature(found.load()).bind_partial(*given, **dict.fromkeys(named))
+                    signature(found.load()).bind_partial(*positional, **dict.fromkeys(named))
                 except TypeError as error:
                     raise AssertionError(
-                        f"{found.factory} is called as ({', '.join([*given, *named])}): {error}"
+                        f"{found.factory} is called as ({', '.join([*positional, *named])}): {error}"
                     ) from None
 
     def test_registering_imports_no_heavy_library(self) -> None:

@@ -178,7 +178,7 @@ class TowerContract(ReaderContract):
         assert again.identity() == tower.identity()
 
     def test_loaded_it_gives_the_features_of_the_saved_one(self, tower: Tower, tmp_path: Path) -> None:
-        """A frozen tower is not saved: its config alone must give it back."""
+        """A frozen tower is not saved: its config must be enough."""
         again = self.rebuilt(tower)
         if not tower.frozen:
             save_file({name: value.contiguous() for name, value in tower.state_dict().items()}, tmp_path / "tower")

@@ -1,4 +1,4 @@
-"""Every preset keeps the contract of a bridge; so do native frames and a bridge made by hand."""
+"""Every preset passes the suite of bridges; so do native forms and bridges made by hand."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from c3core.errors import C3Error, WrongCall
 DIM, COUNT = 6, 40_000
 
 
-def made_data(seed: int = 0) -> dict[str, Tensor]:
+def random_data(seed: int = 0) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     spread = torch.tensor([3.0, 2.0, 1.0, 0.5, 0.1, 0.0])
     turn = torch.linalg.qr(torch.randn(DIM, DIM, generator=generator)).Q
@@ -24,14 +24,14 @@ def made_data(seed: int = 0) -> dict[str, Tensor]:
 
 
 def noise(corrupt: Corrupt, data: dict[str, Tensor], e: Tensor | None = None, seed: int = 3) -> Tensor:
-    """(COUNT, DIM) noise alone: the training condition less the embedding."""
+    """Return the noise (COUNT, DIM): training conditions minus embeddings."""
     bridge = C3Bridge("none", corrupt, "none").fit(data, target="text")
     e = torch.zeros(COUNT, DIM) if e is None else e
     return (bridge.train_condition(e, "text", generator=torch.Generator().manual_seed(seed)) - e).double()
 
 
 def test_gaussian_noise_has_mean_zero_and_the_given_spread_in_every_direction() -> None:
-    drawn = noise(Gaussian(0.3), made_data())
+    drawn = noise(Gaussian(0.3), random_data())
     # five standard errors: 0.3/√40000 for a mean, √2 · 0.09/√40000 for a variance
     assert drawn.mean(0).abs().max() < 5 * 0.3 / COUNT**0.5
     covariance = drawn.T @ drawn / COUNT
@@ -42,7 +42,7 @@ def test_gaussian_noise_has_mean_zero_and_the_given_spread_in_every_direction() 
 
 @pytest.mark.parametrize("others", [("image",), ("image", "audio")])
 def test_span_noise_has_no_component_along_the_gaps_and_is_gaussian_across(others: tuple[str, ...]) -> None:
-    data = {name: rows for name, rows in made_data().items() if name in ("text", *others)}
+    data = {name: rows for name, rows in random_data().items() if name in ("text", *others)}
     drawn = noise(Span(0.3), data)
     gaps = torch.stack([data[other].double().mean(0) - data["text"].double().mean(0) for other in others])
     assert (drawn @ normalize(gaps, dim=-1).T).abs().max() < 1e-5
@@ -51,7 +51,7 @@ def test_span_noise_has_no_component_along_the_gaps_and_is_gaussian_across(other
 
 
 def test_span_noise_needs_another_modality_and_uses_one_added_later() -> None:
-    data = made_data()
+    data = random_data()
     bridge = C3Bridge("none", Span(0.3), "none").fit({"text": data["text"]})
     with pytest.raises(WrongCall):
         bridge.train_condition(torch.zeros(1, DIM), "text")
@@ -66,13 +66,13 @@ def test_span_noise_needs_another_modality_and_uses_one_added_later() -> None:
 
 
 def test_span_noise_without_a_gap_is_gaussian() -> None:
-    text = made_data()["text"]
+    text = random_data()["text"]
     same = {"text": text, "image": text.clone()}
     torch.testing.assert_close(noise(Span(0.3), same), noise(Gaussian(0.3), same))
 
 
 def test_covariance_noise_has_the_target_s_shape_and_the_given_mean_variance() -> None:
-    data = made_data()
+    data = random_data()
     drawn = noise(Covariance(0.3), data)
     shape = torch.cov(data["text"].double().T, correction=0)
     expected = shape * 0.09 * DIM / shape.trace()
@@ -114,7 +114,7 @@ def test_lafite_mixes_the_same_whatever_the_length() -> None:
 
 @pytest.mark.parametrize("corrupt", [Gaussian(0.3), Span(0.3), Covariance(0.3), Lafite(0.5)], ids=lambda p: p.kind)
 def test_the_noise_of_a_seed_does_not_depend_on_the_dtype(corrupt: Corrupt) -> None:
-    bridge = C3Bridge("none", corrupt, "none").fit(made_data(), target="text")
+    bridge = C3Bridge("none", corrupt, "none").fit(random_data(), target="text")
     e = torch.randn(50, DIM, generator=torch.Generator().manual_seed(1))
     drawn = {
         dtype: bridge.train_condition(e.to(dtype), "text", generator=torch.Generator().manual_seed(5)).double()
@@ -127,7 +127,7 @@ def test_the_noise_of_a_seed_does_not_depend_on_the_dtype(corrupt: Corrupt) -> N
 
 def test_noise_lets_gradients_through_to_the_embeddings() -> None:
     e = normalize(torch.ones(3, DIM), dim=-1).requires_grad_()
-    bridge = C3Bridge().fit({"text": made_data()["text"]})
+    bridge = C3Bridge().fit({"text": random_data()["text"]})
     bridge.train_condition(e, "text", generator=torch.Generator().manual_seed(0)).square().sum(0)[0].backward()
     assert e.grad is not None
     assert torch.isfinite(e.grad).all()

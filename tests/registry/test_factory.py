@@ -42,19 +42,19 @@ import c3core
 from c3core.bridges import C3Bridge
 
 def space(argument, *, device, precision, size=1):
-    made = c3core.Space("echo", 7, {})
-    made.made = (argument, device, precision, size)
-    return made
+    space = c3core.Space("echo", 7, {})
+    space.called_with = (argument, device, precision, size)
+    return space
 
 def loose(argument, **options):
-    made = c3core.Space("loose", 7, {})
-    made.made = (argument, options)
-    return made
+    space = c3core.Space("loose", 7, {})
+    space.called_with = (argument, options)
+    return space
 
 def bridge(name, *, noise=0.0):
-    made = c3core.load_bridge("c3", noise_std=noise)
-    made.name = name
-    return made
+    loaded = c3core.load_bridge("c3", noise_std=noise)
+    loaded.name = name
+    return loaded
 
 class Decoder(c3core.Decoder):
     name = "echo"
@@ -62,14 +62,14 @@ class Decoder(c3core.Decoder):
 
     def __init__(self, condition_dim, *, layers=2, device="auto"):
         super().__init__()
-        self.made = (condition_dim, layers)
+        self.called_with = (condition_dim, layers)
 
 class Misnamed(Decoder):
     pass
 
 class Tower(c3core.Tower):
     def __init__(self, *, width=8):
-        self.made = width
+        self.called_with = width
 
 Decoder.__abstractmethods__ = Misnamed.__abstractmethods__ = Tower.__abstractmethods__ = frozenset()
 
@@ -94,21 +94,24 @@ def echo(install_plugin):
     ("name", "argument"), [("echo", ""), ("echo:ViT-B-32/openai", "ViT-B-32/openai"), ("echo:a:b", "a:b")]
 )
 def test_a_spaces_argument_stands_behind_the_colon(name, argument):
-    assert load_space(name).made == (argument, "auto", "float32", 1)
-    assert load_space(name, device="cpu", precision="bfloat16", size=2).made == (argument, "cpu", "bfloat16", 2)
+    assert load_space(name).called_with == (argument, "auto", "float32", 1)
+    assert load_space(name, device="cpu", precision="bfloat16", size=2).called_with == (argument, "cpu", "bfloat16", 2)
 
 
 def test_the_others_get_their_options():
     assert load_bridge("echo", noise=0.1).config()["corrupt"]["std"] == 0.1
-    assert load_decoder("echo", space=Sized(), layers=3).made == (7, 3)
-    assert load_decoder("echo", condition_dim=5).made == (5, 2)
+    assert load_decoder("echo", space=Sized(), layers=3).called_with == (7, 3)
+    assert load_decoder("echo", condition_dim=5).called_with == (5, 2)
     assert load_decoder("echo", condition_dim=5, layers=3, device="cpu").given == {"layers": 3}
-    assert load_tower("echo", width=3).made == 3
+    assert load_tower("echo", width=3).called_with == 3
     assert load_table("echo:train/10").columns == {"text": ["train/10"]}
 
 
 def test_a_factory_that_takes_anything_gets_anything():
-    assert load_space("loose:x", anything=1).made == ("x", {"device": "auto", "precision": "float32", "anything": 1})
+    assert load_space("loose:x", anything=1).called_with == (
+        "x",
+        {"device": "auto", "precision": "float32", "anything": 1},
+    )
 
 
 @pytest.mark.parametrize(

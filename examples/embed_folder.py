@@ -35,7 +35,7 @@ def main() -> None:
     store = embed(space.encoder(words.modality), expand([words.folder]), words.out, workers=words.workers)
     print(f"{len(store)} embeddings of {words.space} in {words.out}")
     for bad in store.errors():
-        print(f"left out: {bad['source']}: {bad['why']}")
+        print(f"left out: {bad}")
     if words.find:
         (asked,) = space.encode([words.find], "text")
         files, cosines = [], []

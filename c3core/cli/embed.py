@@ -85,8 +85,7 @@ def embed(
         )
     else:
         print(f"{len(store)} embeddings in {out}")
-    bad = (f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors())
-    report_bad(bad, store.bad, len(store) + store.bad)
+    report_bad(store.errors(), store.bad, len(store) + store.bad)
 
 
 def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encoder:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ def name_of(source: Any) -> str:
     return str(source) if isinstance(source, str | Path) else f"<{type(source).__name__}>"
 
 
+def summarize_bad(bad: Iterable[object], count: int) -> str:
+    """The first three of `count` bad items with their reasons, and the number of the others."""
+    return "; ".join(str(item) for item in islice(bad, 3)) + (f"; and {count - 3} more" if count > 3 else "")
+
+
 class BadItems(C3Error):
     """Raised by `Encoder.encode` if sources could not be read or embedded.
 
@@ -37,9 +43,8 @@ class BadItems(C3Error):
 
     def __init__(self, bad: Sequence[tuple[int, BadItem]], embeddings: Tensor) -> None:
         self.bad, self.embeddings = list(bad), embeddings
-        first = "; ".join(str(item) for _, item in self.bad[:3])
-        more = f" and {len(self.bad) - 3} more" if len(self.bad) > 3 else ""
-        super().__init__(f"{len(self.bad)} source(s) could not be read: {first}{more}. Repair them or leave them out.")
+        first = summarize_bad((item for _, item in self.bad), len(self.bad))
+        super().__init__(f"{len(self.bad)} source(s) could not be read: {first}. Repair them or leave them out.")
 
 
 class Reader(ABC):

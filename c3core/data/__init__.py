@@ -1,4 +1,4 @@
-"""Sources, tables and pairs, from what a user names."""
+"""Find the sources that a user names: files, lists, tables, pairs."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Embed sources into a store."""
+"""Embed sources into a store, on this machine or with Ray."""
 
 import lazy_loader
 

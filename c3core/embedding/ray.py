@@ -1,10 +1,8 @@
-"""Embedding on Ray Data: on the machines of a cluster, one model an actor; the store is written as the local engine
-writes it.
+"""Embed with Ray Data on a cluster: one model in each actor. The store is the one that `embed` writes.
 
-    names ──▶ chunks of sources ──▶ reading actors ──▶ model actors ──▶ the store, in order
+    names ──▶ batches of sources ──▶ reading actors ──▶ model actors ──▶ the store, in order
 
-A row of the data set is one chunk, as bytes between our own processes: Ray needs to know nothing of sources, items or
-embeddings.
+A row of the data set is one batch, pickled: Ray needs to know nothing of sources, items or embeddings.
 """
 
 from __future__ import annotations
@@ -24,15 +22,17 @@ import pyarrow as pa
 
 from c3core.contracts import Encoder, Reader
 from c3core.data.sources import Source, named
-from c3core.embedding.embedder import Embedded, Embedder, fill
-from c3core.embedding.workers import PATIENCE, Read, Worker, dumps
-from c3core.errors import C3Error, NotInstalled, lines_of
+from c3core.embedding.deduplicate import deduplicate
+from c3core.embedding.embedder import Embedded, Embedder, write_store
+from c3core.embedding.workers import PATIENCE, Read, Runs, Worker, dumps
+from c3core.errors import C3Error, NotInstalled, WrongCall, lines_of
 from c3core.store.shard import EncoderInfo
 from c3core.store.store import Store
 from c3core.store.writer import SHARD_ROWS
 
 Load = Callable[[], Encoder]
 Open = Callable[[], Iterable[Source | str]]
+ONE_ROW: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
 
 
 def embed_with_ray(
@@ -49,55 +49,50 @@ def embed_with_ray(
     total: int | None = None,
     quiet: bool = False,
 ) -> Store:
-    """`c3core.embedding.embedder.embed` on Ray: the same rows in the same order, the same bad items, and it goes on
-    after a kill.
+    """Embed as `embed` does, on the cluster that Ray is connected to, or that `RAY_ADDRESS` names, or on this machine.
 
-    `load()` makes the encoder and `sources()` a fresh stream; both are called on Ray's machines, which must see the
-    same files under the same paths. `actors` hold a model each, with `gpus` (by default one if the cluster has any).
-    With `workers`, that many more read; otherwise each model waits for its own batches to be read.
-
-    A cluster is the one that Ray is connected to, or that `RAY_ADDRESS` names; otherwise Ray is started here and
-    stopped again.
+    `load()` makes the encoder and `sources()` a new stream. Both are called on Ray's machines, which must see the same
+    files under the same paths. Each of the `actors` holds a model, with `gpus` (by default one if the cluster has any).
+    `workers` more actors read for them; without these each model waits for its own batches to be read. Raises `C3Error`
+    as `embed` does, and if Ray is not installed, has too few processors, or fails.
     """
     if batch_size < 1 or actors < 1 or workers < 0:
-        raise C3Error(
+        raise WrongCall(
             f"batch_size and actors must be at least 1 and workers 0 or more, got {batch_size}, {actors} and {workers}."
         )
-    with _cluster() as ray:
+    with cluster() as ray:
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
         if (processors := int(ray.cluster_resources().get("CPU", 0))) < actors + workers:
             has = f"Ray has {processors} processor(s), and {actors} actor(s) and {workers} worker(s) need one each."
-            raise C3Error(f"{has} Ask for fewer, or start Ray with more.")
+            raise WrongCall(f"{has} Ask for fewer, or start Ray with more.")
         folder = os.getcwd()
-        looked = ray.remote(num_cpus=0, num_gpus=gpus)(_look).remote(load, folder)
-        encoding, reader = _unpacked(ray.get(looked))
-        model = {"load": load, "encoding": encoding, "patience": None if workers else patience, "folder": folder}
+        info, reader = unpack(ray.get(ray.remote(num_cpus=0, num_gpus=gpus)(_inspect).remote(load, folder)))
+        model = {"load": load, "info": info, "patience": None if workers else patience, "folder": folder}
 
-        def work(_: Iterator[Source], start: int) -> Generator[Embedded, None, None]:
-            names = partial(_chunks, sources=sources, start=start, size=batch_size, folder=folder)
-            # Without a processor of its own, or Ray would make one step of this and of what follows.
-            data = ray.data.from_items([0]).map_batches(names, num_cpus=0, **ONE_CHUNK)
+        def embed_batches(_: Iterator[Source], start: int) -> Generator[Embedded, None, None]:
+            names = partial(_batches, sources=sources, start=start, size=batch_size, folder=folder)
+            # Without a processor of its own, or Ray would join this step and the next.
+            data = ray.data.from_items([0]).map_batches(names, num_cpus=0, **ONE_ROW)
             if workers:
                 reading = {"reader": reader, "patience": patience, "folder": folder}
                 pool = ray.data.ActorPoolStrategy(size=workers)
-                data = data.map_batches(_Reading, fn_constructor_kwargs=reading, compute=pool, num_cpus=1, **ONE_CHUNK)
+                data = data.map_batches(
+                    _ReadingActor, fn_constructor_kwargs=reading, compute=pool, num_cpus=1, **ONE_ROW
+                )
             pool = ray.data.ActorPoolStrategy(size=actors)
             data = data.map_batches(
-                _Model, fn_constructor_kwargs=model, compute=pool, num_cpus=1, num_gpus=gpus, **ONE_CHUNK
+                _ModelActor, fn_constructor_kwargs=model, compute=pool, num_cpus=1, num_gpus=gpus, **ONE_ROW
             )
             for row in data.iter_batches(batch_size=1, batch_format="pyarrow"):
-                yield _unpacked(_blob(row))
+                yield unpack(_content(row))
 
-        return fill(out, encoding, sources(), work, shard_rows=shard_rows, total=total, quiet=quiet)
-
-
-ONE_CHUNK: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
+        return write_store(out, info, sources(), embed_batches, shard_rows=shard_rows, total=total, quiet=quiet)
 
 
 @contextmanager
-def _cluster() -> Iterator[Any]:
-    """Ray, connected; what Ray says to users of Ray is left out."""
+def cluster() -> Iterator[Any]:
+    """Yield the module `ray`, connected and set up for this work; restore its settings afterwards."""
     try:
         import ray
         import ray.data
@@ -106,87 +101,87 @@ def _cluster() -> Iterator[Any]:
     started = not ray.is_initialized()
     if started:
         ray.init(include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised; it would log their tracebacks too
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it would log the tracebacks of errors that are raised
     context = ray.data.DataContext.get_current()
     before = context.target_max_block_size, context.execution_options.preserve_order, context.enable_progress_bars
-    context.target_max_block_size = 1  # byte: each chunk goes on as soon as it is done
+    context.target_max_block_size = 1  # byte: each batch goes on as soon as it is done
     context.execution_options.preserve_order, context.enable_progress_bars = True, False
     try:
         yield ray
     except ray.exceptions.RayError as error:
-        raise C3Error(f"Ray gave up: {lines_of(error)[-1].rstrip('.')}. Mend it, then run the same again.") from error
+        raise C3Error(f"Ray failed: {lines_of(error)[-1].rstrip('.')}. Mend it, then run the same again.") from error
     finally:
         context.target_max_block_size, context.execution_options.preserve_order, context.enable_progress_bars = before
         if started:
             ray.shutdown()
 
 
-def _look(load: Load, folder: str) -> bytes:
-    """What the driver must know of the encoder, without having its model."""
+def _inspect(load: Load, folder: str) -> bytes:
+    """What the driver must know of the encoder, which it does not load itself."""
 
-    def look() -> tuple[EncoderInfo, Reader]:
+    def inspect() -> tuple[EncoderInfo, Reader]:
         _enter(folder)
         encoder = load()
         return EncoderInfo.of(encoder), encoder.reader()
 
-    return _packed(look)
+    return pack(inspect)
 
 
-def _chunks(_: pa.Table, *, sources: Open, start: int, size: int, folder: str) -> Iterator[pa.Table]:
-    """The sources from `start` on, `size` at a time."""
+def _batches(_: pa.Table, *, sources: Open, start: int, size: int, folder: str) -> Iterator[pa.Table]:
+    """Batches of `size` runs of equal sources, from source number `start` on."""
 
-    def follow() -> Iterator[Source]:
+    def stream() -> Iterator[list[Source]]:
         _enter(folder)
-        yield from islice(named(sources()), start, None)
+        yield from deduplicate(islice(named(sources()), start, None))
 
-    stream = follow()
+    runs = stream()
     try:
-        while chunk := list(islice(stream, size)):
-            yield _row(dumps((chunk, [])))
+        while batch := list(islice(runs, size)):
+            yield _row(dumps((batch, [])))
     except C3Error as error:
         yield _row(dumps((error, [])))
 
 
-class _Reading:
-    """An actor that reads, in a process of its own: Ray would try a source that kills its actor again and again."""
+class _ReadingActor:
+    """An actor that reads in a process of its own. Ray would retry for ever a source that kills its actor."""
 
     def __init__(self, reader: Reader, patience: float, folder: str) -> None:
         _enter(folder)
         self.worker = Worker(reader, patience)
 
-    def read(self, chunk: list[Source]) -> Read:
-        self.worker.give(chunk)
+    def read(self, batch: Runs) -> Read:
+        self.worker.send(batch)
         return self.worker.collect()
 
     def __call__(self, row: pa.Table) -> pa.Table:
-        return _row(_packed(lambda: self.read(_unpacked(_blob(row)))))
+        return _row(pack(lambda: self.read(unpack(_content(row)))))
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # it failed while it was made
+        with suppress(AttributeError):  # `__init__` failed
             self.worker.stop()
 
 
-class _Model:
-    """An actor that embeds, and with `patience` also reads because nobody else does."""
+class _ModelActor:
+    """An actor that embeds. With `patience` it also reads, because no other actor does."""
 
-    def __init__(self, load: Load, encoding: EncoderInfo, patience: float | None, folder: str) -> None:
+    def __init__(self, load: Load, info: EncoderInfo, patience: float | None, folder: str) -> None:
         _enter(folder)
         encoder = load()
-        if EncoderInfo.of(encoder) != encoding:
+        if EncoderInfo.of(encoder) != info:
             raise C3Error(f"another encoder was loaded here than elsewhere (fingerprint {encoder.fingerprint[:8]}…)")
         self.embedder = Embedder(encoder)
-        self.reading = None if patience is None else _Reading(encoder.reader(), patience, folder)
+        self.reading = None if patience is None else _ReadingActor(encoder.reader(), patience, folder)
 
     def __call__(self, row: pa.Table) -> pa.Table:
         def embed() -> Embedded:
-            chunk = _unpacked(_blob(row))
-            return self.embedder(self.reading.read(chunk) if self.reading else chunk)
+            batch = unpack(_content(row))
+            return self.embedder(self.reading.read(batch) if self.reading else batch)
 
-        return _row(_packed(embed))
+        return _row(pack(embed))
 
 
 def _enter(folder: str) -> None:
-    """Relative paths mean here what they meant where the work was asked for."""
+    """Make relative paths mean what they mean on the driver."""
     try:
         os.chdir(folder)
     except OSError as error:
@@ -195,23 +190,21 @@ def _enter(folder: str) -> None:
         ) from None
 
 
-def _packed(work: Callable[[], Any]) -> bytes:
-    """As bytes what `work` gives, or the `C3Error` that it raises (for the user: no failure of Ray's), and its
-    warnings.
-    """
-    with warnings.catch_warnings(record=True) as said:
+def pack(work: Callable[[], Any]) -> bytes:
+    """Call `work` and pickle its result, or the `C3Error` that it raises, with its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
             value = work()
         except C3Error as error:
             value = error
-    return dumps((value, [str(one.message) for one in said if issubclass(one.category, UserWarning)]))
+    return dumps((value, [str(one.message) for one in caught if issubclass(one.category, UserWarning)]))
 
 
-def _unpacked(content: bytes) -> Any:
-    """What `_packed` was given; its warnings are said here, each once."""
-    value, said = pickle.loads(content)
-    for message in said:
+def unpack(content: bytes) -> Any:
+    """The result that `pack` pickled. Raises its `C3Error`, and issues its warnings again."""
+    value, messages = pickle.loads(content)
+    for message in messages:
         warnings.warn(message, stacklevel=2)
     if isinstance(value, C3Error):
         raise value
@@ -219,9 +212,9 @@ def _unpacked(content: bytes) -> Any:
 
 
 def _row(content: bytes) -> pa.Table:
-    return pa.table({"chunk": pa.array([content], pa.large_binary())})
+    return pa.table({"batch": pa.array([content], pa.large_binary())})
 
 
-def _blob(row: pa.Table) -> bytes:
-    content: bytes = row.column("chunk")[0].as_py()
+def _content(row: pa.Table) -> bytes:
+    content: bytes = row.column("batch")[0].as_py()
     return content

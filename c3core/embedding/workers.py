@@ -1,4 +1,4 @@
-"""Reading sources in worker processes, in order. A source that kills or hangs its worker is a bad item and no more."""
+"""Read sources in worker processes, in order. A source that kills or hangs its worker is only a bad item."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ import torch
 
 from c3core.contracts import BadItem, Reader, name_of
 from c3core.data.sources import Source
+from c3core.embedding.deduplicate import deduplicate
 from c3core.errors import C3Error
 
-PATIENCE = 120.0  # seconds that one item may take in a worker
-STARTING = 300.0  # seconds that a worker may take to import what its reader needs
+PATIENCE = 120.0  # seconds that a worker may take for one item
+START_TIMEOUT = 300.0  # seconds that a worker may take to import what its reader needs
 
-Read = list[tuple[Source, Any]]  # sources with their items, or a `BadItem` each
+Runs = list[list[Source]]  # of equal sources, which are read once
+Read = list[tuple[list[Source], Any]]  # each run with its item, or a `BadItem`
 
 
 def read_batches(
     reader: Reader, sources: Iterable[Source], *, batch_size: int, workers: int = 0, patience: float = PATIENCE
 ) -> Generator[Read, None, None]:
-    """Read a stream of sources, `batch_size` at a time, in order; at most a batch a worker is read ahead.
+    """Read sources in order, in batches of `batch_size` runs of equal sources.
 
-    With `workers` the reader is sent to that many processes. A source on which its process dies twice, or that takes
-    longer than `patience` seconds, becomes a `BadItem`; the process is replaced and the rest goes on.
+    `workers` processes read at most one batch each ahead; with 0 this process reads. A source becomes a `BadItem` if
+    its process dies twice on it, or takes longer than `patience` seconds; then another process replaces that one.
     """
-    if batch_size < 1 or workers < 0:
-        raise C3Error(f"batch_size must be at least 1 and workers 0 or more, got {batch_size} and {workers}.")
-    stream = iter(sources)
-    chunks = iter(lambda: list(islice(stream, batch_size)), [])
+    stream = deduplicate(sources)
+    batches = iter(lambda: list(islice(stream, batch_size)), [])
     if not workers:
-        for chunk in chunks:
-            yield [(source, reader(source.source)) for source in chunk]
+        for batch in batches:
+            yield [(run, reader(run[0].source)) for run in batch]
         return
     pool: list[Worker] = []
     try:
         pool += [Worker(reader, patience) for _ in range(workers)]
         busy: deque[Worker] = deque()
-        for worker, chunk in zip(pool, chunks, strict=False):
-            worker.give(chunk)
+        for worker, batch in zip(pool, batches, strict=False):
+            worker.send(batch)
             busy.append(worker)
         while busy:
             worker = busy.popleft()
             read = worker.collect()
-            if following := next(chunks, None):
-                worker.give(following)
+            if following := next(batches, None):
+                worker.send(following)
                 busy.append(worker)
             yield read
     finally:
@@ -65,16 +65,16 @@ def read_batches(
 
 
 class Worker:
-    """One process that reads, and the chunk it is at. A thread empties its pipe, so that it never waits to send."""
+    """A process that reads one batch at a time. A thread empties its pipe, so that the process never waits to send."""
 
     def __init__(self, reader: Reader, patience: float) -> None:
         self.reader, self.patience = reader, patience
-        self.waiting: deque[Source] = deque()
+        self.waiting: deque[list[Source]] = deque()
         self.ready = False
         self._start()
 
     def _start(self) -> None:
-        # A forked copy of a process that uses threads or a GPU may lock up: a fresh process it is.
+        # A forked copy of a process with threads or a GPU may lock up. Start a fresh process.
         context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
         if os.name == "posix":
             context.set_forkserver_preload(["c3core.contracts"])
@@ -82,7 +82,7 @@ class Worker:
         self.pipe, end = context.Pipe()
         self.process = context.Process(target=_work, args=(end, self.reader), daemon=True)  # type: ignore[attr-defined]
         try:
-            with _uninterrupted():
+            with _interrupts_blocked():
                 self.process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise C3Error(f"the reader cannot be sent to a process ({error}). Use workers=0.") from error
@@ -90,40 +90,40 @@ class Worker:
         self.drain = Thread(target=_drain, args=(self.pipe, self.inbox), daemon=True)
         self.drain.start()
 
-    def give(self, chunk: list[Source]) -> None:
-        """Let the process read a chunk."""
+    def send(self, batch: Runs) -> None:
+        """Let the process read a batch."""
         if not self.ready:
             self._await_ready()
-        self.waiting = deque(chunk)
+        self.waiting = deque(batch)
         try:
-            task = dumps([source.source for source in chunk])
-        except Exception as error:  # whatever a foreign object raises when it is pickled
-            raise C3Error(f"{chunk[0].id} cannot be sent to a process ({error}). Use workers=0.") from error
+            task = dumps([run[0].source for run in batch])
+        except Exception as error:  # any object may raise anything when it is pickled
+            raise C3Error(f"{batch[0][0].id} cannot be sent to a process ({error}). Use workers=0.") from error
         try:
             self.pipe.send_bytes(task)
-        except OSError:  # the process died while idle: `collect` sees that, and starts another
+        except OSError:  # the process died while it was idle: `collect` will replace it
             self.inbox.put(None)
 
     def collect(self) -> Read:
-        """The chunk's sources with their items, in order."""
+        """The batch with its items, in order."""
         read: Read = []
-        died: Source | None = None
+        died: list[Source] | None = None
         while self.waiting:
-            source = self.waiting[0]
+            run = self.waiting[0]
             try:
                 message = self.inbox.get(timeout=self.patience)
             except queue.Empty:
-                read.append((source, _bad(source, f"reading took longer than {self.patience:g} s")))
+                read.append((run, _bad(run, f"reading took longer than {self.patience:g} s")))
                 self._replace(skip=1)
                 continue
             if message is not None:
-                read.append((source, pickle.loads(message)))
+                read.append((run, pickle.loads(message)))
                 self.waiting.popleft()
-            elif died is source:
-                read.append((source, _bad(source, "the process that read it died")))
+            elif died is run:
+                read.append((run, _bad(run, "the process that read it died")))
                 self._replace(skip=1)
-            else:  # the first time the source may be innocent: short of memory, the system kills any process
-                died = source
+            else:  # try again: if memory is short, the system kills any process
+                died = run
                 self._replace(skip=0)
         return read
 
@@ -132,20 +132,19 @@ class Worker:
         rest = list(self.waiting)[skip:]
         self._start()
         if rest:
-            self.give(rest)
+            self.send(rest)
         else:
             self.waiting.clear()
 
     def _await_ready(self) -> None:
         try:
-            message = self.inbox.get(timeout=STARTING)
+            message = self.inbox.get(timeout=START_TIMEOUT)
         except queue.Empty:
             message = None
         if message is None:
             raise C3Error(
-                "a process for reading did not start (what it said stands above). A script that asks for workers must"
-                " do its work"
-                ' under `if __name__ == "__main__":`, as each process runs it again. Or use workers=0.'
+                "a worker process did not start; its own error is above. A script with workers must do its work under"
+                ' `if __name__ == "__main__":`, because each process imports it. Or use workers=0.'
             )
         self.ready = True
 
@@ -158,12 +157,12 @@ class Worker:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits, and processes started here never get it: while they import, it would end them with a traceback."""
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C for the processes started inside: it would end them with a traceback while they import."""
     if os.name != "posix":
         yield
         return
-    resource_tracker.ensure_running()  # which lets the signal through again when it starts
+    resource_tracker.ensure_running()  # when it starts, it unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -180,8 +179,8 @@ def _drain(pipe: Connection, inbox: queue.SimpleQueue[bytes | None]) -> None:
 
 
 def _work(pipe: Connection, reader: Reader) -> None:
-    """What a process does until its pipe closes, which it also does when the main process dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which then stops this one
+    """Read batches in a worker process until the pipe closes, as it does when the main process ends or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the main process stops this one
     torch.set_num_threads(1)
     try:
         pipe.send_bytes(b"ready")
@@ -190,7 +189,7 @@ def _work(pipe: Connection, reader: Reader) -> None:
                 item = reader(source)
                 try:
                     message = dumps(item)
-                except Exception as error:  # whatever a foreign object raises when it is pickled
+                except Exception as error:  # any object may raise anything when it is pickled
                     message = dumps(BadItem(name_of(source), f"its item cannot be sent between processes ({error})"))
                 pipe.send_bytes(message)
     except (EOFError, OSError):
@@ -198,7 +197,7 @@ def _work(pipe: Connection, reader: Reader) -> None:
 
 
 class _Pickler(pickle.Pickler):
-    """Tensors go by value. As torch sends them, each would take a file descriptor, and be lost with its process."""
+    """Sends tensors by value. Torch would send a file descriptor of each, and lose it with the process."""
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is torch.Tensor and value.layout is torch.strided and value.dtype is not torch.bfloat16:
@@ -207,11 +206,11 @@ class _Pickler(pickle.Pickler):
 
 
 def dumps(value: Any) -> bytes:
-    """Bytes for a pipe between our own processes; nothing of it is ever written to a file."""
+    """Pickle a value for a pipe between our own processes. It is never written to a file."""
     buffer = io.BytesIO()
     _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
     return buffer.getvalue()
 
 
-def _bad(source: Source, why: str) -> BadItem:
-    return BadItem(name_of(source.source), why)
+def _bad(run: list[Source], why: str) -> BadItem:
+    return BadItem(name_of(run[0].source), why)

@@ -14,7 +14,7 @@ from c3core.data.tables import load_table
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.evaluation import evaluate, input_column
 from c3core.experiments.fit import build, fit_recipe
-from c3core.experiments.inputs import data_marks, items_of
+from c3core.experiments.inputs import data_checksums, items_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import read_json, write_json
 from c3core.metrics.custom import named_metrics
@@ -62,7 +62,7 @@ def ablate(
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = items_of(recipe, folder)
-    trained_on = data_marks(recipe, first.decoder.modality, folder, items)
+    trained_on = data_checksums(recipe, first.decoder.modality, folder, items)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
     runs = []
     for bridge in bridges:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from c3core.errors import WrongCall
-from c3core.experiments.inputs import data_marks, items_of, validation_of
+from c3core.experiments.inputs import data_checksums, items_of, validation_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import sha256
 from c3core.io.layout import PIPELINE, SPACE
@@ -93,7 +93,7 @@ def _describe(recipe: FitRecipe, modality: str, folder: Path, items: Mapping[str
         bases["space"] = Path(_space_of(folder, recipe.space)) / SPACE
     return {
         **recipe.model_dump(mode="json", exclude={"device"}),
-        "data": data_marks(recipe, modality, folder, items),
+        "data": data_checksums(recipe, modality, folder, items),
         "bases": {name: sha256(path) for name, path in bases.items() if path.is_file()},
     }
 

@@ -14,7 +14,7 @@ from c3core.data.tables import TABLES, load_table
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import FitRecipe, PairsRecipe
 from c3core.io.layout import STORE
-from c3core.pipeline.fitting import mark_of
+from c3core.pipeline.fitting import checksum_of
 from c3core.registry.discovery import registered
 from c3core.store.store import Store
 
@@ -49,16 +49,16 @@ def validation_of(recipe: FitRecipe, modality: str, folder: Path) -> Pairs | lis
     return sources_of(recipe, modality, recipe.validation, folder)
 
 
-def data_marks(recipe: FitRecipe, modality: str, folder: Path, items: Mapping[str, Any]) -> dict[str, Any]:
+def data_checksums(recipe: FitRecipe, modality: str, folder: Path, items: Mapping[str, Any]) -> dict[str, Any]:
     """The size and checksum of each part of the data. `modality` is the decoder's."""
     pairs = recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None
     parts = {**items, "pairs": pairs, "validation": validation_of(recipe, modality, folder)}
-    return {name: _mark(part) for name, part in parts.items() if part is not None}
+    return {name: _count_and_checksum(part) for name, part in parts.items() if part is not None}
 
 
-def _mark(part: Pairs | Sequence[Any] | Store) -> str:
+def _count_and_checksum(part: Pairs | Sequence[Any] | Store) -> str:
     count = len(part.source) if isinstance(part, Pairs) else len(part)
-    return f"{count} items, checksum {mark_of(part)}"
+    return f"{count} items, checksum {checksum_of(part)}"
 
 
 def _input(folder: Path, name: str, *, text: bool) -> str:

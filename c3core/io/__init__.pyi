@@ -3,11 +3,12 @@ from .files import PICKLES as PICKLES
 from .files import append_text as append_text
 from .files import atomic_write as atomic_write
 from .files import make_folder as make_folder
+from .files import path_of as path_of
 from .files import read_json as read_json
 from .files import sha256 as sha256
 from .files import short_hash as short_hash
-from .files import unwritten as unwritten
 from .files import working_folder as working_folder
+from .files import write_error as write_error
 from .files import write_json as write_json
 from .files import write_text as write_text
 from .layout import PIPELINE as PIPELINE
@@ -16,6 +17,7 @@ from .layout import STORE as STORE
 from .layout import unfinished as unfinished
 from .model_card import UNKNOWN_LICENSE as UNKNOWN_LICENSE
 from .model_card import model_license as model_license
+from .validation import as_list as as_list
 from .validation import checked as checked
 from .validation import read_checked as read_checked
 from .weights import read_tensors as read_tensors

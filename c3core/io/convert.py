@@ -1,10 +1,10 @@
-"""Upstream weights that exist only as a torch file, turned into safetensors once; no pickled code is run."""
+"""Convert weights that exist only as a torch file to safetensors, without running pickled code."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +13,25 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
-from c3core.io.files import atomic_write
+from c3core.io.files import atomic_write, path_of
 
 
-def convert_weights(weights: Path, out: Path) -> int:
-    """Write the tensors of a torch file to safetensors; returns how many. Nested names, and positions in lists, are
-    joined by dots.
+def convert_weights(weights: str | Path, out: str | Path) -> int:
+    """Write the tensors of a torch file to a safetensors file, and return their number.
 
-    Read with `weights_only=True`: a file that holds anything but tensors and plain values is refused.
+    Nested names and positions in lists are joined by dots. Raises `C3Error` for a file that holds anything but tensors
+    and plain values: it is read with `weights_only=True`.
     """
+    weights, out = path_of(weights), path_of(out)
     if out.suffix != ".safetensors":
         raise WrongCall(f"the output must end in .safetensors, not {out.name!r}.")
     if not weights.is_file():
         raise WrongCall(f"no file {weights}. Check its name.")
     try:
-        with warnings.catch_warnings(action="ignore"):  # of torch's, about how the file was saved
+        with warnings.catch_warnings(action="ignore"):  # torch warns of how the file was saved
             loaded = torch.load(weights, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch's reader raises over a file of something else
-        why = _short(lines_of(error)[0]) if os.path.getsize(weights) else "it is empty"
+    except Exception as error:  # torch raises errors of many types for another kind of file
+        why = lines_of(error)[0].split(". ")[0][:200] if os.path.getsize(weights) else "it is empty"
         raise CorruptFile(f"{weights} holds no plain weights, or is truncated ({why}). It was not run.") from None
     tensors: dict[str, Tensor] = {}
     for name, tensor in _tensors(loaded, ""):
@@ -44,13 +45,8 @@ def convert_weights(weights: Path, out: Path) -> int:
     return len(tensors)
 
 
-def _short(reason: str) -> str:
-    """The first sentence: torch goes on at length."""
-    return reason.split(". ")[0][:200]
-
-
-def _tensors(value: Any, prefix: str) -> Any:
-    """(name, tensor) of nested mappings and lists; tensors that share memory are copied, as safetensors wants."""
+def _tensors(value: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor) of nested mappings and lists. Tensors are copied, as safetensors wants no shared memory."""
     if isinstance(value, Tensor):
         yield prefix or "tensor", value.detach().clone().contiguous()
     elif isinstance(value, Mapping | list | tuple):

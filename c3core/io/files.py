@@ -1,4 +1,4 @@
-"""Writing files so that a kill or a full disk in the middle leaves the old file or the new one, never half of one."""
+"""Read and write files. A kill or a full disk leaves the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,20 @@ _UMASK = os.umask(0o022)  # the only way to read it is to set it
 os.umask(_UMASK)
 
 
+def path_of(name: str | os.PathLike[str]) -> Path:
+    """A path that a user gives, with `~` as the home folder.
+
+    >>> path_of("~/captioner") == Path.home() / "captioner"
+    True
+    """
+    return Path(os.path.expanduser(name))
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; when the block ends well, flush it to disk and rename it to `path`.
+    """Yield a temporary name beside `path`; after the block, flush that file to disk and rename it to `path`.
 
-    An `OSError` on the way (no room, no permission; safetensors has an error of its own for these) becomes a `C3Error`
-    that names the file; the temporary is removed.
+    Raises a `C3Error` that names the file if it cannot be written. The temporary file is removed in any case.
 
     >>> import tempfile, pathlib
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "a.txt"
@@ -36,38 +44,40 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> target.read_text()
     'whole'
     """
-    path = Path(path)
-    # The suffix stays last: writers such as Pillow choose the format by it.
+    path = path_of(path)
+    # Keep the suffix last: writers such as Pillow choose the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb+") as handle:
-            os.fchmod(handle.fileno(), 0o666 & ~_UMASK)  # some writers make their file for the owner alone
+            os.fchmod(handle.fileno(), 0o666 & ~_UMASK)  # some writers make a file that only its owner may read
             os.fsync(handle.fileno())
         os.replace(temporary, path)
     except C3Error:
         raise
     except (OSError, SafetensorError) as error:
-        raise unwritten(path, error) from error
+        raise write_error(path, error) from error
     finally:
-        with suppress(OSError):  # a read-only folder: there is no temporary to remove, and the error above says so
+        with suppress(OSError):  # in a read-only folder there is no temporary file
             temporary.unlink(missing_ok=True)
 
 
-def make_folder(path: str | os.PathLike[str]) -> None:
-    """Make a folder with those above it, unless it is there; a `C3Error` says why it cannot be."""
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder and those above it, if they do not exist. Raises `C3Error` if that fails."""
+    folder = path_of(path)
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise C3Error(f"cannot write to {path}: {error.strerror}. Choose another folder.") from error
+        raise C3Error(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
+    return folder
 
 
 @contextmanager
-def working_folder(named: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """The folder that was named, or a temporary one; who stops the work there is told that nothing is left of it."""
-    if named:
-        yield Path(named)
+def working_folder(folder: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """Yield the folder, or a temporary one for None. Then an interrupt that names the folder says that it is gone."""
+    if folder:
+        yield path_of(folder)
         return
     with tempfile.TemporaryDirectory() as temporary:
         try:
@@ -75,7 +85,7 @@ def working_folder(named: str | os.PathLike[str] | None = None) -> Iterator[Path
         except KeyboardInterrupt as interrupt:
             if temporary not in str(interrupt):
                 raise
-            raise KeyboardInterrupt("stopped. Nothing is kept of it: the folder was a temporary one.") from None
+            raise KeyboardInterrupt("stopped. Nothing is kept, because the folder was a temporary one.") from None
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -90,29 +100,29 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def append_text(path: str | os.PathLike[str], text: str) -> None:
-    """Add UTF-8 text to the end of a file: for logs, whose last line a kill may cut."""
+    """Append UTF-8 text to a log. A kill may cut its last line."""
     try:
         with open(path, "a", encoding="utf-8") as handle:
             handle.write(text)
     except OSError as error:
-        raise unwritten(path, error) from error
+        raise write_error(path, error) from error
 
 
-def unwritten(path: str | os.PathLike[str], error: Exception) -> C3Error:
-    """The error of a file or folder that cannot be written, with what to do about it."""
-    # None: numpy and safetensors say that a write was short in words of their own.
+def write_error(path: str | os.PathLike[str], error: Exception) -> C3Error:
+    """The error to raise if a file or folder cannot be written, with what to do about it."""
+    # numpy and safetensors raise errors without a number if the disk is full.
     full = getattr(error, "errno", None) in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     advice = "Free some room or choose another folder" if full else "Choose another folder"
     return C3Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}. {advice}.")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """The JSON value in a file; a `C3Error` names a file that is missing or is no JSON."""
+    """The JSON value in a file. Raises `CorruptFile` if it is missing or holds no JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CorruptFile(f"{path} is missing. Check the folder's name, or make it again.") from error
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, a number of too many digits
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or a very long number
         raise CorruptFile(f"{path} cannot be read as JSON ({error}). It may be truncated: make it again.") from error
 
 
@@ -123,7 +133,7 @@ def sha256(path: str | os.PathLike[str]) -> str:
 
 
 def short_hash(text: str) -> str:
-    """The first 32 hexadecimal digits of a text's SHA-256: what fingerprints are written as.
+    """The first 32 hexadecimal digits of the SHA-256 of a text. Fingerprints are written like this.
 
     >>> short_hash("a red circle")
     'a1e4a280d27cad5b1aa05b230031f649'

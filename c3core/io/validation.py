@@ -1,8 +1,8 @@
-"""Checking values against a pydantic model, with errors that name the field and offer near names."""
+"""Check what users give: fields against a pydantic model, and items by position."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -13,14 +13,14 @@ from c3core.io.files import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_PLAIN = dict.fromkeys(
-    ("model_type", "model_attributes_type", "dict_type"), "must hold fields by name"
-) | dict.fromkeys(("list_type", "tuple_type"), "must be a list")  # where pydantic speaks of its own classes
-SHOWN = 6  # wrong fields of one error: a file of something else has dozens
+# Messages in place of those of pydantic that name its classes.
+_MESSAGES = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must hold fields by name")
+_MESSAGES |= dict.fromkeys(("list_type", "tuple_type"), "must be a list")
+MAX_SHOWN = 6  # wrong fields in one error: another kind of file may have dozens
 
 
 def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Model:
-    """`model` built from `values`; a `WrongCall` lists the wrong fields.
+    """Build `model` from `values`. Raises a `WrongCall` that lists the wrong fields, with near names.
 
     >>> class Options(BaseModel):
     ...     steps: int = 1
@@ -40,12 +40,12 @@ def checked(model: type[Model], values: Mapping[str, Any], *, what: str) -> Mode
         lines = [_line(model, problem) for problem in error.errors()]
     if not lines:
         return built
-    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    raise WrongCall(f"{what}: {'; '.join(lines[:SHOWN])}{more}")
+    more = f"; and {len(lines) - MAX_SHOWN} more" if len(lines) > MAX_SHOWN else ""
+    raise WrongCall(f"{what}: {'; '.join(lines[:MAX_SHOWN])}{more}")
 
 
 def _switches(model: type[BaseModel], values: Mapping[str, Any], outer: str = "") -> Iterator[tuple[str, bool]]:
-    """The numbers that were given as true or false, which pydantic takes for 1 and 0."""
+    """The fields of numbers that were given as true or false, which pydantic would take for 1 and 0."""
     for name, value in values.items():
         kind = model.model_fields[name].annotation if name in model.model_fields else None
         kinds = {kind, *get_args(kind)} if isinstance(value, bool) else set()
@@ -56,11 +56,11 @@ def _switches(model: type[BaseModel], values: Mapping[str, Any], outer: str = ""
 
 
 def read_checked(model: type[Model], path: Path, *, of: str = "") -> Model:
-    """`model` built from a JSON file that c3core wrote; a `C3Error` names each field that is not as it was written."""
+    """Build `model` from a JSON file that c3core wrote. Raises a `CorruptFile` that lists the wrong fields."""
     try:
         return checked(model, read_json(path), what=f"{path} of {of}" if of else str(path))
     except WrongCall as error:
-        raise CorruptFile(f"{error}. It was changed, or is another version's: make it again.") from None
+        raise CorruptFile(f"{error}. The file was changed, or another version wrote it: make it again.") from None
 
 
 def _line(model: type[BaseModel], problem: Any) -> str:
@@ -69,15 +69,35 @@ def _line(model: type[BaseModel], problem: Any) -> str:
         *outer, field = problem["loc"]
         owner = _nested(model, outer)
         return f"{place}: no such field" + (f", {near(str(field), owner.model_fields)}" if owner else "")
-    message = _PLAIN.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
+    message = _MESSAGES.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 
 
 def _nested(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel] | None:
-    """The model of a field within a model, where its type is one, or one or None."""
+    """The model that is the type of a nested field, also if the field may be None; None if its type is no model."""
     inner: type[BaseModel] | None = model
     for name in place:
         kind = inner.model_fields[name].annotation if inner and name in inner.model_fields else None
         models = (part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, BaseModel))
         inner = next(models, None)
     return inner
+
+
+def as_list(items: Any, what: str) -> list[Any]:
+    """The items of anything that can be iterated over, by position: a list, an array, a tensor, a pandas Series.
+
+    A Series or a column of a data set may be indexed by its labels, which are not positions. Arrays of one dimension
+    become Python values. Raises `WrongCall` for one string and for a mapping or a table.
+
+    >>> as_list(("a.jpg", "b.jpg"), "the photos")
+    ['a.jpg', 'b.jpg']
+    """
+    if isinstance(items, str | bytes | Path):
+        raise WrongCall(f"{what} must be a list, not one {type(items).__name__}. Write [item].")
+    if isinstance(items, Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", None) == 0:
+        raise WrongCall(f"{what} must be a list of items, not a {type(items).__name__}.")
+    flat = getattr(items, "ndim", None) == 1 and hasattr(items, "tolist")
+    found = items.tolist() if flat else list(items)  # type: ignore[attr-defined]
+    if isinstance(items, Sized) and len(items) != len(found):  # as a data frame, which iterates over its columns
+        raise WrongCall(f"{what} must be a list of items, not a {type(items).__name__}. Give one of its columns.")
+    return found

@@ -1,6 +1,4 @@
-"""Weights as safetensors, written whole or not at all, checked when they are read, never pickled; and the hash of
-any.
-"""
+"""Write, read and hash weights as safetensors, never as pickles."""
 
 from __future__ import annotations
 
@@ -18,10 +16,9 @@ from c3core.io.files import PICKLES, atomic_write
 
 
 def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
-    """A `C3Error` for a folder that holds pickled weights: reading them could run anybody's code.
+    """Raise `C3Error` if a folder holds pickled weights, because reading them could run any code.
 
-    With `lone`, pickles beside safetensors are passed over: the hub's folders often hold both, and only the latter are
-    read.
+    With `lone`, ignore pickles beside safetensors: folders of the hub often hold both, and only the latter are read.
     """
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICKLES and not (lone and list(path.parent.glob("*.safetensors"))):
@@ -29,8 +26,9 @@ def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
-    """Write tensors by name, floating-point ones in `dtype` if given; NaN, or a number that it cannot hold, is a
-    `C3Error`.
+    """Write tensors by name, floating-point ones in `dtype` if given.
+
+    Raises `C3Error` for NaN, infinity, and a number that `dtype` cannot hold.
     """
     cast: dict[str, Tensor] = {}
     for name, value in tensors.items():
@@ -49,8 +47,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype 
 
 
 def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] | None = None) -> None:
-    """Copy a file's tensors into a module. A `C3Error` unless names and shapes are `expected`'s, by default the
-    module's.
+    """Copy the tensors of a file into a module.
+
+    Raises `CorruptFile` if their names and shapes are not those of `expected`, by default the module's own.
     """
     if not path.is_file():
         raise CorruptFile(f"{path} is missing. Check the folder's name, or save the decoder again.")
@@ -64,7 +63,7 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
         if asked != found:
             what = f"has shape {found}, expected {asked}"
             if asked is None or found is None:
-                what = "is missing" if found is None else "has no place there"
+                what = "is missing" if found is None else "is not expected"
             other = "Weights of another resolution or size cannot be used."
             raise CorruptFile(f"{path} does not fit its decoder.json: {name} {what}. {other}")
         if found is not None and not torch.isfinite(tensors[name]).all():
@@ -75,10 +74,7 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
 
 
 def tensor_hash(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 of tensors by name. The same weights have the same hash, whatever the file that they came in.
-
-    It reads memory that was written a moment ago, at 1 to 2 GB/s: a fraction of the time that loading takes.
-    """
+    """The SHA-256 of tensors and their names: the same weights have the same hash, whatever file they came from."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         value = weights[name].detach().cpu().contiguous()

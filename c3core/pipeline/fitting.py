@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem, Bridge, Decoder
+from c3core.contracts.reader import summarize_bad
 from c3core.data.fingerprint import checksum
 from c3core.data.pairs import Pairs
 from c3core.data.sources import Source
@@ -33,10 +34,10 @@ VALIDATION_BATCH = 128
 FEW = 30  # of fewer items the mean is as far off as a large part of the gap
 
 
-def mark_of(given: Sequence[Any] | Store | Pairs) -> Any:
-    """Tells what is fitted on from anything else under the same name."""
+def checksum_of(given: Sequence[Any] | Store | Pairs) -> Any:
+    """A checksum of what is fitted on."""
     if isinstance(given, Store):
-        return given.mark
+        return given.checksum
     if isinstance(given, Pairs):
         given = [*given.source, *given.target, *(() if given.item is None else given.item)]
     return checksum(given)
@@ -70,10 +71,9 @@ def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
 
 
 def _say_bad(store: Store) -> None:
-    bad = [f"{entry['source'].strip() or entry['id']}: {entry['why']}" for entry in store.errors()]
-    if bad:
-        first = "; ".join(bad[:3])
-        warnings.warn(f"{len(bad)} {store.modality} item(s) could not be read and are left out: {first}", stacklevel=2)
+    if store.bad:
+        first = summarize_bad(store.errors(), store.bad)
+        warnings.warn(f"{store.bad} {store.modality} item(s) could not be read and are left out: {first}", stacklevel=2)
 
 
 class PipelineFitter:
@@ -230,8 +230,8 @@ class PipelineFitter:
             "decoder": {"name": decoder.name, **_options_of(decoder)},
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
             "start": self.loaded,
-            "data": {name: store.mark for name, store in self._stores.items()},
-            "targets": [mark_of(one) for one in (pairs, validation) if isinstance(one, Pairs)],
+            "data": {name: store.checksum for name, store in self._stores.items()},
+            "targets": [checksum_of(one) for one in (pairs, validation) if isinstance(one, Pairs)],
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
         figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}

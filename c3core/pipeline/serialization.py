@@ -16,7 +16,7 @@ from torch import Tensor
 from c3core.bridges.c3 import C3Bridge
 from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error, CorruptFile, NotInstalled
-from c3core.io.files import PICKLES, atomic_write, make_folder, unwritten, write_json
+from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json
 from c3core.pipeline.manifest import (
     STAGED,
     BridgePart,
@@ -62,7 +62,7 @@ def save(pipeline: Saved, folder: Path) -> None:
     except C3Error:
         raise
     except OSError as error:
-        raise unwritten(folder, error) from error
+        raise write_error(folder, error) from error
 
 
 def _write(pipeline: Saved, folder: Path) -> None:

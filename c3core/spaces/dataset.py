@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, Tower
+from c3core.contracts.reader import summarize_bad
 from c3core.data.sources import Source
 from c3core.data.tables import key_of
 from c3core.embedding.embedder import embed
@@ -31,14 +32,14 @@ class ColumnDataset:
         self.tower = tower
         self.items: list[Any] = []
         self.features: Tensor | None = None
-        self.bad: list[str] = []
+        self.bad: list[object] = []
         keys = [key_of(source) for source in sources]
         distinct = dict(zip(keys, sources, strict=True))
         found = self._features(distinct, folder, quiet=quiet) if tower.frozen else self._items(distinct, quiet=quiet)
         self.rows = [found.get(key, -1) for key in keys]
         if self.bad:
-            message = f"{len(self.bad)} source(s) could not be read and are left out: {'; '.join(self.bad[:3])}"
-            warnings.warn(message, stacklevel=2)
+            first = summarize_bad(self.bad, len(self.bad))
+            warnings.warn(f"{len(self.bad)} source(s) could not be read and are left out: {first}", stacklevel=2)
 
     def _items(self, distinct: dict[Any, Any], *, quiet: bool) -> dict[Any, int]:
         """Read the items. Return the row of each key."""
@@ -47,7 +48,7 @@ class ColumnDataset:
             for key, source in distinct.items():
                 item = reader(source)
                 if isinstance(item, BadItem):
-                    self.bad.append(str(item))
+                    self.bad.append(item)
                 else:
                     rows[key] = len(self.items)
                     self.items.append(item)
@@ -59,7 +60,7 @@ class ColumnDataset:
         keys = list(distinct)
         sources = (Source(str(k), distinct[key]) for k, key in enumerate(keys))
         store = embed(FeatureEncoder(self.tower), sources, folder, total=len(keys), quiet=quiet)
-        self.bad = [f"{entry['source']}: {entry['why']}" for entry in store.errors()]
+        self.bad = list(store.errors())
         features, rows = [], dict[Any, int]()
         for batch in store.batches(columns=("id", "embedding", "norm")):
             features.append(batch.embeddings * batch.norms.unsqueeze(1))  # a store holds unit vectors and norms

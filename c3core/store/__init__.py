@@ -1,4 +1,4 @@
-"""Embeddings on disk."""
+"""Keep embeddings on disk: write, read and pair stores."""
 
 import lazy_loader
 

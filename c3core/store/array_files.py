@@ -1,4 +1,4 @@
-"""Embeddings that something else wrote (`.npy`, `.parquet`, `.safetensors`), read piece by piece."""
+"""Read embeddings that other tools wrote (`.npy`, `.parquet`, `.safetensors`), piece by piece."""
 
 from __future__ import annotations
 
@@ -14,26 +14,34 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
+from c3core.io.files import path_of
+from c3core.statistics.unit_norm import unit_rows
 from c3core.store.store import BATCH_ROWS
 
-NAMES = ("embedding", "embeddings")  # of the column or tensor, where a file has several
+NAMES = ("embedding", "embeddings")  # of the column or tensor to take if a file has several
 
 
 def load_embeddings(path: str | Path, *, batch_size: int = BATCH_ROWS) -> Iterator[Tensor]:
-    """The embeddings of a file in order, float32, in tensors of at most `batch_size` rows; no more are held.
+    """The embeddings of a file in order, float32 of unit norm, in tensors of at most `batch_size` rows.
 
-    A `.npy` array (n, dim); a `.parquet` file with a column of vectors (`embedding` where there are several); a
-    `.safetensors` file with a tensor (n, dim). Raises `C3Error` for a file that holds none.
+    A `.npy` array (n, dim), a `.parquet` file with a column of vectors (`embedding` if there are several), or a
+    `.safetensors` file with a tensor (n, dim). Rows of another norm are normalized with a warning. Raises `C3Error`
+    for a file without embeddings, and for a row that is zero, NaN or infinite, with its number.
     """
-    path = Path(path)
+    path = path_of(path)
     if not path.exists():
         raise WrongCall(f"{path} does not exist. Check the spelling.")
     readers = {".npy": _npy, ".parquet": _parquet, ".safetensors": _safetensors}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise WrongCall(f"{path} is no file of embeddings. Give a store's folder, .npy, .parquet or .safetensors.")
+    start = 0
     try:
-        yield from reader(path, batch_size)
+        for rows in reader(path, batch_size):
+            yield unit_rows(rows, of=str(path), start=start)
+            start += len(rows)
+    except C3Error:
+        raise
     except (OSError, ValueError, pa.ArrowException, SafetensorError) as error:
         raise CorruptFile(f"{path} cannot be read ({lines_of(error)[0]}). Write it again.") from error
 

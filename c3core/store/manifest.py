@@ -1,4 +1,4 @@
-"""`store.json`: what a store holds, and by which encoder it was made."""
+"""`store.json`: what a store holds, and which encoder made it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from c3core.version import __version__
 
 
 class StoreManifest(BaseModel):
-    """`store.json`. Its figures are filled in at the end; until then the shards speak for themselves."""
+    """`store.json`. The numbers are written when the store is complete; until then only the shards tell."""
 
     format: Literal[1] = 1
     space: str
@@ -25,13 +25,13 @@ class StoreManifest(BaseModel):
     complete: bool = False
     rows: int = 0
     bad: int = 0
-    consumed: int = 0
-    mark: str = ""
-    shards: list[int] = []  # rows of each
+    consumed: int = 0  # inputs: a row each, or bad
+    checksum: str = ""  # of the inputs
+    shards: list[int] = []  # the rows of each shard
     c3core: str = __version__
 
     @property
-    def encoding(self) -> EncoderInfo:
+    def encoder(self) -> EncoderInfo:
         return EncoderInfo(self.space, self.modality, self.dim, self.fingerprint, self.precision)
 
     @classmethod

@@ -1,6 +1,4 @@
-"""Pairs of two stores that were made of the same table, by its rows: an item that could not be read is a hole in one of
-them.
-"""
+"""Pair the rows of two stores of one table. A row is missing in a store if its item could not be read."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ CHUNK = 8192
 
 
 class EmbeddingRows(Protocol):
-    """What pairing reads of a store."""
+    """The part of a store that pairing reads."""
 
     dim: int
 
@@ -28,7 +26,7 @@ class EmbeddingRows(Protocol):
 
 
 def common_table(x: EmbeddingRows, y: EmbeddingRows) -> str | None:
-    """The table or list that two stores were both made of, by the ids of their rows (`pairs.csv:17`)."""
+    """The table or list that both stores were made from, according to the first ids (`pairs.csv:17`); None if none."""
     tables = []
     for store in (x, y):
         first = next(store.batches(1, columns=("id",)), None)
@@ -38,7 +36,7 @@ def common_table(x: EmbeddingRows, y: EmbeddingRows) -> str | None:
 
 
 def paired_by_row(x: EmbeddingRows, y: EmbeddingRows, table: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of the rows that both stores have: an item that could not be read has left a hole in one of them."""
+    """Batches (n, d) of the rows that both stores have. Warns of the number of rows that only one of them has."""
     streams = [store.batches(CHUNK, columns=("id", "embedding")) for store in (x, y)]
     numbers, rows = [np.zeros(0, np.int64)] * 2, [torch.zeros(0, x.dim), torch.zeros(0, y.dim)]
     left_out = 0
@@ -58,9 +56,7 @@ def paired_by_row(x: EmbeddingRows, y: EmbeddingRows, table: str) -> Iterator[tu
         rows = [own[stop:] for own, stop in zip(rows, stops, strict=True)]
     left_out += sum(map(len, numbers)) + sum(len(batch.ids) for stream in streams for batch in stream)
     if left_out:
-        warnings.warn(
-            f"{left_out} row(s) of {table} stand in one of the two stores alone and are left out.", stacklevel=2
-        )
+        warnings.warn(f"{left_out} row(s) of {table} are in only one of the two stores and are left out.", stacklevel=2)
 
 
 def _row_numbers(ids: Sequence[str], table: str) -> NDArray[np.int64]:
@@ -70,7 +66,7 @@ def _row_numbers(ids: Sequence[str], table: str) -> NDArray[np.int64]:
     found = np.array(numbers, np.int64)
     if len(found) < len(ids) or (np.diff(found) <= 0).any():
         raise C3Error(
-            f"the stores hold more than the rows of {table} in order: which belong together? Embed each table by"
-            " itself."
+            f"the stores hold more than the rows of {table} in order, so that rows cannot be paired. Embed each table"
+            " into a store of its own."
         )
     return found

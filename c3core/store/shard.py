@@ -1,44 +1,45 @@
-"""One shard of a store: a Parquet file that also says which inputs it covers and which of them were bad.
+"""Read and write one shard of a store: a Parquet file of rows, which also says which inputs were bad.
 
-Rows and bad items of the same inputs stand in one file, so that they land on disk together or not at all.
+Rows and bad inputs are in one file, so that they reach the disk together or not at all.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from c3core.contracts import Encoder
-from c3core.errors import C3Error, CorruptFile, lines_of
+from c3core.errors import CorruptFile, lines_of
 from c3core.io.files import atomic_write
 
 KEY = b"c3core"  # of our entry in a Parquet file's metadata
 COLUMNS = ("id", "source", "embedding", "norm")
-GROUP_ROWS = 4096  # rows a row group: what shuffling reads at once
+GROUP_ROWS = 4096  # rows in a row group, the unit that shuffling reads
 
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Which encoder made the embeddings of a store: only those of the same one may be compared.
+    """The encoder that made the embeddings of a store. Only embeddings of the same encoder may be compared.
 
-    The name of the space does not count: it may be a path, and the same weights may lie elsewhere. The fingerprint
-    tells.
+    The name of the space does not count, because it may be a path to weights that were moved. The fingerprint does.
     """
 
     space: str = field(compare=False)
     modality: str
     dim: int
     fingerprint: str
-    precision: str = "float32"  # of the model's arithmetic: one store has one
+    precision: str = "float32"  # the dtype that the model computes in
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderInfo:
@@ -54,22 +55,28 @@ class BadInput:
     source: str
     why: str
 
+    def __str__(self) -> str:
+        return f"{self.source.strip() or self.id}: {self.why}"
+
 
 @dataclass(frozen=True)
 class InputRange:
-    """The inputs that a shard covers: from `start` up to `stop`; `mark` is a checksum of all up to `stop`."""
+    """The inputs of a shard: those from number `start` to `stop` (exclusive), and the bad ones among them.
+
+    `checksum` is of all inputs of the store before `stop`.
+    """
 
     start: int
     stop: int
-    mark: str
+    checksum: str
     bad: list[BadInput]
 
 
 @dataclass(frozen=True)
 class StoreBatch:
-    """Some rows of a store. `embeddings` (n, dim) and `norms` (n,) are float32; a column not asked for is empty.
+    """Some rows of a store: `embeddings` (n, dim) and `norms` (n,) are float32. A column not asked for is empty.
 
-    The tensors may share memory with one another: copy before changing them in place.
+    The tensors may share memory with other batches: copy them before you change them in place.
     """
 
     ids: list[str]
@@ -77,21 +84,42 @@ class StoreBatch:
     embeddings: Tensor
     norms: Tensor
 
+    @classmethod
+    def concat(cls, batches: Iterable[StoreBatch], dim: int) -> Self:
+        """All rows of some batches as one."""
+        parts = list(batches)
+        return cls(
+            [text for part in parts for text in part.ids],
+            [text for part in parts for text in part.sources],
+            torch.cat([torch.zeros(0, dim), *(part.embeddings for part in parts)]),
+            torch.cat([torch.zeros(0), *(part.norms for part in parts)]),
+        )
+
+    def take(self, places: NDArray[np.int64]) -> StoreBatch:
+        """The rows at some positions."""
+        at, listed = torch.from_numpy(places), places.tolist()
+        return StoreBatch(
+            [self.ids[place] for place in listed] if self.ids else [],
+            [self.sources[place] for place in listed] if self.sources else [],
+            self.embeddings[at] if len(self.embeddings) else self.embeddings,
+            self.norms[at] if len(self.norms) else self.norms,
+        )
+
 
 def shard_name(index: int) -> str:
     return f"shard-{index:06d}.parquet"
 
 
 def schema(dim: int) -> pa.Schema:
-    """The columns of every store. None may be null: readers then need no masks and can share the memory."""
+    """The columns of a shard. None may be null: readers then need no masks and can share the memory."""
     vector = pa.list_(pa.field("element", pa.float32(), nullable=False), dim)
     types = (pa.string(), pa.string(), vector, pa.float32())
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in zip(COLUMNS, types, strict=True)])
 
 
-def write_shard(path: Path, encoding: EncoderInfo, span: InputRange, rows: StoreBatch) -> None:
+def write_shard(path: Path, encoder: EncoderInfo, inputs: InputRange, rows: StoreBatch) -> None:
     """Write a shard whole or not at all."""
-    columns = schema(encoding.dim)
+    columns = schema(encoder.dim)
     flat = pa.array(rows.embeddings.contiguous().numpy().reshape(-1))
     arrays = [
         pa.array(rows.ids, pa.string()),
@@ -99,7 +127,7 @@ def write_shard(path: Path, encoding: EncoderInfo, span: InputRange, rows: Store
         pa.FixedSizeListArray.from_arrays(flat, type=columns.field("embedding").type),
         pa.array(rows.norms.contiguous().numpy()),
     ]
-    about = json.dumps({**asdict(encoding), **asdict(span)}, ensure_ascii=False)
+    about = json.dumps({**asdict(encoder), **asdict(inputs)}, ensure_ascii=False)
     table = pa.table(arrays, schema=columns.with_metadata({KEY: about.encode()}))
     with atomic_write(path) as temporary:
         pq.write_table(
@@ -114,7 +142,7 @@ def write_shard(path: Path, encoding: EncoderInfo, span: InputRange, rows: Store
 
 
 def read_footer(path: Path) -> pq.FileMetaData:
-    """The Parquet metadata of a shard; a `C3Error` names a file that is missing, cut short or not Parquet."""
+    """The Parquet metadata of a shard. Raises `CorruptFile` if it is missing, cut short or not Parquet."""
     try:
         return pq.read_metadata(path)
     except FileNotFoundError as error:
@@ -123,27 +151,28 @@ def read_footer(path: Path) -> pq.FileMetaData:
         raise _broken(path, error) from error
 
 
-def read_span(path: Path, footer: pq.FileMetaData, encoding: EncoderInfo) -> InputRange:
-    """What the shard covers; a `C3Error` names a file that belongs to no store, or to that of another encoder."""
+def read_range(path: Path, footer: pq.FileMetaData, encoder: EncoderInfo) -> InputRange:
+    """The inputs of a shard. Raises `CorruptFile` if the file is no shard, or a shard of another store."""
     try:
         about = json.loads(footer.metadata[KEY])
-        precision = about.get("precision", "float32")  # not said by the first stores
-        found = EncoderInfo(about["space"], about["modality"], about["dim"], about["fingerprint"], precision)
-        span = InputRange(about["start"], about["stop"], about["mark"], [BadInput(**bad) for bad in about["bad"]])
+        found = EncoderInfo(**{name: about[name] for name in asdict(encoder)})
+        bad = [BadInput(**entry) for entry in about["bad"]]
+        inputs = InputRange(about["start"], about["stop"], about["checksum"], bad)
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptFile(f"{path} is not a shard of a store. Take it out of the folder.") from error
-    if found != encoding or not footer.schema.to_arrow_schema().equals(schema(encoding.dim)):
+    if found != encoder or not footer.schema.to_arrow_schema().equals(schema(encoder.dim)):
         raise CorruptFile(f"{path} is a shard of another store ({found.space}, {found.modality}). Take it out.")
-    return span
+    return inputs
 
 
 def read_batches(
-    path: Path, columns: Sequence[str], batch_size: int, *, verify: bool = False
-) -> Iterator[pa.RecordBatch]:
-    """The rows of a shard in order, at most `batch_size` at a time; with `verify` each page's checksum is checked."""
+    path: Path, columns: Sequence[str], dim: int, size: int, *, verify: bool = False
+) -> Iterator[StoreBatch]:
+    """The rows of a shard in order, at most `size` at a time. With `verify`, check the checksum of each page."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=verify) as file:
-            yield from file.iter_batches(batch_size, columns=list(columns))
+            for rows in file.iter_batches(size, columns=list(columns)):
+                yield to_batch(rows, dim)
     except (OSError, pa.ArrowException) as error:
         raise _broken(path, error) from error
 
@@ -157,32 +186,27 @@ def read_group(path: Path, group: int, columns: Sequence[str]) -> pa.Table:
         raise _broken(path, error) from error
 
 
-def floats(column: Any, dim: int | None = None) -> Tensor:
-    """An Arrow column of float32, or of vectors of `dim` of them, as a tensor that shares its memory."""
-    if not len(column):
-        return torch.zeros(0) if dim is None else torch.zeros(0, dim)
-    return from_dlpack(column) if dim is None else from_dlpack(column.flatten()).view(-1, dim)
-
-
 def to_batch(rows: pa.RecordBatch, dim: int) -> StoreBatch:
-    """Arrow rows as a `StoreBatch`; tensors share Arrow's memory."""
-    names = rows.schema.names
+    """Arrow rows as a `StoreBatch`, whose tensors share Arrow's memory."""
+    found = dict(zip(rows.schema.names, rows.columns, strict=True)) if len(rows) else {}
     return StoreBatch(
-        ids=rows.column("id").to_pylist() if "id" in names else [],
-        sources=rows.column("source").to_pylist() if "source" in names else [],
-        embeddings=floats(rows.column("embedding"), dim) if "embedding" in names else torch.zeros(0, dim),
-        norms=floats(rows.column("norm")) if "norm" in names else torch.zeros(0),
+        ids=found["id"].to_pylist() if "id" in found else [],
+        sources=found["source"].to_pylist() if "source" in found else [],
+        embeddings=from_dlpack(found["embedding"].flatten()).view(-1, dim)
+        if "embedding" in found
+        else torch.zeros(0, dim),
+        norms=from_dlpack(found["norm"]) if "norm" in found else torch.zeros(0),
     )
 
 
-def _broken(path: Path, error: Exception) -> C3Error:
-    return CorruptFile(f"{path} cannot be read: cut short or overwritten ({lines_of(error)[0]}). Make the store again.")
-
-
 def storable(text: str) -> str:
-    """Text that a file can hold: bytes of a file name that are no UTF-8 become `\\udc…` escapes."""
+    """Text that a file can hold: bytes of a file name that are not UTF-8 become `\\udc…` escapes."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return text.encode(errors="backslashreplace").decode()
     return text
+
+
+def _broken(path: Path, error: Exception) -> CorruptFile:
+    return CorruptFile(f"{path} cannot be read: cut short or overwritten ({lines_of(error)[0]}). Make the store again.")

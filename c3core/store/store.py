@@ -1,7 +1,7 @@
-"""A store: embeddings on disk with their ids and where they came from, read without ever holding all rows.
+"""Read a store: embeddings on disk with their ids and sources, never held in memory as a whole.
 
-A folder of Parquet shards (`id`, `source`, `embedding`, `norm`), the manifest `store.json`, and `errors.jsonl` with the
-inputs that gave no embedding. Other tools read the shards as they are:
+A store is a folder of Parquet shards (`id`, `source`, `embedding`, `norm`), the manifest `store.json`, and
+`errors.jsonl` with the inputs that gave no embedding. Other tools read the shards as they are:
 `pandas.read_parquet(sorted(glob("store/*.parquet")))`, `polars.read_parquet("store/*.parquet")`.
 """
 
@@ -22,32 +22,32 @@ import torch
 from torch import Tensor
 
 from c3core.errors import C3Error, CorruptFile, WrongCall, near
+from c3core.io.files import path_of
 from c3core.io.layout import STORE
-from c3core.statistics.moments import NEEDS, SAMPLE_SIZE, Moments
+from c3core.io.validation import as_list
+from c3core.statistics.moments import NEEDS, SAMPLE_SIZE, Moments, as_rows
+from c3core.statistics.unit_norm import is_unit, normalized
 from c3core.store.manifest import StoreManifest
 from c3core.store.pairing import common_table, paired_by_row
 from c3core.store.shard import (
     COLUMNS,
-    InputRange,
+    BadInput,
     StoreBatch,
-    floats,
     read_batches,
     read_footer,
     read_group,
-    read_span,
+    read_range,
     shard_name,
     to_batch,
 )
-from c3core.store.writer import ERRORS, SHARD_ROWS, UNIT, StoreWriter
-
-__all__ = ["Store", "StoreBatch", "StoreWriter", "join"]
+from c3core.store.writer import ERRORS, SHARD_ROWS, StoreWriter
 
 BATCH_ROWS = 4096
-BUFFER_ROWS = 65536  # rows that shuffling holds: 134 MB at 512 dimensions
+BUFFER_ROWS = 65536  # rows held while shuffling: 134 MB at 512 dimensions
 
 
 class Store:
-    """A complete store, opened for reading. `len` is its number of rows, `bad` that of the inputs that gave none.
+    """A complete store, open for reading. `len` is its number of rows, `bad` that of the inputs without an embedding.
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
@@ -58,15 +58,15 @@ class Store:
     """
 
     def __init__(self, folder: Path, manifest: StoreManifest, groups: Sequence[int]) -> None:
-        # Of each shard only the number of its row groups is held: the footer has the bad inputs, which may be many.
+        # Hold only the number of row groups of each shard: a footer may list many bad inputs.
         self.folder, self._manifest, self._groups = folder, manifest, groups
         self.space, self.modality = manifest.space, manifest.modality
         self.dim, self.fingerprint, self.bad = manifest.dim, manifest.fingerprint, manifest.bad
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
-        """Open a store. Raises `C3Error` for a folder that is none, is unfinished, or lacks a whole shard, by name."""
-        folder = Path(folder)
+        """Open a store. Raises `C3Error` if the folder is no store, or an unfinished one, or lacks a shard."""
+        folder = path_of(folder)
         if not os.path.isfile(folder / STORE):
             raise WrongCall(f"{folder} is not a store: it has no {STORE}. `c3 embed` writes a store.")
         manifest = StoreManifest.read(folder)
@@ -76,7 +76,7 @@ class Store:
         for index, rows in enumerate(manifest.shards):
             path = folder / shard_name(index)
             footer = read_footer(path)
-            read_span(path, footer, manifest.encoding)
+            read_range(path, footer, manifest.encoder)
             if footer.num_rows != rows:
                 raise CorruptFile(f"{path} has {footer.num_rows} rows, not {rows}. Make the store again.")
             groups.append(footer.num_row_groups)
@@ -89,40 +89,38 @@ class Store:
     def from_embeddings(
         cls,
         folder: str | Path,
-        embeddings: Tensor,
+        embeddings: Any,
         *,
         space: str,
         modality: str,
         fingerprint: str,
-        ids: Sequence[str] | None = None,
-        sources: Sequence[str] | None = None,
+        ids: Iterable[Any] | None = None,
+        sources: Iterable[Any] | None = None,
         norms: Tensor | None = None,
     ) -> Self:
-        """Write a store of embeddings (n, dim) that exist already, and open it.
+        """Write a store of embeddings (n, dim), a tensor or an array, and open it.
 
-        Without `norms` (n,) they are normalised, and their norms kept. `ids` are the positions by default, `sources`
-        the ids. Raises `C3Error` if the folder holds a store already, even an unfinished one.
+        Without `norms` (n,) the embeddings are normalized, and the norms that they had are stored. `ids` are the
+        positions by default, `sources` the ids; both are taken by position and stored as text. Raises `C3Error` if the
+        folder holds a store already, even an unfinished one, and for a row that is zero, NaN or infinite.
         """
-        if embeddings.ndim != 2:
-            raise C3Error(f"embeddings must be of shape (n, dim), got {tuple(embeddings.shape)}.")
-        embeddings = embeddings.detach().to("cpu", torch.float32)
+        embeddings = as_rows(embeddings).detach().to("cpu", torch.float32)
         if norms is None:
-            norms = embeddings.norm(dim=-1)
-            unit = (norms - 1).abs() < UNIT / 10  # those stay as they are, to the last bit
-            embeddings = torch.where(unit[:, None], embeddings, embeddings / norms[:, None].clamp_min(1e-12))
-        ids = [str(position) for position in range(len(embeddings))] if ids is None else ids
-        sources = ids if sources is None else sources
+            embeddings, norms = normalized(embeddings)
+        names = [str(name) for name in (range(len(embeddings)) if ids is None else as_list(ids, "ids"))]
+        origins = names if sources is None else [str(source) for source in as_list(sources, "sources")]
         with closing(
             StoreWriter(folder, space=space, modality=modality, dim=embeddings.shape[1], fingerprint=fingerprint)
         ) as writer:
             if writer.resume_at:
                 raise C3Error(f"{folder} holds a store already. Choose another folder, or delete it.")
-            mark = 0
-            for start in range(0, max(len(embeddings), len(ids), len(sources), len(norms)), SHARD_ROWS):
+            checksum = 0
+            for start in range(0, max(len(embeddings), len(names), len(origins), len(norms)), SHARD_ROWS):
                 piece = slice(start, start + SHARD_ROWS)
-                mark = crc32("\0".join([*ids[piece], *sources[piece]]).encode(errors="backslashreplace"), mark)
-                mark = crc32(embeddings[piece].contiguous().numpy().data, mark)
-                writer.append(ids[piece], sources[piece], embeddings[piece], norms[piece], mark=str(mark))
+                text = "\0".join([*names[piece], *origins[piece]])
+                checksum = crc32(text.encode(errors="backslashreplace"), checksum)
+                checksum = crc32(embeddings[piece].contiguous().numpy().data, checksum)
+                writer.append(names[piece], origins[piece], embeddings[piece], norms[piece], checksum=str(checksum))
             writer.finish()
         return cls.open(folder)
 
@@ -130,9 +128,9 @@ class Store:
         return self._manifest.rows
 
     @property
-    def mark(self) -> str:
-        """Tells stores of different inputs apart: how many there were, and a checksum of them."""
-        return f"{self._manifest.consumed}-{self._manifest.mark}"
+    def checksum(self) -> str:
+        """The number and a checksum of the inputs, which tell two stores of one encoder apart."""
+        return f"{self._manifest.consumed}-{self._manifest.checksum}"
 
     def __repr__(self) -> str:
         shape = f"rows={len(self)}, dim={self.dim}"
@@ -141,11 +139,10 @@ class Store:
     # ---- reading
 
     def batches(self, batch_size: int = BATCH_ROWS, *, columns: Sequence[str] = COLUMNS) -> Iterator[StoreBatch]:
-        """All rows in order, at most `batch_size` at a time (fewer at the end of a shard). Reads `columns` alone."""
+        """All rows in order, at most `batch_size` at a time (fewer at the end of a shard). Reads only `columns`."""
         self._check_columns(columns)
         for path in self._shards():
-            for rows in read_batches(path, columns, batch_size):
-                yield to_batch(rows, self.dim)
+            yield from read_batches(path, columns, self.dim, batch_size)
 
     def shuffled(
         self,
@@ -156,13 +153,14 @@ class Store:
         buffer: int = BUFFER_ROWS,
         columns: Sequence[str] = COLUMNS,
     ) -> Iterator[StoreBatch]:
-        """Every row once, in an order that `seed` and `epoch` alone decide; `batch_size` at a time, fewer at the end.
+        """Every row once, `batch_size` at a time, in an order that depends only on `seed` and `epoch`.
 
-        Row groups come in random order, and rows are shuffled within a buffer of about `buffer` rows: no more are held.
+        Row groups come in random order, and rows are shuffled within a buffer of about `buffer` rows. Reads only
+        `columns`. The last batch may be smaller.
         """
         self._check_columns(columns)
         if batch_size < 1 or buffer < 1:
-            raise C3Error("batch_size and buffer must be at least 1.")
+            raise WrongCall("batch_size and buffer must be at least 1.")
         draw = np.random.default_rng([seed % 2**32, epoch])
         groups = [(at, group) for at, count in enumerate(self._groups) for group in range(count)]
         held: list[pa.Table] = []
@@ -171,66 +169,62 @@ class Store:
             held.append(read_group(self.folder / shard_name(at), group, columns))
             last = place == len(groups)
             if last or sum(len(table) for table in held) >= max(buffer, batch_size):
-                rows = pa.concat_tables(held).combine_chunks()
-                order = draw.permutation(len(rows))
-                whole = len(rows) if last else len(rows) - len(rows) % batch_size
-                if whole:
-                    yield from _picked(rows, self.dim, order[:whole], batch_size)
-                held = [rows.take(pa.array(order[whole:]))]
+                table = pa.concat_tables(held).combine_chunks()
+                order = draw.permutation(len(table))
+                whole = len(table) if last else len(table) - len(table) % batch_size
+                rows = to_batch(table.to_batches()[0], self.dim) if whole else None
+                for start in range(0, whole, batch_size):
+                    assert rows is not None
+                    yield rows.take(order[start : min(start + batch_size, whole)])
+                held = [table.take(pa.array(order[whole:]))]
 
     def embeddings(self) -> Tensor:
-        """All embeddings as one tensor (n, dim) in memory, in order: for small stores."""
+        """All embeddings as one tensor (n, dim) in memory, in order. Use it for small stores."""
         whole, start = torch.empty(len(self), self.dim), 0
-        for batch in self.batches(columns=("embedding",)):  # filled in place: no second copy is held
+        for batch in self.batches(columns=("embedding",)):  # fills the tensor in place, without a second copy
             whole[start : start + len(batch.embeddings)] = batch.embeddings
             start += len(batch.embeddings)
         return whole
 
     def sources(self) -> Iterator[str]:
-        """Where each row came from, in order."""
+        """The source of each row, in order."""
         for batch in self.batches(columns=("source",)):
             yield from batch.sources
 
     def moments(self, needs: Iterable[str] = NEEDS, *, sample_size: int = SAMPLE_SIZE, seed: int = 0) -> Moments:
-        """The statistics of the embeddings, in one pass; `sample_size` and `seed` are of the sample, where that is
-        needed.
-        """
+        """The statistics of the embeddings, in one pass; `sample_size` and `seed` are those of `Moments`."""
         moments = Moments(self.dim, needs, sample_size=sample_size, seed=seed, fingerprint=self.fingerprint)
         for batch in self.batches(columns=("embedding", "norm")):
             moments.update(batch.embeddings, batch.norms)
         return moments
 
-    def errors(self) -> Iterator[dict[str, str]]:
-        """The inputs that gave no embedding: `id`, `source` and `why` of each, as `errors.jsonl` has them."""
+    def errors(self) -> Iterator[BadInput]:
+        """The inputs that gave no embedding, as `errors.jsonl` lists them."""
         for path in self._shards():
-            for bad in read_span(path, read_footer(path), self._manifest.encoding).bad:
-                yield asdict(bad)
+            yield from read_range(path, read_footer(path), self._manifest.encoder).bad
 
     def paired_with(self, other: Store) -> Iterator[tuple[Tensor, Tensor]] | None:
-        """Batches of both stores' embeddings of the same rows, where both were made of one table (their ids say so);
-        else None.
+        """Batches of both stores' embeddings of the same rows of one table, or None if their ids name no such table.
 
-        Rows that one of them lacks are left out, which a warning counts.
+        Rows that only one store has are left out, and a warning gives their number.
         """
         table = common_table(self, other) if self.dim == other.dim else None
         return paired_by_row(self, other, table) if table else None
 
     def check(self) -> None:
-        """Read everything and raise a `C3Error` that names the first file with something wrong in it.
+        """Read everything. Raises a `C3Error` that names the first file with something wrong in it.
 
-        Verified: each page's checksum, rows and inputs against the manifest, unit embeddings, finite norms, the errors.
+        Checks each page's checksum, rows and inputs against the manifest, unit embeddings, finite norms, the errors.
         """
         stop = bad = rows = 0
         for path in self._shards():
             footer = read_footer(path)
-            span: InputRange = read_span(path, footer, self._manifest.encoding)
-            if span.start != stop or span.stop - span.start < footer.num_rows + len(span.bad):
+            inputs = read_range(path, footer, self._manifest.encoder)
+            if inputs.start != stop or inputs.stop - inputs.start < footer.num_rows + len(inputs.bad):
                 raise CorruptFile(f"{path} does not follow the shard before it. Make the store again.")
-            stop, bad = span.stop, bad + len(span.bad)
-            for found in read_batches(path, COLUMNS, BATCH_ROWS, verify=True):
-                batch = to_batch(found, self.dim)
-                unit = (batch.embeddings.norm(dim=-1) - 1).abs() <= UNIT  # false for NaN
-                wrong = ~unit | ~torch.isfinite(batch.norms)
+            stop, bad = inputs.stop, bad + len(inputs.bad)
+            for batch in read_batches(path, COLUMNS, self.dim, BATCH_ROWS, verify=True):
+                wrong = ~is_unit(batch.embeddings.norm(dim=-1)) | ~torch.isfinite(batch.norms)
                 if wrong.any():
                     name = batch.ids[int(wrong.nonzero()[0])]
                     raise CorruptFile(f"{path}: the embedding of {name} is not of unit norm or its norm not finite.")
@@ -242,7 +236,7 @@ class Store:
             listed = [json.loads(line) for line in lines if line]
         except (OSError, ValueError) as error:
             raise CorruptFile(f"{self.folder / ERRORS} cannot be read ({error}). Make the store again.") from error
-        if listed != list(self.errors()):
+        if listed != [asdict(error) for error in self.errors()]:
             raise CorruptFile(f"{self.folder / ERRORS} does not agree with the shards. Make the store again.")
 
     def _shards(self) -> Iterator[Path]:
@@ -255,60 +249,35 @@ class Store:
                 raise WrongCall(f"a store has no column {name!r}: {near(name, COLUMNS)}")
 
 
-def join(stores: Sequence[Store], out: str | Path) -> Store:
-    """One store of the rows of several, in order. All must be of one encoder; a `C3Error` says what differs."""
+def join(stores: Iterable[Store], out: str | Path) -> Store:
+    """Write the rows and errors of several stores of one encoder into a new store, in order.
+
+    Raises `C3Error` if the encoders differ, or if `out` holds a store already, even an unfinished one.
+    """
+    stores = list(stores)
     if not stores:
-        raise C3Error("no stores to join. Name at least one.")
-    first = stores[0]._manifest.encoding
+        raise WrongCall("no stores to join. Name at least one.")
+    encoder = stores[0]._manifest.encoder
     for store in stores[1:]:
-        if store._manifest.encoding != first:
-            raise C3Error(f"{store.folder} and {stores[0].folder} are of different encoders: they cannot be joined.")
-    with closing(StoreWriter(out, **asdict(first))) as writer:
-        if writer.complete:
-            raise C3Error(f"{out} holds a complete store already. Choose another folder, or delete it.")
-        stop, mark = 0, 0
+        if store._manifest.encoder != encoder:
+            raise WrongCall(f"{store.folder} and {stores[0].folder} are of different encoders: they cannot be joined.")
+    with closing(StoreWriter(out, **asdict(encoder))) as writer:
+        if writer.resume_at:
+            raise WrongCall(f"{out} holds a store already. Choose another folder, or delete it.")
+        checksum = 0
         for store in stores:
             for path in store._shards():
-                footer = read_footer(path)
-                span = read_span(path, footer, first)
-                start, stop = stop, stop + span.stop - span.start
-                mark = crc32(f"{span.mark} {footer.num_rows}".encode(), mark)
-                if start < writer.resume_at:  # an earlier run that was killed has joined this shard
-                    if stop > writer.resume_at or (stop == writer.resume_at and str(mark) != writer.resume_mark):
-                        raise C3Error(
-                            f"{out} holds an unfinished store of other rows. Choose another folder, or delete it."
-                        )
-                    continue
-                parts = [to_batch(rows, first.dim) for rows in read_batches(path, COLUMNS, BATCH_ROWS)]
+                inputs = read_range(path, read_footer(path), encoder)
+                rows = StoreBatch.concat(read_batches(path, COLUMNS, store.dim, BATCH_ROWS), store.dim)
+                checksum = crc32(f"{inputs.checksum} {len(rows.ids)}".encode(), checksum)
                 writer.append(
-                    [name for part in parts for name in part.ids],
-                    [source for part in parts for source in part.sources],
-                    torch.cat([torch.zeros(0, first.dim), *(part.embeddings for part in parts)]),
-                    torch.cat([torch.zeros(0), *(part.norms for part in parts)]),
-                    bad=span.bad,
-                    consumed=stop - start,
-                    mark=str(mark),
+                    rows.ids,
+                    rows.sources,
+                    rows.embeddings,
+                    rows.norms,
+                    bad=inputs.bad,
+                    consumed=inputs.stop - inputs.start,
+                    checksum=str(checksum),
                 )
-        if stop < writer.resume_at:
-            raise C3Error(f"{out} holds an unfinished store of other rows. Choose another folder, or delete it.")
         writer.finish()
     return Store.open(out)
-
-
-def _picked(rows: pa.Table, dim: int, order: Any, batch_size: int) -> Iterator[StoreBatch]:
-    """The rows at the positions `order`, in batches. Torch picks the numbers: it is much faster at it than Arrow."""
-    columns = {name: rows.column(name) for name in rows.schema.names}
-    places = pa.array(order)
-    ids = columns["id"].take(places).to_pylist() if "id" in columns else []
-    sources = columns["source"].take(places).to_pylist() if "source" in columns else []
-    embeddings = floats(columns["embedding"].chunk(0) if "embedding" in columns else (), dim)
-    norms = floats(columns["norm"].chunk(0) if "norm" in columns else ())
-    for start in range(0, len(order), batch_size):
-        chosen = slice(start, start + batch_size)
-        at = torch.from_numpy(order[chosen])
-        yield StoreBatch(
-            ids[chosen],
-            sources[chosen],
-            embeddings[at] if len(embeddings) else embeddings,
-            norms[at] if len(norms) else norms,
-        )

@@ -1,34 +1,30 @@
-"""Sources that follow themselves are worked on once, and come back as often as they were given."""
+"""Sources that are repeated in a row are embedded once, and each gets its own row."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core.data.sources import Source
-from c3core.embedding.deduplicate import MOST, Repeats
+from c3core.embedding.deduplicate import LONGEST_RUN, deduplicate
 from c3core.embedding.embedder import embed
 from tests.helpers.words import WordEncoder
 
 
-@given(st.lists(st.sampled_from("ab"), max_size=300), st.integers(1, 7))
-def test_runs_are_the_stream_again(letters: list[str], step: int) -> None:
+@given(st.lists(st.sampled_from("ab"), max_size=300))
+def test_runs_are_the_stream_again(letters: list[str]) -> None:
     sources = [Source(str(number), letter) for number, letter in enumerate(letters)]
-    stream = Repeats(sources)
-    found, given_ = [], 0
-    for _ in stream:
-        given_ += 1
-        if given_ % step == 0:  # as batches do, which lag behind what was read
-            found += stream.of(step)
-    found += stream.of(given_ % step)
+    found = list(deduplicate(sources))
     assert [source for run in found for source in run] == sources
-    assert all(1 <= len(run) <= MOST and len({source.source for source in run}) == 1 for run in found)
+    assert all(1 <= len(run) <= LONGEST_RUN and len({source.source for source in run}) == 1 for run in found)
+    assert all(len(one) == LONGEST_RUN or one[0].source != other[0].source for one, other in pairwise(found))
 
 
 def test_a_store_has_a_row_for_each_source_and_the_encoder_sees_each_run_once(tmp_path: Path) -> None:
-    texts = [text for text in ("one", "bad 1", "two", "three") for _ in range(5)] + ["one"] * (MOST + 3)
+    texts = [text for text in ("one", "bad 1", "two", "three") for _ in range(5)] + ["one"] * (LONGEST_RUN + 3)
     encoder, seen = WordEncoder(), []
     before = encoder.embed
     encoder.embed = lambda items: seen.extend(items) or before(items)  # type: ignore[method-assign]
@@ -38,7 +34,7 @@ def test_a_store_has_a_row_for_each_source_and_the_encoder_sees_each_run_once(tm
     good = [(str(n), text) for n, text in enumerate(texts) if not text.startswith("bad")]
     batch = next(store.batches())
     assert list(zip(batch.ids, batch.sources, strict=True)) == good
-    assert [error["id"] for error in store.errors()] == ["5", "6", "7", "8", "9"]
+    assert [error.id for error in store.errors()] == ["5", "6", "7", "8", "9"]
     assert seen == [["one"], ["two"], ["three"], ["one"], ["one"]]
     alone = embed(WordEncoder(), [Source(name, text) for name, text in good], tmp_path / "alone", quiet=True)
     assert (alone.embeddings() - store.embeddings()).abs().max() == 0
@@ -46,5 +42,5 @@ def test_a_store_has_a_row_for_each_source_and_the_encoder_sees_each_run_once(tm
 
 def test_objects_are_the_same_by_identity() -> None:
     one, other = [1], [1]
-    stream = Repeats([Source(str(n), thing) for n, thing in enumerate((one, one, other, Path("a"), Path("a"), "a"))])
-    assert [source.id for source in stream] == ["0", "2", "3", "5"]
+    stream = [Source(str(n), thing) for n, thing in enumerate((one, one, other, Path("a"), Path("a"), "a"))]
+    assert [[source.id for source in run] for run in deduplicate(stream)] == [["0", "1"], ["2"], ["3", "4"], ["5"]]

@@ -26,6 +26,7 @@ from c3core.data.sources import Source, expand
 from c3core.embedding.embedder import BROKEN, embed
 from c3core.embedding.workers import read_batches
 from c3core.errors import C3Error
+from c3core.store.shard import BadInput
 from c3core.store.store import Store, join
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the processes must be able to import it, too
@@ -66,8 +67,10 @@ def test_each_good_item_is_a_row_in_order(listed: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(store.embeddings().double(), raw / raw.norm(dim=-1, keepdim=True), rtol=0, atol=1e-6)
     errors = list(store.errors())
     assert len(errors) == 24
-    assert errors[0] == {"id": f"{listed}:8", "source": "bad 7", "why": "no words"}
-    assert [json.loads(line) for line in (store.folder / "errors.jsonl").read_text().splitlines()] == errors
+    assert errors[0] == BadInput(f"{listed}:8", "bad 7", "no words")
+    assert [json.loads(line) for line in (store.folder / "errors.jsonl").read_text().splitlines()] == [
+        vars(error) for error in errors
+    ]
     assert store.fingerprint == encoder.fingerprint
     store.check()
 
@@ -160,6 +163,24 @@ def test_other_inputs_are_refused(change: Callable[[list[str]], list[str]], mess
         embed(WordEncoder(), change(sentences(40)), tmp_path / "store", quiet=True)
 
 
+def test_a_changed_file_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    class Lines(Reader):
+        def read(self, source: Any) -> list[str]:
+            return Path(source).read_text().split()
+
+    photo = tmp_path / "a.txt"
+    photo.write_text("a red ring")
+    os.utime(photo, (1000, 1000))
+    embed(WordEncoder(reader=Lines()), [photo], tmp_path / "store", quiet=True)
+    os.utime(photo, (2000, 1000))  # only the time of the last access
+    embed(WordEncoder(reader=Lines()), [photo], tmp_path / "store", quiet=True)
+    for content, modified in (("a red disc", 2000), ("a red circle", 1000)):  # the same size, or the same time
+        photo.write_text(content)
+        os.utime(photo, (modified, modified))
+        with pytest.raises(C3Error, match="one of the files was changed since"):
+            embed(WordEncoder(reader=Lines()), [photo], tmp_path / "store", quiet=True)
+
+
 def test_after_a_refusal_the_right_inputs_go_on_while_the_error_is_kept(tmp_path: Path) -> None:
     def cut() -> Iterator[str]:
         yield from ("one", "two")
@@ -239,7 +260,7 @@ def test_another_precision_is_refused(tmp_path: Path) -> None:
         join([Store.open(tmp_path / "store"), half], tmp_path / "both")
 
 
-def test_control_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_whole_batches_and_says_how_to_continue(tmp_path: Path) -> None:
     class Interrupted(WordEncoder):
         def embed(self, items: Sequence[Any]) -> Tensor:
             if self.batches == 3:
@@ -292,7 +313,9 @@ def test_a_folder_that_cannot_be_made_is_said() -> None:
 
 def test_no_good_item_is_an_error_with_the_first_reasons_and_can_be_mended(tmp_path: Path) -> None:
     out = tmp_path / "store"
-    with pytest.raises(C3Error, match=r"none of 5 inputs.*bad 0: no words; bad 1: no words; bad 2: .*errors\.jsonl"):
+    with pytest.raises(
+        C3Error, match=r"none of 5 inputs.*bad 0: no words; bad 1: no words; bad 2: .*and 2 more.*errors\.jsonl"
+    ):
         embed(WordEncoder(), [f"bad {i}" for i in range(5)], out, shard_rows=2, batch_size=2, quiet=True)
     assert [path.name for path in out.iterdir()] == ["errors.jsonl"]
     assert len(embed(WordEncoder(), ["good now"], out, quiet=True)) == 1
@@ -316,7 +339,7 @@ def test_an_item_that_the_encoder_refuses_is_bad_and_no_more(tmp_path: Path) -> 
     inputs = ["one", "odd", "nan", "bad", "zero", "two", "tiny", "nan odd"]
     store = embed(Picky(), inputs, tmp_path / "store", quiet=True)
     assert list(store.sources()) == ["one", "two"]
-    assert [(error["source"], error["why"]) for error in store.errors()] == [
+    assert [(error.source, error.why) for error in store.errors()] == [
         ("odd", "an odd item"),
         ("nan", "its embedding is not finite"),
         ("bad", "no words"),
@@ -348,7 +371,7 @@ def test_file_names_that_are_no_utf8_are_kept_as_escapes(tmp_path: Path) -> None
     name = os.fsdecode(b"caf\xe9 au lait")
     store = embed(WordEncoder(reader=_Plain()), [name, f"bad {name}"], tmp_path / "store", quiet=True)
     assert list(store.sources()) == ["caf\\udce9 au lait"]
-    assert next(store.errors())["source"] == "bad caf\\udce9 au lait"
+    assert next(store.errors()).source == "bad caf\\udce9 au lait"
 
 
 class _Plain(words.WordReader):
@@ -370,10 +393,10 @@ def test_a_source_that_kills_or_hangs_its_process_is_bad_and_no_more(tmp_path: P
     inputs = ["a", "die", "b", "hang", "c", f"once {once}", "closed", "bad", "die", *["rest"] * 10]
     stream = [Source(str(i), sentence) for i, sentence in enumerate(inputs)]
     batches = list(read_batches(DangerousReader(), stream, batch_size=4, workers=2, patience=3))
-    assert [len(batch) for batch in batches] == [4, 4, 4, 4, 3]
+    assert [len(batch) for batch in batches] == [4, 4, 2]  # the rest is one run
     read = [pair for batch in batches for pair in batch]
-    assert [source.id for source, _ in read] == [str(i) for i in range(19)]
-    bad = {source.id: item.why for source, item in read if isinstance(item, BadItem)}
+    assert [source.id for run, _ in read for source in run] == [str(i) for i in range(19)]
+    bad = {run[0].id: item.why for run, item in read if isinstance(item, BadItem)}
     assert bad.keys() == {"1", "3", "6", "7", "8"}
     assert "died" in bad["1"]
     assert "longer than 3 s" in bad["3"]
@@ -390,12 +413,12 @@ def test_tensors_come_from_processes_by_value_and_the_stream_is_read_as_needed()
         nonlocal taken
         for i in range(10_000):
             taken = i + 1
-            yield Source(str(i), "tensor")
+            yield Source(str(i), f"tensor {i}")
 
     batches = read_batches(DangerousReader(), stream(), batch_size=8, workers=2)
     first = next(batches)
     assert torch.equal(first[0][1], torch.arange(4.0))
-    assert taken <= 8 * 3
+    assert taken <= 8 * 3 + 1  # one more, to see where a run ends
     batches.close()
 
 

@@ -107,7 +107,7 @@ def test_stopped_on_the_way_it_goes_on(how: signal.Signals, tmp_path: Path) -> N
     said = process.communicate(timeout=120)[1]
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert "The same command again" in said
+        assert "Run the same command again" in said
         assert "Traceback" not in said
     else:
         assert process.returncode == -signal.SIGKILL
@@ -150,16 +150,16 @@ def test_bad_and_deadly_sources(ray: Any, tmp_path: Path) -> None:
     local = embed(load(), open_sources(), tmp_path / "local", **options)
     assert len(list(local.errors())) == 3
 
-    from c3core.embedding.ray import embed_with_ray as spread
+    from c3core.embedding.ray import embed_with_ray
 
     for workers in (0, 1):
-        spread(load, open_sources, tmp_path / f"spread{workers}", **options | {"workers": workers})
+        embed_with_ray(load, open_sources, tmp_path / f"spread{workers}", **options | {"workers": workers})
         same(tmp_path / "local", tmp_path / f"spread{workers}")
 
 
 @pytest.mark.slow
 def test_both_models_work_and_an_unfinished_store_goes_on(ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray as spread
+    from c3core.embedding.ray import embed_with_ray
 
     texts = [f"word{number} and more" if number % 13 else "bad" for number in range(200)]
     options: dict[str, Any] = {"batch_size": 5, "shard_rows": 30, "quiet": True}
@@ -175,7 +175,7 @@ def test_both_models_work_and_an_unfinished_store_goes_on(ray: Any, tmp_path: Pa
 
     (tmp_path / "here").mkdir()
     load = partial(Together, tmp_path / "here")
-    spread(load, lambda: texts, tmp_path / "store", actors=2, **options)
+    embed_with_ray(load, lambda: texts, tmp_path / "store", actors=2, **options)
     store, whole = Store.open(tmp_path / "store"), Store.open(tmp_path / "whole")
     assert list(store.sources()) == list(whole.sources())
     assert list(store.errors()) == list(whole.errors())
@@ -187,9 +187,9 @@ def test_both_models_work_and_an_unfinished_store_goes_on(ray: Any, tmp_path: Pa
     assert factor[64:].round().unique().tolist() == [2, 3]  # two processes
 
     # Complete: nothing is read; other inputs are refused.
-    spread(load, lambda: texts, tmp_path / "store", **options)
+    embed_with_ray(load, lambda: texts, tmp_path / "store", **options)
     with pytest.raises(C3Error, match="other inputs"):
-        spread(load, lambda: ["other", *texts[1:]], tmp_path / "store", **options)
+        embed_with_ray(load, lambda: ["other", *texts[1:]], tmp_path / "store", **options)
 
 
 class Broken(WordEncoder):
@@ -224,7 +224,7 @@ def endless_errors() -> Iterator[str]:
     ("load", "sources", "message"),
     [
         (unreachable, lambda: ["a"], "the weights are gone"),
-        (crash, lambda: ["a"], "Ray gave up.*out of paper"),
+        (crash, lambda: ["a"], "Ray failed.*out of paper"),
         pytest.param(Late, lambda: ["a"], "another encoder was loaded here", marks=pytest.mark.slow),
         pytest.param(
             Broken,
@@ -237,45 +237,45 @@ def endless_errors() -> Iterator[str]:
 def test_what_goes_wrong_elsewhere_is_said_here(
     load: Any, sources: Any, message: str, ray: Any, tmp_path: Path
 ) -> None:
-    from c3core.embedding.ray import embed_with_ray as spread
+    from c3core.embedding.ray import embed_with_ray
 
     with pytest.raises(C3Error, match=message):
-        spread(load, sources, tmp_path / "store", quiet=True)
+        embed_with_ray(load, sources, tmp_path / "store", quiet=True)
 
 
 def test_a_list_that_breaks_off_keeps_what_came_before(ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray as spread
+    from c3core.embedding.ray import embed_with_ray
 
     with pytest.raises(C3Error, match="line 31"):
-        spread(WordEncoder, endless_errors, tmp_path / "store", batch_size=10, shard_rows=10, quiet=True)
+        embed_with_ray(WordEncoder, endless_errors, tmp_path / "store", batch_size=10, shard_rows=10, quiet=True)
     assert len(list((tmp_path / "store").glob("*.parquet"))) == 3
 
 
 @pytest.mark.parametrize("options", [{"actors": 3}, {"actors": 1, "workers": 2}])
 def test_more_than_there_are_processors_is_refused(options: dict[str, int], ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray as spread
+    from c3core.embedding.ray import embed_with_ray
 
     with pytest.raises(C3Error, match="2 processor"):
-        spread(WordEncoder, lambda: ["a"], tmp_path / "store", **options)
+        embed_with_ray(WordEncoder, lambda: ["a"], tmp_path / "store", **options)
 
 
 def test_rays_settings_are_left_as_they_were(ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import _cluster
+    from c3core.embedding.ray import cluster
 
     context = ray.data.DataContext.get_current()
     before = context.target_max_block_size, context.execution_options.preserve_order
-    with _cluster():
+    with cluster():
         assert context.execution_options.preserve_order
     assert (context.target_max_block_size, context.execution_options.preserve_order) == before
     assert ray.is_initialized()
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray as spread
+    from c3core.embedding.ray import embed_with_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(C3Error, match=r'pip install "c3core\[ray\]"'):
-        spread(WordEncoder, lambda: ["a"], tmp_path / "store")
+        embed_with_ray(WordEncoder, lambda: ["a"], tmp_path / "store")
 
 
 @pytest.mark.parametrize(
@@ -294,16 +294,16 @@ def test_wrong_words_on_the_command_line(words: list[str], message: str, tmp_pat
 
 def test_a_bad_item_is_what_it_was(tmp_path: Path) -> None:
     """What goes between processes keeps errors and bad items apart."""
-    from c3core.embedding.ray import _packed, _unpacked
+    from c3core.embedding.ray import pack, unpack
 
-    assert _unpacked(_packed(lambda: BadItem("a", "b"))) == BadItem("a", "b")
+    assert unpack(pack(lambda: BadItem("a", "b"))) == BadItem("a", "b")
     with pytest.raises(C3Error, match="wrong"):
-        _unpacked(_packed(lambda: (_ for _ in ()).throw(C3Error("wrong"))))
+        unpack(pack(lambda: (_ for _ in ()).throw(C3Error("wrong"))))
 
 
 def test_a_warning_elsewhere_is_said_here() -> None:
     """That a text was cut, or the license of weights: Ray would keep it to itself."""
-    from c3core.embedding.ray import _packed, _unpacked
+    from c3core.embedding.ray import pack, unpack
 
     def work() -> int:
         warnings.warn("a text is longer than 24 tokens", stacklevel=1)
@@ -311,7 +311,7 @@ def test_a_warning_elsewhere_is_said_here() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        packed = _packed(work)
+        packed = pack(work)
     with pytest.warns(UserWarning, match="longer than 24 tokens") as said:
-        assert _unpacked(packed) == 3
+        assert unpack(packed) == 3
     assert len(said) == 1

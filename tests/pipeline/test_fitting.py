@@ -18,7 +18,7 @@ from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, l
 from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
 from c3core.experiments.recipe import PairsRecipe
 from c3core.media.image import ImageReader
-from c3core.pipeline.fitting import PipelineFitter, _options_of, mark_of
+from c3core.pipeline.fitting import PipelineFitter, _options_of, checksum_of
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
 from tests.helpers.spaces import DECODER, DIM, TRAINING, pictures, small_pipeline, write_space
@@ -114,7 +114,7 @@ def test_a_run_is_continued_with_the_same_settings_and_targets_alone(space: Spac
 
     fit(texts)
     fit(texts)
-    assert mark_of(Pairs([1], "image", ["a"])) != mark_of(Pairs([1], "image", ["a"], item=["photo"]))
+    assert checksum_of(Pairs([1], "image", ["a"])) != checksum_of(Pairs([1], "image", ["a"], item=["photo"]))
     with pytest.raises(C3Error, match="another recipe"):
         fit([*texts[1:], texts[0]])
     with pytest.raises(C3Error, match="another recipe"):

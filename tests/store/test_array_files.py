@@ -1,4 +1,4 @@
-"""Embeddings from every form of file, a piece at a time."""
+"""Embeddings from every form of file, in pieces and of unit norm."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_files_without_embeddings_are_named(tmp_path: Path) -> None:
             list(load_embeddings(tmp_path / name))
 
 
-def test_what_a_file_holds_instead_is_said(tmp_path: Path) -> None:
+def test_the_error_tells_what_a_file_holds_instead(tmp_path: Path) -> None:
     np.save(tmp_path / "whole.npy", np.zeros((3, 2), np.int64))
     (tmp_path / "text.npy").write_text("x,y,z\n0.1,0.2,0.3\n")
     save_file({"a": torch.zeros(2, 2), "b": torch.zeros(2, 2)}, tmp_path / "two.safetensors")
@@ -78,13 +78,25 @@ def test_what_a_file_holds_instead_is_said(tmp_path: Path) -> None:
 
 
 def test_a_large_array_is_not_read_whole(tmp_path: Path) -> None:
-    np.save(tmp_path / "large.npy", np.zeros((50_000, 32), np.float32))
+    np.save(tmp_path / "large.npy", np.full((50_000, 32), 32**-0.5, np.float32))
     tracemalloc.start()
     for batch in load_embeddings(tmp_path / "large.npy", batch_size=500):
         del batch
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000  # of 6.4 MB
+
+
+def test_rows_of_another_norm_are_normalized_and_one_without_a_direction_is_named(tmp_path: Path) -> None:
+    rows = unit(95)
+    np.save(tmp_path / "long.npy", 10 * rows.numpy())
+    with pytest.warns(UserWarning, match=r"long.npy has rows that are not of unit norm"):
+        (found,) = load_embeddings(tmp_path / "long.npy")
+    torch.testing.assert_close(found, rows)
+    rows[70] = 0
+    np.save(tmp_path / "zero.npy", rows.numpy())
+    with pytest.raises(C3Error, match=r"row 70 of .*zero.npy is zero"):
+        list(load_embeddings(tmp_path / "zero.npy", batch_size=16))
 
 
 def test_an_empty_file_is_one_clear_error(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def _swap(folder: Path) -> None:
 
 def _unnormalised(folder: Path) -> None:
     path = folder / "shard-000001.parquet"
-    span = shard.read_span(path, pq.read_metadata(path), shard.EncoderInfo("s", "text", 8, "f"))
+    span = shard.read_range(path, pq.read_metadata(path), shard.EncoderInfo("s", "text", 8, "f"))
     rows = shard.StoreBatch(["x"] * 30, ["x"] * 30, unit(30) * 2, torch.ones(30))
     shard.write_shard(path, shard.EncoderInfo("s", "text", 8, "f"), span, rows)
 
@@ -118,16 +118,3 @@ def test_an_unfinished_store_with_a_gap_is_not_continued(tmp_path: Path) -> None
     (tmp_path / "shard-000001.parquet").unlink()
     with pytest.raises(C3Error, match=r"shard-000001\.parquet is missing"):
         StoreWriter(tmp_path, dim=8, **KIND)
-
-
-def test_a_shard_that_says_no_precision_is_one_of_float32(tmp_path: Path) -> None:
-    path, encoding = tmp_path / "shard-000000.parquet", shard.EncoderInfo("s", "text", 2, "f")
-    rows = shard.StoreBatch(["a"], ["a"], torch.tensor([[0.6, 0.8]]), torch.ones(1))
-    shard.write_shard(path, encoding, shard.InputRange(0, 1, "m", []), rows)
-    table = pq.read_table(path)
-    about = json.loads(table.schema.metadata[shard.KEY])
-    del about["precision"]
-    pq.write_table(table.replace_schema_metadata({shard.KEY: json.dumps(about).encode()}), path)
-    assert shard.read_span(path, shard.read_footer(path), encoding).stop == 1
-    with pytest.raises(C3Error, match="another store"):
-        shard.read_span(path, shard.read_footer(path), shard.EncoderInfo("s", "text", 2, "f", "bfloat16"))

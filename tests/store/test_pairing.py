@@ -76,5 +76,5 @@ def test_stores_with_holes_that_no_table_pairs_are_refused(tmp_path: Path) -> No
 
 def test_rows_of_several_tables_are_not_guessed_at(tmp_path: Path) -> None:
     x = store(tmp_path / "x", [5, 6, 5])
-    with pytest.raises(C3Error, match="which belong together"):
+    with pytest.raises(C3Error, match="more than the rows of pairs.csv in order"):
         list(x.paired_with(x) or [])

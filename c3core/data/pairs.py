@@ -1,4 +1,4 @@
-"""Pairs: supervised training, where a source of one modality goes with a target of the decoder's."""
+"""Pairs for supervised training: a source of one modality and a target of the decoder's."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from c3core.errors import WrongCall
+from c3core.io.validation import by_position
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """`source[i]`, of `modality`, goes with `target[i]`, of the decoder's modality.
+    """Sources of a modality with their targets: `source[i]` goes with `target[i]`, by position.
 
-    Photos with captions train a ClipCap; captions with other captions of the same photo a WS-ClipCap-Multi. `item[i]`
-    says which pairs belong together: all of them are for training, or all are held out. By default those of one source
-    do.
+    Photos with captions train a ClipCap; captions with other captions of the same photo train a WS-ClipCap-Multi. Pairs
+    with equal `item`s are either all trained on or all held out; by default the sources are the items. Each is a list,
+    an array, a pandas Series or the like. Raises `WrongCall` if their lengths differ.
 
     >>> Pairs(source=["a dog runs"], modality="text", target=["a running dog"]).modality
     'text'
@@ -27,10 +28,10 @@ class Pairs:
     item: Sequence[Any] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.source) != len(self.target):
-            raise WrongCall(f"pairs need as many sources as targets; got {len(self.source)} and {len(self.target)}.")
-        numbers = getattr(self.item, "tolist", None)
-        if numbers is not None:  # of an array or a tensor
-            object.__setattr__(self, "item", numbers())
-        if self.item is not None and len(self.item) != len(self.source):
-            raise WrongCall(f"pairs need as many items as sources; got {len(self.item)} and {len(self.source)}.")
+        for name in ("source", "target", "item"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, by_position(given, f"the {name}s of pairs"))
+        for name, given in (("targets", self.target), ("items", self.item)):
+            if given is not None and len(given) != len(self.source):
+                raise WrongCall(f"pairs need as many {name} as sources; got {len(given)} and {len(self.source)}.")

@@ -1,52 +1,58 @@
-"""Tables of paired sources, a column a modality, and the CSV files that they are read from."""
+"""Read tables of paired sources, with a column for each modality, from CSV and TSV files or from plugins."""
 
 from __future__ import annotations
 
 import csv
 import os
 import re
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from c3core.data.text_files import LONGEST_LINE, check_root, decoded, join
-from c3core.errors import C3Error, WrongCall, near
+from c3core.errors import CorruptFile, WrongCall, near
+from c3core.io.files import path_of
+from c3core.io.validation import by_position
 from c3core.registry.discovery import entry, registered
 from c3core.registry.factory import call_factory, require_kind
 
 TABLES = (".csv", ".tsv")
 COLUMN = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE)
-SAME_AS_TEXT = ("caption", "captions")  # names that tables in the wild give to their text
+SAME_AS_TEXT = ("caption", "captions")  # columns of this name hold text as well
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of paired sources, one column a modality, all in memory.
+    """Rows of paired sources in memory, with a column for each modality: a list, an array or a pandas Series.
+
+    Rows are paired by position. Raises `WrongCall` if the columns are not of one length.
 
     >>> table = Table({"image": ["a.jpg", "a.jpg", "b.jpg"], "text": ["one", "two", "three"]})
     >>> table.rows, table.grouped("image", "text")
     (3, [('a.jpg', ['one', 'two']), ('b.jpg', ['three'])])
     """
 
-    columns: dict[str, list[Any]]
+    columns: Mapping[str, Sequence[Any]]
 
     def __post_init__(self) -> None:
-        if len({len(column) for column in self.columns.values()}) > 1:
-            lengths = ", ".join(f"{name} {len(column)}" for name, column in self.columns.items())
+        columns = {name: by_position(column, f"column {name!r}") for name, column in self.columns.items()}
+        object.__setattr__(self, "columns", columns)
+        if len({len(column) for column in columns.values()}) > 1:
+            lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
             raise WrongCall(f"the columns of a table must be of one length: {lengths}.")
 
     @property
     def rows(self) -> int:
+        """The number of rows."""
         return len(next(iter(self.columns.values()), []))
 
-    def column(self, name: str) -> list[Any]:
-        """One column, by its name or another one of it; a `C3Error` offers near names."""
+    def column(self, name: str) -> Sequence[Any]:
+        """One column; `caption` also finds `text`. Raises `WrongCall` for an unknown name, with near names."""
         return self.columns[self.named(name)]
 
     def named(self, name: str) -> str:
-        """The name that a column has here: `caption` is another one of `text`."""
+        """The name that a column has in this table."""
         if name in SAME_AS_TEXT and name not in self.columns and "text" in self.columns:
             return "text"
         if name not in self.columns:
@@ -54,7 +60,7 @@ class Table:
         return name
 
     def grouped(self, by: str, of: str) -> list[tuple[Any, list[Any]]]:
-        """Each input of column `by`, in the order of first appearance, with what stands in `of` on its rows."""
+        """Each distinct value of column `by`, in order of appearance, with the values of column `of` on its rows."""
         groups: dict[Any, tuple[Any, list[Any]]] = {}
         for source, target in zip(self.column(by), self.column(of), strict=True):
             groups.setdefault(key_of(source), (source, []))[1].append(target)
@@ -62,9 +68,7 @@ class Table:
 
 
 def key_of(source: Any) -> Hashable:
-    """What tells a source from others: a path or sentence itself; of an array, or a wave with its rate, the object's
-    identity.
-    """
+    """A key that is equal for equal paths and sentences, and for the same array or (wave, rate) object."""
     try:
         hash(source)
     except TypeError:
@@ -72,43 +76,40 @@ def key_of(source: Any) -> Hashable:
     return source  # type: ignore[no-any-return]
 
 
-def load_table(name: str, *, folder: str | Path = "", root: str | Path | None = None) -> Table:
-    """A table of paired sources: a CSV file (in `folder`), or `plugin:argument` for one that a plugin makes.
+def load_table(name: str | Path, *, folder: str | Path = "", root: str | Path | None = None) -> Table:
+    """Load a table: a CSV or TSV file (in `folder`), or `plugin:argument` for one that a plugin makes.
 
-    Paths in a CSV are relative to it, or to `root`.
+    Relative paths in the file start at its folder, or at `root`. Raises `C3Error` as `read_table` does.
     """
-    prefix, colon, argument = name.partition(":")
+    prefix, colon, argument = str(name).partition(":")
     if colon and prefix in registered("table"):
         table: Table = call_factory(entry("table", prefix).load(), f"table {name!r}", argument)
         require_kind(table, Table, "table", prefix)
         return table
-    return read_table(Path(folder) / name, root=root)
+    return read_table(path_of(folder) / path_of(name), root=root)
 
 
 def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:
-    """A CSV (or TSV) whose columns are named after modalities; `caption` is accepted for `text`.
+    """Read a CSV or TSV file whose columns are named after modalities, or `caption` for text.
 
-    Outside of `text`, a column in which some cell names a file beside the table (or in `root`) is one of paths, and its
-    cells become paths from here. Raises `C3Error` for a row of another length than the header, or no rows.
+    If a cell of another column names a file in the table's folder (or in `root`), all cells of the column are taken as
+    paths from there. Raises `C3Error` for a missing file, a row of another length than the header, or no rows.
     """
-    name = str(path)
+    name = str(path_of(path))
     if os.path.isdir(name):
         raise WrongCall(f"{name} is a folder, not a table. Name a .csv or .tsv file.")
     check_root(root)
     header = header_of(name)
     places: dict[str, int] = {}
-    for at, column in enumerate(header):  # of several names of the text, the first
+    for at, column in enumerate(header):  # take the first of several columns of text
         places.setdefault("text" if column in SAME_AS_TEXT and "text" not in header else column, at)
-    found: dict[str, list[Any]] = {modality: [] for modality in places}
-    for row in rows_of(name):
-        for modality, at in places.items():
-            found[modality].append(row[at])
-    table = Table(found)
-    if not table.rows:
+    rows = list(rows_of(name))
+    if not rows:
         raise WrongCall(f"{name} has a header but no rows. Fill it.")
-    for modality in found.keys() - {"text"}:
-        found[modality] = _paths(name, root, found[modality])
-    return table
+    columns = {modality: [row[at] for row in rows] for modality, at in places.items()}
+    return Table(
+        {modality: cells if modality == "text" else _paths(name, root, cells) for modality, cells in columns.items()}
+    )
 
 
 def _paths(table: str, root: str | Path | None, cells: list[str]) -> list[str]:
@@ -117,9 +118,8 @@ def _paths(table: str, root: str | Path | None, cells: list[str]) -> list[str]:
 
 
 def header_of(name: str) -> list[str]:
-    """The columns that a CSV names in its first line; a `C3Error` where there are none, or one twice."""
-    with _table(name) as rows:
-        header = [cell.strip() for cell in next(rows, [])]
+    """The names of a table's columns, from its first line. Raises `WrongCall` if there are none, or one twice."""
+    header = [cell.strip() for cell in next(_cells(name), [])]
     if not any(header):
         raise WrongCall(f"{name} is empty. It needs a first line that names its columns.")
     twice = {column for column in header if header.count(column) > 1}
@@ -129,28 +129,48 @@ def header_of(name: str) -> list[str]:
 
 
 def rows_of(name: str) -> Iterator[list[str]]:
-    """The rows below the header; each as long as the header."""
-    with _table(name) as rows:
-        header = next(rows)
-        for number, row in enumerate(filter(None, rows), start=1):
-            if len(row) != len(header):
-                raise C3Error(
-                    f"{name}: row {number} has {len(row)} cells, the header {len(header)}."
-                    " Put a cell that holds a comma or a line break in quotes."
+    """The rows below the header. Raises `C3Error` for a row of another length than the header."""
+    rows = _cells(name)
+    header = next(rows, [])
+    for number, row in enumerate(filter(None, rows), start=1):
+        if len(row) != len(header):
+            hint = "Put a cell that holds a comma or a line break in quotes"
+            if _is_tsv(name):
+                hint = "A cell of a .tsv holds no tab and no line break: save the table as .csv"
+            raise CorruptFile(f"{name}: row {number} has {len(row)} cells, the header {len(header)}. {hint}.")
+        yield row
+
+
+def _is_tsv(name: str) -> bool:
+    return name.lower().endswith(".tsv")
+
+
+def _cells(name: str) -> Iterator[list[str]]:
+    """The cells of each row. In a .tsv a quote is a character like others.
+
+    Raises `CorruptFile` with the line of a quote that is left open in a .csv, or of a cell of a .tsv that is quoted as
+    in a .csv: its quotes would become part of the text.
+    """
+    lines = (line for _, line in decoded(name))
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))  # of the whole process, by default 128 KB
+    if _is_tsv(name):
+        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        rows = csv.reader(lines, strict=True, skipinitialspace=True)
+    try:
+        for row in rows:
+            if _is_tsv(name) and any(map(_is_quoted, row)):
+                raise CorruptFile(
+                    f"{name}: line {rows.line_num} has a cell in quotes, as in a .csv. In a .tsv quotes are part of the"
+                    " text: save the table as .csv."
                 )
             yield row
-
-
-@contextmanager
-def _table(name: str) -> Iterator[Iterator[list[str]]]:
-    lines = (line for _, line in decoded(name))
-    delimiter = "\t" if name.lower().endswith(".tsv") else ","
-    csv.field_size_limit(
-        max(csv.field_size_limit(), LONGEST_LINE)
-    )  # the whole process's, 128 KB until somebody says else
-    rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ",")
-    try:
-        yield rows
     except csv.Error as error:
         hint = "A quote may be left open, or stand single inside a cell."
-        raise C3Error(f"{name}: the row that ends at line {rows.line_num} is no CSV ({error}). {hint}") from error
+        raise CorruptFile(f"{name}: the row that ends at line {rows.line_num} is no CSV ({error}). {hint}") from error
+
+
+def _is_quoted(cell: str) -> bool:
+    """Whether a cell holds a quote, and is for that in quotes itself with that one doubled, as in a .csv."""
+    inside = cell[1:-1]
+    return cell[:1] == cell[-1:] == '"' and '""' in inside and '"' not in inside.replace('""', "")

@@ -17,7 +17,7 @@ from .layout import STORE as STORE
 from .layout import unfinished as unfinished
 from .model_card import UNKNOWN_LICENSE as UNKNOWN_LICENSE
 from .model_card import model_license as model_license
-from .validation import as_list as as_list
+from .validation import by_position as by_position
 from .validation import checked as checked
 from .validation import read_checked as read_checked
 from .weights import read_tensors as read_tensors

@@ -83,21 +83,24 @@ def _nested(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel] | N
     return inner
 
 
-def as_list(items: Any, what: str) -> list[Any]:
-    """The items of anything that can be iterated over, by position: a list, an array, a tensor, a pandas Series.
+def by_position(items: Any, what: str) -> Sequence[Any]:
+    """Items that can be iterated over, as a sequence: an array, a tensor or a pandas Series becomes a list.
 
-    A Series or a column of a data set may be indexed by its labels, which are not positions. Arrays of one dimension
-    become Python values. Raises `WrongCall` for one string and for a mapping or a table.
+    A Series is indexed by its labels, which may not be positions. Sequences are returned as they are, and arrays of one
+    dimension become Python values. Raises `WrongCall` for one string, for a mapping and for a table.
 
-    >>> as_list(("a.jpg", "b.jpg"), "the photos")
-    ['a.jpg', 'b.jpg']
+    >>> by_position({"a.jpg": 1}.keys(), "photos")
+    ['a.jpg']
     """
-    if isinstance(items, str | bytes | Path):
-        raise WrongCall(f"{what} must be a list, not one {type(items).__name__}. Write [item].")
+    kind = type(items).__name__
+    if isinstance(items, str | bytes):
+        raise WrongCall(f"{what} must be a list, not one string. Write [item].")
+    if isinstance(items, Sequence):
+        return items
     if isinstance(items, Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", None) == 0:
-        raise WrongCall(f"{what} must be a list of items, not a {type(items).__name__}.")
+        raise WrongCall(f"{what} must be a list of items, not a {kind}.")
     flat = getattr(items, "ndim", None) == 1 and hasattr(items, "tolist")
-    found = items.tolist() if flat else list(items)  # type: ignore[attr-defined]
-    if isinstance(items, Sized) and len(items) != len(found):  # as a data frame, which iterates over its columns
-        raise WrongCall(f"{what} must be a list of items, not a {type(items).__name__}. Give one of its columns.")
+    found: list[Any] = items.tolist() if flat else list(items)  # type: ignore[attr-defined]
+    if isinstance(items, Sized) and len(items) != len(found):  # a data frame iterates over the names of its columns
+        raise WrongCall(f"{what} must be a list of items, not a {kind}. Give one of its columns.")
     return found

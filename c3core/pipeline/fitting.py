@@ -176,8 +176,6 @@ class PipelineFitter:
 
     def _check_given(self, modality: str, sources: Sequence[Any] | Store) -> None:
         """Refuse what cannot be embedded, and a store that is not this space's of this modality."""
-        if isinstance(sources, str):
-            raise WrongCall(f"the {modality} items must be a list, not one string. Write [item].")
         if isinstance(sources, Store) and sources.modality != modality:
             raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
         encoder = self.encoders.encoder(modality)

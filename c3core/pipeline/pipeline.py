@@ -14,6 +14,7 @@ from c3core.contracts import Bridge, Decoder, Encoded, Encoder, GenerateOptions,
 from c3core.data.pairs import Pairs
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import working_folder
+from c3core.io.validation import by_position
 from c3core.pipeline.batching import rebatch
 from c3core.pipeline.best_of import best_of as choose_best
 from c3core.pipeline.best_of import generated
@@ -70,7 +71,8 @@ class Pipeline:
         """Fit the bridge on uni-modal `items`, then train the decoder; of other modalities than the decoder's only the
         statistics are used, and no pairing.
 
-        `items` maps a modality to its sources, or to a `Store` of this space's embeddings. With `pairs` the decoder is
+        `items` maps a modality to its sources (a list, an array, a pandas Series and the like, taken by position), or
+        to a `Store` of this space's embeddings. With `pairs` the decoder is
         trained on them instead (supervised). `validation` holds targets (a list, a store, or pairs) for early stopping;
         otherwise a share is held out. `bridge="keep"` leaves a fitted bridge as it is: fine-tuning. `folder` keeps
         embeddings, checkpoints and metrics, so that a killed run continues; without it they are temporary. `embeddings`
@@ -78,7 +80,9 @@ class Pipeline:
         the decoder is trained, and stays; where several processes train, each has its own.
         """
         chosen = TrainingOptions.of(options)
-        _check_items({} if items is None else items)
+        items = _by_position({} if items is None else items)
+        if validation is not None and not isinstance(validation, Pairs):
+            validation = _by_position({self.decoder.modality: validation})[self.decoder.modality]
         with working_folder(folder) as place:
             run = PipelineFitter(
                 self.encoders,
@@ -91,19 +95,19 @@ class Pipeline:
                 device=device,
                 quiet=quiet,
             )
-            run.check(items or {}, pairs, validation)
+            run.check(items, pairs, validation)
             if bridge == "fit":
-                run.fit_bridge(items or {}, pairs)
+                run.fit_bridge(items, pairs)
             elif bridge != "keep":
                 raise WrongCall(f'bridge must be "fit" or "keep", not {bridge!r}.')
-            elif unused := sorted((items or {}).keys() - {self.decoder.modality}):
+            elif unused := sorted(items.keys() - {self.decoder.modality}):
                 raise WrongCall(
                     f"the bridge is kept, so that items of {', '.join(unused)} would do nothing. Leave them out, give"
                     " another"
                     " bridge to be fitted on them, or add what it does not know by `extend` (in a recipe, `training:"
                     " null`)."
                 )
-            self.trained_on.append(run.train(items or {}, pairs, validation))
+            self.trained_on.append(run.train(items, pairs, validation))
         return self
 
     def with_bridge(self, bridge: Bridge) -> Self:
@@ -128,7 +132,7 @@ class Pipeline:
 
         `folder` keeps the embeddings, so that a killed run continues. A known modality is refused.
         """
-        _check_items(items)
+        items = _by_position(items)
         with working_folder(folder) as place:
             run = PipelineFitter(self.encoders, self.bridge, self.decoder, place, TrainingOptions(), quiet=quiet)
             self.trained_on.append(run.extend_bridge(items))
@@ -291,9 +295,14 @@ class Pipeline:
         return pipeline
 
 
-def _check_items(items: Any) -> None:
+def _by_position(items: Any) -> dict[str, Sequence[Any] | Store]:
+    """Items by modality, each as a store or as a sequence: see `by_position`."""
     if not isinstance(items, Mapping):
         raise WrongCall(f"items are given by modality, {{modality: sources}}, not as {type(items).__name__}.")
+    return {
+        modality: given if isinstance(given, Store) else by_position(given, f"the {modality} items")
+        for modality, given in items.items()
+    }
 
 
 def _peek(sources: Iterable[Any]) -> tuple[Any, Iterable[Any]]:

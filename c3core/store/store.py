@@ -24,7 +24,7 @@ from torch import Tensor
 from c3core.errors import C3Error, CorruptFile, WrongCall, near
 from c3core.io.files import path_of
 from c3core.io.layout import STORE
-from c3core.io.validation import as_list
+from c3core.io.validation import by_position
 from c3core.statistics.moments import NEEDS, SAMPLE_SIZE, Moments, as_rows
 from c3core.statistics.unit_norm import is_unit, normalized
 from c3core.store.manifest import StoreManifest
@@ -107,8 +107,8 @@ class Store:
         embeddings = as_rows(embeddings).detach().to("cpu", torch.float32)
         if norms is None:
             embeddings, norms = normalized(embeddings)
-        names = [str(name) for name in (range(len(embeddings)) if ids is None else as_list(ids, "ids"))]
-        origins = names if sources is None else [str(source) for source in as_list(sources, "sources")]
+        names = [str(name) for name in (range(len(embeddings)) if ids is None else by_position(ids, "ids"))]
+        origins = names if sources is None else [str(source) for source in by_position(sources, "sources")]
         with closing(
             StoreWriter(folder, space=space, modality=modality, dim=embeddings.shape[1], fingerprint=fingerprint)
         ) as writer:

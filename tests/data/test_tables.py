@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from c3core.data.pairs import Pairs
 from c3core.data.tables import Table, read_table
-from c3core.errors import C3Error
+from c3core.errors import C3Error, CorruptFile, WrongCall
+from tests.helpers.labelled import Labelled
 
 
 @pytest.fixture
@@ -55,6 +59,44 @@ def test_wrong_tables_are_named(here: Path) -> None:
         read_table(".")
     with pytest.raises(C3Error, match="one length: a 1, b 2"):
         Table({"a": ["1"], "b": ["1", "2"]})
+
+
+def test_a_quote_in_a_tsv_is_a_character(here: Path) -> None:
+    Path("t.tsv").write_text('image\tcaption\n0.png\t"a dog\n1.png\ta cat"\n2.png\t"birds"\n')
+    assert read_table("t.tsv").column("text") == ['"a dog', 'a cat"', '"birds"']
+    Path("t.tsv").write_text('image\tcaption\n0.png\tone\n1.png\t"he said ""hi"""\n')  # as pandas writes it
+    with pytest.raises(CorruptFile, match="line 3 has a cell in quotes"):
+        read_table("t.tsv")
+    Path("t.tsv").write_text('image\tcaption\n0.png\t"two\nlines"\n')
+    with pytest.raises(CorruptFile, match="row 1 has 2 cells|row 2 has 1 cells"):
+        read_table("t.tsv")
+
+
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0\t\r\n")).filter(
+    lambda cell: not (cell.startswith('"') and '""' in cell)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(CELL, st.sampled_from(["x", "y"])), min_size=1))
+def test_any_cells_of_a_tsv_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+    table = tmp_path_factory.getbasetemp() / "any.tsv"
+    table.write_text("".join("\t".join(row) + "\n" for row in [("text", "kind"), *rows]), encoding="utf-8", newline="")
+    assert read_table(table).columns == {"text": [text for text, _ in rows], "kind": [kind for _, kind in rows]}
+
+
+def test_columns_and_pairs_are_taken_by_position() -> None:
+    column = Labelled(["a", "b", "c"])
+    assert Table({"image": column, "text": ["1", "2", "3"]}).columns == {
+        "image": ["a", "b", "c"],
+        "text": ["1", "2", "3"],
+    }
+    pairs = Pairs(source=column, modality="image", target=column, item=np.arange(3))  # type: ignore[arg-type]
+    assert (pairs.source, pairs.target, pairs.item) == (["a", "b", "c"], ["a", "b", "c"], [0, 1, 2])
+    with pytest.raises(WrongCall, match="not one string"):
+        Pairs(source="abc", modality="text", target=["1", "2", "3"])
+    with pytest.raises(WrongCall, match="not a dict"):
+        Table({"image": {"a": 1}, "text": ["1"]})  # type: ignore[dict-item]
 
 
 def test_rows_of_one_input_are_its_references() -> None:

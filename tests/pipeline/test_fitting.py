@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,6 +22,7 @@ from c3core.media.image import ImageReader
 from c3core.pipeline.fitting import PipelineFitter, _options_of, checksum_of
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
+from tests.helpers.labelled import Labelled
 from tests.helpers.spaces import DECODER, DIM, TRAINING, pictures, small_pipeline, write_space
 
 
@@ -312,6 +314,27 @@ def test_each_step_trains_on_conditions_with_new_noise(space: Space, bridge: str
     if noise_std:
         overlap = torch.corrcoef(torch.stack([one.flatten() for one in noise])) - torch.eye(4)
         assert overlap.abs().max() < 0.2  # 640 draws a step: independent ones have a standard deviation of 0.04
+
+
+@pytest.mark.parametrize("as_given", ["labelled", "series", "array"])
+@pytest.mark.parametrize("role", ["items", "pairs", "validation"])
+def test_items_are_taken_by_position(space: Space, as_given: str, role: str) -> None:
+    values = pictures(20)
+    given: Any = np.stack(values) if as_given == "array" else Labelled(values)
+    if as_given == "series":
+        given = pytest.importorskip("pandas").Series(values, index=range(19, -1, -1))
+    recorder = Recorder()
+    read = torch.stack([recorder.reader()(picture) for picture in values])
+    embeddings = space.encode(values, "image")
+    held_out: Any = given if role == "validation" else None
+    pairs = Pairs(source=given, modality="image", target=given) if role == "pairs" else None
+    training = {"steps": 2, "batch_size": 20} | ({"eval_steps": 1} if role == "validation" else {"validation_split": 0})
+    Pipeline(space, load_bridge("c1"), recorder).fit(
+        {"image": given}, pairs=pairs, validation=held_out, options=training, quiet=True
+    )
+    for conditions, batch in recorder.seen:
+        own = embeddings[(batch.unsqueeze(1) - read).flatten(2).abs().sum(-1).argmin(1)]
+        assert torch.cosine_similarity(conditions, own).min() > 0.999
 
 
 def test_losses_of_several_objectives_are_written_down_and_nothing_is_held_out(space: Space, tmp_path: Path) -> None:

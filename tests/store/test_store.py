@@ -18,6 +18,7 @@ from c3core.errors import C3Error
 from c3core.statistics.moments import Moments
 from c3core.store import shard
 from c3core.store.store import Store, join
+from tests.helpers.labelled import Labelled
 from tests.helpers.small_stores import KIND, unit, write
 
 
@@ -160,6 +161,9 @@ def test_from_embeddings_normalizes_and_keeps_norms(tmp_path: Path) -> None:
     )
     batch = next(given.batches())
     assert (batch.ids, batch.sources, batch.norms.tolist()) == (["a"], ["b"], [7.0])
+    labels = Labelled(["1", "2", "3"])
+    labelled = Store.from_embeddings(tmp_path / "labelled", raw.numpy(), ids=labels, sources=labels, **KIND)
+    assert next(labelled.batches()).ids == next(labelled.batches()).sources == ["1", "2", "3"]
     assert len(Store.from_embeddings(tmp_path / "none", torch.zeros(0, 4), **KIND).embeddings()) == 0
     with pytest.raises(C3Error, match="already"):
         Store.from_embeddings(tmp_path / "given", raw, **KIND)

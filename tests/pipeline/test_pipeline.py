@@ -219,7 +219,7 @@ def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:
         pipeline.fit(torch.zeros(3, 2))  # type: ignore[arg-type]
     with pytest.raises(C3Error, match="nothing to fit on"):
         pipeline.fit({})
-    with pytest.raises(C3Error, match="as many sources as targets"):
+    with pytest.raises(C3Error, match="as many targets as sources"):
         Pairs(["a"], "text", [])
     with pytest.raises(C3Error, match="which modality"):
         pipeline.run(["x"])

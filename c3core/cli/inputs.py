@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from c3core.data.sources import LIST, expand
 from c3core.data.tables import COLUMN, SAME_AS_TEXT
 from c3core.errors import WrongCall
+from c3core.io.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from c3core.pipeline.pipeline import Pipeline
@@ -30,8 +29,8 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
         if not equals or not name:
             raise WrongCall(f"an option is written name=value, not {word!r}.")
         try:
-            options[name] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError):  # a date that there is not is the latter
+            options[name] = load_yaml(value, name)
+        except WrongCall:
             raise WrongCall(f"the value of option {name!r} cannot be read: {value!r}. Put it in quotes.") from None
     return options
 

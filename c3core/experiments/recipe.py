@@ -1,4 +1,4 @@
-"""Recipes: whole experiments as validated YAML files."""
+"""Recipes: whole experiments as YAML files that are checked before any work."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import random
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from yaml.constructor import ConstructorError
 
 from c3core.data.pairs import Pairs
 from c3core.data.tables import Table
 from c3core.errors import C3Error, WrongCall
+from c3core.io.files import path_of
 from c3core.io.validation import checked
+from c3core.io.yaml_text import load_yaml
 from c3core.training.options import TrainingOptions
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class Named(BaseModel):
-    """A thing by name with options of its own: `gpt2`, or `{name: gpt2, prefix_length: 4}`."""
+    """A bridge or a decoder by its name, with its options: `gpt2`, or `{name: gpt2, prefix_length: 4}`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -28,7 +28,7 @@ class Named(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _short(cls, value: Any) -> Any:
+    def _name_or_fields(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"name": value}
         if (isinstance(value, dict) and "name" in value) or isinstance(value, cls):
@@ -50,17 +50,15 @@ def _held_out(value: Any) -> Any:
     return PairsRecipe.model_validate(value) if isinstance(value, dict | PairsRecipe) else _inputs(value)
 
 
-Inputs = Annotated[
-    str | list[str], BeforeValidator(_inputs)
-]  # in one line of its own words, where pydantic has one a type
+Inputs = Annotated[str | list[str], BeforeValidator(_inputs)]  # pydantic would report an error for each type
 
 
 class PairsRecipe(BaseModel):
-    """Pairs from a table: the column of the sources (named after their modality), that of the targets, and a share of
-    its items.
+    """Pairs from a table: the columns of the sources (named after their modality) and the targets.
 
-    `item` is the column that says which rows belong together; by default the sources'. With `source` and `target` the
-    same text column, each text goes with another text of the same `item`: WS-ClipCap-Multi.
+    `item` is the column that tells which rows belong together, by default `source`. Only a `fraction` of the items is
+    used, chosen with `seed`. If `source` and `target` are one column of text, each text is paired with each other text
+    of the same `item`, as for WS-ClipCap-Multi.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -73,21 +71,21 @@ class PairsRecipe(BaseModel):
     seed: int = 0
 
     def load(self, folder: Path, root: str | None = None) -> Pairs:
-        """The pairs; the share is of items, chosen by the seed. `folder` is the recipe's."""
+        """Load the pairs. `folder` is the recipe's. Raises `C3Error` for a wrong table or column."""
         from c3core.data.tables import load_table
 
         table = load_table(self.table, folder=folder, root=root)
         source, target = table.named(self.source), table.named(self.target)
-        alike = source == target
-        if alike and self.item is None:
+        same = source == target
+        if same and self.item is None:
             raise WrongCall(
-                "pairs of one column with itself need `item`: the column that says which rows belong together."
+                "pairs of one column with itself need `item`: the column that tells which rows belong together."
             )
         rows = [*zip(table.column(source), table.column(target), strict=True)]
         items = Table({"item": table.column(self.item or source), "row": rows}).grouped(by="item", of="row")
         pairs = []
         for item, own in self._share(items):
-            couples = [(one, other) for one, _ in own for other, _ in own if one != other] if alike else own
+            couples = [(one, other) for one, _ in own for other, _ in own if one != other] if same else own
             pairs += [(item, *couple) for couple in couples]
         return Pairs([pair[1] for pair in pairs], source, [pair[2] for pair in pairs], item=[pair[0] for pair in pairs])
 
@@ -99,13 +97,13 @@ class PairsRecipe(BaseModel):
 
 
 class FitRecipe(BaseModel):
-    """The recipe of `c3 fit`: what is fitted on what.
+    """The recipe of `c3 fit`.
 
-    `items` maps a modality to inputs (as `c3 embed` takes them), a store's folder, or `plugin:argument` for a table
-    that a plugin makes. `start` is a pipeline to train further, by folder or name: then space, bridge and decoder are
-    its own; `bridge` gives it another one, fitted on `items`, and `decoder` may change how that decoder is trained.
-    `training: null` beside it trains nothing: the bridge learns the modalities of `items`, which it did not know.
-    `root` is where the paths inside lists and tables start; by default at each of them.
+    `items` maps a modality to inputs as for `c3 embed`, to a store's folder, or to `plugin:argument`, a table of a
+    plugin. `start` is a pipeline to train further, by folder or name, with its own space, bridge and decoder; then
+    `bridge` replaces its bridge by one fitted on `items`, `decoder` changes how its decoder is trained, and
+    `training: null` trains nothing but adds the modalities of `items` to its bridge. Paths are relative to the
+    recipe's folder; those in lists and tables to the list or table, or to `root`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -123,7 +121,7 @@ class FitRecipe(BaseModel):
     precision: str = "float32"
 
     @model_validator(mode="after")
-    def _whole(self) -> FitRecipe:
+    def _fields_fit_together(self) -> FitRecipe:
         for name in ("space", "condition_dim"):
             if name in self.decoder.options:
                 raise ValueError(f"decoder.{name} is the pipeline's own: leave it out")
@@ -139,43 +137,21 @@ class FitRecipe(BaseModel):
         return self
 
     def root_from(self, folder: Path) -> str | None:
-        """`root` from the recipe's folder."""
+        """The path of `root`, relative to the recipe's folder."""
         return None if self.root is None else str(folder / self.root)
 
 
-MERGE = "tag:yaml.org,2002:merge"  # of `<<`, which may stand several times
-
-
-class _Once(yaml.SafeLoader):
-    """Safe YAML whose fields are given once: of two with one name PyYAML would keep the last and say nothing."""
-
-    def compose_mapping_node(self, anchor: Any) -> Any:
-        node = super().compose_mapping_node(anchor)
-        given = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
-                continue
-            if (key.tag, key.value) in given:
-                raise ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            given.add((key.tag, key.value))
-        return node
-
-
 def read_recipe(path: str | Path, model: type[Model]) -> Model:
-    """A recipe from a YAML file; a `C3Error` names the file, and the field or line that is wrong."""
-    path = Path(path)
+    """Read a recipe from a YAML file. Raises `WrongCall` with the file, and the field or line that is wrong."""
+    path = path_of(path)
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Once)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise WrongCall(f"no recipe at {path}. Check the file's name.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongCall(
-            f"{path} cannot be read as text ({getattr(error, 'strerror', None) or error}). A recipe is a YAML file."
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:  # a date that there is not is the latter
-        mark = getattr(error, "problem_mark", None)
-        why = f"line {mark.line + 1}: {error.problem}" if mark else " ".join(str(error).split())  # type: ignore[union-attr]
-        raise WrongCall(f"{path} is no valid YAML: {why}") from None
+        why = getattr(error, "strerror", None) or error
+        raise WrongCall(f"{path} cannot be read as text ({why}). A recipe is a YAML file.") from None
+    values = load_yaml(text, str(path))
     if not isinstance(values, dict):
         raise WrongCall(f"{path} is no recipe: it must hold fields, as in `space: playground`.")
     return checked(model, values, what=str(path))

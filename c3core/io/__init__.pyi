@@ -24,3 +24,4 @@ from .weights import read_tensors as read_tensors
 from .weights import refuse_pickles as refuse_pickles
 from .weights import tensor_hash as tensor_hash
 from .weights import write_tensors as write_tensors
+from .yaml_text import load_yaml as load_yaml

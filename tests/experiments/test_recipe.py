@@ -68,6 +68,14 @@ def test_a_wrong_recipe_names_the_field(tmp_path: Path, text: str, message: str)
         read_recipe(write(tmp_path, text), FitRecipe)
 
 
+@pytest.mark.parametrize("written", ["1e-2", "1E-2", "+1e-2", ".1e-1", "1.e-2", "0.01", "10e-3"])
+def test_a_number_is_a_number_in_any_field(tmp_path: Path, written: str) -> None:
+    text = GOOD + f"bridge: {{name: c3, noise_std: {written}}}\ntraining: {{learning_rate: {written}}}\n"
+    recipe = read_recipe(write(tmp_path, text), FitRecipe)
+    assert recipe.training is not None
+    assert recipe.bridge.options["noise_std"] == recipe.training.learning_rate == 0.01
+
+
 def test_validation_is_inputs_or_pairs(tmp_path: Path) -> None:
     for written, held_out in (("b.txt", "b.txt"), ("[b.txt, c.txt]", ["b.txt", "c.txt"])):
         assert read_recipe(write(tmp_path, GOOD + f"validation: {written}\n"), FitRecipe).validation == held_out

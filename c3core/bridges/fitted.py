@@ -35,7 +35,10 @@ class FittedStatistics:
         return next((value.shape[-1] for value in vectors), None)
 
     def add(self, modality: str, moments: Moments | None, needs: frozenset[str], *, sample_size: int) -> None:
-        """Add a modality with the moments that are needed; without `moments`, only its name."""
+        """Add a modality with the moments that are needed; without `moments`, only its name.
+
+        Add to a copy: what `derived` computed before does not change.
+        """
         values: dict[str, Tensor] = {}
         if moments is not None:
             if self.dim not in (None, moments.dim):
@@ -49,7 +52,6 @@ class FittedStatistics:
             values["norm"] = torch.tensor(moments.mean_norm, dtype=torch.float64)
             values["count"] = torch.tensor(moments.count)
         self._known[modality] = values
-        self._derived.clear()
 
     def copy(self) -> FittedStatistics:
         """Return a copy. Adding to it does not change the original."""

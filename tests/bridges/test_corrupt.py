@@ -65,6 +65,13 @@ def test_span_noise_needs_another_modality_and_uses_one_added_later() -> None:
     assert (drawn @ gap).abs().max() < 1e-5 * gap.norm()
 
 
+def test_span_noise_removes_parallel_gaps_once() -> None:
+    text = random_data()["text"]
+    data = {"text": text, "image": text + torch.arange(DIM), "audio": text + 3.0 * torch.arange(DIM)}
+    drawn = noise(Span(0.3), data)
+    assert torch.linalg.matrix_rank(drawn.T @ drawn / COUNT, rtol=1e-3) == DIM - 1
+
+
 def test_span_noise_without_a_gap_is_gaussian() -> None:
     text = random_data()["text"]
     same = {"text": text, "image": text.clone()}

@@ -17,6 +17,7 @@ from c3core import load_tower
 from c3core.spaces.contrastive import ContrastiveModel, Temperature, info_nce
 from c3core.spaces.dataset import ColumnDataset, PairDataset
 from c3core.spaces.head import Head
+from tests.helpers.towers import VectorTower, vectors
 
 
 def by_hand(x: np.ndarray, y: np.ndarray, scale: float) -> float:
@@ -92,3 +93,49 @@ def test_measure_tells_recall_gap_cosine_and_noise(tmp_path: Path) -> None:
     assert found["pair_cosine"] == pytest.approx(own.mean(), abs=1e-5)
     noise = (x - y) - (x - y).mean(axis=0)
     assert found["noise_std"] == pytest.approx(noise.std(ddof=1), abs=1e-5)
+
+
+def vector_pairs(folder: Path, **options: object) -> PairDataset:
+    towers = (VectorTower(modality, **options) for modality in ("a", "b"))  # type: ignore[arg-type]
+    x, y = (ColumnDataset(tower, vectors(6, seed), folder / str(seed), quiet=True) for seed, tower in enumerate(towers))
+    return PairDataset(x, y)
+
+
+def model_of(pairs: PairDataset, **head: float) -> ContrastiveModel:
+    torch.manual_seed(0)
+    towers = {column.tower.modality: column.tower for column in (pairs.x, pairs.y)}
+    heads = {modality: Head(tower.width, 2, **head) for modality, tower in towers.items()}  # type: ignore[arg-type]
+    return ContrastiveModel(towers, heads, Temperature(0.1, learned=True))
+
+
+def test_a_model_trains_all_but_its_frozen_towers(tmp_path: Path) -> None:
+    for frozen in (True, False):
+        model = model_of(vector_pairs(tmp_path / str(frozen), frozen=frozen))
+        trained = {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.requires_grad}
+        assert trained == {"heads", "temperature"} | (set() if frozen else {"towers"})
+
+
+def test_items_are_augmented_only_for_training(tmp_path: Path) -> None:
+    pairs = vector_pairs(tmp_path)
+    model = model_of(pairs)
+    plain, again = (model.embed(pairs.x, [2, 0]) for _ in range(2))
+    assert torch.equal(plain, again)
+    assert torch.equal(plain, model.embed(pairs.x, range(6))[[2, 0]])
+    drawn, same, other = (model.embed(pairs.x, [2, 0], torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(drawn, same)
+    assert not torch.allclose(drawn, plain)
+    assert not torch.allclose(drawn, other)
+
+
+def test_the_loss_is_that_of_the_chosen_pairs(tmp_path: Path) -> None:
+    pairs = vector_pairs(tmp_path, frozen=True)  # not augmented
+    model = model_of(pairs).eval()
+    x, y = model.embed(pairs.x, [3, 1, 0]), model.embed(pairs.y, [2, 5, 4])
+    loss = model.loss(pairs, [3, 1, 0], [2, 5, 4], torch.Generator())
+    assert float(loss.detach()) == pytest.approx(by_hand(x.detach().numpy(), y.detach().numpy(), 10.0), rel=1e-5)
+
+
+def test_a_model_is_measured_without_dropout(tmp_path: Path) -> None:
+    pairs = vector_pairs(tmp_path)
+    model = model_of(pairs, feature_dropout=0.5).train()
+    assert model.measure(pairs) == model.measure(pairs)

@@ -17,6 +17,7 @@ from c3core import C3Error, load_space
 from c3core.errors import CorruptFile, WrongCall
 from c3core.spaces import ConnectRecipe, connect, info_nce
 from c3core.spaces.contrastive_trainer import is_connected
+from c3core.spaces.dataset import shuffled
 
 TRAINING = {"steps": 4, "batch_size": 8, "warmup_steps": 1, "eval_steps": 2, "save_steps": 2}
 
@@ -64,6 +65,41 @@ def test_pairs_find_each_other_after_training(tmp_path: Path) -> None:
     image = space.encode([item.data for item in items], "image")
     text = space.encode([item.sentences[0] for item in items], "text")
     assert float((image @ text.T).argmax(dim=1).eq(torch.arange(24)).float().mean()) > 0.3
+
+
+def test_the_best_validated_weights_are_kept(tmp_path: Path) -> None:
+    measured = connect(make_recipe(training={**TRAINING, "steps": 6}), tmp_path, quiet=True)["image-text"]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    validations = [line["validation"] for line in lines if "validation" in line]
+    assert len(validations) == 3
+    assert min(validations) == pytest.approx(1 - (measured["x_to_y"] + measured["y_to_x"]) / 2)
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_the_temperature_is_learned_if_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learned: bool
+) -> None:
+    scales: list[float] = []
+
+    def recording(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        scales.append(float(scale.detach()))
+        return info_nce(x, y, scale)
+
+    monkeypatch.setattr("c3core.spaces.contrastive.info_nce", recording)
+    connect(make_recipe(temperature=0.1, learn_temperature=learned), tmp_path, quiet=True)
+    assert scales[0] == pytest.approx(10.0)
+    assert (scales[-1] != scales[0]) == learned
+
+
+def test_each_table_has_its_own_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[int] = []
+    monkeypatch.setattr(
+        "c3core.spaces.dataset.shuffled",
+        lambda count, run, generator: runs.append(run) or shuffled(count, run, generator),
+    )
+    pairs = [{"train": "playground:image/train/24", "neighbours": 4}, {"train": "playground:image/train/10"}]
+    connect(make_recipe(pairs=pairs, training={**TRAINING, "steps": 1}), tmp_path, quiet=True)
+    assert runs[:2] == [4, 1]
 
 
 TOWER = """

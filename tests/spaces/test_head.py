@@ -50,3 +50,11 @@ def test_batch_norm_normalizes_each_feature_by_the_training_data() -> None:
     torch.testing.assert_close(normalized.mean(dim=0), torch.zeros(10), atol=0.1, rtol=0)
     rows = torch.randn(5, 10)
     torch.testing.assert_close(head(rows), torch.cat([head(row[None]) for row in rows]))
+
+
+@pytest.mark.parametrize("options", [{"dropout": 0.5, "hidden": 7}, {"feature_dropout": 0.5}])
+def test_dropout_acts_only_while_training(options: dict[str, float]) -> None:
+    torch.manual_seed(0)
+    head, features = Head(10, 4, **options), torch.randn(8, 10)  # type: ignore[arg-type]
+    assert not torch.equal(head.train()(features), head(features))
+    assert torch.equal(head.eval()(features), head(features))

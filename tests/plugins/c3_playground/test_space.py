@@ -137,7 +137,7 @@ def recipes() -> list[ConnectRecipe]:
 
 def test_the_recipes_are_those_of_the_shipped_space() -> None:
     about, (first, second) = json.loads((FOLDER / "space.json").read_text()), recipes()
-    assert (first.start, second.start) == (None, "first")
+    assert (first.base_space, second.base_space) == (None, "first")
     assert about["trained_on"] == [pairs.train for pairs in (*first.pairs, *second.pairs)]
     assert about["measured"]["steps"] == second.training.steps
     for modality, encoder in about["encoders"].items():

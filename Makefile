@@ -24,7 +24,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 test: lint ## lint, types and tests; two processes of one thread each are faster than one of two
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(READY) ## full training recipes and long sweeps
 	$(BIN)/python -m pytest -m slow

@@ -10,6 +10,7 @@ import typer
 from c3core.cli.info import Json
 from c3core.cli.output import report_bad, writable
 from c3core.cli.run import BatchSize, Device, Precision, Root, Seed
+from c3core.io.layout import path_of
 from c3core.runtime.console import cell, print_json, print_table
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def geometry(
     from c3core.store.store import Store
 
     # Whole stores: those of one table are paired by its rows, of which each may lack others.
-    sides = [Store.open(path) if Path(path).is_dir() else load_embeddings(path) for path in (x, y)]
+    sides = [Store.open(path) if path_of(path).is_dir() else load_embeddings(path) for path in (x, y)]
     found = measure(*sides, group_size=group_size, seed=seed)
     if json:
         print_json(found.to_dict())

@@ -60,7 +60,7 @@ def info(
     from c3core.registry.discovery import entries, registered
     from c3core.spaces.loading import load_space
 
-    spaces = registered("space")
+    name, spaces = os.path.expanduser(name), registered("space")
     brought = [found for found in entries() if found.name == name and found.kind not in KINDS]
     if brought and name not in spaces and not os.path.exists(name):
         described = _brought(brought[0])

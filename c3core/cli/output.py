@@ -11,6 +11,7 @@ from typing import Any
 
 from typer import BadParameter
 
+from c3core.io.layout import path_of
 from c3core.runtime.console import one_line
 
 
@@ -18,7 +19,7 @@ def writable(name: str | Path) -> Path:
     """The folder that `--out` names. Refuse one that cannot be written before hours of work."""
     if not str(name).strip():
         raise BadParameter("it is empty. Name a folder; `.` is the one that you are in.")
-    path = Path(name)
+    path = path_of(name)
     if os.path.isfile(path):  # unlike `path.is_file()` it raises nothing over a name that is too long
         raise BadParameter(f"{path} is a file. Name a folder.")
     there = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))

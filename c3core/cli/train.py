@@ -12,9 +12,12 @@ import typer
 from c3core.cli.info import Json
 from c3core.cli.output import writable
 from c3core.cli.run import Metric, Option
+from c3core.io.layout import path_of
 from c3core.runtime.console import cell, print_json, print_table
 
-Recipe = Annotated[Path, typer.Argument(help="A YAML file; its paths are relative to it.")]
+Recipe = Annotated[
+    Path, typer.Argument(parser=path_of, metavar="RECIPE", help="A YAML file; its paths are relative to it.")
+]
 Out = Annotated[
     Path,
     typer.Option(

@@ -63,6 +63,7 @@ def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool 
         raise WrongCall("inputs must be a list, not one string. Write [input].")
     if not inputs:
         raise WrongCall("no input was named. Name files, folders, a .txt list or table.csv:column.")
+    inputs = [os.path.expanduser(name) for name in inputs]
     check_root(root)
     # The first item of each is looked at now, so that a wrong third input does not end a run hours later.
     for name in inputs:

@@ -12,7 +12,7 @@ from typing import Any
 
 from c3core.data.text_files import LONGEST_LINE, check_root, decoded, join
 from c3core.errors import CorruptFile, WrongCall, near
-from c3core.io.files import path_of
+from c3core.io.layout import path_of
 from c3core.io.validation import by_position
 from c3core.registry.discovery import entry, registered
 from c3core.registry.factory import call_factory, require_kind

@@ -1,4 +1,4 @@
-"""Text files that users write, line by line: UTF-8 or one clear error, and the paths that they name."""
+"""Read the lines of text files that users write, and the paths that they name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LONGEST_LINE = 1 << 24  # bytes: beyond this a "line" is a binary file without l
 
 
 def decoded(name: str) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file with their numbers; a `C3Error` names the line that is none."""
-    if os.path.exists(name) and not os.path.isfile(name):  # a pipe would be waited on for ever
+    """The lines of a UTF-8 file with their numbers. Raises `C3Error` with the line that is not text."""
+    if os.path.exists(name) and not os.path.isfile(name):  # reading a pipe may never end
         raise C3Error(f"{name} is not a regular file. Leave it out, or write it to a file.")
     try:
         with open(name, "rb") as handle:
@@ -37,22 +37,23 @@ def decoded(name: str) -> Iterator[tuple[int, str]]:
 
 
 def join(listed_in: str, root: str | Path | None, path: str) -> str:
-    """A path that a list or table names: relative to it, or to `root`.
+    """The path that a list or table names: relative to its folder, or to `root`.
 
     >>> join("photos/list.txt", None, "a.jpg")
     'photos/a.jpg'
     """
-    return os.path.join(str(root) if root is not None else os.path.dirname(listed_in), path)
+    folder = os.path.dirname(listed_in) if root is None else os.path.expanduser(root)
+    return os.path.join(folder, os.path.expanduser(path))
 
 
 def check_root(root: str | Path | None) -> None:
-    """Refuse a `root` that is not there: with it every path of a list would be missing."""
-    if root is not None and not os.path.isdir(root or "."):
+    """Raise `WrongCall` if `root` is no folder, because every path of a list would be missing."""
+    if root is not None and not os.path.isdir(os.path.expanduser(root) or "."):
         raise WrongCall(f"root {root} is no folder. Check the spelling.")
 
 
 def beside(name: str) -> str:
-    """Near names in the same folder, for a message."""
+    """A hint for a message: the files of the same folder with similar names."""
     try:
         names = os.listdir(os.path.dirname(name) or ".")
     except OSError:

@@ -17,6 +17,7 @@ from c3core.experiments.fit import build, fit_recipe
 from c3core.experiments.inputs import data_checksums, items_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import read_json, write_json
+from c3core.io.layout import path_of
 from c3core.metrics.custom import named_metrics
 from c3core.pipeline.loading import load_pipeline
 from c3core.registry.discovery import entry
@@ -47,6 +48,7 @@ def ablate(
     scored anew where other `metrics` (those of `evaluate`) are asked for, or the table holds something else than
     before. Options of the recipe's bridge are passed to each that has them.
     """
+    out, folder = path_of(out), path_of(folder)
     if recipe.start is not None:
         raise WrongCall("an ablation trains from scratch: give `space` in the recipe, not `start`.")
     # What is wrong is said before hours of training, not after.

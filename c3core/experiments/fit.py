@@ -12,7 +12,7 @@ from c3core.errors import WrongCall
 from c3core.experiments.inputs import data_checksums, items_of, validation_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import sha256
-from c3core.io.layout import PIPELINE, SPACE
+from c3core.io.layout import PIPELINE, SPACE, path_of
 from c3core.pipeline.loading import load_pipeline, pipeline_folder
 from c3core.pipeline.manifest import read_manifest
 from c3core.pipeline.pipeline import Pipeline
@@ -42,6 +42,7 @@ def fit_recipe(
 
     Raises `WrongCall` for a wrong recipe, and if `out` holds a run of another recipe or of other data.
     """
+    out, folder = path_of(out), path_of(folder)
     items = items or items_of(recipe, folder)
     if _is_fitted(recipe, out, folder, items):
         return load_pipeline(out, device=recipe.device, precision=recipe.precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -11,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from c3core.data.pairs import Pairs
 from c3core.data.tables import Table
 from c3core.errors import C3Error, WrongCall
-from c3core.io.files import path_of
-from c3core.io.validation import checked
+from c3core.io.layout import path_of
+from c3core.io.validation import PathField, checked
 from c3core.io.yaml_text import load_yaml
 from c3core.training.options import TrainingOptions
 
@@ -41,8 +42,10 @@ class Named(BaseModel):
 
 
 def _inputs(value: Any) -> Any:
-    if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)):
-        return value
+    if isinstance(value, str):
+        return os.path.expanduser(value)
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return [os.path.expanduser(name) for name in value]
     raise ValueError("give an input (a file, a folder, a list, table.csv:column), or a list of them")
 
 
@@ -63,7 +66,7 @@ class PairsRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    table: str
+    table: PathField
     source: str
     target: str
     item: str | None = None
@@ -108,14 +111,14 @@ class FitRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    space: str | None = None
+    space: PathField | None = None
     bridge: Named = Named(name="c3")
     decoder: Named = Named(name="gpt2")
     items: dict[str, Inputs] = {}
     pairs: PairsRecipe | None = None
     validation: Annotated[PairsRecipe | str | list[str], BeforeValidator(_held_out)] | None = None
-    start: str | None = None
-    root: str | None = None
+    start: PathField | None = None
+    root: PathField | None = None
     training: TrainingOptions | None = TrainingOptions()
     device: str = "auto"
     precision: str = "float32"

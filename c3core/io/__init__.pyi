@@ -3,7 +3,6 @@ from .files import PICKLES as PICKLES
 from .files import append_text as append_text
 from .files import atomic_write as atomic_write
 from .files import make_folder as make_folder
-from .files import path_of as path_of
 from .files import read_json as read_json
 from .files import sha256 as sha256
 from .files import short_hash as short_hash
@@ -14,6 +13,7 @@ from .files import write_text as write_text
 from .layout import PIPELINE as PIPELINE
 from .layout import SPACE as SPACE
 from .layout import STORE as STORE
+from .layout import path_of as path_of
 from .layout import unfinished as unfinished
 from .model_card import UNKNOWN_LICENSE as UNKNOWN_LICENSE
 from .model_card import model_license as model_license

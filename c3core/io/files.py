@@ -15,20 +15,12 @@ from typing import Any
 from safetensors import SafetensorError
 
 from c3core.errors import C3Error, CorruptFile
+from c3core.io.layout import path_of
 
 PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz"}  # suffixes of files that may hold one
 
 _UMASK = os.umask(0o022)  # the only way to read it is to set it
 os.umask(_UMASK)
-
-
-def path_of(name: str | os.PathLike[str]) -> Path:
-    """A path that a user gives, with `~` as the home folder.
-
-    >>> path_of("~/captioner") == Path.home() / "captioner"
-    True
-    """
-    return Path(os.path.expanduser(name))
 
 
 @contextmanager

@@ -1,10 +1,20 @@
-"""The files that make a folder a pipeline, a space or a store."""
+"""Paths that users give, and the files that make a folder a pipeline, a space or a store."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PIPELINE, SPACE, STORE = "pipeline.json", "space.json", "store.json"
+
+
+def path_of(name: str | os.PathLike[str]) -> Path:
+    """A path that a user gives, with `~` as the home folder.
+
+    >>> path_of("~/captioner") == Path.home() / "captioner"
+    True
+    """
+    return Path(os.path.expanduser(name))
 
 
 def unfinished(folder: Path) -> bool:

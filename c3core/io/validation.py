@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from c3core.errors import CorruptFile, WrongCall, near
 from c3core.io.files import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
+PathField = Annotated[str, AfterValidator(os.path.expanduser)]  # the type of a field of a recipe that holds a path
 
 # Messages in place of those of pydantic that name its classes.
 _MESSAGES = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must hold fields by name")

@@ -18,7 +18,7 @@ def regular_file(source: str | os.PathLike[str]) -> str:
     ...
     c3core.errors.C3Error: is a directory, not a file
     """
-    path = os.fspath(source)
+    path = os.path.expanduser(source)
     if not isinstance(path, str):
         raise C3Error("the path is made of bytes: give it as a string")
     if not path.strip():

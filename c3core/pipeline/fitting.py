@@ -21,6 +21,7 @@ from c3core.data.pairs import Pairs
 from c3core.data.sources import Source
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
+from c3core.io.layout import path_of
 from c3core.pipeline.dataset import TargetDataset
 from c3core.pipeline.encoders import FittedEncoders
 from c3core.runtime.devices import device_of, processes
@@ -95,7 +96,7 @@ class PipelineFitter:
         self.encoders, self.bridge, self.decoder = encoders, bridge, decoder
         self.folder, self.options, self.quiet = folder, options, quiet
         self.loaded = dict(loaded or {})  # the sha256 of each file that the pipeline was loaded from
-        self.embeddings = Path(embeddings or folder / "embeddings")
+        self.embeddings = path_of(embeddings or folder / "embeddings")
         self.device = None if device == "auto" else device_of(device)
         self._stores: dict[str, Store] = {}
 

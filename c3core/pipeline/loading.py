@@ -27,11 +27,11 @@ def pipeline_folder(name: str | Path, *, also: Iterable[str] = ()) -> Path:
 
     `also` are names that the caller knows of, for the hint.
     """
-    if os.path.exists(name):
-        return Path(name)
+    if os.path.exists(folder := os.path.expanduser(name)):
+        return Path(folder)
     shipped = registered("pipeline")
     if str(name) not in shipped:
         hint = f"{near(str(name), [*shipped, *also])} `c3 fit` writes one."
         raise WrongCall(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint}")
-    folder: Path = entry("pipeline", str(name)).load()()
-    return folder
+    shipped_folder: Path = entry("pipeline", str(name)).load()()
+    return shipped_folder

@@ -14,6 +14,7 @@ from c3core.contracts import Bridge, Decoder, Encoded, Encoder, GenerateOptions,
 from c3core.data.pairs import Pairs
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import working_folder
+from c3core.io.layout import path_of
 from c3core.io.validation import by_position
 from c3core.pipeline.batching import rebatch
 from c3core.pipeline.best_of import best_of as choose_best
@@ -280,7 +281,7 @@ class Pipeline:
             )
         save(
             Saved(self.space, self.bridge, self.decoder, self.fingerprints, self.trained_on, self.licenses),
-            Path(folder),
+            folder,
         )
 
     @classmethod
@@ -288,7 +289,7 @@ class Pipeline:
         cls, folder: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
     ) -> Self:
         """The pipeline that `save` wrote, after its files' checksums were checked. Encoders load when first used."""
-        saved = read_saved(Path(folder), device=device, precision=precision, space=space)
+        saved = read_saved(path_of(folder), device=device, precision=precision, space=space)
         pipeline = cls(saved.space, saved.bridge, saved.decoder)
         pipeline.trained_on, pipeline.loaded, pipeline.licenses = saved.trained_on, saved.files, saved.licenses
         pipeline.encoders.fingerprints.update(saved.fingerprints)

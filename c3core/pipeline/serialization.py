@@ -47,12 +47,12 @@ class Saved:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def save(pipeline: Saved, folder: Path) -> None:
+def save(pipeline: Saved, folder: str | Path) -> None:
     """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`.
 
     What stood in the folder stays until all of the new is written; a `C3Error` says why that cannot be done.
     """
-    make_folder(folder)
+    folder = make_folder(folder)
     try:
         with saving(folder):
             put_in_place(folder)

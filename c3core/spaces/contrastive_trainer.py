@@ -14,7 +14,7 @@ from c3core.data.fingerprint import checksum
 from c3core.data.tables import Table, load_table
 from c3core.errors import WrongCall, library_errors
 from c3core.io.files import sha256
-from c3core.io.layout import SPACE
+from c3core.io.layout import SPACE, path_of
 from c3core.io.validation import read_checked
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import processes
@@ -48,8 +48,8 @@ def connect(
     Raises `WrongCall` if the recipe does not fit its tables or its base space, and if `out` holds a run of another
     recipe or of other data.
     """
-    out = Path(out)
-    run = Path(run or out / "run")
+    out, folder = path_of(out), path_of(folder)
+    run = path_of(run or out / "run")
     if recipe.training.batch_size < 2:
         raise WrongCall("batch_size must be at least 2: a pair is contrasted with the other pairs of its batch.")
     base_space = None if recipe.base_space is None else Path(folder) / recipe.base_space

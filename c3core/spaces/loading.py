@@ -23,7 +23,7 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
     >>> load_space("playground").modalities
     ('text', 'image', 'video', 'audio')
     """
-    name = str(name)
+    name = os.path.expanduser(name)
     settings = {"device": device, "precision": precision, **options}
     if os.path.isfile(Path(name) / SPACE):
         connected: Space = call_factory(load_connected, f"space {name!r}", name, **settings)

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from c3core.io.validation import PathField
 from c3core.spaces.serialization import HeadSpec, TowerSpec
 from c3core.training.options import TrainingOptions
 
@@ -19,8 +20,8 @@ class PairsSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    train: str
-    validation: str | None = None
+    train: PathField
+    validation: PathField | None = None
     neighbours: int = Field(1, ge=1)
 
 
@@ -31,12 +32,14 @@ class ConnectRecipe(BaseModel):
 
     name: str
     dim: int = Field(256, ge=1, le=1 << 16)
-    base_space: str | None = None  # the folder of a space to which the towers are connected; its encoders stay frozen
+    base_space: PathField | None = (
+        None  # the folder of a space to which the towers are connected; its encoders stay frozen
+    )
     towers: dict[str, TowerSpec] = Field(min_length=1)
     head: HeadSpec = HeadSpec(hidden=512)
     heads: dict[str, HeadSpec] = {}  # by modality, instead of `head`
     pairs: list[PairsSpec] = Field(min_length=1)
-    root: str | None = None  # the folder that paths in the tables are relative to; by default the table's
+    root: PathField | None = None  # the folder that paths in the tables are relative to; by default the table's
     temperature: float = Field(0.01, gt=0)
     learn_temperature: bool = False
     weights: Literal["float32", "float16"] = "float32"

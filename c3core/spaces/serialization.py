@@ -21,7 +21,7 @@ from torch import nn
 from c3core.contracts import Encoder, Space, Tower
 from c3core.errors import CorruptFile, library_errors
 from c3core.io.files import atomic_write, sha256, short_hash, write_json
-from c3core.io.layout import SPACE
+from c3core.io.layout import SPACE, path_of
 from c3core.io.validation import read_checked
 from c3core.io.weights import write_tensors
 from c3core.registry.factory import load_tower
@@ -86,7 +86,7 @@ def load_connected(
 
     `spec` is the name of a space that a plugin ships in a folder.
     """
-    folder = Path(folder)
+    folder = path_of(folder)
     manifest = read_checked(SpaceManifest, folder / SPACE)
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}

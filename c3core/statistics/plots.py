@@ -9,6 +9,7 @@ from typing import Any
 
 from c3core.errors import C3Error, NotInstalled
 from c3core.io.files import atomic_write
+from c3core.io.layout import path_of
 from c3core.statistics.geometry import Geometry
 
 _BLUE, _ORANGE, _GREY = "#3b6fb6", "#d98032", "#777777"
@@ -30,7 +31,7 @@ def plot_geometry(geometry: Geometry | Mapping[str, Geometry], folder: str | Pat
     measured = geometry if isinstance(geometry, Mapping) else {"": geometry}
     if not measured:
         raise C3Error("there is no geometry to plot. Measure one: measure_geometry(x, y).")
-    folder = Path(folder)
+    folder = path_of(folder)
     return [
         _save(histograms(measured), folder / "geometry.png"),
         _save(spectra(measured), folder / "spectrum.png"),

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
-from c3core.io.files import path_of
+from c3core.io.layout import path_of
 from c3core.statistics.unit_norm import unit_rows
 from c3core.store.store import BATCH_ROWS
 

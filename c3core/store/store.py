@@ -22,13 +22,12 @@ import torch
 from torch import Tensor
 
 from c3core.errors import C3Error, CorruptFile, WrongCall, near
-from c3core.io.files import path_of
-from c3core.io.layout import STORE
+from c3core.io.layout import STORE, path_of
 from c3core.io.validation import by_position
 from c3core.statistics.moments import NEEDS, SAMPLE_SIZE, Moments, as_rows
 from c3core.statistics.unit_norm import is_unit, normalized
 from c3core.store.manifest import StoreManifest
-from c3core.store.pairing import common_table, paired_by_row
+from c3core.store.pairing import paired_rows
 from c3core.store.shard import (
     COLUMNS,
     BadInput,
@@ -203,13 +202,12 @@ class Store:
         for path in self._shards():
             yield from read_range(path, read_footer(path), self._manifest.encoder).bad
 
-    def paired_with(self, other: Store) -> Iterator[tuple[Tensor, Tensor]] | None:
-        """Batches of both stores' embeddings of the same rows of one table, or None if their ids name no such table.
+    def paired_with(self, other: Store) -> tuple[Iterator[Tensor], Iterator[Tensor]] | None:
+        """The embeddings of this and the other store of the rows of one table that both have, each in batches.
 
-        Rows that only one store has are left out, and a warning gives their number.
+        None if the ids name no common table (`pairs.csv:17`). A warning gives the number of rows that are left out.
         """
-        table = common_table(self, other) if self.dim == other.dim else None
-        return paired_by_row(self, other, table) if table else None
+        return paired_rows(self, other)
 
     def check(self) -> None:
         """Read everything. Raises a `C3Error` that names the first file with something wrong in it.

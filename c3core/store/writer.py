@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from c3core.errors import C3Error, CorruptFile, WrongCall
-from c3core.io.files import atomic_write, path_of, write_json
-from c3core.io.layout import STORE
+from c3core.io.files import atomic_write, write_json
+from c3core.io.layout import STORE, path_of
 from c3core.statistics.unit_norm import is_unit
 from c3core.store.manifest import StoreManifest
 from c3core.store.shard import (

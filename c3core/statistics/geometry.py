@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -139,41 +140,36 @@ def _gather(x: Any, y: Any, seed: int, max_pairs: int) -> tuple[dict[str, Moment
 def _pairs(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of the same rows of x and y, however each of them comes in batches."""
     if hasattr(x, "paired_with") and hasattr(y, "paired_with"):
-        if pairs := x.paired_with(y):  # stores of one table
-            yield from pairs
-            return
-        if x.bad or y.bad:  # row i of one store belongs to another row of the other after each bad input
+        if paired := x.paired_with(y):  # stores of one table
+            x, y = paired
+        elif x.bad or y.bad:  # row i of one store belongs to another row of the other after each bad input
             raise C3Error(
                 f"{x.bad} input(s) of x and {y.bad} of y gave no embedding, so that their rows cannot be paired. Embed"
                 " both from one table (pairs.csv:image, pairs.csv:text), which tells the pairs, or leave the bad ones"
                 " out."
             )
-    streams = {"x": _chunks(x), "y": _chunks(y)}
-    held: dict[str, Tensor] = {}
-    while True:
-        for name, stream in streams.items():
-            while name not in held or not len(held[name]):
-                batch = next(stream, None)
-                if batch is None:
-                    break
-                held[name] = batch
-        rows = {name: len(batch) for name, batch in held.items()}
-        if len(rows) < 2 or not min(rows.values()):
-            if sum(rows.values()):
-                short, long = sorted(streams, key=lambda name: rows.get(name, 0))
-                raise C3Error(f"{short} has fewer rows than {long}. Give pairs: row i of x belongs to row i of y.")
-            return
-        if held["x"].shape[1] != held["y"].shape[1]:
-            dims = held["x"].shape[1], held["y"].shape[1]
-            raise WrongCall(f"x has {dims[0]} dimensions and y {dims[1]}. Use encoders of one space.")
-        size = min(rows.values())
-        yield held["x"][:size], held["y"][:size]
-        held = {name: batch[size:] for name, batch in held.items()}
+    for one, other in zip_longest(_chunks(x), _chunks(y)):
+        rows = {"x": 0 if one is None else len(one), "y": 0 if other is None else len(other)}
+        short, long = sorted(rows, key=lambda name: rows[name])
+        if rows[short] < rows[long]:
+            raise C3Error(f"{short} has fewer rows than {long}. Give pairs: row i of x belongs to row i of y.")
+        if one.shape[1] != other.shape[1]:
+            raise WrongCall(f"x has {one.shape[1]} dimensions and y {other.shape[1]}. Use encoders of one space.")
+        yield one, other
 
 
 def _chunks(embeddings: Any) -> Iterator[Tensor]:
+    """The rows in chunks of `_CHUNK`, the last of fewer."""
+    held: list[Tensor] = []
     for batch in row_batches(embeddings):
-        yield from torch.split(batch.detach().cpu(), _CHUNK)  # type: ignore[no-untyped-call]
+        for rows in torch.split(batch.detach().cpu(), _CHUNK):  # type: ignore[no-untyped-call]
+            held.append(rows)
+            if sum(map(len, held)) >= _CHUNK:
+                together = torch.cat(held)
+                yield together[:_CHUNK]
+                held = [together[_CHUNK:]]
+    if any(map(len, held)):
+        yield torch.cat(held)
 
 
 def measure_groups(grouped: Tensor) -> tuple[dict[str, Tensor], dict[str, int], float]:

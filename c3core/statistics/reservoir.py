@@ -16,10 +16,9 @@ class Reservoir:
 
     def __init__(self, dim: int, size: int, seed: int) -> None:
         self.size, self.seed = size, seed
-        self.rows, self.keys = torch.zeros(0, dim), torch.zeros(0, dtype=torch.float64)
         self._generator: torch.Generator | None = None
         self._largest = float("inf")  # a row with a larger key cannot stay
-        self._pending: list[tuple[Tensor, Tensor]] = []  # rows with keys: to merge each batch at once would be slow
+        self._kept = [(torch.zeros(0, dim), torch.zeros(0, dtype=torch.float64))]  # rows with their keys
 
     def add(self, rows: Tensor) -> None:
         """Take the next rows (n, d) of the stream, n ≥ 1; those that stay are copied as float32."""
@@ -33,27 +32,19 @@ class Reservoir:
         if len(chosen) > self.size:
             chosen = chosen[keys[chosen].topk(self.size, largest=False).indices]
         if len(chosen):
-            self._pending.append((rows[chosen].to(torch.float32), keys[chosen]))
-        if 4 * sum(len(keys) for _, keys in self._pending) >= self.size:
-            self._merge_pending()
+            self._kept.append((rows[chosen].to(torch.float32), keys[chosen]))
+        if sum(len(keys) for _, keys in self._kept) > 1.25 * self.size:  # to merge each batch would be slow
+            self._merge_kept()
 
     def sample(self) -> Tensor:
         """(m, d) The rows in the order of their keys, which is random."""
-        self._merge_pending()
-        return self.rows[self.keys.argsort()]
+        self._merge_kept()
+        ((rows, keys),) = self._kept
+        return rows[keys.argsort()]
 
-    def _merge_pending(self) -> None:
-        """Move pending rows into free places, then into the places of rows with larger keys."""
-        if not self._pending:
-            return
-        rows, keys = (torch.cat(pieces) for pieces in zip(*self._pending, strict=True))
-        self._pending, room = [], self.size - len(self.keys)
-        if room:
-            self.rows, self.keys = torch.cat([self.rows, rows[:room]]), torch.cat([self.keys, keys[:room]])
-        if len(self.keys) == self.size:
-            every = torch.cat([self.keys, keys[room:]])
-            stays = torch.zeros(len(every), dtype=torch.bool)
-            stays[every.topk(self.size, largest=False).indices] = True
-            leaving, entering = ~stays[: self.size], stays[self.size :]
-            self.rows[leaving], self.keys[leaving] = rows[room:][entering], keys[room:][entering]
-            self._largest = self.keys.max().item()
+    def _merge_kept(self) -> None:
+        rows, keys = (torch.cat(pieces) for pieces in zip(*self._kept, strict=True))
+        stays = keys.topk(min(self.size, len(keys)), largest=False).indices
+        self._kept = [(rows[stays], keys[stays])]
+        if len(stays) == self.size:
+            self._largest = keys[stays].max().item()

@@ -50,7 +50,7 @@ def main() -> None:
         (milliseconds(decoder, 1, options), milliseconds(decoder, words.batch, options)) for _ in range(words.rounds)
     ]
     alone, together = (median(column) for column in zip(*rounds, strict=True))
-    drawn = decoder.options(options)
+    drawn = decoder.check_options(options)
     result = {
         "size": decoder.settings.size,
         "steps": drawn.steps,

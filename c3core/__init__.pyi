@@ -3,8 +3,9 @@ from .contracts import BadItem as BadItem
 from .contracts import BadItems as BadItems
 from .contracts import Bridge as Bridge
 from .contracts import Decoder as Decoder
+from .contracts import DecoderSettings as DecoderSettings
 from .contracts import Encoder as Encoder
-from .contracts import GenerateOptions as GenerateOptions
+from .contracts import GenerationOptions as GenerationOptions
 from .contracts import Objective as Objective
 from .contracts import Reader as Reader
 from .contracts import Space as Space

@@ -105,7 +105,7 @@ def _options(decoder: str) -> dict[str, str]:
     from c3core.registry.discovery import registered
 
     try:
-        fields = registered("decoder")[decoder].load().Options.model_fields
+        fields = registered("decoder")[decoder].load().options_class.model_fields
     except (KeyError, C3Error):
         return {}
     said = {}

@@ -106,7 +106,7 @@ def run(
         )
     asked = options_of(option)  # what is wrong with the call is said before anything is loaded
     loaded = load_pipeline(pipeline, device=device, precision=precision)
-    chosen = loaded.decoder.options(asked)
+    chosen = loaded.decoder.check_options(asked)
     _check_call(loaded, pipeline, modality, out)
     modality, ids, stream = _inputs(loaded, inputs, modality, root)
     if out is not None:

@@ -1,7 +1,10 @@
 from .bridge import Bridge as Bridge
 from .decoder import Decoder as Decoder
-from .decoder import GenerateOptions as GenerateOptions
 from .decoder import Objective as Objective
+from .decoder import OutputEncoder as OutputEncoder
+from .decoder_options import DecoderSettings as DecoderSettings
+from .decoder_options import DecoderState as DecoderState
+from .decoder_options import GenerationOptions as GenerationOptions
 from .encoder import Encoded as Encoded
 from .encoder import Encoder as Encoder
 from .reader import BadItem as BadItem

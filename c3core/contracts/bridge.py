@@ -43,6 +43,10 @@ class Bridge(ABC):
     def condition(self, e: Tensor, modality: str) -> Tensor:
         """Map embeddings (n, dim) to conditions for use, without randomness."""
 
+    def condition_dim(self, space_dim: int) -> int:
+        """Return the size of the conditions for embeddings of `space_dim` dimensions. By default the same."""
+        return space_dim
+
     def native(self) -> Bridge:
         """Return this bridge for a decoder of frame "native", with conditions like the target's own embeddings.
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from c3core.contracts.decoder_options import DecoderSettings, DecoderState, GenerationOptions, read_saved, write_saved
 from c3core.contracts.reader import Reader
 from c3core.errors import C3Error, WrongCall
 from c3core.io.validation import checked
+from c3core.io.weights import read_tensors, refuse_pickles, write_tensors
+from c3core.runtime.devices import device_of
+
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass
 class Objective:
-    """One loss with its own optimizer: a plain decoder has one, a GAN has several.
+    """A loss with its own optimizer. A plain decoder has one objective, a GAN has several.
 
-    `loss(conditions, batch)` gives a scalar; it is stepped at every `every`-th step; `optimizer` overrides the training
-    options for these parameters (`lr`, `betas`, `weight_decay`).
+    `loss(conditions, batch)` returns a scalar. It is stepped at every `every`-th step. `optimizer` holds options that
+    replace those of the training for these parameters (`lr`, `betas`, `weight_decay`).
     """
 
     name: str
@@ -33,148 +38,256 @@ class Objective:
     optimizer: dict[str, Any] = field(default_factory=dict)
 
 
-class GenerateOptions(BaseModel):
-    """Options of `Decoder.generate`; each decoder extends it. Unknown fields are refused by name, infinity and NaN
-    everywhere.
+class OutputEncoder(Protocol):
+    """Encodes a decoder's own outputs: the space's encoder of the decoder's modality, then the bridge.
+
+    The pipeline gives one to its decoder. Losses on outputs, guidance and `best_of` use it.
     """
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    def conditions(self, outputs: Sequence[Any]) -> Tensor:
+        """Return the conditions (n, condition_dim) of n outputs of `generate`: NaN for those that cannot be read."""
+
+    def with_gradient(self, batch: Tensor) -> Tensor:
+        """Return the conditions (n, condition_dim) of a batch as `Encoder.embed_raw` takes it, with gradient."""
 
 
 class Decoder(nn.Module, ABC):
-    """Turns conditions into items of one modality. A torch module: its parameters are what training trains."""
+    """Turns conditions into items of one modality. It is a torch module: training trains its parameters.
+
+    A plugin writes `reader`, `_build`, `collate`, `loss` and `_generate`. If its decoder has options, it also names its
+    `settings_class` and its `options_class`. Everything else has a default.
+    """
 
     name: ClassVar[str]  # the name that it is registered under
     modality: ClassVar[str]
-    frame: ClassVar[Literal["bridge", "native"]] = (
-        "bridge"  # native: takes the target's own embeddings, not bridged ones
-    )
-    Options: ClassVar[type[GenerateOptions]] = GenerateOptions
-    validates: ClassVar[bool] = (
-        True  # whether a lower `loss` on held-out items means a better decoder; a GAN's does not
-    )
-    suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: it is a line of text
+    frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: conditions are like the target's own embeddings
+    suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: an output is a line of text
+    trainable: ClassVar[bool] = True  # False for a pretrained decoder with nothing to train
+    trainable_options: ClassVar[frozenset[str]] = frozenset()  # the settings that `reconfigure` may change
+    settings_class: ClassVar[type[DecoderSettings]] = DecoderSettings
+    options_class: ClassVar[type[GenerationOptions]] = GenerationOptions
+    state_class: ClassVar[type[DecoderState]] = DecoderState
+    license: str = "unknown"  # of the weights; "own" if they are trained from scratch
+    output_encoder: OutputEncoder | None = None  # set by the pipeline, before training and before generating
     training: bool
-    condition_dim: int
-    license: str = "unknown"  # of pretrained weights; "own" when trained from scratch
-    settings: BaseModel | None = None  # what it is made of and trained with: a run is continued with the same alone
-    given: Mapping[str, Any] = MappingProxyType({})  # what `load_decoder` gave it; counts where it has no `settings`
-    tunable: ClassVar[frozenset[str]] = frozenset()  # those fields of `settings` that another training may change
+    settings: DecoderSettings
+
+    def __init__(self, condition_dim: int, *, device: str | torch.device = "auto", **settings: Any) -> None:
+        super().__init__()
+        if condition_dim < 1:
+            raise WrongCall(f"condition_dim must be at least 1, got {condition_dim}.")
+        self.condition_dim = condition_dim
+        self.settings = checked(self.settings_class, settings, what=f"settings of decoder {self.name!r}")
+        self.prepared = not self.trainable
+        self._on_device: Tensor  # empty: it moves with the module, so that `device` holds before there are weights
+        self.register_buffer("_on_device", torch.empty(0, device=device_of(device)), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the decoder is on. `to` moves it."""
+        return self._on_device.device
+
+    @property
+    def validates(self) -> bool:
+        """Whether a lower `loss` on held-out items means a better decoder. That of a GAN does not."""
+        return True
+
+    # ---- training
 
     @abstractmethod
     def reader(self) -> Reader:
-        """The reader that makes a training target of a source."""
-
-    def tune(self, options: Mapping[str, Any]) -> None:
-        """Other values of `tunable` settings for the training that follows. Raises `C3Error` where any other field
-        would change.
-        """
-        before, settings = self.settings, self.settings
-        if before is not None:
-            settings = checked(
-                type(before), {**before.model_dump(), **options}, what=f"options of decoder {self.name!r}"
-            )
-        for option in options:
-            stays = before is not None and getattr(before, option) == getattr(settings, option)
-            if option not in self.tunable and not stays:
-                may = ", ".join(sorted(self.tunable)) or "nothing"
-                raise WrongCall(
-                    f"decoder {self.name!r} keeps its {option} when it is trained further. What may change: {may}."
-                )
-        self.settings = settings
+        """Return the reader that makes a training target of a source."""
 
     def prepare(self, targets: Iterable[Any]) -> None:
-        """Called once before training with a stream of read targets: learn a vocabulary, say. By default nothing.
+        """Make the network, once. A decoder that was trained or loaded stays as it is.
 
-        Torch has been seeded: new weights are drawn here, so that a run that is started again starts from the same.
+        `targets` is a stream of read targets, to learn a vocabulary from. Weights are drawn from torch's global
+        generator, so that a run that starts again starts from the same weights.
         """
+        if not self.prepared:
+            self._build(targets)
+            self.to(self.device)
+            self.prepared = True
 
-    def watch(self, conditions_of: Callable[[Tensor], Tensor]) -> None:
-        """Called once before training with a way to look at the decoder's own outputs: `conditions_of(outputs)` gives
-        their conditions (n, condition_dim), with gradient (`Encoder.embed_raw`, unit norm, the bridge). By default
-        nothing.
-        """
+    def _build(self, targets: Iterable[Any]) -> None:
+        """Make the parameters and buffers. `targets` is a stream of read targets; `load` gives none."""
 
     @abstractmethod
     def collate(self, targets: Sequence[Any]) -> Any:
-        """Read targets as one batch for `loss`, on the decoder's device."""
+        """Return read targets as one batch for `loss`, on the decoder's device."""
 
     @abstractmethod
     def loss(self, conditions: Tensor, batch: Any) -> Tensor:
-        """The scalar training loss of (n, condition_dim) conditions and their n targets; `check` refuses any other
-        numbers.
+        """Return the training loss, a scalar, of conditions (n, condition_dim) and a batch of n targets.
+
+        Call `check_conditions(conditions, n)` first.
         """
 
     def objectives(self) -> list[Objective]:
-        """What training steps: by default one objective over `loss` and every parameter that wants a gradient.
-
-        A pretrained decoder with nothing to train gives []: then `Pipeline.fit` fits the bridge alone.
-        """
-        return [Objective("loss", [p for p in self.parameters() if p.requires_grad], self.loss)]
+        """Return what training steps, after `prepare`. By default `loss` over all parameters that want a gradient."""
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [Objective("loss", parameters, self.loss)] if self.trainable else []
 
     def after_step(self, step: int) -> None:
-        """Called after each training step: moving averages and the like. By default nothing.
+        """Do what follows each training step, such as moving an average of the weights. By default nothing.
 
-        What it changes must be buffers, or parameters that want a gradient: checkpoints hold these alone.
+        Change only buffers and parameters that want a gradient: a checkpoint holds no others.
         """
 
-    @abstractmethod
+    def reconfigure(self, changes: Mapping[str, Any]) -> None:
+        """Change settings for a further training. Raises `C3Error` for one that is not in `trainable_options`."""
+        settings = checked(
+            self.settings_class, {**self.settings.model_dump(), **changes}, what=f"settings of decoder {self.name!r}"
+        )
+        for name in changes:
+            if name not in self.trainable_options and getattr(settings, name) != getattr(self.settings, name):
+                may = ", ".join(sorted(self.trainable_options)) or "nothing"
+                raise WrongCall(
+                    f"decoder {self.name!r} keeps its {name} when it is trained further. What may change: {may}."
+                )
+        self.settings = settings
+
+    # ---- generating
+
     def generate(
-        self, conditions: Tensor, options: GenerateOptions | None = None, *, generator: torch.Generator | None = None
+        self,
+        conditions: Tensor,
+        options: GenerationOptions | Mapping[str, Any] | None = None,
+        *,
+        generator: torch.Generator | None = None,
     ) -> list[Any]:
-        """One output a condition, in order. Draws come from `generator` alone; (0, condition_dim) gives [].
+        """Return one output for each of the conditions (n, condition_dim), in order.
 
-        Each output is a source that the space's encoder of this modality reads, so that `evaluate` and `best_of` can
-        look at it: text as a string, a picture as an array.
+        Runs in eval mode and without gradient, in batches of `options.batch_size`. Random numbers come from `generator`
+        (None: torch's global one), and an output does not depend on the batch that it is in. Each output is a source
+        that the space's encoder of this modality reads: text as a string, a picture as an array.
+        """
+        chosen = self.check_options(options)
+        conditions = self.check_conditions(conditions).float()
+        generators = iter(self._row_generators(len(conditions), chosen, generator))
+        outputs: list[Any] = []
+        with torch.inference_mode(), _eval_mode(self):
+            for rows in torch.split(conditions, chosen.batch_size):
+                if len(rows):
+                    outputs += self._checked_outputs(rows, chosen, list(islice(generators, len(rows))))
+        return outputs
+
+    @abstractmethod
+    def _generate(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> list[Any]:
+        """Return one output for each of the conditions (n, condition_dim): float32, n ≥ 1, on the decoder's device.
+
+        `options` is an `options_class`. Draw what is random for a row from its generator, which is on the CPU.
         """
 
-    @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write everything `load` needs into an existing folder: JSON, text and safetensors, never pickle."""
+    def _checked_outputs(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> list[Any]:
+        outputs = self._generate(conditions, options, generators)
+        if not isinstance(outputs, list) or len(outputs) != len(conditions):
+            what = f"{len(outputs)} outputs" if isinstance(outputs, list) else f"a {type(outputs).__name__}"
+            raise C3Error(f"decoder {self.name!r} gave {what} for {len(conditions)} conditions, not a list of as many.")
+        return outputs
 
-    @classmethod
-    @abstractmethod
-    def load(cls, folder: Path, *, device: str = "auto") -> Self:
-        """The decoder that `save` wrote."""
+    def _row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
+        """Return a generator for each of `count` rows, on the CPU, seeded row by row from `generator`."""
+        device = "cpu" if generator is None else generator.device
+        seeds = [int(torch.randint(2**62, (), generator=generator, device=device)) for _ in range(count)]
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def write(self, output: Any, path: Path) -> None:
-        """Write one output to a file of `suffix`, in a folder that is there; decoders with a suffix implement it.
+        """Write one output to a file of `suffix`, in an existing folder. A decoder with a suffix implements it.
 
-        `c3core.io.files.atomic_write` writes it whole or not at all.
+        `c3core.io.atomic_write` writes a file whole or not at all.
         """
-        raise C3Error(f"decoder {self.name!r} prints its outputs; it writes no files (asked for {path}).")
+        raise C3Error(f"decoder {self.name!r} prints its outputs and writes no files (asked for {path}).")
 
     def write_overview(self, rows: Sequence[Sequence[Any]], path: Path) -> bool:
-        """Write one file that shows several outputs of each input (a row an input), where the decoder can: whether it
-        did.
-        """
+        """Write one file that shows the outputs of several inputs, a row for each input. Return False if it cannot."""
         return False
 
-    def options(self, options: GenerateOptions | Mapping[str, Any] | None) -> Any:
-        """Options as this decoder's `Options`; a `C3Error` names a field that is wrong."""
-        if isinstance(options, self.Options):
+    # ---- checks
+
+    def check_options(self, options: GenerationOptions | Mapping[str, Any] | None) -> Any:
+        """Return options as this decoder's `options_class`. Raises `C3Error` with the name of a wrong one."""
+        if isinstance(options, self.options_class):
             return options
-        values = options.model_dump(exclude_unset=True) if isinstance(options, BaseModel) else options
-        return checked(self.Options, {} if values is None else values, what=f"options of decoder {self.name!r}")
+        values = options.model_dump(exclude_unset=True) if isinstance(options, GenerationOptions) else options
+        return checked(self.options_class, {} if values is None else values, what=f"options of decoder {self.name!r}")
 
-    def check(self, conditions: Tensor, targets: int | None = None) -> Tensor:
-        """Conditions on the decoder's device, after a check of their shape and that they are finite.
+    def check_conditions(self, conditions: Tensor, targets: int | None = None) -> Tensor:
+        """Return the conditions on the decoder's device, after a check of their shape and that they are finite.
 
-        A loss also gives the number of its `targets`, of which each must have one condition.
+        A loss also gives the number of its `targets`, each of which needs one condition.
         """
+        self._check_prepared()
         if not isinstance(conditions, Tensor) or not conditions.is_floating_point():
             what = str(conditions.dtype) if isinstance(conditions, Tensor) else type(conditions).__name__
-            raise C3Error(f"decoder {self.name!r} takes conditions as a floating-point tensor, got {what}.")
+            raise WrongCall(f"decoder {self.name!r} takes conditions as a floating-point tensor, got {what}.")
         if conditions.ndim != 2 or conditions.shape[1] != self.condition_dim:
-            raise C3Error(
+            raise WrongCall(
                 f"decoder {self.name!r} takes conditions of shape (n, {self.condition_dim}),"
-                f" got {tuple(conditions.shape)}. Use the space it was trained with."
+                f" got {tuple(conditions.shape)}. Use the space that it was trained with."
             )
         if targets is not None and len(conditions) != targets:
-            raise C3Error(
-                f"decoder {self.name!r} got {len(conditions)} conditions for {targets} targets. Give one a target."
+            raise WrongCall(
+                f"decoder {self.name!r} got {len(conditions)} conditions for {targets} targets. Give one for each."
             )
         if not torch.isfinite(conditions).all():
             raise C3Error("conditions hold NaN or infinite values. Check the embeddings that they come from.")
-        parameter = next(self.parameters(), None)
-        return conditions if parameter is None else conditions.to(parameter.device)
+        return conditions.to(self.device)
+
+    def _check_prepared(self) -> None:
+        if not self.prepared:
+            raise C3Error(f"decoder {self.name!r} has no weights yet: call `prepare`, or fit its pipeline.")
+
+    # ---- files
+
+    def save(self, folder: Path) -> None:
+        """Write everything that `load` needs into an existing folder: JSON, text and safetensors, never pickle."""
+        self._check_prepared()
+        self._save_weights(Path(folder))
+        write_saved(Path(folder), self.condition_dim, self.license, self.settings, self._state())
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str | torch.device = "auto") -> Self:
+        """Return the decoder that `save` wrote, in eval mode.
+
+        Raises `C3Error` if a file is missing, broken, pickled or of another size.
+        """
+        folder = Path(folder)
+        saved = read_saved(folder, cls.name, cls.settings_class, cls.state_class)
+        refuse_pickles(folder)
+        parts = cls._load_parts(folder, saved.settings)
+        decoder = cls(saved.condition_dim, device=device, **{**saved.settings.model_dump(), **parts})
+        decoder.license = saved.license
+        decoder._load_weights(folder, saved.state)
+        decoder.prepared = True
+        return decoder.to(decoder.device).eval()
+
+    def _save_weights(self, folder: Path) -> None:
+        """Write the weights into a folder. By default all of the module's, into one file."""
+        write_tensors(folder / WEIGHTS, self.state_dict())
+
+    def _load_weights(self, folder: Path, state: Any) -> None:
+        """Make the network and read what `_save_weights` wrote. `state` is what `_state` returned."""
+        self._build(())
+        read_tensors(folder / WEIGHTS, self)
+
+    def _state(self) -> DecoderState:
+        """Return the numbers and words that `load` needs beside settings and weights, as a `state_class`."""
+        return self.state_class()
+
+    @classmethod
+    def _load_parts(cls, folder: Path, settings: Any) -> Mapping[str, Any]:
+        """Return arguments of `__init__` that are saved as files, such as a pretrained model. By default none."""
+        return {}
+
+
+@contextmanager
+def _eval_mode(module: nn.Module) -> Iterator[None]:
+    """Put a module and its parts in eval mode inside, and each back into its own mode afterwards."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode

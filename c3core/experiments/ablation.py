@@ -59,7 +59,7 @@ def ablate(
     for bridge in bridges:
         load_bridge(bridge, **options_for(bridge, recipe.bridge.options))
     first = build(recipe, folder)
-    first.decoder.options(options)
+    first.decoder.check_options(options)
     named_metrics(first.decoder, input_column(first, scored), metrics)
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from c3core.io.layout import PIPELINE, SPACE, path_of
 from c3core.pipeline.loading import load_pipeline, pipeline_folder
 from c3core.pipeline.manifest import read_manifest
 from c3core.pipeline.pipeline import Pipeline
-from c3core.registry.discovery import entry, registered
+from c3core.registry.discovery import registered
 from c3core.registry.factory import load_bridge, load_decoder
 from c3core.runtime.devices import processes
 from c3core.spaces.loading import load_space
@@ -71,11 +70,8 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     assert recipe.space is not None
     space = load_space(_space_of(folder, recipe.space), device=recipe.device, precision=recipe.precision)
     bridge = load_bridge(recipe.bridge.name, **recipe.bridge.options)
-    options = recipe.decoder.options
-    takes_device = "device" in signature(entry("decoder", recipe.decoder.name).load()).parameters
-    if takes_device and recipe.device != "auto":
-        options = {"device": recipe.device, **options}
-    return Pipeline(space, bridge, load_decoder(recipe.decoder.name, space=space, **options))
+    size, options = bridge.condition_dim(space.dim), {"device": recipe.device, **recipe.decoder.options}
+    return Pipeline(space, bridge, load_decoder(recipe.decoder.name, condition_dim=size, **options))
 
 
 def _is_fitted(recipe: FitRecipe, out: Path, folder: Path, items: Mapping[str, Any]) -> bool:
@@ -139,7 +135,7 @@ def _further_pipeline(recipe: FitRecipe, start: str | Path) -> Pipeline:
                 f"decoder: {start} has a decoder {pipeline.decoder.name!r}, not {recipe.decoder.name!r}. Only its"
                 " options can change."
             )
-        pipeline.decoder.tune(recipe.decoder.options)
+        pipeline.decoder.reconfigure(recipe.decoder.options)
     if _keeps_bridge(recipe):
         return pipeline
     fitted_on = recipe.items.keys() | ({recipe.pairs.source, recipe.pairs.target} if recipe.pairs else set())

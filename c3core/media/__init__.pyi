@@ -3,11 +3,14 @@ from .files import regular_file as regular_file
 from .image import ImageReader as ImageReader
 from .image_decoder import Picture as Picture
 from .image_decoder import PictureDecoder as PictureDecoder
-from .image_decoder import Square as Square
-from .image_decoder import stack as stack
+from .image_decoder import SquareCrop as SquareCrop
+from .image_decoder import stack_pictures as stack_pictures
 from .image_decoder import to_pictures as to_pictures
 from .image_decoder import write_png as write_png
 from .image_decoder import write_sheet as write_sheet
+from .sketch import drawing_layers as drawing_layers
+from .sketch import layout_layers as layout_layers
+from .sketch import reading_layers as reading_layers
 from .text import TextReader as TextReader
 from .text import TruncationCheck as TruncationCheck
 from .video import VideoReader as VideoReader

@@ -1,9 +1,8 @@
-"""Pictures as decoders take and give them: squares to learn from, arrays, PNG files, contact sheets; the base of such
-decoders.
-"""
+"""Pictures as decoders take and return them, and the base class of decoders that draw."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +15,48 @@ from PIL import Image
 from torch import Tensor
 
 from c3core.contracts import Decoder
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.io.files import atomic_write
 
 Picture = NDArray[np.uint8]
 
-SMALL = 96  # pixels: smaller pictures are enlarged on a sheet, in whole steps, so that single pixels stay crisp
-SPACE = 4  # pixels between the pictures of a sheet
+SMALL = 96  # pixels: a contact sheet enlarges smaller pictures in whole steps, so that single pixels stay sharp
+GAP = 4  # pixels between the pictures of a contact sheet
+
+
+class PictureDecoder(Decoder):
+    """The base of decoders that draw. A plugin writes `_draw` in place of `_generate`.
+
+    Outputs are uint8 RGB arrays (h, w, 3). They are written as PNG files, and as a contact sheet.
+    """
+
+    modality: ClassVar[str] = "image"
+    suffix: ClassVar[str | None] = ".png"
+
+    def _generate(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> list[Picture]:
+        return to_pictures(self._draw(conditions, options, generators))
+
+    @abstractmethod
+    def _draw(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> Tensor:
+        """Return pictures (n, 3, h, w) in −1 … 1 for conditions (n, condition_dim). See `Decoder._generate`."""
+
+    def write(self, output: Picture, path: Path) -> None:
+        """Write one picture as a PNG file."""
+        write_png(output, Path(path))
+
+    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
+        """Write a contact sheet with a row for each input."""
+        write_sheet(rows, path)
+        return True
 
 
 @dataclass(frozen=True)
-class Square:
-    """The middle square of an RGB picture, as uint8 (3, side, side). Made smaller by averaging, larger by bicubic
-    interpolation.
+class SquareCrop:
+    """Cut out the middle square of an RGB picture and scale it to uint8 (3, side, side).
 
-    >>> Square(32)(Image.new("RGB", (64, 48))).shape
+    A larger square is averaged, a smaller one is interpolated (bicubic).
+
+    >>> SquareCrop(32)(Image.new("RGB", (64, 48))).shape
     torch.Size([3, 32, 32])
     """
 
@@ -41,25 +67,28 @@ class Square:
         if (width, height) != (self.side, self.side):
             short = min(width, height)
             left, top = (width - short) / 2, (height - short) / 2
-            how = Image.Resampling.BOX if short > self.side else Image.Resampling.BICUBIC
-            picture = picture.resize((self.side, self.side), how, box=(left, top, left + short, top + short))
+            resampling = Image.Resampling.BOX if short > self.side else Image.Resampling.BICUBIC
+            picture = picture.resize((self.side, self.side), resampling, box=(left, top, left + short, top + short))
         return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
-def stack(squares: Sequence[Any], side: int) -> Tensor:
-    """Squares as uint8 (n, 3, side, side); a `C3Error` for anything else than what `Square(side)` gives."""
-    for square in squares:
-        if not isinstance(square, Tensor) or square.dtype != torch.uint8 or square.shape != (3, side, side):
-            what = f"{square.dtype} {tuple(square.shape)}" if isinstance(square, Tensor) else type(square).__name__
-            raise C3Error(f"training pictures must be uint8 (3, {side}, {side}), got {what}. Use the decoder's reader.")
-    if not len(squares):
-        raise C3Error("an empty batch has no loss: give at least one picture.")
-    return torch.stack(list(squares))
+def stack_pictures(pictures: Sequence[Any], side: int) -> Tensor:
+    """Stack pictures of `SquareCrop(side)` as uint8 (n, 3, side, side). Raises `C3Error` for any other."""
+    for picture in pictures:
+        if not isinstance(picture, Tensor) or picture.dtype != torch.uint8 or picture.shape != (3, side, side):
+            what = f"{picture.dtype} {tuple(picture.shape)}" if isinstance(picture, Tensor) else type(picture).__name__
+            raise WrongCall(
+                f"training pictures must be uint8 (3, {side}, {side}), got {what}. Use the decoder's reader."
+            )
+    if not len(pictures):
+        raise WrongCall("an empty batch has no loss: give at least one picture.")
+    return torch.stack(list(pictures))
 
 
 def to_pictures(batch: Tensor) -> list[Picture]:
-    """(n, 3, h, w) in −1 … 1, clipped, as n uint8 arrays (h, w, 3); a `C3Error` for NaN or infinity, which would be
-    black.
+    """Turn (n, 3, h, w) in −1 … 1 into n uint8 arrays (h, w, 3). Values beyond are clipped.
+
+    Raises `C3Error` for NaN and infinity, which would turn black.
     """
     if not torch.isfinite(batch).all():
         raise C3Error(
@@ -71,58 +100,38 @@ def to_pictures(batch: Tensor) -> list[Picture]:
 
 
 def write_png(picture: Picture, path: Path) -> None:
-    """Write uint8 RGB (h, w, 3) as a PNG file, whole or not at all; a `C3Error` for another suffix.
+    """Write uint8 RGB (h, w, 3) as a PNG file, whole or not at all. Raises `C3Error` for another suffix.
 
     >>> from tempfile import mkdtemp
-    >>> path = Path(mkdtemp()) / "grey.png"
+    >>> path = Path(mkdtemp()) / "gray.png"
     >>> write_png(np.full((4, 6, 3), 128, np.uint8), path)
     >>> Image.open(path).size
     (6, 4)
     """
     array = _checked(picture)
     if path.suffix.lower() != ".png":
-        raise C3Error(f"pictures are written as .png, not as {path.name!r}. Change the file's name.")
+        raise WrongCall(f"pictures are written as .png, not as {path.name!r}. Change the file's name.")
     with atomic_write(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG")
 
 
 def write_sheet(rows: Sequence[Sequence[Picture]], path: Path) -> None:
-    """Write a contact sheet: a row an input, side by side what was made of it. All pictures are uint8 RGB of one
-    size.
-    """
+    """Write a contact sheet: pictures of one size, uint8 RGB, with a row for each input."""
     pictures = [[_checked(picture) for picture in row] for row in rows]
     height, width = pictures[0][0].shape[:2]
     zoom = max(1, -(-SMALL // max(height, width)))
-    high, wide = height * zoom + SPACE, width * zoom + SPACE
-    sheet = Image.new("RGB", (SPACE + wide * max(map(len, pictures)), SPACE + high * len(pictures)), "white")
+    high, wide = height * zoom + GAP, width * zoom + GAP
+    sheet = Image.new("RGB", (GAP + wide * max(map(len, pictures)), GAP + high * len(pictures)), "white")
     for y, row in enumerate(pictures):
         for x, picture in enumerate(row):
             image = Image.fromarray(picture).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
-            sheet.paste(image, (SPACE + x * wide, SPACE + y * high))
+            sheet.paste(image, (GAP + x * wide, GAP + y * high))
     with atomic_write(path) as temporary:
         sheet.save(temporary, format="PNG")
-
-
-class PictureDecoder(Decoder):
-    """The base of decoders whose outputs are pictures, uint8 (h, w, 3): written as PNG files, and as a contact
-    sheet.
-    """
-
-    modality: ClassVar[str] = "image"
-    suffix: ClassVar[str | None] = ".png"
-
-    def write(self, output: Picture, path: Path) -> None:
-        """Write one picture as PNG."""
-        write_png(output, Path(path))
-
-    def write_overview(self, rows: Sequence[Sequence[Picture]], path: Path) -> bool:
-        """Write a contact sheet."""
-        write_sheet(rows, path)
-        return True
 
 
 def _checked(picture: Any) -> Picture:
     array = np.asarray(picture)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-        raise C3Error(f"a picture to write must be uint8 (h, w, 3), got {array.dtype} {array.shape}.")
+        raise WrongCall(f"a picture to write must be uint8 (h, w, 3), got {array.dtype} {array.shape}.")
     return np.ascontiguousarray(array)

@@ -4,7 +4,6 @@ store.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem, Bridge, Decoder
 from c3core.contracts.reader import summarize_bad
@@ -24,6 +22,7 @@ from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
 from c3core.pipeline.dataset import TargetDataset
 from c3core.pipeline.encoders import FittedEncoders
+from c3core.pipeline.output_encoder import BridgedEncoder
 from c3core.runtime.devices import device_of, processes
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
@@ -42,21 +41,6 @@ def checksum_of(given: Sequence[Any] | Store | Pairs) -> Any:
     if isinstance(given, Pairs):
         given = [*given.source, *given.target, *(() if given.item is None else given.item)]
     return checksum(given)
-
-
-def _options_of(decoder: Decoder) -> dict[str, Any]:
-    """What the decoder was made with, as JSON values: a run is continued with the same alone."""
-    if decoder.settings is not None:
-        return decoder.settings.model_dump(mode="json")
-    return {option: _plain(value) for option, value in decoder.given.items()}
-
-
-def _plain(value: Any) -> Any:
-    try:
-        return json.loads(json.dumps(value))
-    except (TypeError, ValueError):
-        text = repr(value)
-        return type(value).__name__ if " at 0x" in text else text  # an address is another one in the next process
 
 
 def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
@@ -152,9 +136,9 @@ class PipelineFitter:
         decoder, options = self.decoder, self.options
         if not items and pairs is None:
             raise WrongCall("nothing to fit on: give items={modality: sources}, or pairs.")
-        if decoder.objectives() and pairs is None and decoder.modality not in items:
+        if decoder.trainable and pairs is None and decoder.modality not in items:
             raise WrongCall(f"the decoder learns from {decoder.modality}: give items of {decoder.modality}, or pairs.")
-        if not decoder.objectives():
+        if not decoder.trainable:
             if validation is not None:
                 raise WrongCall(
                     f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out."
@@ -197,7 +181,7 @@ class PipelineFitter:
     ) -> dict[str, Any]:
         """Train the decoder; returns what it was trained on, for the manifest."""
         decoder, options = self.decoder, self.options
-        if not decoder.objectives():  # pretrained: its conditions are all that was fitted
+        if not decoder.trainable:  # only the bridge was fitted
             return self._untrained(items)
         if not decoder.validates:
             options = options.model_copy(update={"validation_split": 0.0})
@@ -206,7 +190,7 @@ class PipelineFitter:
         torch.manual_seed(options.seed)  # the decoder's initial weights, where it makes them in `prepare`
         reader = decoder.reader()
         decoder.prepare(self._read(rows, reader))
-        decoder.watch(self._conditions_of)
+        decoder.output_encoder = BridgedEncoder(self.encoders, self.bridge, decoder)
         count = rows.count()
         if not count:
             raise C3Error("no item is left to train on. Give more items, or a smaller validation_split.")
@@ -226,7 +210,7 @@ class PipelineFitter:
         recipe = {
             "space": self.encoders.space.spec,
             "bridge": self.bridge.config(),
-            "decoder": {"name": decoder.name, **_options_of(decoder)},
+            "decoder": {"name": decoder.name, **decoder.settings.model_dump(mode="json")},
             "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
             "start": self.loaded,
             "data": {name: store.checksum for name, store in self._stores.items()},
@@ -247,17 +231,6 @@ class PipelineFitter:
 
     def _counts(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, int]:
         return {modality: len(self._stores[modality]) for modality in items if modality in self._stores}
-
-    def _conditions_of(self, outputs: Tensor) -> Tensor:
-        """Conditions of the decoder's own outputs, with gradient: for `Decoder.watch`."""
-        modality, bridge = self.decoder.modality, self.bridge
-        if modality not in bridge.modalities:
-            raise C3Error(
-                f"decoder {self.decoder.name!r} looks at what it makes, but the bridge knows no {modality}:"
-                f" give items={{{modality!r}: …}} beside the pairs, or set the weight of that look to 0."
-            )
-        embeddings = normalize(self.encoders.encoder(modality).embed_raw(outputs).float(), dim=-1)
-        return bridge.condition(embeddings, modality).to(outputs.device)  # the encoder may be on another one
 
     def _rows(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, share: float) -> TargetDataset:
         target = self.decoder.modality
@@ -299,7 +272,7 @@ class PipelineFitter:
             raise C3Error(f"none of a batch's {len(read)} targets could be read: {read[0]}")
         conditions = self.bridge.train_condition(embeddings[good], modality, generator=generator)
         decoder = self.decoder
-        return decoder.check(conditions), decoder.collate([read[k] for k in good])
+        return decoder.check_conditions(conditions), decoder.collate([read[k] for k in good])
 
     def _validator(self, rows: TargetDataset, reader: Any) -> Any:
         """The mean loss over the held-out rows, with the same noise each time; None when no row is held out.

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from c3core.contracts import Bridge, Decoder, Encoded, Encoder, GenerateOptions, Space
+from c3core.contracts import Bridge, Decoder, Encoded, Encoder, GenerationOptions, Space
 from c3core.data.pairs import Pairs
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import working_folder
@@ -18,9 +18,9 @@ from c3core.io.layout import path_of
 from c3core.io.validation import by_position
 from c3core.pipeline.batching import rebatch
 from c3core.pipeline.best_of import best_of as choose_best
-from c3core.pipeline.best_of import generated
 from c3core.pipeline.encoders import FittedEncoders
 from c3core.pipeline.fitting import PipelineFitter
+from c3core.pipeline.output_encoder import BridgedEncoder
 from c3core.pipeline.serialization import Saved, read_saved, save
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
@@ -41,11 +41,11 @@ class Pipeline:
                 raise WrongCall(
                     f"the {what} is a {type(part).__name__}, not a {kind.__name__}. Load it: c3core.load_{what}(…)."
                 )
-        if decoder.condition_dim != space.dim:
+        if decoder.condition_dim != (size := bridge.condition_dim(space.dim)):
             raise WrongCall(
-                f"decoder {decoder.name!r} takes conditions of size {decoder.condition_dim}, but space {space.spec!r}"
-                " has"
-                f" {space.dim} dimensions. Load the decoder with space=space."
+                f"decoder {decoder.name!r} takes conditions of size {decoder.condition_dim}, but bridge {bridge.name!r}"
+                f" makes {size} of the {space.dim} dimensions of space {space.spec!r}. Load the decoder with"
+                f" condition_dim={size}."
             )
         self.space, self.decoder = space, decoder
         self.bridge = bridge.native() if decoder.frame == "native" else bridge
@@ -161,7 +161,7 @@ class Pipeline:
         sources: Iterable[Any] | Iterable[Encoded] | Store,
         *,
         modality: str | None = None,
-        options: GenerateOptions | Mapping[str, Any] | None = None,
+        options: GenerationOptions | Mapping[str, Any] | None = None,
         seed: int = 0,
         batch_size: int = 64,
         best_of: int = 1,
@@ -178,29 +178,26 @@ class Pipeline:
         """
         chosen = self.check_run(options, seed=seed, batch_size=batch_size, best_of=best_of)
         generator, name = torch.Generator().manual_seed(seed), self._modality(sources, modality)
-        self.decoder.eval()
+        self.decoder.output_encoder = seen = self._output_encoder()
         for part in rebatch(self._batches(sources, name, batch_size), max(1, batch_size // best_of)):
             if part.modality != name:
                 raise WrongCall(f"these are {part.modality} embeddings, not {name}.")
             self.encoders.check(name, part.fingerprint)
             condition = self.condition(part.embeddings, name)
             if best_of > 1 and part.index:
-                seen = self.encoder(self.decoder.modality)
-                outputs = choose_best(
-                    self.decoder, seen, self.bridge, condition, chosen, generator=generator, count=best_of
-                )
+                outputs = choose_best(self.decoder, seen, condition, chosen, generator=generator, count=best_of)
             else:
-                outputs = generated(self.decoder, condition, chosen, generator) if part.index else []
+                outputs = self.decoder.generate(condition, chosen, generator=generator) if part.index else []
             yield from sorted([*zip(part.index, outputs, strict=True), *part.bad], key=lambda entry: entry[0])
 
     def check_run(
         self,
-        options: GenerateOptions | Mapping[str, Any] | None = None,
+        options: GenerationOptions | Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
         batch_size: int = 64,
         best_of: int = 1,
-    ) -> GenerateOptions:
+    ) -> GenerationOptions:
         """The decoder's options; a `C3Error` for what `stream` would refuse whatever its sources are, before any is
         read.
         """
@@ -210,20 +207,12 @@ class Pipeline:
         if not isinstance(seed, int) or not 0 <= seed < 2**32:  # torch's generator heeds no more bits
             raise WrongCall(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}.")
         if best_of > 1:
-            self._check_choosing()
-        chosen: GenerateOptions = self.decoder.options(options)
+            self._output_encoder().check()
+        chosen: GenerationOptions = self.decoder.check_options(options)
         return chosen
 
-    def _check_choosing(self) -> None:
-        """Refuse `best_of` before anything is made where outputs cannot be compared with what was asked for."""
-        modality = self.decoder.modality
-        self.encoder(modality)
-        if modality not in self.bridge.modalities:
-            raise WrongCall(
-                f"best_of looks at what was made, but the bridge knows no {modality} (only"
-                f" {', '.join(self.bridge.modalities)})."
-                f" Add it: pipeline.extend({{{modality!r}: …}})."
-            )
+    def _output_encoder(self) -> BridgedEncoder:
+        return BridgedEncoder(self.encoders, self.bridge, self.decoder)
 
     def _modality(self, sources: Iterable[Any] | Store, modality: str | None) -> str:
         if isinstance(sources, Store):
@@ -258,7 +247,7 @@ class Pipeline:
         sources: Iterable[Any] | Store,
         *,
         modality: str | None = None,
-        options: GenerateOptions | Mapping[str, Any] | None = None,
+        options: GenerationOptions | Mapping[str, Any] | None = None,
         seed: int = 0,
         batch_size: int = 64,
         best_of: int = 1,

@@ -34,9 +34,6 @@ def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | 
     decoder: Decoder = call_factory(entry("decoder", name).load(), f"decoder {name!r}", dim, **options)
     require_kind(decoder, Decoder, "decoder", name)
     _check_name(decoder, "decoder", name)
-    decoder.given = {
-        option: value for option, value in options.items() if option != "device"
-    }  # a run may go on elsewhere
     return decoder
 
 

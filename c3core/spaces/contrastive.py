@@ -17,18 +17,20 @@ from c3core.spaces.dataset import ColumnDataset, PairDataset
 MEASURE_BATCH = 256  # items embedded at a time to measure a space
 
 
-def info_nce(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
+def info_nce(x: Tensor, y: Tensor, scale: Tensor | float, *, symmetric: bool = True) -> Tensor:
     """Symmetric InfoNCE of paired embeddings (n, dim) of unit norm; row i of `x` belongs to row i of `y`.
 
     L = −1/(2n) Σᵢ [log softmaxⱼ(xᵢ·yⱼ/τ)ᵢ + log softmaxⱼ(xⱼ·yᵢ/τ)ᵢ] with scale = 1/τ. With a small fixed τ the loss is
     near zero in a region around each pair (Lemma 2), and no gradient crosses the gap (Lemma 1): so bridges are needed.
+    Without `symmetric`, L = −1/n Σᵢ log softmaxⱼ(xᵢ·yⱼ/τ)ᵢ: each row of `x` finds its `y`.
 
     >>> round(float(info_nce(torch.eye(2), torch.eye(2), 1.0)), 4)
     0.3133
     """
     logits = scale * x @ y.T
     target = torch.arange(len(x), device=x.device)
-    return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+    forward = F.cross_entropy(logits, target)
+    return 0.5 * (forward + F.cross_entropy(logits.T, target)) if symmetric else forward
 
 
 class Temperature(nn.Module):

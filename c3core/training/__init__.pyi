@@ -1,3 +1,4 @@
+from .average import MovingAverage as MovingAverage
 from .options import TrainingOptions as TrainingOptions
 from .seed import seed_of as seed_of
 from .task import TrainingResult as TrainingResult

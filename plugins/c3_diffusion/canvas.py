@@ -4,37 +4,38 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from c3_diffusion.folders import diffusers_folder, from_folder, license_of
 
-PROBE = 64  # side of a picture that shows the shape of the latents
+PROBE = 64  # side of a picture that is encoded to learn the shape of the latents
 KINDS = ("AutoencoderKL", "AutoencoderTiny")
 
 
 class Canvas(nn.Module, ABC):
-    """`channels` at each place, `shrinks` pixels a place along each side; what enters lies within ± `limit`, if there
-    is one.
+    """What the network draws: `channels` at each place, each of which covers `shrinks` × `shrinks` pixels.
+
+    Values lie within ± `limit`, if there is one.
     """
 
     channels: int
     shrinks: int
     limit: float | None = None
-    license: str | None = None  # of what is saved with the decoder and is not its own
+    license: str | None = None  # of a pretrained part that is saved with the decoder
 
     @abstractmethod
     def enter(self, pictures: Tensor) -> Tensor:
-        """Pictures (n, 3, h, w) in −1 … 1 as what the network learns, about of unit spread."""
+        """Turn pictures (n, 3, h, w) in −1 … 1 into what the network learns, with a spread of about 1."""
 
     @abstractmethod
     def leave(self, drawn: Tensor) -> Tensor:
-        """The way back."""
+        """Turn what the network drew into pictures."""
 
     def save(self, folder: Path) -> None:
-        """Write what `load` needs into a new folder; plain pixels need nothing."""
+        """Write what loading needs into a new folder. Pixels need nothing."""
 
 
 class Plain(Canvas):
@@ -50,9 +51,7 @@ class Plain(Canvas):
 
 
 class Latents(Canvas):
-    """The latents of an autoencoder, which is not trained: the middle of what it gives, shifted and scaled as it
-    says.
-    """
+    """The latents of an autoencoder that is not trained: their mean, shifted and scaled by its factors."""
 
     def __init__(self, autoencoder: Any) -> None:
         super().__init__()
@@ -63,7 +62,8 @@ class Latents(Canvas):
         latent = self.enter(torch.zeros(1, 3, PROBE, PROBE))
         self.channels, self.shrinks = latent.shape[1], PROBE // latent.shape[2]
 
-    def train(self, mode: bool = True) -> Latents:
+    def train(self, mode: bool = True) -> Self:
+        """The autoencoder stays in eval mode."""
         return super().train(False)
 
     @torch.no_grad()
@@ -81,7 +81,7 @@ class Latents(Canvas):
 
 
 def latents(name: str) -> Latents:
-    """The canvas of an autoencoder by hub name or folder (or its subfolder `vae`, as a pipeline's folder has it)."""
+    """Load the canvas of an autoencoder by hub name or folder. In a pipeline's folder its part `vae` is taken."""
     folder = diffusers_folder(name, part="vae")
     canvas = read_latents(folder)
     canvas.license = license_of(folder, name)
@@ -89,5 +89,5 @@ def latents(name: str) -> Latents:
 
 
 def read_latents(folder: Path) -> Latents:
-    """The canvas of an autoencoder in a folder. A `C3Error` if it is none, is broken or holds pickled weights."""
+    """Load the canvas of an autoencoder in a folder. Raises `C3Error` if it is none, is broken or holds pickles."""
     return Latents(from_folder(folder, KINDS))

@@ -1,9 +1,10 @@
-"""Folders in diffusers' format, from the hub or the disk: models and pipelines of safetensors weights alone."""
+"""Folders in diffusers' format, from the hub or the disk: models and pipelines with safetensors weights."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,21 +18,18 @@ from c3core.errors import C3Error, WrongCall, library_errors
 from c3core.io import UNKNOWN_LICENSE, model_license, read_json, refuse_pickles
 from c3core.runtime import without_bars
 
-WEIGHTS = (
-    ".safetensors",
-    ".safetensors.index.json",
-    "-*.safetensors",
-)  # the ends of weights' names: whole, or an index and shards
+WEIGHTS = (".safetensors", ".safetensors.index.json", "-*.safetensors")  # one file, or an index and shards
+VARIANT = re.compile(r"[^.]+\.([^.-]+)(-\d+-of-\d+)?\.safetensors")  # model.fp16.safetensors
 
 
 def diffusers_folder(name: str, *, part: str | None = None) -> Path:
-    """The folder of a local path, or of a hub name, which is fetched into the hub's cache.
+    """Return the folder of a local path, or of a hub name, which is fetched into the hub's cache.
 
-    `part` names the subfolder that is wanted, where there is one; without it a whole pipeline is fetched.
+    `part` is the subfolder that is wanted, if there is one. Without it a whole pipeline is fetched.
     """
     folder = Path(name).expanduser()
-    if not os.path.isdir(folder):  # unlike `folder.is_dir()` it raises nothing over a name that is too long
-        if folder.is_absolute() or name.startswith((".", "~")):  # no hub name begins so: the hub would be asked in vain
+    if not os.path.isdir(folder):  # `folder.is_dir()` fails if a name is too long
+        if folder.is_absolute() or name.startswith((".", "~")):  # no hub name begins so
             raise WrongCall(
                 f"{name!r}: no such folder. Give one in diffusers' format with safetensors weights, or a hub name."
             )
@@ -41,8 +39,23 @@ def diffusers_folder(name: str, *, part: str | None = None) -> Path:
 
 
 def _pipeline(name: str) -> Path:
-    """Only what the pipeline needs: hub folders often hold the same weights in several forms."""
-    return Path(diffusers.DiffusionPipeline.download(name, use_safetensors=True))
+    """Fetch only what the pipeline needs: hub folders often hold the same weights in several forms."""
+    try:
+        return Path(diffusers.DiffusionPipeline.download(name, use_safetensors=True))
+    except OSError as error:
+        if "safetensors" not in str(error):
+            raise
+        return Path(diffusers.DiffusionPipeline.download(name, use_safetensors=True, variant="fp16"))
+
+
+def variant_of(folders: Iterable[Path]) -> str | None:
+    """Return the variant of the weights, such as "fp16", if one of the folders holds no other weights."""
+    for folder in folders:
+        names = [path.name for path in sorted(folder.glob("*.safetensors"))]
+        variants = [match[1] for name in names if (match := VARIANT.fullmatch(name))]
+        if variants and len(variants) == len(names):
+            return variants[0]
+    return None
 
 
 def _part(name: str, part: str) -> Path:
@@ -69,18 +82,17 @@ def _hub(name: str) -> Iterator[None]:
 
 
 def fingerprint(folder: Path, parts: Iterable[str]) -> str:
-    """A mark of these parts of a pipeline's folder: of each file's name and length, and of 16 pieces of its bytes.
+    """Hash these parts of a pipeline's folder: the name and length of each file, and 16 pieces of its bytes.
 
-    Weights that were trained on differ nearly everywhere, so that pieces suffice; reading gigabytes would take minutes.
-    What else a folder holds says nothing about what is drawn: other parts, and the same weights in other forms.
+    Weights that were trained further differ nearly everywhere, so that pieces suffice; to read gigabytes takes minutes.
+    Other parts, and the same weights in a form that is not loaded, do not count.
     """
-    digest = hashlib.sha256()
+    digest, parts = hashlib.sha256(), list(parts)
+    variant = variant_of(folder / part for part in parts)
     for path in sorted(path for part in parts for path in (folder / part).glob("*")):
-        variant = "." in path.stem.removesuffix(
-            ".safetensors.index"
-        )  # model.fp16.safetensors, pytorch_model.bin.index.json
-        if variant or path.suffix not in (".json", ".txt", ".safetensors"):
-            continue
+        form = path.stem.removesuffix(".safetensors.index").partition(".")[2].partition("-")[0]
+        if form not in ("", variant) or path.suffix not in (".json", ".txt", ".safetensors"):
+            continue  # model.fp16.safetensors, pytorch_model.bin.index.json
         length = path.stat().st_size
         digest.update(f"{path.relative_to(folder).as_posix()}:{length};".encode())
         with open(path, "rb") as file:
@@ -91,7 +103,7 @@ def fingerprint(folder: Path, parts: Iterable[str]) -> str:
 
 
 def license_of(folder: Path, name: str) -> str:
-    """The license that the model's card names, in its folder or on the hub, or `UNKNOWN_LICENSE`."""
+    """Return the license that the model's card names, in its folder or on the hub, or `UNKNOWN_LICENSE`."""
     found = model_license(folder)
     if found == UNKNOWN_LICENSE and not Path(name).expanduser().is_dir():
         with suppress(C3Error):  # the model is here already: drawing needs no hub
@@ -100,7 +112,7 @@ def license_of(folder: Path, name: str) -> str:
 
 
 def class_name(folder: Path, file: str) -> str:
-    """The class that a folder in diffusers' format says it holds. A `C3Error` if it says none."""
+    """Return the class that a folder in diffusers' format names in `file`. Raises `C3Error` if it names none."""
     if not (folder / file).is_file():
         raise WrongCall(f"{folder} is no folder of diffusers: it lacks {file}. Check its name, or save it again.")
     config = read_json(folder / file)
@@ -111,18 +123,20 @@ def class_name(folder: Path, file: str) -> str:
 
 
 def from_folder(folder: Path, kinds: Sequence[str]) -> Any:
-    """The model in a folder, float32, of one of these classes. A `C3Error` if it is another, broken, or pickled."""
+    """Load the model in a folder, in float32. Raises `C3Error` if it is of no kind of `kinds`, broken or pickled."""
     found = class_name(folder, "config.json")
     if found not in kinds:
         raise WrongCall(f"{folder} holds a {found}, not one of {', '.join(kinds)}.")
     refuse_pickles(folder, lone=True)
     with loading(folder):
-        return getattr(diffusers, found).from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+        return getattr(diffusers, found).from_pretrained(
+            folder, use_safetensors=True, variant=variant_of([folder]), dtype=torch.float32
+        )
 
 
 @contextmanager
 def loading(folder: Path) -> Iterator[None]:
-    """Inside, an error of the libraries becomes a `C3Error` that names the folder, and they show no bars."""
+    """Turn an error of the libraries inside into a `C3Error` that names the folder, and hide their progress bars."""
     from transformers.utils import logging as transformers_logging
 
     what, advice = f"{folder} cannot be loaded by diffusers", "It may be truncated: save or fetch it again."

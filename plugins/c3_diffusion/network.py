@@ -1,10 +1,7 @@
-"""The network: a diffusers UNet that sees the condition twice, as a vector beside the time and laid out as a coarse
-map.
-"""
+"""The network: a UNet of diffusers that gets the condition twice, as a vector beside the time and as a coarse map."""
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -13,48 +10,39 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c3_diffusion.settings import GROUPS, Settings
+from c3core.media import drawing_layers, layout_layers, reading_layers
 
-SKETCH = 32  # channels of the sketch's convolutions
 TIMES = 1000  # diffusers counts time from 0 (picture) to this (noise)
 
 
-class Told(NamedTuple):
-    """What a `Painter` reads in n conditions: the same at every step of a drawing."""
+class Features(NamedTuple):
+    """What a `Painter` reads from n conditions. It is the same at every step of a drawing."""
 
-    vector: Tensor  # (n, 4 × the first width), which goes in beside the time
-    maps: Tensor  # (n, layout and sketch, places, places), which go in beside the picture
+    vector: Tensor  # (n, 4 × the first width): added to the time
+    maps: Tensor  # (n, layout and sketch, places, places): channels beside the picture
 
 
 class Painter(nn.Module):
-    """The picture in x_t = (1 − t) picture + t noise, as far as x_t, t and the condition tell.
+    """Finds the picture in x_t = (1 − t) picture + t noise, as far as x_t, t and the condition tell.
 
-    Pictures are (n, channels, side, side). The condition alone says what stands where, which a vector beside the time
-    is slow to teach a convolution: so it is also laid out as `settings.layout` channels of half the side, stretched to
-    the input.
+    Pictures are (n, channels, side, side). Only the condition tells what is where, and a vector beside the time is slow
+    to teach that to a convolution. So the condition is also laid out as `settings.layout` channels of half the side,
+    which are stretched to the input.
     """
 
     def __init__(self, condition_dim: int, channels: int, side: int, settings: Settings) -> None:
         super().__init__()
         levels, patch, hidden = len(settings.widths), settings.patch, settings.hidden
         self.patch, self.places = patch, side // patch
-        self.scale = condition_dim**0.5  # a unit embedding's numbers are small: bring them to about 1
-        self.nothing = nn.Parameter(torch.zeros(condition_dim))  # stands for a hidden condition
-        # What stands where has to be worked out of one vector, which these layers do at hardly any cost: convolutions
-        # cost most.
-        self.trunk = nn.Sequential(nn.Linear(condition_dim, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.scale = condition_dim**0.5  # a condition has a norm of about 1: scale its entries to about 1
+        self.nothing = nn.Parameter(torch.zeros(condition_dim))  # replaces a hidden condition
+        self.trunk = reading_layers(condition_dim, hidden)
         self.vector = nn.Linear(hidden, settings.widths[0] * 4)
-        coarse = self.places // 2
-        shape = (settings.layout, coarse, coarse)
-        self.layout = nn.Sequential(nn.Linear(hidden, prod(shape)), nn.Unflatten(1, shape))
+        self.layout = layout_layers(hidden, settings.layout, self.places // 2)
         squares = channels * patch**2
-        self.pencil: nn.Module | None = None
+        self.pencil: nn.Module | None = None  # draws the sketch; saved under this name
         if settings.rows is not None:
-            convolutions = (
-                nn.Conv2d(settings.layout, SKETCH, 3, padding=1),
-                nn.SiLU(),
-                nn.Conv2d(SKETCH, squares, 3, padding=1),
-            )
-            self.pencil = nn.Sequential(nn.SiLU(), *convolutions)
+            self.pencil = drawing_layers(settings.layout, squares)
         plain, attentive = ("DownBlock2D",) * (levels - 1), "AttnDownBlock2D"
         self.unet = UNet2DModel(
             sample_size=self.places,
@@ -71,31 +59,32 @@ class Painter(nn.Module):
         )
 
     def forward(self, noisy: Tensor, time: Tensor, conditions: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Pictures (n, channels, side, side). `time` (n,) in 0 … 1; rows of `hidden` (n,) do not see their
-        condition.
+        """Return the pictures (n, channels, side, side).
+
+        `time` is (n,) in 0 … 1. Rows for which `hidden` (n,) is true do not see their condition.
         """
         return self.find(noisy, time, self.read(conditions, hidden))
 
-    def read(self, conditions: Tensor, hidden: Tensor | None = None) -> Told:
-        """What `find` takes of conditions (n, condition_dim)."""
+    def read(self, conditions: Tensor, hidden: Tensor | None = None) -> Features:
+        """Return what `find` takes, of conditions (n, condition_dim)."""
         known = conditions.float() * self.scale
         if hidden is not None:
             known = torch.where(hidden[:, None], self.nothing, known)
         known = self.trunk(known)
-        return Told(self.vector(known), torch.cat(self._laid_out(known), dim=1))
+        return Features(self.vector(known), torch.cat(self._lay_out(known), dim=1))
 
-    def find(self, noisy: Tensor, time: Tensor, told: Told) -> Tensor:
-        """As `forward`, of conditions that were read."""
-        seen = torch.cat([F.pixel_unshuffle(noisy, self.patch), told.maps.to(noisy.dtype)], dim=1)
-        out: Any = self.unet(seen, time * TIMES, told.vector)
+    def find(self, noisy: Tensor, time: Tensor, features: Features) -> Tensor:
+        """As `forward`, with the features of the conditions."""
+        seen = torch.cat([F.pixel_unshuffle(noisy, self.patch), features.maps.to(noisy.dtype)], dim=1)
+        out: Any = self.unet(seen, time * TIMES, features.vector)
         return F.pixel_shuffle(out.sample, self.patch)
 
     def sketch(self, conditions: Tensor) -> Tensor:
-        """Pictures (n, channels, side, side) from the conditions alone, without the UNet: blurred, as a mean is."""
-        *_, drawn = self._laid_out(self.trunk(conditions.float() * self.scale))
+        """Return pictures (n, channels, side, side) without the UNet. They are blurred, as a mean is."""
+        *_, drawn = self._lay_out(self.trunk(conditions.float() * self.scale))
         return F.pixel_shuffle(drawn, self.patch)
 
-    def _laid_out(self, known: Tensor) -> list[Tensor]:
-        """The map (n, layout, places, places) and, where there is one, the sketch drawn from it."""
+    def _lay_out(self, known: Tensor) -> list[Tensor]:
+        """Return the map (n, layout, places, places) and, if there is one, the sketch that is drawn from it."""
         places = F.interpolate(self.layout(known), size=(self.places, self.places), mode="bilinear")
         return [places] if self.pencil is None else [places, self.pencil(places)]

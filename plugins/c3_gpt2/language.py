@@ -1,4 +1,4 @@
-"""Language models with their tokenizers: from scratch, from the hub, from a folder, from a GGUF file."""
+"""Language models with their tokenizers: new ones, and those of the hub, a folder or a GGUF file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ from c3core.runtime import without_bars
 
 @dataclass
 class Language:
-    """A causal language model of transformers with its tokenizer, float32, and the license of its weights."""
+    """A causal language model of transformers in float32, its tokenizer, and the license of its weights.
+
+    Raises `C3Error` if the two do not fit each other, or cannot be trained here.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -56,12 +59,12 @@ class Language:
             raise C3Error(f"the tokenizer has {len(self.tokenizer)} tokens, but the language model only {rows}.")
         if "logits_to_keep" not in inspect.signature(self.model.forward).parameters:
             raise C3Error(f"{type(self.model).__name__} cannot be trained here. Choose a decoder-only language model.")
-        # A model may bring its own habits of sampling: how to generate is the caller's to say.
+        # A model may have its own generation options. Only the caller's options count.
         self.model.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=end)
 
 
 def fresh(sentences: Iterable[str], settings: Settings) -> Language:
-    """A new GPT-2 of the settings' size, with a subword tokenizer learned from a stream of sentences."""
+    """Make a GPT-2 of the settings' size, with a subword tokenizer that is learned from a stream of sentences."""
     seen = 0
 
     def counted() -> Iterator[str]:
@@ -80,7 +83,7 @@ def fresh(sentences: Iterable[str], settings: Settings) -> Language:
         n_embd=settings.width,
         n_layer=settings.layers,
         n_head=settings.heads,
-        activation_function="gelu_pytorch_tanh",  # GPT-2's own in one operation instead of eight
+        activation_function="gelu_pytorch_tanh",  # the same as GPT-2's, in one operation instead of eight
         bos_token_id=end,
         eos_token_id=end,
         **dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), settings.dropout or 0.0),
@@ -89,9 +92,9 @@ def fresh(sentences: Iterable[str], settings: Settings) -> Language:
 
 
 def pretrained(name: str) -> Language:
-    """The language model of a hub name, a folder in transformers' format, or a GGUF file, unpacked to float32.
+    """Load the language model of a hub name, a folder in transformers' format, or a GGUF file, in float32.
 
-    Raises `C3Error` where it cannot be loaded, where weights are missing, or where there are only pickled weights.
+    Raises `C3Error` if it cannot be loaded, if weights are missing, or if all weights are pickled.
     """
     path = Path(name)
     if path.suffix == ".gguf":
@@ -103,12 +106,12 @@ def pretrained(name: str) -> Language:
         return _load(str(path.parent), name, license_of(name), extra)
     if path.is_dir():
         return from_folder(path, license_of(name))
-    license = license_of(name)  # asks the hub, which fails at once where loading would try for a minute
+    license = license_of(name)  # asks the hub first: that fails at once, but loading would try for a minute
     return _load(name, name, license, {})
 
 
 def from_folder(folder: Path, license: str) -> Language:
-    """The language model of a folder in transformers' format. Raises `C3Error` as `pretrained` does."""
+    """Load the language model of a folder in transformers' format. Raises `C3Error` as `pretrained` does."""
     if not (folder / "config.json").is_file():
         raise C3Error(
             f"{folder} is no language model's folder: it lacks config.json. Check its name, or save it again."
@@ -133,7 +136,7 @@ def _load(source: str, name: str, license: str, extra: Mapping[str, Any]) -> Lan
 
 
 def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor] | None = None) -> None:
-    """Save in transformers' format (safetensors). `weights` stand in for the model's own state."""
+    """Save in transformers' format, as safetensors. `weights` replace the model's own."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".model.", dir=folder) as staged, without_bars(logging):
         language.model.save_pretrained(staged, state_dict=None if weights is None else dict(weights))
@@ -144,4 +147,4 @@ def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor] | N
                 os.replace(Path(staged) / name, temporary)
     for path in folder.iterdir():
         if path.is_file() and path.name not in written:
-            path.unlink()  # of an earlier save: a shard or a template that is no longer there
+            path.unlink()  # left from an earlier save

@@ -8,7 +8,7 @@ from c3core.io import UNKNOWN_LICENSE, model_license
 
 
 def license_of(name: str) -> str:
-    """The license that a GGUF header or a model's card names, or `UNKNOWN_LICENSE` if neither does.
+    """Return the license that a GGUF header or a model's card names, or `UNKNOWN_LICENSE` if neither does.
 
     `name` is a GGUF file, a folder or a hub name. Raises `C3Error` if the hub has no such model or cannot be reached.
     """

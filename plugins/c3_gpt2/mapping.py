@@ -1,4 +1,4 @@
-"""ClipCap's mapping networks (arXiv 2111.09734): a condition becomes the prefix that the language model reads first."""
+"""ClipCap's mapping networks (arXiv 2111.09734), which turn a condition into the prefix for the language model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def build_mapping(kind: str, condition_dim: int, width: int, prefix_length: int, *, layers: int = 8) -> nn.Module:
-    """The mapping network of a kind, (n, condition_dim) -> (n, prefix_length, width).
+    """Make a mapping network of a kind, (n, condition_dim) -> (n, prefix_length, width).
 
     "linear": one layer. "mlp": condition_dim -> prefix_length·width/2 -> prefix_length·width with a tanh between, as in
     ClipCap and C3. "transformer": ClipCap's, see `TransformerMapping`.
@@ -28,9 +28,9 @@ def build_mapping(kind: str, condition_dim: int, width: int, prefix_length: int,
 
 
 class TransformerMapping(nn.Module):
-    """The condition, projected to as many tokens as the prefix has, and learned constants pass through encoder layers.
+    """Encoder layers over the condition, projected to `prefix_length` tokens, and as many learned constants.
 
-    What comes out at the constants' places is the prefix.
+    The prefix is what the layers return in place of the constants.
     """
 
     def __init__(self, condition_dim: int, width: int, prefix_length: int, *, layers: int) -> None:

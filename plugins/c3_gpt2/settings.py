@@ -1,19 +1,19 @@
-"""What a caption decoder is made of."""
+"""What a caption decoder is made of, and how it is trained."""
 
 from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from c3core.contracts import DecoderSettings
 
 FRESH = "fresh"
 FRESH_ONLY = ("layers", "heads", "width", "vocabulary")
 
 
-class Settings(BaseModel):
-    """Options of `CaptionDecoder`; unknown fields are refused by name."""
-
-    model_config = ConfigDict(extra="forbid")
+class Settings(DecoderSettings):
+    """What a `CaptionDecoder` is made of and how it is trained."""
 
     model: str = Field(
         "gpt2",
@@ -25,7 +25,9 @@ class Settings(BaseModel):
     prefix_length: int = Field(10, ge=1, le=1024, description="tokens that a condition is mapped to")
     train: Literal["all", "mapping", "lora"] = "all"
     lora_rank: int = Field(8, ge=1, le=8192)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="a device without bfloat16 computes in float32"
+    )
     max_tokens: int = Field(64, ge=1, description="longer training sentences are cut")
     dropout: float | None = Field(
         None, ge=0, lt=1, description="of the language model; None: its own, and 0 for a fresh one"
@@ -35,7 +37,7 @@ class Settings(BaseModel):
     heads: int = Field(4, ge=1, le=64, description="of a fresh model")
     width: int = Field(256, ge=1, le=8192, description="of a fresh model")
     vocabulary: int = Field(
-        4000, ge=257, description="of a fresh model: most subwords; 256 bytes and the end are always in it"
+        4000, ge=257, description="of a fresh model: the most subwords; 256 bytes and the end of text are among them"
     )
 
     @model_validator(mode="after")
@@ -49,21 +51,11 @@ class Settings(BaseModel):
                 raise ValueError(f"{name} has no effect without {need}")
         if self.model != FRESH:
             for name in FRESH_ONLY:
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f'{name} is for model="fresh"; {self.model!r} brings its own')
+                if getattr(self, name) != fields[name].default:
+                    raise ValueError(f'{name} is for model="fresh"; {self.model!r} has its own')
             return self
         if self.width % self.heads:
             raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
         if self.train != "all":
             raise ValueError(f'train="{self.train}" needs a pretrained model; a fresh one must learn all of it')
         return self
-
-
-class Saved(BaseModel):
-    """`decoder.json`, as `save` writes it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    condition_dim: int = Field(ge=1)
-    license: str
-    settings: Settings = Field(strict=False)

@@ -1,4 +1,4 @@
-"""Sentences to token ids and back."""
+"""Turn sentences into token ids, and back."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 END = "<|endoftext|>"
+UNFINISHED = "\ufffd"  # what the bytes of an unfinished character decode to
+CHARACTER = 4  # bytes of the longest character
 
 
 @dataclass(frozen=True)
 class Tokens:
     """A batch of sentences, each with the end of text as its last token.
 
-    `ids` (n, t) int64, padded on the right to the longest; `keep` (n, t) bool is true for what is no padding.
+    `ids` is (n, t) int64, padded on the right to the longest sentence. `keep` is (n, t) bool, false for padding.
     """
 
     ids: Tensor
     keep: Tensor
 
     def by_length(self, size: int) -> Iterator[tuple[Tensor, Tokens]]:
-        """The batch in parts of `size` rows of near length: their places (k,), and they without needless padding.
+        """Split the batch into parts of `size` rows of similar length: their places (k,), and the rows.
 
-        One long sentence would else make all the others as long.
+        Without this, one long sentence would pad all the others to its length.
         """
         lengths = self.keep.sum(1)
         for rows in torch.split(lengths.argsort(), size):
@@ -36,9 +38,9 @@ class Tokens:
 
 
 def train_tokenizer(sentences: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of at most `vocabulary` subwords, learned from a stream of sentences.
+    """Learn a byte-level BPE tokenizer of at most `vocabulary` subwords from a stream of sentences.
 
-    All 256 bytes are in it, so that it can write any text. A word is the same token wherever it stands in a sentence.
+    It contains all 256 bytes, so that it can write any text. A word is the same token wherever it is in a sentence.
 
     >>> tokenizer = train_tokenizer(["a red circle", "a red square"], 300)
     >>> tokenizer.decode(tokenizer.encode("a red square"))
@@ -58,28 +60,43 @@ def train_tokenizer(sentences: Iterable[str], vocabulary: int) -> PreTrainedToke
 def encode(
     tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], end: int, max_tokens: int
 ) -> tuple[Tokens, int]:
-    """Sentences as `Tokens` on the CPU, and how many were cut to `max_tokens` (the end of text comes on top)."""
-    # A sentence that spells a special token out is text: it must not end the sentence.
+    """Turn sentences into `Tokens` on the CPU. Also returns how many were cut.
+
+    A sentence is cut to `max_tokens`, without a character that the cut would split. The end of text is added to that.
+    """
+    # A sentence may spell out a special token: it is text, and must not end the sentence.
     rows = tokenizer(
         list(sentences), add_special_tokens=False, return_attention_mask=False, split_special_tokens=True, verbose=False
     )["input_ids"]
     cut = sum(len(row) > max_tokens for row in rows)
-    rows = [[*row[:max_tokens], end] for row in rows]
+    rows = [row if len(row) <= max_tokens else _whole_characters(tokenizer, row[:max_tokens]) for row in rows]
+    rows = [[*row, end] for row in rows]
     lengths = torch.tensor([len(row) for row in rows])
     longest = int(lengths.max())
     ids = torch.tensor([row + [end] * (longest - len(row)) for row in rows])
     return Tokens(ids, torch.arange(longest) < lengths[:, None]), cut
 
 
-def kept(ids: Tensor, end: int) -> Tensor:
-    """(n, t) generated ids to a bool mask of what counts: everything up to and with the first end of text."""
+def _whole_characters(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
+    """Drop the tokens of an unfinished last character."""
+    for count in range(len(ids), max(0, len(ids) - CHARACTER), -1):
+        if not tokenizer.decode(ids[:count], clean_up_tokenization_spaces=False).endswith(UNFINISHED):
+            return ids[:count]
+    return ids[: max(0, len(ids) - CHARACTER + 1)]
+
+
+def until_end(ids: Tensor, end: int) -> Tensor:
+    """Return a mask (n, t) of generated ids (n, t): true for everything up to the first end of text, and for that."""
     before = (ids == end).cumsum(1) - (ids == end).long()  # ends before each place
     return before == 0
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, keep: Tensor) -> list[str]:
-    """Token ids as sentences: without special tokens and control characters, with single spaces."""
+    """Turn token ids into sentences, without special tokens, control characters and an unfinished last character.
+
+    White space becomes single spaces.
+    """
     rows = [row[mask].tolist() for row, mask in zip(ids, keep, strict=True)]
     texts = tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     plain = ("".join(" " if category(letter) == "Cc" else letter for letter in text) for text in texts)
-    return [" ".join(text.split()) for text in plain]
+    return [" ".join(text.rstrip(UNFINISHED).split()) for text in plain]

@@ -1,8 +1,7 @@
-"""Differentiable augmentation (Zhao et al. 2020): the discriminator sees real and drawn pictures through the same
-changes.
+"""Differentiable augmentation (Zhao et al. 2020): the discriminator sees real and drawn pictures with the same changes.
 
-Weaker than the paper's: a condition says which colours are where. Draws come from torch's global generator, which
-training seeds.
+The changes are weaker than the paper's, because a condition tells which colors are where. Random numbers come from
+torch's global generator, which training seeds.
 """
 
 from __future__ import annotations
@@ -12,23 +11,24 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-BRIGHTNESS = 0.2  # of a picture's range −1 .. 1
+BRIGHTNESS = 0.2  # of a picture's range −1 … 1
 CONTRAST = 0.2
 SHIFT = 1 / 16  # of the side
 CUT = 1 / 4
 
 
 def augment(pictures: Tensor, names: Sequence[str]) -> Tensor:
-    """(n, 3, h, w) changed at random, each picture in its own way, by "colour", "translation" or "cutout", with
-    gradient.
+    """Change pictures (n, 3, h, w) at random, each in its own way, with gradient.
+
+    The names are "color", "translation" and "cutout".
     """
     for name in names:
         pictures = CHANGES[name](pictures)
     return pictures
 
 
-def colour(pictures: Tensor) -> Tensor:
-    """Brightness and contrast."""
+def color(pictures: Tensor) -> Tensor:
+    """Change brightness and contrast."""
     n = len(pictures)
     brightness, contrast = ((torch.rand(n, 1, 1, 1, device=pictures.device) * 2 - 1) for _ in range(2))
     mean = pictures.mean(dim=(1, 2, 3), keepdim=True)
@@ -36,7 +36,7 @@ def colour(pictures: Tensor) -> Tensor:
 
 
 def translation(pictures: Tensor) -> Tensor:
-    """A shift by up to a sixteenth of the sides; what comes in is the edge's own colour."""
+    """Shift by up to a sixteenth of the sides. The edge's own color fills the gap."""
     n, _, h, w = pictures.shape
     device = pictures.device
     by_rows, by_columns = (
@@ -51,7 +51,7 @@ def translation(pictures: Tensor) -> Tensor:
 
 
 def cutout(pictures: Tensor) -> Tensor:
-    """A grey square of a quarter of the sides, anywhere, also partly outside."""
+    """Cover a square of a quarter of the sides with gray, anywhere, partly outside too."""
     n, _, h, w = pictures.shape
     device = pictures.device
     middle_row, middle_column = (torch.rand(n, 1, device=device) * s for s in (h, w))
@@ -61,4 +61,4 @@ def cutout(pictures: Tensor) -> Tensor:
     return pictures * kept
 
 
-CHANGES: dict[str, Callable[[Tensor], Tensor]] = {"colour": colour, "translation": translation, "cutout": cutout}
+CHANGES: dict[str, Callable[[Tensor], Tensor]] = {"color": color, "translation": translation, "cutout": cutout}

@@ -1,4 +1,4 @@
-"""StyleGAN2's residual discriminator with LAFITE's second head, whose features are to match the condition."""
+"""StyleGAN2's residual discriminator with LAFITE's second head, whose features match the condition."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ GROUP = 4
 
 
 def with_batch_std(x: Tensor) -> Tensor:
-    """(n, c, h, w) with one more channel: the standard deviation within groups of at most four samples (all n, where
-    neither 4, 3 nor 2 divides n), averaged over channels and pixels. A collapsed generator gives itself away by it.
+    """Add a channel to (n, c, h, w): the standard deviation in groups of samples, averaged over channels and pixels.
+
+    It shows a collapsed generator. Groups have 4, 3 or 2 samples, whichever divides n first, or else all n.
     """
     n, _, h, w = x.shape
     group = next((size for size in range(GROUP, 1, -1) if n % size == 0), n)
@@ -26,7 +27,7 @@ def with_batch_std(x: Tensor) -> Tensor:
 
 
 class Residual(nn.Module):
-    """(√2 · lrelu of two convolutions + a 1 × 1 one) / √2, to half the sides; the factors stand at the convolutions."""
+    """(√2 · lrelu of two convolutions + a 1 × 1 convolution) / √2, to half the sides. `scale` holds the factors."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -39,10 +40,10 @@ class Residual(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures (n, 3, side, side) to f_d (n,), how real they look, and f_s (n, condition_dim), features to match a
+    """Pictures (n, 3, side, side) to f_d (n,), how real they look, and f_s (n, condition_dim), features that match the
     condition.
 
-    `judge` joins them: D(x, c) = f_d(x) + ⟨c, f_s(x)⟩.
+    `judge` adds them up: D(x, c) = f_d(x) + ⟨c, f_s(x)⟩.
     """
 
     def __init__(self, condition_dim: int, settings: Settings) -> None:
@@ -63,5 +64,5 @@ class Discriminator(nn.Module):
 
 
 def judge(real: Tensor, features: Tensor, conditions: Tensor) -> Tensor:
-    """(n,) logits of f_d (n,), f_s (n, d) and conditions (n, d)."""
+    """f_d (n,), f_s (n, d) and conditions (n, d) to logits (n,)."""
     return real + (features * conditions).sum(dim=1)

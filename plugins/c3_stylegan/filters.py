@@ -10,9 +10,9 @@ TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
 def blur(x: Tensor, padding: int, *, gain: float = 1.0) -> Tensor:
-    """(n, c, h, w) convolved, channel by channel, with the 4 × 4 filter of sum `gain`, in a frame of `padding` zeros.
+    """Convolve (n, c, h, w), channel by channel, with the 4 × 4 filter whose sum is `gain`.
 
-    The sides become h + 2 padding − 3.
+    `padding` zeros are added on each side, so that the sides become h + 2 padding − 3.
     """
     taps = torch.tensor(TAPS, dtype=x.dtype, device=x.device)
     kernel = torch.outer(taps, taps) * (gain / sum(TAPS) ** 2)
@@ -20,10 +20,9 @@ def blur(x: Tensor, padding: int, *, gain: float = 1.0) -> Tensor:
 
 
 def upsample(x: Tensor) -> Tensor:
-    """(n, c, h, w) to (n, c, 2h, 2w): zeros between the pixels, then the filter with gain 4, which is bilinear
-    interpolation.
+    """(n, c, h, w) to (n, c, 2h, 2w): zeros between the pixels, then the filter with gain 4.
 
-    Beyond the edge its own value goes on, where zeros would darken it.
+    That is bilinear interpolation. The edge's own value continues beyond it; zeros would darken the edge.
 
     >>> upsample(torch.ones(1, 1, 2, 2)).shape
     torch.Size([1, 1, 4, 4])
@@ -37,4 +36,4 @@ def downsample(x: Tensor) -> Tensor:
     >>> downsample(torch.ones(1, 1, 4, 4)).shape
     torch.Size([1, 1, 2, 2])
     """
-    return blur(x, 1)[:, :, ::2, ::2]  # a stride would be slow in the backward pass of a processor
+    return blur(x, 1)[:, :, ::2, ::2]  # a stride is slow in the backward pass on a processor

@@ -1,6 +1,4 @@
-"""StyleGAN2's generator with the condition in its style space, as in LAFITE, and a sketch to draw on, which is not
-there.
-"""
+"""StyleGAN2's generator with the condition in its style space, as in LAFITE, and a sketch to draw on."""
 
 from __future__ import annotations
 
@@ -12,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from c3_stylegan.filters import upsample
-from c3_stylegan.layers import Linear, ModulatedConvolution, ToRGB, activate, normalise
+from c3_stylegan.layers import Linear, ModulatedConvolution, ToRGB, activate, normalize
 from c3_stylegan.settings import SMALLEST, Settings
 from c3_stylegan.sketch import HIDDEN, LAYOUT, PLACES, SQUARE, Sketch
 
-START = 4  # the first grid's side; with a sketch it is that of the sketch's coarse map
+START = 4  # side of the first grid; with a sketch the first grid is the sketch's coarse map
 MAPPING_RATE = 0.01  # of the learning rate
 CODE_WIDTH = 4  # of the layers between condition and code, times the code's own
-MEAN_RATE = 0.005  # of the mean of w, each time that z is mapped in training
+MEAN_RATE = 0.005  # of the running mean of w, each time that z is mapped in training
 
 
 class Mapping(nn.Module):
@@ -33,7 +31,7 @@ class Mapping(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         with torch.autocast(z.device.type, enabled=False):
-            w = normalise(z)
+            w = normalize(z)
             for layer in self.layers:
                 w = activate(layer(w))
         if self.training:
@@ -42,11 +40,11 @@ class Mapping(nn.Module):
 
 
 class Code(nn.Module):
-    """Conditions (n, condition_dim) to the code (n, style) that every style is joined with."""
+    """Conditions (n, condition_dim) to the code (n, style) that joins every style."""
 
     def __init__(self, condition_dim: int, style: int) -> None:
         super().__init__()
-        self.scale = sqrt(condition_dim)  # a condition has a norm near one: its entries are brought there
+        self.scale = sqrt(condition_dim)  # a condition has a norm of about 1: scale its entries to about 1
         widths = [condition_dim, CODE_WIDTH * style, CODE_WIDTH * style, style]
         self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
 
@@ -59,7 +57,7 @@ class Code(nn.Module):
 
 
 class Block(nn.Module):
-    """One resolution: twice the sides of the one before, two layers and a picture."""
+    """One resolution, of twice the sides of the one before: two layers and a picture."""
 
     def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
@@ -69,7 +67,7 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """Conditions and z to pictures (n, 3, side, side), RGB in about −1 .. 1.
+    """Conditions and z to pictures (n, 3, side, side), RGB in about −1 … 1.
 
     >>> generator = Generator(8, Settings(resolution=32, max_channels=8, style_dim=16))
     >>> generator(torch.zeros(2, 8), torch.randn(2, 16)).shape
@@ -95,7 +93,7 @@ class Generator(nn.Module):
         )
 
     def _sketched(self, side: int) -> int:
-        """How many channels of the sketch a block of this side sees."""
+        """The number of channels of the sketch that a block of this side sees."""
         return SQUARE if self.sketch is not None and side == SMALLEST else 0
 
     def noise_sides(self) -> list[int]:
@@ -112,26 +110,25 @@ class Generator(nn.Module):
         return self.draw(conditions, w, noise=noise)
 
     def draw(self, conditions: Tensor, w: Tensor, *, noise: Sequence[Tensor] | None = None) -> Tensor:
-        """Pictures of conditions (n, condition_dim) and w (n, style)."""
+        """Conditions (n, condition_dim) and w (n, style) to pictures."""
         code = self.code(conditions)
         maps = iter(noise if noise is not None else [None] * len(self.noise_sides()))
         sketch: Tensor | None = None
         if self.sketch is None:
             x = self.start.expand(len(w), -1, -1, -1)
         else:
-            with torch.no_grad():  # what it draws is what it learned off pictures, not what pleases the discriminator
+            with torch.no_grad():  # the sketch learns from pictures, not from the discriminator
                 x, sketch = self.sketch(conditions, w)
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.first(x, w, code, next(maps))
         picture: Tensor = self.rgb(x, w, code)
         for side, block in zip(self.sides[1:], self.blocks, strict=True):
             assert isinstance(block, Block)
-            sketched = sketch is not None and side == SMALLEST
-            if sketched:
+            if sketch is not None and side == SMALLEST:
                 x = torch.cat([x, sketch.to(x.dtype)], dim=1)
             x = block.up(x, w, code, next(maps))
             x = block.same(x, w, code, next(maps))
             picture = upsample(picture) + block.rgb(x, w, code)
-            if sketched:
+            if sketch is not None and side == SMALLEST:
                 picture = picture + Sketch.picture(sketch)
         return picture

@@ -1,6 +1,4 @@
-"""Layers with equalised learning rates: weights are drawn from N(0, 1) and scaled where they are used (Karras et al.
-2018).
-"""
+"""Layers with equalized learning rates: weights are drawn from N(0, 1) and scaled in use (Karras et al. 2018)."""
 
 from __future__ import annotations
 
@@ -22,12 +20,12 @@ def lrelu(x: Tensor) -> Tensor:
 
 
 def activate(x: Tensor) -> Tensor:
-    """Leaky ReLU that keeps the size of what comes in: √2 · lrelu(x)."""
+    """Leaky ReLU that keeps the size of its input: √2 · lrelu(x)."""
     return lrelu(x) * ROOT2
 
 
-def normalise(x: Tensor) -> Tensor:
-    """(n, d) rows to a mean square of one; a row of zeros stays."""
+def normalize(x: Tensor) -> Tensor:
+    """Scale the rows of (n, d) to a mean square of one. A row of zeros stays zero."""
     return x * torch.rsqrt(x.float().square().mean(dim=1, keepdim=True) + EPSILON).to(x.dtype)
 
 
@@ -47,8 +45,7 @@ class Linear(nn.Module):
 class Convolution(nn.Module):
     """(n, inputs, h, w) to (n, outputs, h, w), with `down` to half the sides after the filter.
 
-    `scale` is on the outputs: as lrelu(s · x) = s · lrelu(x), an activation's √2 may stand here, where it costs
-    nothing.
+    `scale` multiplies the outputs. As lrelu(s · x) = s · lrelu(x), the √2 of an activation costs nothing here.
     """
 
     def __init__(
@@ -70,10 +67,9 @@ class Convolution(nn.Module):
 
 
 class Style(nn.Module):
-    """What scales each channel, (n, channels), of w (n, style) and the condition's code (n, code): LAFITE's style
-    space.
+    """w (n, style) and the condition's code (n, code) to a factor for each channel (n, channels): LAFITE's style space.
 
-    The style of w alone, an affine map as in StyleGAN2, is joined with the code by two layers.
+    Two layers join the style of w, an affine map as in StyleGAN2, with the code.
     """
 
     def __init__(self, style: int, code: int, channels: int) -> None:
@@ -91,9 +87,9 @@ class Style(nn.Module):
 def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, up: bool = False) -> Tensor:
     """Convolve each sample with weights of its own, w′ = style · w (StyleGAN2, equation 1).
 
-    x (n, i, h, w), weight (o, i, k, k), style (n, i) gives (n, o, h, w), or (n, o, 2h, 2w) with `up`: zeros between the
-    pixels, the convolution, then the filter of `blur`. The input is scaled in place of the weights, so that one
-    convolution does the whole batch.
+    x (n, i, h, w), weight (o, i, k, k) and style (n, i) give (n, o, h, w). With `up` they give (n, o, 2h, 2w): zeros
+    between the pixels, the convolution, then the filter of `blur`. The input is scaled instead of the weights, so that
+    one convolution does the whole batch.
     """
     y = x * style.to(x.dtype)[:, :, None, None]
     if up:
@@ -102,7 +98,7 @@ def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, up: bool = False
 
 
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:
-    """(n, o) factors 1 / ‖style · w‖ that bring each output channel back to the size of one (StyleGAN2, equation 3)."""
+    """Return 1 / ‖style · w‖ (n, o), which scales output channels back to the size of 1 (StyleGAN2, equation 3)."""
     energy = style.to(weight.dtype).square() @ weight.square().sum(dim=(2, 3)).t()
     return torch.rsqrt(energy + EPSILON)
 
@@ -119,7 +115,7 @@ class ModulatedConvolution(nn.Module):
         self.strength = nn.Parameter(torch.zeros(()))  # of the noise
 
     def forward(self, x: Tensor, w: Tensor, code: Tensor, noise: Tensor | None) -> Tensor:
-        """`noise` (n, 1, h, w) of the output's sides, or None."""
+        """`noise` is (n, 1, h, w) with the output's sides, or None."""
         weight = self.weight * self.gain
         with torch.autocast(x.device.type, enabled=False):
             style = self.style(w, code)
@@ -132,7 +128,7 @@ class ModulatedConvolution(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """A picture of the channels: a modulated 1 × 1 convolution that is not demodulated."""
+    """Channels to a picture: a modulated 1 × 1 convolution, not demodulated."""
 
     def __init__(self, inputs: int, style: int, code: int) -> None:
         super().__init__()

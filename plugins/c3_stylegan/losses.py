@@ -1,4 +1,4 @@
-"""The losses of the two players. Each gives a scalar."""
+"""The losses of the generator and the discriminator. Each returns a scalar, unless it says otherwise."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from c3core.spaces import info_nce
+
 
 def generator_loss(fake: Tensor) -> Tensor:
-    """Non-saturating: the mean of −log σ(D(G(z)))."""
+    """The mean of −log σ(D(G(z))): the non-saturating loss."""
     return F.softplus(-fake).mean()
 
 
@@ -17,48 +19,48 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
-def info_nce(features: Tensor, conditions: Tensor, temperature: float) -> Tensor:
-    """The mean of −log softmax_j(cos(f_i, c_j) / τ) at j = i: a picture's features tell its condition among the
-    batch's.
+def matching_loss(features: Tensor, conditions: Tensor, temperature: float) -> Tensor:
+    """The mean of −log softmax_j(cos(f_i, c_j) / τ) at j = i: features of a picture find its condition in the batch.
 
-    features and conditions (n, d). LAFITE (equations 6 and 7) tells a condition's picture among the batch's, and has
-    one more factor τ in front, which is part of the weight here.
+    `features` and `conditions` are (n, d). LAFITE (equations 6 and 7) finds the picture of a condition in the batch,
+    and multiplies by τ, which is part of the weight here.
 
-    >>> float(info_nce(torch.eye(2), torch.eye(2), 0.01))
+    >>> float(matching_loss(torch.eye(2), torch.eye(2), 0.01))
     0.0
     """
-    cosines = F.normalize(features.float(), dim=1) @ F.normalize(conditions.float(), dim=1).t()
-    return F.cross_entropy(cosines / temperature, torch.arange(len(features), device=features.device))
+    features, conditions = F.normalize(features.float(), dim=1), F.normalize(conditions.float(), dim=1)
+    return info_nce(features, conditions, 1 / temperature, symmetric=False)
 
 
 def r1_penalty(pictures: Tensor, logits: Tensor) -> Tensor:
-    """The mean of ‖∇ₓ D(x)‖² over real pictures (n, 3, h, w), which want a gradient; differentiable (Mescheder et al.
-    2018).
+    """The mean of ‖∇ₓ D(x)‖² over real pictures (n, 3, h, w) that require a gradient (Mescheder et al. 2018).
+
+    Differentiable.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
 def path_lengths(pictures: Tensor, w: Tensor, directions: Tensor) -> Tensor:
-    """(n,) lengths ‖Jᵀ y‖ of w's Jacobian, for random directions y like the pictures (StyleGAN2, equation 4);
-    differentiable.
+    """The lengths ‖Jᵀ y‖ (n,) of the Jacobian of w, for random directions y (StyleGAN2, equation 4). Differentiable.
 
-    Directions are divided by the picture's side, so that lengths do not grow with the resolution.
+    `directions` have the shape of the pictures. They are divided by the picture's side, so that lengths do not grow
+    with the resolution.
     """
     scaled = directions / (pictures.shape[2] * pictures.shape[3]) ** 0.5
     (gradient,) = torch.autograd.grad((pictures * scaled).sum(), w, create_graph=True)
     return gradient.square().sum(dim=1).sqrt()
 
 
-def squares(pictures: Tensor, targets: Tensor) -> Tensor:
-    """(n,) mean squares of x − y."""
+def squared_error(pictures: Tensor, targets: Tensor) -> Tensor:
+    """The mean square (n,) of x − y."""
     return (pictures - targets).square().mean(dim=(1, 2, 3))
 
 
 def distances(pictures: Tensor, targets: Tensor) -> Tensor:
-    """(n,) mean squares of x − y at full, half and quarter resolution: coarse grids tell colours and places.
+    """The mean square (n,) of x − y at full, half and quarter resolution: coarse grids tell colors and places.
 
-    Squares, as the mean of |x − y| is least when small things are left out.
+    Squares, because the mean of |x − y| is smallest if small things are left out.
     """
     difference = pictures - targets
     return torch.stack([F.avg_pool2d(difference, size).square().mean(dim=(1, 2, 3)) for size in (1, 2, 4)]).mean(dim=0)

@@ -1,36 +1,33 @@
-"""What a StyleGAN decoder is made of, how it is trained, and the options of its drawing."""
+"""The settings of a StyleGAN decoder, and its generation options."""
 
 from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from c3core.contracts import GenerateOptions
+from c3core.contracts import DecoderSettings, DecoderState, GenerationOptions
 
 SMALLEST, LARGEST = 32, 256
-MOST = 1 << 16  # dimensions of a condition: more is a broken file
-WIDEST = 1 << 13  # units of a layer: far more than the method wants, and what memory still holds
-Augmentation = Literal["colour", "translation", "cutout"]
+WIDEST = 1 << 13  # units of a layer: far more than the method wants, and still few enough for memory
+Augmentation = Literal["color", "translation", "cutout"]
 
 
-class Settings(BaseModel):
-    """Options of `StyleGANDecoder`; unknown fields are refused by name."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+class Settings(DecoderSettings):
+    """What a `StyleGANDecoder` is made of and how it is trained."""
 
     resolution: int = Field(32, description="of the square pictures: a power of two from 32 to 256")
     channels: int = Field(
         1024, ge=32, le=1 << 16, description="a layer of r × r has channels // r of them, and at least 8"
     )
-    max_channels: int = Field(128, ge=8, le=WIDEST, description="but no layer has more")
+    max_channels: int = Field(128, ge=8, le=WIDEST, description="the most channels of a layer")
     style_dim: int = Field(128, ge=1, le=WIDEST, description="of z, w and the condition's code")
     mapping_layers: int = Field(4, ge=1, le=64, description="from z to w")
     rows: int | None = Field(
         None,
         ge=2,
-        description="rows of a training batch that the players see; the rest teach a sketch of the picture, which costs"
-        " little and which the generator draws on. None: all, and no sketch",
+        description="rows of a training batch that the two networks see; all rows train a sketch of the picture, which"
+        " costs little and which the generator draws on. None: all rows, and no sketch",
     )
     hidden: int | None = Field(
         None, ge=1, le=WIDEST, description="with `rows`: units of the layers that sketch; None: 512"
@@ -51,8 +48,8 @@ class Settings(BaseModel):
     tries: int = Field(
         1,
         ge=1,
-        description="with `reconstruction` or `rows`: drawings (with `rows`, sketches) of a condition, the nearest of"
-        " which counts; more give more variety",
+        description="with `reconstruction` or `rows`: drawings (with `rows`, sketches) of a condition, of which only"
+        " the nearest counts; more give more variety",
     )
     r1: float = Field(10.0, ge=0, description="γ of the R1 penalty")
     r1_every: int = Field(16, ge=1, description="steps from one R1 penalty to the next")
@@ -60,14 +57,14 @@ class Settings(BaseModel):
         0.0, ge=0, description="weight of the path length penalty, which leaves a sketch out; StyleGAN2's is 2"
     )
     path_length_every: int = Field(4, ge=1, description="steps from one path length penalty to the next")
-    augment: tuple[Augmentation, ...] = Field((), description="what the discriminator sees pictures through")
+    augment: tuple[Augmentation, ...] = Field((), description="changes of the pictures that the discriminator sees")
     discriminator_lr: float | None = Field(
         None, gt=0, description="learning rate of the discriminator; None: that of the training"
     )
     average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the generator")
 
     weights: Literal["float32", "float16"] = Field("float32", description="of the saved files")
-    keep: Literal["all", "generator"] = Field("all", description="what is saved: all, or the averaged generator alone")
+    keep: Literal["all", "generator"] = Field("all", description="what is saved: all, or only the averaged generator")
 
     @field_validator("resolution")
     @classmethod
@@ -80,15 +77,15 @@ class Settings(BaseModel):
     def _fits_together(self) -> Self:
         if self.tries > 1 and not self.reconstruction and self.rows is None:
             raise ValueError(
-                "tries holds the nearest drawing against the picture, which needs a weight: give reconstruction, or"
+                "tries compares the nearest drawing with the picture, which needs a weight: give reconstruction, or"
                 " tries 1"
             )
         if self.watch_noise and not self.watch_weight:
-            raise ValueError("watch_noise is on what the space looks at: give watch_weight, or watch_noise 0")
+            raise ValueError("watch_noise is added to what the space sees: give watch_weight, or watch_noise 0")
         for name in ("hidden", "sketch_lr"):
             if getattr(self, name) is not None and self.rows is None:
                 raise ValueError(
-                    f"{name} is of the sketch, and there is none without rows: give rows, or leave {name} out"
+                    f"{name} is for the sketch, and there is none without rows: give rows, or leave {name} out"
                 )
         return self
 
@@ -109,26 +106,20 @@ class Settings(BaseModel):
         return [min(self.max_channels, max(8, self.channels // side)) for side in self.sides()]
 
 
-class Saved(BaseModel):
-    """`decoder.json`, as `save` writes it."""
+class State(DecoderState):
+    """What training counts and a saved decoder keeps."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
-
-    condition_dim: int = Field(ge=1, le=MOST)
-    license: str
-    settings: Settings = Field(strict=False)
     steps: int = Field(ge=0, lt=2**62)
-    mean_length: float
+    mean_length: float  # the running mean of the path lengths
 
 
-class DrawOptions(GenerateOptions):
+class DrawOptions(GenerationOptions):
     """Options of drawing."""
 
     truncation: float = Field(
         1.0,
         ge=0,
         le=1,
-        description="ψ: how far styles go from the mean; 0 draws the same for every seed, but for noise maps",
+        description="ψ: how far styles go from the mean; 0 draws the same for every seed, except for noise maps",
     )
-    noise: Literal["none", "random"] = Field("none", description="the noise maps: none, or drawn")
-    batch_size: int = Field(64, ge=1)
+    noise: Literal["none", "random"] = Field("none", description="the noise maps: none, or drawn at random")

@@ -1,4 +1,4 @@
-"""What the base classes give to every plugin: batches, unit norm, bad sources, options, checks."""
+"""What the base classes give to every plugin: batches, unit norm, bad sources."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from c3core import BadItem, BadItems, C3Error, Decoder, Encoder, GenerateOptions, Reader, Space
+from c3core import BadItem, BadItems, C3Error, Decoder, Encoder, Reader, Space
 
 
 class NumberReader(Reader):
@@ -230,13 +229,6 @@ def test_a_batch_that_failed_is_let_go_before_its_items_are_tried_alone():
     assert part.index == [0]
 
 
-def test_conditions_are_a_tensor_of_floating_point_numbers():
-    with pytest.raises(C3Error, match="floating-point tensor, got list"):
-        Echo(2).check([[0.0, 1.0]])  # type: ignore[arg-type]
-    with pytest.raises(C3Error, match=r"floating-point tensor, got torch\.int64"):
-        Echo(2).check(torch.zeros(1, 2, dtype=torch.int64))
-
-
 def test_a_space_loads_an_encoder_when_first_asked_for_and_once():
     made: list[Numbers] = []
 
@@ -265,119 +257,6 @@ def test_an_unknown_modality_offers_near_ones():
     space = Space("numbers", 2, {"number": Numbers})
     with pytest.raises(C3Error, match=r"space 'numbers' has no modality 'numbr': did you mean number\?"):
         space.encode([1], "numbr")
-
-
-class Options(GenerateOptions):
-    temperature: float = 1.0
-
-
-class Echo(Decoder):
-    """Says its condition back."""
-
-    name, modality, Options = "echo", "number", Options
-
-    def __init__(self, condition_dim: int) -> None:
-        super().__init__()
-        self.condition_dim = condition_dim
-        self.map, self.frozen = nn.Linear(condition_dim, 1), nn.Parameter(torch.ones(1), requires_grad=False)
-
-    def reader(self) -> Reader:
-        return NumberReader()
-
-    def collate(self, targets: list[Tensor]) -> Tensor:
-        return torch.stack(targets)[:, :1].float()
-
-    def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
-        return ((self.map(self.check(conditions)) - batch) ** 2).mean()
-
-    def generate(self, conditions, options=None, *, generator=None):
-        return (self.map(self.check(conditions)) * self.options(options).temperature).flatten().tolist()
-
-    def save(self, folder: Path) -> None:
-        (folder / "echo.txt").write_text("echo")
-
-    @classmethod
-    def load(cls, folder: Path, *, device: str = "auto") -> Echo:
-        return cls(2)
-
-
-def test_a_decoder_has_one_objective_over_what_wants_a_gradient():
-    decoder = Echo(2)
-    (objective,) = decoder.objectives()
-    assert (objective.name, objective.every, objective.optimizer) == ("loss", 1, {})
-    assert {id(p) for p in objective.parameters} == {id(p) for p in decoder.map.parameters()}
-    batch = decoder.collate([decoder.reader()(3)])
-    assert objective.loss(torch.ones(1, 2), batch).requires_grad
-
-
-@pytest.mark.parametrize("given", [None, {}, {"temperature": 2}, Options(temperature=2)], ids=repr)
-def test_options_of_generate_come_in_any_form(given):
-    options = Echo(2).options(given)
-    assert isinstance(options, Options)
-    assert options.temperature == (2 if given else 1)
-
-
-def test_options_of_the_base_class_are_taken_over():
-    assert Echo(2).options(GenerateOptions()) == Options()
-
-
-def test_a_wrong_option_is_named():
-    with pytest.raises(
-        C3Error, match=r"options of decoder 'echo': temprature: no such field, did you mean temperature"
-    ):
-        Echo(2).generate(torch.ones(1, 2), {"temprature": 1})
-
-
-class Made(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    width: int = 4
-    weight: float = Field(1.0, ge=0)
-
-
-class Tuned(Echo):
-    tunable = frozenset({"weight"})
-    settings = Made()
-
-
-def test_another_training_may_change_what_is_tunable_and_nothing_else():
-    decoder = Tuned(2)
-    decoder.tune({"weight": 2})
-    assert decoder.settings == Made(weight=2)
-    assert Tuned.settings == Made()
-    with pytest.raises(
-        C3Error, match=r"decoder 'echo' keeps its width when it is trained further. What may change: weight\."
-    ):
-        decoder.tune({"weight": 3, "width": 8})
-    with pytest.raises(C3Error, match="options of decoder 'echo': weight"):
-        decoder.tune({"weight": -1})
-    assert decoder.settings == Made(weight=2)
-    with pytest.raises(C3Error, match="wieght: no such field, did you mean weight"):
-        decoder.tune({"wieght": 2})
-    with pytest.raises(C3Error, match="What may change: nothing"):
-        Echo(2).tune({"weight": 1})
-
-
-@pytest.mark.parametrize("shape", [(2,), (1, 3), (1, 2, 1), (0, 3)])
-def test_conditions_of_another_shape_are_refused(shape):
-    with pytest.raises(C3Error, match=r"decoder 'echo' takes conditions of shape \(n, 2\), got .*space it was trained"):
-        Echo(2).check(torch.ones(shape))
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_conditions_that_are_not_finite_are_refused(value):
-    with pytest.raises(C3Error, match="NaN or infinite"):
-        Echo(2).check(torch.tensor([[1.0, value]]))
-
-
-def test_conditions_come_to_the_decoders_device():
-    assert Echo(2).to("meta").check(torch.ones(1, 2)).device.type == "meta"
-    assert Echo(2).check(torch.ones(0, 2)).shape == (0, 2)
-
-
-def test_a_decoder_without_a_suffix_writes_no_files(tmp_path):
-    with pytest.raises(C3Error, match="decoder 'echo' prints its outputs"):
-        Echo(2).write(1.0, tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("contract", [Encoder, Decoder, Reader], ids=lambda c: c.__name__)

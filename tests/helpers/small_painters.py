@@ -19,5 +19,10 @@ def made(seed: int = 0, **options: Any) -> DiffusionDecoder:
     return decoder.eval()
 
 
+def row_generators(count: int, generator: torch.Generator) -> list[torch.Generator]:
+    """The generator of each row, as `Decoder.generate` seeds them."""
+    return [torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator))) for _ in range(count)]
+
+
 def conditions(n: int) -> Tensor:
     return torch.randn(n, 4, generator=torch.Generator().manual_seed(1))

@@ -93,7 +93,7 @@ def test_a_bridge_without_the_outputs_modality_is_refused_before_anything_is_mad
     pairs = Pairs(pictures(12), "image", World().sentences(12, modality="image"))
     captioner.fit(pairs=pairs, options={**TRAINING, "steps": 2}, quiet=True)
     monkeypatch.setattr(captioner.decoder, "generate", lambda *_, **__: pytest.fail("it was made"))
-    with pytest.raises(C3Error, match=r"the bridge knows no text.*pipeline.extend"):
+    with pytest.raises(C3Error, match="the bridge knows no text"):
         captioner.run(pictures(2), modality="image", best_of=2)
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
-from c3core.contracts import Decoder, GenerateOptions, Objective, Reader
+from c3core.contracts import Decoder, Objective, Reader
 from c3core.experiments.recipe import PairsRecipe
 from c3core.media.image import ImageReader
-from c3core.pipeline.fitting import PipelineFitter, _options_of, checksum_of
+from c3core.pipeline.fitting import PipelineFitter, checksum_of
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
 from tests.helpers.labelled import Labelled
@@ -32,14 +31,11 @@ class LinearPainter(Decoder):
     name = "linear"
     modality = "image"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.condition_dim = DIM
-        self.layer = nn.Linear(DIM, 3 * 32 * 32)
-        self.look: Any = None
+    def __init__(self, condition_dim: int = DIM, **settings: Any) -> None:
+        super().__init__(condition_dim, **settings)
 
-    def watch(self, conditions_of: Any) -> None:
-        self.look = conditions_of
+    def _build(self, targets: Iterable[Any]) -> None:
+        self.layer = nn.Linear(DIM, 3 * 32 * 32)
 
     def reader(self) -> Reader:
         return ImageReader(
@@ -56,35 +52,26 @@ class LinearPainter(Decoder):
     def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
         return (self.paint(conditions) - batch).square().mean()
 
-    def generate(
-        self, conditions: Tensor, options: GenerateOptions | None = None, *, generator: torch.Generator | None = None
-    ) -> list[Any]:
-        with torch.no_grad():
-            return list(self.paint(self.check(conditions)))
-
-    def save(self, folder: Path) -> None:
-        save_file(self.state_dict(), folder / "layer.safetensors")
-
-    @classmethod
-    def load(cls, folder: Path, *, device: str = "auto") -> Self:
-        painter = cls()
-        painter.load_state_dict(load_file(folder / "layer.safetensors"))
-        return painter
+    def _generate(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> list[Any]:
+        return list(self.paint(conditions))
 
 
 class Adversary(LinearPainter):
     """A loss that says nothing of quality, and one on the embeddings of what it paints."""
 
     name = "adversary"
-    validates: ClassVar[bool] = False
+
+    @property
+    def validates(self) -> bool:
+        return False
 
     def objectives(self) -> list[Objective]:
         own = [*self.layer.parameters()]
         return [Objective("pixels", own, self.loss), Objective("meaning", own, self.meaning, every=2)]
 
     def meaning(self, conditions: Tensor, batch: Tensor) -> Tensor:
-        wanted: Tensor = (self.look(self.paint(conditions)) - conditions).square().mean()
-        return wanted
+        assert self.output_encoder is not None
+        return (self.output_encoder.with_gradient(self.paint(conditions)) - conditions).square().mean()
 
 
 class Pretrained(LinearPainter):
@@ -92,9 +79,7 @@ class Pretrained(LinearPainter):
 
     name = "pretrained"
     frame: ClassVar[Literal["bridge", "native"]] = "native"
-
-    def objectives(self) -> list[Objective]:
-        return []
+    trainable: ClassVar[bool] = False
 
 
 @pytest.fixture(scope="module")
@@ -193,16 +178,6 @@ def test_what_cannot_be_fitted_is_refused_before_anything_is_embedded(space: Spa
     assert not (tmp_path / "run" / "embeddings").exists()
 
 
-def test_options_of_a_decoder_without_settings_are_told_apart() -> None:
-    decoder = LinearPainter()
-    said = []
-    for value in (Path("a"), Path("b"), {(1, 2): 3}, torch.float16, {"deep": [1, None]}, object()):
-        decoder.given = {"option": value}
-        said.append(json.dumps(_options_of(decoder)))
-    assert len(set(said)) == len(said)
-    assert said[-1] == '{"option": "object"}'
-
-
 def test_what_would_do_nothing_or_validate_another_task_is_refused(space: Space) -> None:
     pipeline = small_pipeline(space).fit(items(), options=TRAINING, quiet=True)
     with pytest.raises(C3Error, match="the bridge is kept, so that items of image would do nothing"):
@@ -271,9 +246,14 @@ def test_a_decoder_may_look_at_its_own_outputs_with_gradient(space: Space) -> No
     pipeline = Pipeline(space, load_bridge("c3"), LinearPainter())
     pipeline.fit(items(), options=TRAINING, quiet=True)
     raw = torch.stack([pipeline.decoder.reader()(picture) for picture in pictures(5)]).requires_grad_()
-    seen = pipeline.decoder.look(raw)  # type: ignore[union-attr]
+    encoder = pipeline.decoder.output_encoder
+    assert encoder is not None
+    seen = encoder.with_gradient(raw)
     encoded = pipeline.condition(space.encode(pictures(5), "image"), "image")
     torch.testing.assert_close(seen, encoded, atol=1e-5, rtol=1e-4)
+    of_outputs = encoder.conditions([*pictures(5), "missing.png"])
+    torch.testing.assert_close(of_outputs[:5], encoded, atol=1e-5, rtol=1e-4)
+    assert of_outputs[5].isnan().all()
     seen[:, 0].sum().backward()
     assert raw.grad is not None
     assert raw.grad.abs().sum() > 0

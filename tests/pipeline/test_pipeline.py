@@ -112,17 +112,6 @@ def test_a_store_of_its_own_space_is_run_as_the_items_are(pipeline: Pipeline, tm
     assert pipeline.run(store) == pipeline.run(items, modality="image")
 
 
-@pytest.mark.parametrize(("given", "what"), [(["one"], "1 outputs"), (None, "a NoneType")])
-def test_a_decoder_that_gives_too_few_outputs_is_named(
-    given: list[str] | None, what: str, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pipeline.decoder, "generate", lambda *_, **__: given)
-    with pytest.raises(C3Error, match=f"decoder 'gpt2' gave {what} for 2 conditions"):
-        pipeline.run(pictures(2), modality="image")
-    with pytest.raises(C3Error, match=f"decoder 'gpt2' gave {what} for 6 conditions"):
-        pipeline.run(pictures(2), modality="image", best_of=3)
-
-
 def test_nan_embeddings_are_refused(pipeline: Pipeline) -> None:
     with pytest.raises(C3Error, match="NaN"):
         pipeline.condition(torch.full((1, pipeline.space.dim), float("nan")), "image")

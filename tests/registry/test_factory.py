@@ -61,7 +61,7 @@ class Decoder(c3core.Decoder):
     __abstractmethods__ = frozenset()
 
     def __init__(self, condition_dim, *, layers=2, device="auto"):
-        super().__init__()
+        super().__init__(condition_dim, device=device)
         self.called_with = (condition_dim, layers)
 
 class Misnamed(Decoder):
@@ -102,7 +102,6 @@ def test_the_others_get_their_options():
     assert load_bridge("echo", noise=0.1).config()["corrupt"]["std"] == 0.1
     assert load_decoder("echo", space=Sized(), layers=3).called_with == (7, 3)
     assert load_decoder("echo", condition_dim=5).called_with == (5, 2)
-    assert load_decoder("echo", condition_dim=5, layers=3, device="cpu").given == {"layers": 3}
     assert load_tower("echo", width=3).called_with == 3
     assert load_table("echo:train/10").columns == {"text": ["train/10"]}
 

@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL, UNet2DModel
 from c3_diffusion.canvas import Plain, latents
 from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
+from tests.helpers.output_encoders import FunctionEncoder
 
 
 def test_latents_are_the_autoencoders(autoencoder_folder: Path) -> None:
@@ -31,6 +32,16 @@ def test_latents_are_the_autoencoders(autoencoder_folder: Path) -> None:
             back = model.decode(wanted / model.config.scaling_factor).sample
         torch.testing.assert_close(entered, wanted)
         torch.testing.assert_close(canvas.leave(entered), back)
+
+
+def test_an_autoencoder_with_weights_of_a_variant_only_is_loaded(autoencoder_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(autoencoder_folder, tmp_path / "copy")
+    weights = tmp_path / "copy" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    wanted = latents(str(autoencoder_folder)).state_dict()
+    found = latents(str(tmp_path / "copy")).state_dict()
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(value, wanted[name]) for name, value in found.items())
 
 
 def test_pixels_have_a_limit_and_latents_none(autoencoder_folder: Path) -> None:
@@ -101,7 +112,7 @@ def test_the_space_looks_at_pictures_and_not_at_latents(autoencoder_folder: Path
     decoder = DiffusionDecoder(4, **options, **looks)
     decoder.prepare([])
     seen: list[torch.Tensor] = []
-    decoder.watch(lambda pictures: (seen.append(pictures), pictures.flatten(1)[:, :4])[1])
+    decoder.output_encoder = FunctionEncoder(lambda pictures: (seen.append(pictures), pictures.flatten(1)[:, :4])[1])
     batch = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
     decoder.train().loss(torch.randn(4, 4), batch).backward()
     true, made = seen

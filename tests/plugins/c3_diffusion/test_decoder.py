@@ -15,14 +15,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from c3_diffusion import flow
-from c3_diffusion.chance import row_generators
 from c3_diffusion.decoder import DiffusionDecoder
 from c3core.errors import C3Error
 from c3core.media.image_decoder import to_pictures
 from c3core.training.options import TrainingOptions
 from c3core.training.task import TrainingTask
 from c3core.training.trainer import train
-from tests.helpers.small_painters import SMALL, conditions, made
+from tests.helpers.output_encoders import FunctionEncoder
+from tests.helpers.small_painters import SMALL, conditions, made, row_generators
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -47,7 +47,7 @@ def job(decoder: DiffusionDecoder) -> TrainingTask:
     def batch(which: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return known[which], colours[which][:, :, None, None].expand(-1, -1, 8, 8).contiguous()
 
-    decoder.watch(lambda pictures: pictures.mean(dim=(2, 3)))
+    decoder.output_encoder = FunctionEncoder(lambda pictures: pictures.mean(dim=(2, 3)))
     objectives = decoder.objectives()
     return TrainingTask(decoder, objectives, rows, batch, batches_per_epoch=1000, after_step=decoder.after_step)
 
@@ -93,8 +93,8 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(tmp_path: Path, options
     def trained(folder: Path, *, stop: int | None = None) -> DiffusionDecoder:
         tuned = {name: value for name, value in more.items() if name == "keep_above"}
         decoder = made(**{name: value for name, value in more.items() if name not in tuned})
-        decoder.tune(tuned)
-        decoder.watch(lambda pictures: pictures.flatten(1)[:, :4])
+        decoder.reconfigure(tuned)
+        decoder.output_encoder = FunctionEncoder(lambda pictures: pictures.flatten(1)[:, :4])
         options = TrainingOptions(steps=8, warmup_steps=2, save_steps=3)
         work = job(decoder)
         if stop is not None:
@@ -127,7 +127,7 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_the_average_follows_the_weights() -> None:
     decoder = made(average=0.5)
-    painter, averaged = decoder.painter, decoder.averaged
+    painter, averaged = decoder.painter, decoder.average
     assert painter is not None
     assert averaged is not None
     weight, mean = painter.nothing, averaged.module.nothing
@@ -200,15 +200,14 @@ def test_a_row_does_not_depend_on_the_batch_size(learned: DiffusionDecoder) -> N
 
 def test_guidance_mixes_as_its_formula_says(learned: DiffusionDecoder) -> None:
     """After one step the picture is the network's guess, so that it can be mixed by hand."""
-    assert learned.averaged is not None
     rows, noise = (
         conditions(3),
         torch.stack([torch.randn(3, 8, 8, generator=own) for own in row_generators(3, generator())]),
     )
     with torch.no_grad():
         time = torch.ones(3)
-        seen = learned.averaged(noise, time, rows)
-        blind = learned.averaged(noise, time, rows, torch.ones(3, dtype=torch.bool))
+        seen = learned.average(noise, time, rows)
+        blind = learned.average(noise, time, rows, torch.ones(3, dtype=torch.bool))
     for guidance in (0.0, 1.0, 2.5):
         mixed = (blind + guidance * (seen - blind)).permute(0, 2, 3, 1).numpy()
         expected = np.clip(np.rint((mixed + 1) * 127.5), 0, 255)
@@ -219,12 +218,12 @@ def test_unless_asked_for_guidance_is_three_or_none_where_no_condition_was_hidde
     rows, drop = conditions(3), learned.settings.drop
     try:
         for given, usual in ((0.1, 3.0), (0.0, 1.0)):
-            learned.tune({"drop": given})
+            learned.reconfigure({"drop": given})
             assert np.array_equal(drawn(learned, rows, steps=4), drawn(learned, rows, steps=4, guidance=usual))
-        with pytest.raises(C3Error, match="learned with drop 0"):
+        with pytest.raises(C3Error, match="trained with drop 0"):
             drawn(learned, rows, steps=4, guidance=3.0)
     finally:
-        learned.tune({"drop": drop})
+        learned.reconfigure({"drop": drop})
     assert not np.array_equal(drawn(learned, rows, steps=4, guidance=3.0), drawn(learned, rows, steps=4, guidance=1.0))
 
 
@@ -245,7 +244,7 @@ def test_pixels_are_kept_in_range_on_the_way(learned: DiffusionDecoder) -> None:
         own = row_generators(3, generator())
         noise = torch.stack([torch.randn(3, 8, 8, generator=g) for g in own])
         with torch.no_grad():
-            field = flow.guided(learned.averaged.module, rows, 20, until=0.3, limit=limit)
+            field = flow.guided(learned.average.module, rows, 20, until=0.3, limit=limit)
             made = flow.denoise(noise, field, 4, fresh=fresh, generators=own)
             expected[limit, fresh] = np.stack(to_pictures(made)).astype(int)
     for fresh in (True, False):
@@ -317,7 +316,7 @@ def test_any_size_that_can_be_halved_for_all_widths_but_the_last(options: dict[s
 def test_what_a_held_out_loss_knows_nothing_of_is_not_undone_by_it(options: dict[str, float], validates: bool) -> None:
     decoder = made()
     assert decoder.validates
-    decoder.tune(options)
+    decoder.reconfigure(options)
     assert decoder.validates == validates
 
 
@@ -330,9 +329,9 @@ def test_pictures_of_another_size_are_refused() -> None:
 
 def test_before_it_is_prepared_it_says_so() -> None:
     decoder = DiffusionDecoder(4, **SMALL)
-    with pytest.raises(C3Error, match="not prepared"):
+    with pytest.raises(C3Error, match="call `prepare`"):
         decoder.generate(torch.zeros(1, 4))
-    with pytest.raises(C3Error, match="not prepared"):
+    with pytest.raises(C3Error, match="call `prepare`"):
         decoder.save(Path("."))
 
 
@@ -340,10 +339,9 @@ def test_before_it_is_prepared_it_says_so() -> None:
 
 
 def test_the_average_alone_is_saved(learned: DiffusionDecoder, tmp_path: Path) -> None:
-    assert learned.averaged is not None
     learned.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["decoder.json", "painter.safetensors"]
-    saved, wanted = load_file(tmp_path / "painter.safetensors"), learned.averaged.module.state_dict()
+    saved, wanted = load_file(tmp_path / "painter.safetensors"), learned.average.module.state_dict()
     assert saved.keys() == wanted.keys()
     assert all(torch.equal(saved[name], wanted[name]) for name in wanted)
 
@@ -359,8 +357,7 @@ def test_half_precision_halves_the_file_and_hardly_changes_a_pixel(learned: Diff
     assert sizes[1] < 0.6 * sizes[0]
     halved = DiffusionDecoder.load(tmp_path / "float16", device="cpu")
     assert np.abs(drawn(halved, conditions(3)).astype(int) - drawn(learned, conditions(3))).max() <= 3
-    assert halved.averaged is not None
-    halved.averaged.module.nothing.data[0] = 1e6
+    halved.average.module.nothing.data[0] = 1e6
     with pytest.raises(C3Error, match="float16 cannot hold"):
         halved.save(tmp_path)
 
@@ -368,12 +365,10 @@ def test_half_precision_halves_the_file_and_hardly_changes_a_pixel(learned: Diff
 def test_trained_further_the_average_goes_on(learned: DiffusionDecoder, tmp_path: Path) -> None:
     learned.save(tmp_path)
     decoder = DiffusionDecoder.load(tmp_path, device="cpu")
-    assert decoder.painter is not None
-    assert decoder.averaged is not None
-    before = decoder.averaged.module.nothing.detach().clone()
+    before = decoder.average.module.nothing.detach().clone()
     decoder.painter.nothing.data += 1
     decoder.after_step(1)
-    moved = float((decoder.averaged.module.nothing - before).detach().abs().max())
+    moved = float((decoder.average.module.nothing - before).detach().abs().max())
     assert moved == pytest.approx(1 - 151 / 160, rel=0.01)  # after 150 steps: (1 + 150) / (10 + 150) of it stays
 
 
@@ -387,9 +382,9 @@ def test_files_that_do_not_fit_are_refused(learned: DiffusionDecoder, tmp_path: 
         ({"condition_dim": -3}, "decoder.json of a 'diffusion' decoder"),
         ({"condition_dim": 8.7}, "condition_dim"),
         ({"condition_dim": 10**12}, "condition_dim"),
-        ({"steps": 2**70}, "steps"),
+        ({"state": {"steps": 2**70}}, "steps"),
         ({"license": None}, "license"),
-        ({"steps": -1}, "decoder.json of a 'diffusion' decoder"),
+        ({"state": {"steps": -1}}, "decoder.json of a 'diffusion' decoder"),
         ({"settings": {**described["settings"], "zebra": 1}}, "zebra"),
     ):
         (tmp_path / "decoder.json").write_text(json.dumps({**described, **change}))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from c3_diffusion import flow
-from c3_diffusion.network import Told
+from c3_diffusion.network import Features
 
 SHAPE = (3, 4, 4)
 
@@ -95,13 +95,13 @@ class Twice:
     def __init__(self, sign: int = 1) -> None:
         self.rows, self.sign = 0, sign
 
-    def read(self, conditions: Tensor, hidden: Tensor | None = None) -> Told:
+    def read(self, conditions: Tensor, hidden: Tensor | None = None) -> Features:
         seen = torch.ones(len(conditions), dtype=torch.bool) if hidden is None else ~hidden
-        return Told(seen, seen)
+        return Features(seen, seen)
 
-    def find(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
+    def find(self, x: Tensor, t: Tensor, features: Features) -> Tensor:
         self.rows += len(x)
-        return self.sign * torch.where(told.vector, 2.0, 1.0)[:, None, None, None].expand_as(x)
+        return self.sign * torch.where(features.vector, 2.0, 1.0)[:, None, None, None].expand_as(x)
 
 
 def aim(guidance: float, time: float, sign: int = 1, **limits: float) -> tuple[float, int]:

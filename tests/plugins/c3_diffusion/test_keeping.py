@@ -19,7 +19,7 @@ LEAST, MOST = 1e-6, 1 - 1e-6
 
 def further(keep_above: float) -> DiffusionDecoder:
     decoder = made(drop=0.5)
-    decoder.tune({"keep_above": keep_above})
+    decoder.reconfigure({"keep_above": keep_above})
     return decoder.train()
 
 
@@ -70,26 +70,24 @@ def test_what_is_kept_is_what_was_found_before() -> None:
 def test_what_was_found_before_is_neither_trained_nor_saved() -> None:
     decoder = further(0.5)
     assert decoder.state_dict().keys() == made().state_dict().keys()
-    before = [parameter.clone() for parameter in decoder._before[0].parameters()]
+    before = [parameter.clone() for parameter in decoder.kept_painter.parameters()]
     optimizer = torch.optim.SGD(decoder.objectives()[0].parameters, lr=0.1)
     torch.manual_seed(0)
     decoder.loss(conditions(64), pictures(64)).backward()  # of which some rows are not kept
     optimizer.step()
-    assert all(torch.equal(*pair) for pair in zip(before, decoder._before[0].parameters(), strict=True))
+    assert all(torch.equal(*pair) for pair in zip(before, decoder.kept_painter.parameters(), strict=True))
     assert not all(torch.equal(*pair) for pair in zip(before, decoder.objectives()[0].parameters, strict=True))
 
 
 def test_what_draws_is_what_is_kept() -> None:
     """The average, which the training goes on from, as after loading."""
     decoder = made(average=0.5)
-    assert decoder.painter is not None
-    assert decoder.averaged is not None
     with torch.no_grad():
         for parameter in decoder.painter.parameters():
             parameter.add_(1)
-    decoder.tune({"keep_above": 0.5})
-    for state in (decoder._before[0].state_dict(), decoder.painter.state_dict()):
-        assert all(torch.equal(value, state[name]) for name, value in decoder.averaged.module.state_dict().items())
+    decoder.reconfigure({"keep_above": 0.5})
+    for state in (decoder.kept_painter.state_dict(), decoder.painter.state_dict()):
+        assert all(torch.equal(value, state[name]) for name, value in decoder.average.module.state_dict().items())
 
 
 def test_near_the_picture_the_loss_stays_bounded() -> None:
@@ -97,24 +95,24 @@ def test_near_the_picture_the_loss_stays_bounded() -> None:
     assert made(time_mean=-9.0, time_std=0.01).train().loss(conditions(8), pictures(8)) < 10 / flow.LEAST_TIME**2
 
 
-def test_a_refused_tune_changes_nothing() -> None:
+def test_a_refused_change_changes_nothing() -> None:
     decoder = DiffusionDecoder(4, size=8, widths=(8, 8), patch=1, device="cpu")
     with pytest.raises(C3Error):
-        decoder.tune({"keep_above": 0.5})
+        decoder.reconfigure({"keep_above": 0.5})
     assert decoder.settings.keep_above is None
 
 
 def test_another_option_does_not_change_what_is_kept() -> None:
     decoder = further(0.5)
-    before = decoder._before
-    decoder.tune({"average": 0.9})
+    before = decoder.kept_painter
+    decoder.reconfigure({"average": 0.9})
     decoder.prepare([])
-    assert decoder._before is before
+    assert decoder.kept_painter is before
 
 
 def test_nothing_is_kept_after_none() -> None:
     decoder = further(LEAST)
-    decoder.tune({"keep_above": None})
+    decoder.reconfigure({"keep_above": None})
     assert decoder.train().loss(conditions(8), pictures(8)) > 0
 
 
@@ -133,4 +131,4 @@ def test_a_new_decoder_has_nothing_to_keep() -> None:
 @pytest.mark.parametrize("look", ["watch_drawn", "watch_sampled"])
 def test_what_is_kept_is_not_to_be_changed_by_looks(look: str) -> None:
     with pytest.raises(C3Error, match="set these to 0"):
-        made(**{look: 1.0}).tune({"keep_above": 0.5})
+        made(**{look: 1.0}).reconfigure({"keep_above": 0.5})

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from c3_diffusion.decoder import DiffusionDecoder
-from c3_diffusion.network import Told
+from c3_diffusion.network import Features
+from tests.helpers.output_encoders import FunctionEncoder
 from tests.helpers.small_painters import conditions, made
 
 
@@ -40,7 +41,7 @@ def test_what_the_space_sees_in_a_sketch() -> None:
         seen.append(pictures)
         return pictures.flatten(1) @ matrix.t()
 
-    decoder.watch(conditions_of)
+    decoder.output_encoder = FunctionEncoder(conditions_of)
     torch.manual_seed(0)
     watched = decoder.loss(rows, batch)
     pictures, sketches = seen
@@ -66,7 +67,7 @@ def test_what_the_space_sees_in_what_the_unet_draws(sketched: float) -> None:
         hidden.append(given[3])
 
     decoder.painter.register_forward_hook(note)
-    decoder.watch(lambda pictures: pictures.flatten(1) @ matrix.t())
+    decoder.output_encoder = FunctionEncoder(lambda pictures: pictures.flatten(1) @ matrix.t())
     torch.manual_seed(0)
     watched = decoder.loss(rows, batch)
 
@@ -92,15 +93,15 @@ def test_what_the_space_sees_in_a_drawing_on_its_way(monkeypatch: pytest.MonkeyP
     )
     torch.manual_seed(0)
     unwatched = decoder.loss(rows, batch)
-    calls: list[tuple[tuple[Tensor, Tensor, Told], Tensor]] = []
+    calls: list[tuple[tuple[Tensor, Tensor, Features], Tensor]] = []
     find = decoder.painter.find
 
-    def noted(x: Tensor, time: Tensor, told: Told) -> Tensor:
-        calls.append(((x, time, told), found := find(x, time, told)))
+    def noted(x: Tensor, time: Tensor, features: Features) -> Tensor:
+        calls.append(((x, time, features), found := find(x, time, features)))
         return found
 
     monkeypatch.setattr(decoder.painter, "find", noted)
-    decoder.watch(lambda pictures: pictures.flatten(1) @ matrix.t())
+    decoder.output_encoder = FunctionEncoder(lambda pictures: pictures.flatten(1) @ matrix.t())
     met = set()
     for seed in range(40):
         calls.clear()
@@ -137,7 +138,7 @@ def test_drawings_that_cannot_be_guided_are_looked_at_as_they_are_drawn() -> Non
     decoder = made(watch_sampled=3.0, drop=0.0).train()
     sizes: set[int] = set()
     decoder.painter.register_forward_hook(lambda _, given, out: sizes.add(len(out)))
-    decoder.watch(lambda pictures: pictures.flatten(1))
+    decoder.output_encoder = FunctionEncoder(lambda pictures: pictures.flatten(1))
     for seed in range(10):
         torch.manual_seed(seed)
         decoder.loss(conditions(8), torch.zeros(8, 3, 8, 8, dtype=torch.uint8))
@@ -147,7 +148,7 @@ def test_drawings_that_cannot_be_guided_are_looked_at_as_they_are_drawn() -> Non
 def test_noise_before_the_space_sees_sketches() -> None:
     decoder = made(rows=64, watch_weight=1.0, watch_noise=0.1).train()
     seen: list[Tensor] = []
-    decoder.watch(lambda pictures: (seen.append(pictures), pictures.flatten(1)[:, :4])[1])
+    decoder.output_encoder = FunctionEncoder(lambda pictures: (seen.append(pictures), pictures.flatten(1)[:, :4])[1])
     rows = conditions(64)
     decoder.loss(rows, torch.zeros(64, 3, 8, 8, dtype=torch.uint8))
     noise = seen[1] - (decoder.painter.sketch(rows) + 1) / 2
@@ -158,7 +159,9 @@ def test_all_pictures_are_moved_alike_before_the_space_sees_them() -> None:
     """By each of −2 … 2 pixels in the end, and edges are continued."""
     decoder = made(rows=2, watch_weight=1.0, watch_shift=2).train()
     seen: list[Tensor] = []
-    decoder.watch(lambda pictures: (seen.append(pictures.detach()), pictures.flatten(1)[:, :4])[1])
+    decoder.output_encoder = FunctionEncoder(
+        lambda pictures: (seen.append(pictures.detach()), pictures.flatten(1)[:, :4])[1]
+    )
     rows, batch = conditions(2), torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     sketches = ((decoder.painter.sketch(rows) + 1) / 2).detach()
 
@@ -181,7 +184,7 @@ def test_steps_bring_what_the_space_sees_in_sketches_to_what_it_sees_in_pictures
     decoder = made(rows=6, watch_weight=1.0).train()
     matrix, rows = torch.randn(4, 3 * 8 * 8), conditions(6)
     batch = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
-    decoder.watch(lambda pictures: (pictures * 2 - 1).flatten(1) @ matrix.t())
+    decoder.output_encoder = FunctionEncoder(lambda pictures: (pictures * 2 - 1).flatten(1) @ matrix.t())
 
     def cosine() -> float:
         with torch.no_grad():

@@ -108,11 +108,72 @@ def test_the_size_is_as_asked(unclip_folder: Path) -> None:
     assert picture.shape == (24, 24, 3)
 
 
-def test_lower_precision_draws_too(unclip_folder: Path) -> None:
+def test_lower_precision_draws_too(unclip_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     decoder = unclip(unclip_folder, precision="bfloat16")
     assert {parameter.dtype for parameter in decoder.parameters()} == {torch.bfloat16}
     (picture,) = decoder.generate(conditions(1), {"steps": 1})
     assert picture.std() > 0
+
+
+def test_a_processor_that_would_emulate_a_half_precision_draws_in_float32(
+    unclip_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    for precision in ("bfloat16", "float16"):
+        decoder = unclip(unclip_folder, precision=precision)
+        assert {parameter.dtype for parameter in decoder.parameters()} == {torch.float32}
+
+
+def as_variant(folder: Path, copy: Path, variant: str) -> Path:
+    """A copy of a folder with all weights under a variant's name."""
+    shutil.copytree(folder, copy)
+    for path in list(copy.rglob("*.safetensors")):
+        path.rename(path.with_name(f"{path.stem}.{variant}.safetensors"))
+    return copy
+
+
+def test_a_folder_with_weights_of_a_variant_only_is_loaded(
+    unclip_folder: Path, kandinsky_folder: Path, prior_folder: Path, tmp_path: Path
+) -> None:
+    folder = as_variant(unclip_folder, tmp_path / "unclip", "fp16")
+    draws = [
+        decoder.generate(conditions(1), {"steps": 1}, generator=torch.Generator().manual_seed(0))[0]
+        for decoder in (unclip(unclip_folder), unclip(folder))
+    ]
+    assert np.array_equal(*draws)
+    folders = {"model": str(as_variant(kandinsky_folder, tmp_path / "kandinsky", "bf16"))}
+    folders["prior"] = str(as_variant(prior_folder, tmp_path / "prior", "fp16"))
+    assert torch.equal(
+        KandinskyDecoder(DIM, **folders, device="cpu").blank,
+        kandinsky(kandinsky_folder, blank=None, prior=str(prior_folder)).blank,
+    )
+
+
+def test_weights_of_a_variant_that_changed_are_refused(unclip_folder: Path, tmp_path: Path) -> None:
+    folder, saved = as_variant(unclip_folder, tmp_path / "unclip", "fp16"), tmp_path / "saved"
+    saved.mkdir()
+    unclip(folder).save(saved)
+    weights = folder / "unet" / "diffusion_pytorch_model.fp16.safetensors"
+    save_file({name: value + 1 for name, value in load_file(weights).items()}, weights)
+    with pytest.raises(C3Error, match="other weights"):
+        UnclipDecoder.load(saved, device="cpu")
+
+
+def test_the_hub_is_asked_for_a_variant_if_it_has_no_plain_weights(
+    unclip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, asked = as_variant(unclip_folder, tmp_path / "unclip", "fp16"), list[str | None]()
+
+    def download(name: str, *, use_safetensors: bool, variant: str | None = None) -> str:
+        asked.append(variant)
+        if variant is None:
+            raise OSError("Could not find the necessary `safetensors` weights")
+        return str(folder)
+
+    monkeypatch.setattr("diffusers.DiffusionPipeline.download", download)
+    assert unclip(Path("somebody/unclip")).embedding_dim == DIM
+    assert asked == [None, "fp16"]
 
 
 def test_the_picture_encoder_is_not_loaded(unclip_folder: Path) -> None:

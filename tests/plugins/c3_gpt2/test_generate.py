@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from c3_gpt2.captions import CaptionOptions
+from c3_gpt2.bfloat16_copy import Bfloat16Copy
+from c3_gpt2.caption import CaptionOptions
 from c3_gpt2.decoder import CaptionDecoder
 from c3_gpt2.generation import continue_prefix
-from c3_gpt2.lowered import Lowered
 from c3core.errors import C3Error
 
 
@@ -80,11 +80,28 @@ def test_a_cut_caption_has_the_score_of_its_tokens(decoder: CaptionDecoder) -> N
     assert caption.score == pytest.approx(sum(scores) / 2, abs=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_beams": 3},
+        {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2},
+        {"do_sample": True, "temperature": 2.0},
+        {"do_sample": True, "top_k": 5, "top_p": 0.9, "renormalize_logits": True},
+        {"do_sample": True, "num_beams": 2},
+    ],
+)
 @pytest.mark.parametrize("size", [1, 2, 64])
 def test_captions_do_not_depend_on_the_batch(decoder: CaptionDecoder, options: dict[str, object], size: int) -> None:
-    whole = decoder.generate(conditions(), {"max_new_tokens": 10, **options})
-    assert decoder.generate(conditions(), {"max_new_tokens": 10, "batch_size": size, **options}) == whole
+    whole, parts = (
+        decoder.generate(
+            conditions(),
+            {"max_new_tokens": 10, "batch_size": batch_size, **options},
+            generator=torch.Generator().manual_seed(0),
+        )
+        for batch_size in (64, size)
+    )
+    assert parts == whole
 
 
 def test_a_beam_finds_what_is_at_least_as_likely(decoder: CaptionDecoder) -> None:
@@ -137,18 +154,23 @@ def test_a_suppressed_token_is_never_written(decoder: CaptionDecoder) -> None:
 
 
 def test_sampling_follows_the_distribution(decoder: CaptionDecoder) -> None:
-    """The first token over 4,000 draws against its probability: all bounds are four standard deviations."""
+    """The likeliest first tokens over 4,000 draws against their probabilities, within four standard deviations."""
     condition = conditions()[5:6]
     with torch.no_grad():
         logits = decoder.model(inputs_embeds=decoder.mapping(condition)).logits[0, -1]
-    chance = torch.softmax(logits / 1.5, -1)
-    count, best = 4000, int(chance.argmax())
-    options = CaptionOptions(max_new_tokens=1, do_sample=True, temperature=1.5)
-    with torch.no_grad():
-        prefix = decoder.mapping(condition.expand(count, -1))
-        ids = continue_prefix(decoder.model, prefix, options, 0, torch.Generator().manual_seed(0))
-    share = (ids[:, 0] == best).float().mean()
-    assert abs(share - chance[best]) < 4 * (chance[best] * (1 - chance[best]) / count).sqrt()
+    likely = torch.softmax(logits / 1.5, -1)
+    count, best = 4000, likely.argsort(descending=True)[:3]
+    for options, expected in (({}, likely), ({"top_k": 3}, likely * torch.isin(torch.arange(len(likely)), best))):
+        chosen = CaptionOptions(max_new_tokens=1, do_sample=True, temperature=1.5, **options)
+        generators = [torch.Generator().manual_seed(seed) for seed in range(count)]
+        with torch.no_grad():
+            prefix = decoder.mapping(condition.expand(count, -1))
+            ids = continue_prefix(decoder.model, prefix, chosen, 0, generators)[:, 0]
+        expected = expected / expected.sum()
+        for token in best:
+            share, p = (ids == token).float().mean(), expected[token]
+            assert abs(share - p) < 4 * (p * (1 - p) / count).sqrt()
+        assert not (expected[ids] == 0).any()
 
 
 def test_at_least_so_many_tokens(decoder: CaptionDecoder) -> None:
@@ -165,7 +187,10 @@ def test_more_tokens_than_positions_are_refused(decoder: CaptionDecoder) -> None
         decoder.generate(known()[:1], {"max_new_tokens": room + 1})
 
 
-def test_bfloat16_says_what_was_learned(decoder: CaptionDecoder, sentences: list[str]) -> None:
+def test_bfloat16_says_what_was_learned(
+    decoder: CaptionDecoder, sentences: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     captions = decoder.generate(known(), {"precision": "bfloat16", "scores": True})
     exact = decoder.generate(known(), {"scores": True})
     assert captions == exact == sentences
@@ -175,11 +200,22 @@ def test_bfloat16_says_what_was_learned(decoder: CaptionDecoder, sentences: list
     assert {parameter.dtype for parameter in decoder.parameters()} == {torch.float32}
 
 
-def test_the_lowered_copy_follows_the_weights(gpt2_folder: Path) -> None:
+def test_a_processor_that_would_emulate_bfloat16_generates_in_float32(
+    decoder: CaptionDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    scores = [
+        [caption.score for caption in decoder.generate(known(), {"precision": precision, "scores": True})]
+        for precision in ("float32", "bfloat16")
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_the_bfloat16_copy_follows_the_weights(gpt2_folder: Path) -> None:
     decoder = CaptionDecoder(8, model=str(gpt2_folder), device="cpu")
-    lowered, model = Lowered(), decoder.model
-    first = lowered.of(model)
-    assert lowered.of(model) is first
+    copy, model = Bfloat16Copy(), decoder.model
+    first = copy.of(model)
+    assert copy.of(model) is first
     assert first.lm_head.weight is first.transformer.wte.weight, "tied weights stay tied"
     assert first.lm_head.weight.dtype == torch.bfloat16
     changes = [
@@ -190,16 +226,16 @@ def test_the_lowered_copy_follows_the_weights(gpt2_folder: Path) -> None:
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     for change in changes:
-        before = lowered.of(model).lm_head.weight.clone()
+        before = copy.of(model).lm_head.weight.clone()
         change()
-        after = lowered.of(model).lm_head.weight
+        after = copy.of(model).lm_head.weight
         assert not torch.equal(after, before)
         assert torch.equal(after, model.lm_head.weight.to(torch.bfloat16))
 
 
 def test_rotary_frequencies_stay_exact(llama_folder: Path) -> None:
     model = CaptionDecoder(8, model=str(llama_folder), device="cpu").model
-    lowered = Lowered().of(model)
-    for (name, buffer), (_, other) in zip(model.named_buffers(), lowered.named_buffers(), strict=True):
+    copy = Bfloat16Copy().of(model)
+    for (name, buffer), (_, other) in zip(model.named_buffers(), copy.named_buffers(), strict=True):
         assert other.dtype == buffer.dtype == torch.float32, name
         assert torch.equal(buffer, other), name

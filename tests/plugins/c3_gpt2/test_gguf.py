@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from c3_gpt2.captions import CaptionOptions
+from c3_gpt2.caption import CaptionOptions
 from c3_gpt2.decoder import CaptionDecoder
 from c3_gpt2.generation import continue_prefix
 from c3_gpt2.language import Language, from_folder, pretrained, write
@@ -38,7 +38,7 @@ def says(language: Language, text: str) -> str:
     ids = language.tokenizer(text, return_tensors="pt")["input_ids"]
     with torch.inference_mode():
         prefix = language.model.get_input_embeddings()(ids)
-        found = continue_prefix(language.model, prefix, CaptionOptions(max_new_tokens=8), language.end, None)
+        found = continue_prefix(language.model, prefix, CaptionOptions(max_new_tokens=8), language.end, [])
     return str(language.tokenizer.decode(found[0], skip_special_tokens=True))
 
 

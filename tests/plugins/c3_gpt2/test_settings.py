@@ -45,7 +45,7 @@ def test_nothing_works_before_prepare(tmp_path_factory: pytest.TempPathFactory) 
         lambda: decoder.generate(torch.zeros(1, 8)),
         lambda: decoder.save(tmp_path_factory.mktemp("unprepared")),
     ):
-        with pytest.raises(C3Error, match="not prepared"):
+        with pytest.raises(C3Error, match="call `prepare`"):
             use()
     with pytest.raises(C3Error, match="there are none"):
         decoder.prepare([])

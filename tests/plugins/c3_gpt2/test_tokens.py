@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3_gpt2.tokens import decode, encode, kept, train_tokenizer
+from c3_gpt2.tokens import decode, encode, train_tokenizer, until_end
 
 TOKENIZER = train_tokenizer(["a red circle", "a red square", "a green circle"] * 3, 300)
 END = TOKENIZER.eos_token_id
-WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40)
+WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffd"), max_size=40)
 
 
 def test_the_vocabulary_is_all_bytes_the_end_and_subwords() -> None:
@@ -45,6 +46,25 @@ def test_long_sentences_are_cut_and_still_end() -> None:
     assert tokens.ids.tolist() == [[*TOKENIZER("a red")["input_ids"], END]] * 3
 
 
+@pytest.mark.parametrize("character", ["é", "犬", "\U0001f436"])
+@pytest.mark.parametrize("spare", range(6))
+def test_a_character_is_never_cut_in_its_middle(character: str, spare: int) -> None:
+    """The tokenizer has a token for each byte of these characters."""
+    size = len(character.encode())
+    before = len(TOKENIZER("a red")["input_ids"])
+    tokens, cut = encode(TOKENIZER, [f"a red{character}{character}"], END, before + spare)
+    assert cut == (spare < 2 * size)
+    assert decode(TOKENIZER, tokens.ids, tokens.keep) == ["a red" + character * min(2, spare // size)]
+    ids = torch.tensor([TOKENIZER(f"a red{character}{character}")["input_ids"][: before + spare]])
+    generated = decode(TOKENIZER, ids, torch.ones_like(ids, dtype=torch.bool))
+    assert generated == ["a red" + character * min(2, spare // size)]
+
+
+def test_nothing_is_left_of_a_first_character_that_is_cut() -> None:
+    tokens, _ = encode(TOKENIZER, ["犬"], END, 2)
+    assert decode(TOKENIZER, tokens.ids, tokens.keep) == [""]
+
+
 def test_parts_by_length_hold_every_row_once_with_less_padding() -> None:
     sentences = ["a red circle a red circle", "a", "a red circle", "", "a red", "a a a a"]
     tokens, _ = encode(TOKENIZER, sentences, END, 99)
@@ -70,7 +90,7 @@ def test_an_empty_sentence_is_its_end() -> None:
 
 def test_kept_is_up_to_and_with_the_first_end() -> None:
     ids = torch.tensor([[5, END, END, END], [5, 6, 7, 8], [END, 5, END, 6], [5, 6, 7, END]])
-    assert kept(ids, END).tolist() == [
+    assert until_end(ids, END).tolist() == [
         [True, True, False, False],
         [True, True, True, True],
         [True, False, False, False],

@@ -32,10 +32,10 @@ def test_without_names_nothing_changes() -> None:
     assert augment(pictures, ()) is pictures
 
 
-def test_colour_keeps_what_is_where() -> None:
+def test_color_keeps_what_is_where() -> None:
     """Each picture becomes a · x + b: its pixels stay in order."""
     pictures = torch.rand(6, 3, 32, 32) * 2 - 1
-    for before, after in zip(pictures, augment(pictures, ["colour"]), strict=True):
+    for before, after in zip(pictures, augment(pictures, ["color"]), strict=True):
         correlation = torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1]
         assert correlation == pytest.approx(1.0, abs=1e-4)
         assert (after.mean() - before.mean()).abs() <= augmenting.BRIGHTNESS + 1e-5

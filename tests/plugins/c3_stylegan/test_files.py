@@ -24,6 +24,7 @@ def trained(**more: Any) -> StyleGANDecoder:
     """A decoder whose average differs from its generator, with pictures that are not grey."""
     torch.manual_seed(0)
     decoder = StyleGANDecoder(8, average=0.5, **{**SMALL, **more})
+    decoder.prepare([])
     decoder.after_step(1)
     with torch.no_grad():
         for parameter in decoder.generator.parameters():
@@ -115,10 +116,10 @@ def test_pickles_are_refused(tmp_path: Path, name: str) -> None:
         "[]",
         "{}",
         "null",
-        '{"condition_dim": "x", "settings": {}, "license": "", "steps": 0, "mean_length": 0}',
-        '{"condition_dim": 0, "settings": {}, "license": "", "steps": 0, "mean_length": 0}',
-        '{"condition_dim": 8, "settings": {}, "license": "", "steps": -1, "mean_length": 0}',
-        '{"condition_dim": 8, "settings": {}, "license": "", "steps": 0, "mean_length": "nan"}',
+        '{"condition_dim": "x", "settings": {}, "license": "", "state": {"steps": 0, "mean_length": 0}}',
+        '{"condition_dim": 0, "settings": {}, "license": "", "state": {"steps": 0, "mean_length": 0}}',
+        '{"condition_dim": 8, "settings": {}, "license": "", "state": {"steps": -1, "mean_length": 0}}',
+        '{"condition_dim": 8, "settings": {}, "license": "", "state": {"steps": 0, "mean_length": "nan"}}',
     ],
 )
 def test_a_foreign_decoder_json_is_refused(tmp_path: Path, text: str) -> None:

@@ -36,7 +36,7 @@ def test_the_players_losses_are_log_likelihoods() -> None:
     )
 
 
-def test_info_nce_is_minus_the_log_share_of_the_own_condition() -> None:
+def test_matching_loss_is_minus_the_log_share_of_the_own_condition() -> None:
     features, conditions, temperature = torch.randn(4, 6), torch.randn(4, 6), 0.3
     total = 0.0
     for i in range(4):
@@ -44,8 +44,8 @@ def test_info_nce_is_minus_the_log_share_of_the_own_condition() -> None:
             math.exp(float(F.cosine_similarity(features[i], conditions[j], dim=0)) / temperature) for j in range(4)
         ]
         total -= math.log(scores[i] / sum(scores)) / 4
-    assert float(losses.info_nce(features, conditions, temperature)) == pytest.approx(total, rel=1e-5)
-    assert float(losses.info_nce(5 * features, 0.1 * conditions, temperature)) == pytest.approx(total, rel=1e-5)
+    assert float(losses.matching_loss(features, conditions, temperature)) == pytest.approx(total, rel=1e-5)
+    assert float(losses.matching_loss(5 * features, 0.1 * conditions, temperature)) == pytest.approx(total, rel=1e-5)
 
 
 def test_r1_of_a_linear_discriminator_is_the_norm_of_its_weights() -> None:

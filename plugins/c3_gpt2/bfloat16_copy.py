@@ -1,4 +1,4 @@
-"""Generating in bfloat16 from weights that are kept in float32."""
+"""Generate in bfloat16 from weights that are kept in float32."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 
-class Lowered:
-    """A copy of a model with its weights in bfloat16, made again when the weights have changed.
+class Bfloat16Copy:
+    """A copy of a model with its weights in bfloat16. It is made again if the weights have changed.
 
-    Autocast would turn every weight again for every token. Buffers stay as they are: rotary frequencies suffer from it.
+    Autocast would convert every weight again for every token. Buffers are copied as they are: rotary frequencies need
+    float32.
     """
 
     def __init__(self) -> None:
@@ -20,7 +21,7 @@ class Lowered:
         self._made_of: list[tuple[int, int]] = []
 
     def of(self, model: nn.Module) -> Any:
-        """`model` in bfloat16, in eval mode."""
+        """Return `model` in bfloat16, in eval mode."""
         state = [(parameter.data_ptr(), parameter._version) for parameter in model.parameters()]
         if self._copy is None or state != self._made_of:
             weights = {

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from c3_gpt2.captions import Caption, CaptionOptions
+from c3_gpt2.caption import Caption, CaptionOptions
 from c3core.errors import C3Error
 from c3core.io.validation import checked
 

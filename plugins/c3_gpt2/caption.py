@@ -6,11 +6,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from c3core.contracts import GenerateOptions
+from c3core.contracts import GenerationOptions
 
 
 class Caption(str):
-    """A sentence. `score` is the mean log-probability of its tokens, with the end of text, where scores were asked for.
+    """A sentence with a score: the mean log-probability of its tokens, end of text included, or None.
 
     >>> Caption("a red circle", score=-0.5).score
     -0.5
@@ -28,12 +28,11 @@ SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cuto
 BEAMS = ("length_penalty", "early_stopping")  # need num_beams > 1
 
 
-class CaptionOptions(GenerateOptions):
-    """Options of `CaptionDecoder.generate`, under the names that transformers gives them.
+class CaptionOptions(GenerationOptions):
+    """Options of generating captions, under the names that transformers gives them.
 
-    Greedy by default. `num_beams` > 1: beam search, with `length_penalty` and `early_stopping`. `do_sample`: draws,
-    with `temperature`, `top_p`, `top_k` and the other ways to cut off what is unlikely. `scores` fills `Caption.score`
-    in, at the price of one more pass. `precision`: by default the decoder's own.
+    Greedy by default. `num_beams` > 1 searches with beams, with `length_penalty` and `early_stopping`. `do_sample`
+    draws tokens at random, with `temperature`, `top_p`, `top_k` and the other ways to cut off unlikely tokens.
     """
 
     max_new_tokens: int = Field(40, ge=1)
@@ -53,9 +52,10 @@ class CaptionOptions(GenerateOptions):
     no_repeat_ngram_size: int = Field(0, ge=0)
     suppress_tokens: list[int] | None = Field(None, description="ids that are never written")
     renormalize_logits: bool = False
-    batch_size: int = Field(64, ge=1)
-    scores: bool = False
-    precision: Literal["float32", "bfloat16"] | None = None
+    scores: bool = Field(False, description="compute `Caption.score`, which takes one more pass")
+    precision: Literal["float32", "bfloat16"] | None = Field(
+        None, description="None: that of the decoder; a device without bfloat16 computes in float32"
+    )
 
     @model_validator(mode="after")
     def _each_has_an_effect(self) -> Self:

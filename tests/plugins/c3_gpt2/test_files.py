@@ -84,7 +84,7 @@ def test_a_foreign_decoder_json_is_refused(folder: Path, text: str) -> None:
 def test_fields_that_cannot_be_are_refused(folder: Path, change: dict[str, object]) -> None:
     config = json.loads((folder / "decoder.json").read_text())
     (folder / "decoder.json").write_text(json.dumps(config | change))
-    with pytest.raises(CorruptFile, match="condition_dim.* It was changed, or is another version's: make it again"):
+    with pytest.raises(CorruptFile, match="condition_dim"):
         CaptionDecoder.load(folder)
 
 

@@ -18,7 +18,7 @@ from c3core.experiments.inputs import data_checksums, items_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import read_json, write_json
 from c3core.io.layout import path_of
-from c3core.metrics.custom import named_metrics
+from c3core.metrics.custom import load_metrics
 from c3core.pipeline.loading import load_pipeline
 from c3core.registry.discovery import entry
 from c3core.registry.factory import load_bridge, options_taken
@@ -60,7 +60,7 @@ def ablate(
         load_bridge(bridge, **options_for(bridge, recipe.bridge.options))
     first = build(recipe, folder)
     first.decoder.check_options(options)
-    named_metrics(first.decoder, input_column(first, scored), metrics)
+    load_metrics(first.decoder, input_column(first, scored), metrics)
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
     items = items_of(recipe, folder)

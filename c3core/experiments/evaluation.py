@@ -14,8 +14,8 @@ from c3core.data.tables import Table
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.references import EmbeddedReferences, References, TextReferences
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
-from c3core.metrics.custom import Metric, figures, named_metrics
-from c3core.metrics.fid import EmbeddedScores, embedded_metrics
+from c3core.metrics.custom import Metric, compute_metric, load_metrics
+from c3core.metrics.fid import EmbeddingScores, embedding_metrics
 
 if TYPE_CHECKING:
     from c3core.pipeline.pipeline import Pipeline
@@ -27,7 +27,7 @@ class Evaluation:
     and R@1.
     """
 
-    scores: CaptionScores | EmbeddedScores
+    scores: CaptionScores | EmbeddingScores
     inputs: list[Any]
     outputs: list[Any]
     references: list[list[Any]]
@@ -59,7 +59,7 @@ class Evaluation:
         scores = self.scores
         how = (
             f"features: {scores.features}" + (f"; r1: among {scores.group}" if scores.group else "")
-            if isinstance(scores, EmbeddedScores)
+            if isinstance(scores, EmbeddingScores)
             else f"tokenizer: {scores.tokenizer}"
         )
         chosen = (
@@ -99,7 +99,7 @@ def evaluate(
     if not groups:
         raise C3Error("the table has no rows to score.")
     modality = modality or input_column
-    chosen, added = named_metrics(pipeline.decoder, modality, metrics or ())
+    chosen, added = load_metrics(pipeline.decoder, modality, metrics or ())
     pipeline.check_run(options, seed=seed, best_of=best_of)
     reading = pipeline.encoder(modality)
     truth, bad = _truth(pipeline, groups, added), list[BadItem]()
@@ -116,7 +116,7 @@ def evaluate(
         raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
     inputs, kept = [groups[k][0] for k in good], [outputs[k] for k in good]
     references = [truth.readable(groups[k][1]) if truth else groups[k][1] for k in good]
-    scores: CaptionScores | EmbeddedScores
+    scores: CaptionScores | EmbeddingScores
     if isinstance(truth, TextReferences):
         scores = caption_metrics([str(output) for output in kept], references, metrics=chosen or METRICS)
     elif isinstance(truth, EmbeddedReferences) and made is not None:
@@ -125,9 +125,9 @@ def evaluate(
         }
         asked = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
         features = f"the {target} encoder of {pipeline.space.spec}"
-        scores = embedded_metrics(made, truth.embeddings, asked, features=features, seed=seed)
+        scores = embedding_metrics(made, truth.embeddings, asked, features=features, seed=seed)
     else:
-        scores = EmbeddedScores(
+        scores = EmbeddingScores(
             len(good), 0, "none", {}, {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."}
         )
     unread, looked_at = ([*truth.bad.values()], truth.count) if truth else ([], 0)
@@ -149,7 +149,9 @@ def _truth(
 def _with_plugins(result: Evaluation, added: Mapping[str, Metric]) -> Evaluation:
     """The evaluation with the figures of plugins' metrics beside its own."""
     for name, metric in added.items():
-        found, why = figures(metric, result.inputs, result.outputs, result.references, taken=result.to_dict().keys())
+        found, why = compute_metric(
+            metric, result.inputs, result.outputs, result.references, taken=result.to_dict().keys()
+        )
         scores = result.scores
         left_out = {**scores.left_out, **({name: why} if why else {})}
         result.scores = replace(scores, scores={**scores.scores, **found}, left_out=left_out)

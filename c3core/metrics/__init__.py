@@ -1,4 +1,4 @@
-"""Scores of captions and pictures."""
+"""Score captions, pictures and embeddings."""
 
 import lazy_loader
 

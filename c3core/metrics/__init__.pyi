@@ -1,7 +1,7 @@
 from .captions import CaptionScores as CaptionScores
 from .captions import caption_metrics as caption_metrics
-from .fid import EmbeddedScores as EmbeddedScores
-from .fid import embedded_metrics as embedded_metrics
+from .fid import EmbeddingScores as EmbeddingScores
+from .fid import embedding_metrics as embedding_metrics
 from .inception import inception_features as inception_features
 from .inception import inception_metrics as inception_metrics
 from .inception import load_inception as load_inception

@@ -1,26 +1,25 @@
-"""Caption metrics as COCO computes them: BLEU, ROUGE-L, CIDEr, and METEOR and SPICE where there is Java."""
+"""Score captions as COCO does: BLEU, ROUGE-L and CIDEr, and with Java METEOR and SPICE."""
 
 from __future__ import annotations
 
-import subprocess
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 from c3core.errors import C3Error, NotInstalled, WrongCall, near
-from c3core.metrics.spice import spice
-from c3core.metrics.tokenizer import INSTALL, Tokeniser, java, package_file, tokenize
+from c3core.metrics.java import INSTALL
+from c3core.metrics.java_metrics import meteor, spice
+from c3core.metrics.tokenizer import TokenizerName, tokenize
 
 METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "spice")
-_NO_JAVA = "METEOR needs Java, and no `java` was found. Install one."
 
 
 @dataclass(frozen=True)
 class CaptionScores:
-    """Figures of a set of captions, × 100 as papers print them (CIDEr 93.3, BLEU-4 27.7).
+    """Scores of `n` captions by name, × 100 as papers print them (CIDEr 93.3, BLEU-4 27.7).
 
-    `scores` holds what was computed by name, `left_out` why the others were not, `n` the number of items.
+    `left_out` holds the metrics that could not be computed, with the reason.
     """
 
     n: int
@@ -29,8 +28,9 @@ class CaptionScores:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values: each score under its own name, beside "n", "tokenizer" and "left_out"."""
-        return {**self.scores, "n": self.n, "tokenizer": self.tokenizer, "left_out": dict(self.left_out)}
+        """Return JSON values: each score under its name, and "n", "tokenizer" and "left_out"."""
+        fields = asdict(self)
+        return {**fields.pop("scores"), **fields}
 
 
 def caption_metrics(
@@ -38,131 +38,88 @@ def caption_metrics(
     references: Sequence[Sequence[str]],
     *,
     metrics: Sequence[str] = METRICS,
-    tokenizer: Tokeniser = "auto",
+    tokenizer: TokenizerName = "auto",
     timeout: float = 1800,
 ) -> CaptionScores:
-    """Compare one candidate caption an item with that item's references, through pycocoevalcap.
+    """Compare each candidate caption with its references, by pycocoevalcap.
 
     BLEU-1 … 4 are of the whole corpus, with the reference length that is closest; ROUGE-L and CIDEr are means over
-    items, and CIDEr takes its document frequencies from the references given here. So with one item CIDEr is 0 (each
-    of its words is in every document), and with few it depends on which they are. An empty candidate scores 0; a
-    reference without a word is left out. `tokenizer` is that of `c3core.metrics.tokenize.tokenize`; `timeout` in
-    seconds holds for each Java process.
+    items. CIDEr takes its document frequencies from these references: for one item it is 0, because each of its words
+    is in every document, and for a few items it depends on which they are. An empty candidate scores 0; a reference
+    without a word is ignored.
 
-    Raises `C3Error` for lists of different lengths, no items, an item without a reference that has words, unknown
-    metrics, and where pycocoevalcap is missing.
+    `tokenizer` is "ptb" (Java), "python" (the same rules), or "auto": "ptb" if there is Java. `timeout`, in seconds,
+    limits each Java process.
+
+    Raises `WrongCall` for an unknown metric, lists of different lengths, no items, or an item without a reference that
+    has a word, and `NotInstalled` without pycocoevalcap.
 
     >>> scores = caption_metrics(["A dog runs.", "Two cats"], [["a dog runs", "a dog"], ["two cats sleep"]],
     ...                          metrics=["bleu1", "cider"], tokenizer="python")
     >>> round(scores.scores["bleu1"], 1)
     81.9
     """
-    wanted = _wanted(metrics)
-    _check(candidates, references)
-    counts = [len(several) for several in references]
-    tokens, name = tokenize(
-        [*candidates, *(one for several in references for one in several)], tokenizer=tokenizer, timeout=timeout
-    )
-    spoken = iter(tokens[len(candidates) :])
-    result = {i: [tokens[i]] for i in range(len(candidates))}
-    truth = {i: [one for one in (next(spoken) for _ in range(count)) if one] for i, count in enumerate(counts)}
-    wordless = next((i for i, several in truth.items() if not several), None)
-    if wordless is not None:
-        raise C3Error(f"no reference of item {wordless} has a word in it. Leave the item out.")
+    check_names(metrics, METRICS, "caption metric")
+    _check_captions(candidates, references)
+    texts = [*candidates, *chain.from_iterable(references)]
+    tokens, tokenizer_name = tokenize(texts, tokenizer=tokenizer, timeout=timeout)
+    candidates, rest = tokens[: len(candidates)], iter(tokens[len(candidates) :])
+    references = [[words for words in islice(rest, len(several)) if words] for several in references]
+    wordless = [i for i, several in enumerate(references) if not several]
+    if wordless:
+        raise WrongCall(f"no reference of item {wordless[0]} has a word in it. Leave the item out.")
 
-    scores = _scores(truth, result, wanted)
+    scores = _coco_scores(candidates, references, metrics)
     left_out: dict[str, str] = {}
-    for metric, compute in (("meteor", _meteor), ("spice", spice)):
-        if metric in wanted:
+    for metric, compute in (("meteor", meteor), ("spice", spice)):
+        if metric in metrics:
             try:
-                scores[metric] = 100 * compute(truth, result, timeout)
-            except C3Error as error:  # the other figures stand without it
+                scores[metric] = 100 * compute(candidates, references, timeout=timeout)
+            except C3Error as error:  # the other scores are still valid
                 left_out[metric] = str(error)
-    return CaptionScores(
-        len(candidates), name, {metric: scores[metric] for metric in wanted if metric in scores}, left_out
-    )
+    ordered = {metric: scores[metric] for metric in metrics if metric in scores}
+    return CaptionScores(len(candidates), tokenizer_name, ordered, left_out)
 
 
-def _wanted(metrics: Sequence[str]) -> list[str]:
-    if isinstance(metrics, str):
-        raise C3Error(f"metrics must be a list, not one string. Write [{metrics!r}].")
-    for metric in metrics:
-        if metric not in METRICS:
-            raise WrongCall(f"no caption metric is called {metric!r}: {near(metric, METRICS)}")
-    return list(dict.fromkeys(metrics))
+def check_names(names: Sequence[str], known: Iterable[str], what: str, hint: str = "") -> None:
+    """Raise `WrongCall` if names of metrics are one string, or if one of them is not known."""
+    if isinstance(names, str):
+        raise WrongCall(f"metrics must be a list, not one string. Write [{names!r}].")
+    for name in names:
+        if name not in known:
+            raise WrongCall(f"no {what} is called {name!r}: {near(name, known)}{hint}")
 
 
-def _check(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    if isinstance(candidates, str) or isinstance(references, str):
-        raise C3Error("candidates must be a list of captions, references a list of lists of them; got one string.")
-    if len(candidates) != len(references):
-        raise C3Error(
-            f"{len(candidates)} candidates but references of {len(references)} items: give a list of them for each."
+def _check_captions(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    if isinstance(candidates, str) or any(isinstance(several, str) for several in [references, *references]):
+        raise WrongCall("candidates must be a list of captions, and references a list of lists of captions.")
+    if len(candidates) != len(references) or not candidates:
+        raise WrongCall(
+            f"{len(candidates)} candidates but references of {len(references)} items: give a list of references for"
+            " each candidate, and at least one candidate."
         )
-    if not candidates:
-        raise C3Error("there are no captions to measure. Give at least one.")
-    for i, several in enumerate(references):
-        if isinstance(several, str):
-            raise C3Error(f"the references of item {i} are one string, not a list. Write [reference].")
-        if not several:
-            raise C3Error(f"item {i} has no reference. Leave it out, or give one.")
+    for caption in chain(candidates, chain.from_iterable(references)):
+        if not isinstance(caption, str):
+            raise WrongCall(f"a caption must be a string, got {type(caption).__name__}. Leave such items out.")
 
 
-def _scores(truth: dict[int, list[str]], result: dict[int, list[str]], wanted: Sequence[str]) -> dict[str, float]:
-    """BLEU, ROUGE-L and CIDEr of tokenized captions, × 100."""
+def _coco_scores(
+    candidates: Sequence[str], references: Sequence[Sequence[str]], metrics: Sequence[str]
+) -> dict[str, float]:
+    """Return BLEU, ROUGE-L and CIDEr of tokenized captions, × 100."""
     try:
         from pycocoevalcap.bleu.bleu import Bleu
         from pycocoevalcap.cider.cider import Cider
         from pycocoevalcap.rouge.rouge import Rouge
     except ImportError as error:
-        raise NotInstalled(f"caption metrics need pycocoevalcap ({error}): {INSTALL}") from None
+        raise NotInstalled(f"caption metrics need pycocoevalcap ({error}). {INSTALL}") from None
+    pair = dict(enumerate(references)), {i: [candidate] for i, candidate in enumerate(candidates)}
     scores: dict[str, float] = {}
-    if any(metric.startswith("bleu") for metric in wanted):
-        bleus, _ = Bleu(4).compute_score(truth, result, verbose=0)  # it prints its counts otherwise
-        scores |= {f"bleu{k}": 100 * float(bleu) for k, bleu in enumerate(bleus, start=1)}
-    if "rouge_l" in wanted:
-        scores["rouge_l"] = 100 * float(Rouge().compute_score(truth, result)[0])
-    if "cider" in wanted:
-        scores["cider"] = 100 * float(Cider().compute_score(truth, result)[0])
+    if any(metric.startswith("bleu") for metric in metrics):
+        bleu, _ = Bleu(4).compute_score(*pair, verbose=0)  # else it prints its counts
+        scores |= {f"bleu{k}": 100 * float(value) for k, value in enumerate(bleu, start=1)}
+    if "rouge_l" in metrics:
+        scores["rouge_l"] = 100 * float(Rouge().compute_score(*pair)[0])
+    if "cider" in metrics:
+        scores["cider"] = 100 * float(Cider().compute_score(*pair)[0])
     return scores
-
-
-def _meteor(truth: dict[int, list[str]], result: dict[int, list[str]], timeout: float) -> float:
-    """METEOR 1.5 of tokenized captions, in [0, 1], by pycocoevalcap's jar, whose own wrapper may hang for ever."""
-    program = java()
-    if program is None:
-        raise NotInstalled(_NO_JAVA)
-    jar = package_file("meteor/meteor-1.5.jar")
-    command = [program, "-Dfile.encoding=UTF-8", "-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="utf-8",
-            cwd=jar.parent,
-        )
-    except OSError as error:
-        raise C3Error(f"{program} cannot be run ({error.strerror or error}), so METEOR was not computed.") from None
-    assert process.stdin is not None
-    assert process.stdout is not None
-    watch = threading.Timer(timeout, process.kill)  # a killed process ends the reading below
-    watch.start()
-    try:
-        statistics = []
-        for i, (candidate,) in result.items():
-            process.stdin.write(" ||| ".join(["SCORE", *truth[i], candidate]) + "\n")
-            process.stdin.flush()
-            statistics.append(process.stdout.readline().strip())
-        process.stdin.write(" ||| ".join(["EVAL", *statistics]) + "\n")
-        process.stdin.flush()
-        answers = [float(process.stdout.readline()) for _ in range(len(result) + 1)]
-    except (OSError, ValueError):  # a broken pipe, or an answer that is no number
-        why = f"took longer than {timeout:g} s" if watch.finished.is_set() else "failed"
-        raise C3Error(f"METEOR's Java process {why}, so METEOR was not computed.") from None
-    finally:
-        watch.cancel()
-        process.kill()
-        process.communicate()
-    return answers[-1]  # of the whole corpus; the others are of each item

@@ -1,4 +1,4 @@
-"""Metrics that plugins bring: chosen by name, and kept from harming any other."""
+"""Run the metrics that plugins bring, so that one that fails does not harm the others."""
 
 from __future__ import annotations
 
@@ -10,40 +10,38 @@ from traceback import extract_tb
 from typing import Any
 
 from c3core.contracts import Decoder
-from c3core.errors import C3Error, WrongCall, near
-from c3core.metrics.captions import METRICS
+from c3core.errors import C3Error, WrongCall
+from c3core.metrics.captions import METRICS, check_names
 from c3core.registry.discovery import Entry, registered
 
 Metric = Callable[[Sequence[Any], Sequence[Any], Sequence[Sequence[Any]]], Mapping[str, float]]
-RUN = ("bridge", "seed", "seeds", "asked", "by")  # what an ablation writes beside the figures of a run
+RESERVED = ("bridge", "seed", "seeds", "asked", "by")  # an ablation writes these beside the scores of a run
 
 
-def named_metrics(decoder: Decoder, modality: str, names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:
-    """Of metrics by name, those of captions, and those that plugins bring, loaded; a `WrongCall` for what does not
-    fit.
+def load_metrics(decoder: Decoder, modality: str, names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:
+    """Divide names of metrics into those of captions and those of plugins, and load the latter.
+
+    Raises `WrongCall` for an unknown metric, and for one that takes other modalities than those of the inputs and of
+    the decoder's outputs.
     """
-    if isinstance(names, str):
-        raise C3Error(f"metrics must be a list, not one string. Write [{names!r}].")
-    target, core = decoder.modality, METRICS if decoder.suffix is None else ()
-    brought = registered("metric")
-    for name in names:
-        if name not in core and name not in brought:
-            always = "" if core else " What needs no name (FID, KID, R@1) is always given."
-            raise WrongCall(f"no metric of {target} is called {name!r}: {near(name, [*core, *brought])}{always}")
-    added = {name: brought[name] for name in names if name not in core}
-    for found in added.values():
-        _check_fits(found, modality, target)
-    return [name for name in names if name in core], {name: found.load() for name, found in added.items()}
+    of_captions = METRICS if decoder.suffix is None else ()
+    plugins = registered("metric")
+    hint = "" if of_captions else " What needs no name (FID, KID, R@1) is always given."
+    check_names(names, [*of_captions, *plugins], f"metric of {decoder.modality}", hint)
+    entries = {name: plugins[name] for name in names if name not in of_captions}
+    for entry in entries.values():
+        _check_modalities(entry, modality, decoder.modality)
+    return [name for name in names if name in of_captions], {name: entry.load() for name, entry in entries.items()}
 
 
-def _check_fits(metric: Entry, modality: str, target: str) -> None:
+def _check_modalities(metric: Entry, modality: str, target: str) -> None:
     *inputs, output = metric.modalities or (target,)
     if output != target or (inputs and modality not in inputs):
         made_from = f" made from {' or '.join(inputs)}" if inputs else ""
         raise WrongCall(f"metric {metric.name!r} is of {output}{made_from}, not of {target} from {modality}.")
 
 
-def figures(
+def compute_metric(
     metric: Metric,
     inputs: Sequence[Any],
     outputs: Sequence[Any],
@@ -51,28 +49,29 @@ def figures(
     *,
     taken: Iterable[str],
 ) -> tuple[dict[str, float], str]:
-    """A plugin's figures, and why some or all were left out: those of others stand without them."""
-    given = (
-        list(inputs),
-        list(outputs),
-        [list(several) for several in references],
-    )  # for the plugin to do with as it likes
+    """Return the scores of a plugin's metric, and why some or all of them are left out ("" if none is).
+
+    Whatever the metric raises becomes such a reason: outputs that took hours to make are not lost. `taken` holds the
+    names of other scores, which it may not use.
+    """
+    # Copies, which the metric may change.
+    arguments = list(inputs), list(outputs), [list(several) for several in references]
     try:
-        with redirect_stdout(sys.stderr):  # which is for the figures alone
-            found = metric(*given)
-        if not isinstance(found, Mapping):
-            return {}, f"it must return a mapping of figures to numbers, not {type(found).__name__}."
-        figures = {str(name): float(value) for name, value in found.items()}
-    except (Exception, SystemExit) as error:  # whatever a stranger's code raises, after outputs that took hours
-        return {}, str(error) if isinstance(error, C3Error) else f"{type(error).__name__}: {error}{_where(error)}"
-    if twice := sorted(figures.keys() & ({*taken, *RUN})):
+        with redirect_stdout(sys.stderr):  # standard output is only for the scores
+            result = metric(*arguments)
+        if not isinstance(result, Mapping):
+            return {}, f"it must return a mapping of figures to numbers, not {type(result).__name__}."
+        scores = {str(name): float(value) for name, value in result.items()}
+    except (Exception, SystemExit) as error:
+        return {}, str(error) if isinstance(error, C3Error) else f"{type(error).__name__}: {error}{_line(error)}"
+    if twice := sorted(scores.keys() & {*taken, *RESERVED}):
         return {}, f"it names a figure that there is already: {', '.join(twice)}."
-    odd = [name for name, value in figures.items() if not isfinite(value)]
-    why = f"not a finite number: {', '.join(odd)}." if odd else ""
-    return {name: value for name, value in figures.items() if name not in odd}, why
+    not_finite = [name for name, value in scores.items() if not isfinite(value)]
+    why = f"not a finite number: {', '.join(not_finite)}." if not_finite else ""
+    return {name: value for name, value in scores.items() if name not in not_finite}, why
 
 
-def _where(error: BaseException) -> str:
-    """The line of the metric that an error came through, for its author."""
-    frames = extract_tb(error.__traceback__)[1:]  # the first one is ours
+def _line(error: BaseException) -> str:
+    """Return the line of the metric that raised the error, for its author."""
+    frames = extract_tb(error.__traceback__)[1:]  # without that of `compute_metric`
     return f" ({frames[0].filename}, line {frames[0].lineno})" if frames else ""

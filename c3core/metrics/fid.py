@@ -1,92 +1,92 @@
-"""Metrics of outputs that are not text, on their embeddings: FID and KID against true items, retrieval of the input."""
+"""Score outputs that are not text by their embeddings: FID and KID, and retrieval of the input."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor
 
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 from c3core.metrics.retrieval import retrieval_metrics
 
-GROUP = 100  # inputs that an output's own is looked for among
-SUBSET = 100  # items a subset of KID
+GROUP = 100  # inputs among which the input of an output is looked for
+SUBSET = 100  # items in a subset of KID
 
 
 @dataclass(frozen=True)
-class EmbeddedScores:
-    """Figures of `n` outputs: `fid`, `kid_mean`, `kid_std`, and `r1`, the share (in %) whose input is nearest in its
-    group.
+class EmbeddingScores:
+    """Scores of `n` outputs: `fid`, `kid_mean`, `kid_std`, and `r1`, the share in % whose own input is the nearest.
 
-    `features` names the encoder whose embeddings stand in for Inception's: its figures compare with themselves alone.
+    `r1` is taken among `group` inputs. `features` names the encoder of the embeddings: only scores of the same
+    features can be compared. `left_out` holds the metrics that could not be computed, with the reason.
     """
 
     n: int
-    group: int  # inputs that an output's own was looked for among
+    group: int
     features: str
     scores: dict[str, float]
     left_out: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values: each score under its own name, beside "n", "group", "features" and "left_out"."""
-        return {
-            **self.scores,
-            "n": self.n,
-            "group": self.group,
-            "features": self.features,
-            "left_out": dict(self.left_out),
-        }
+        """Return JSON values: each score under its name, and "n", "group", "features" and "left_out"."""
+        fields = asdict(self)
+        return {**fields.pop("scores"), **fields}
 
 
-def embedded_metrics(outputs: Tensor, truth: Tensor, inputs: Tensor, *, features: str, seed: int = 0) -> EmbeddedScores:
-    """Compare outputs (n, d) with true items (m, d) and with what they were made of, `inputs` (n, d); all unit
-    embeddings.
+def embedding_metrics(
+    outputs: Tensor, references: Tensor, inputs: Tensor, *, features: str, seed: int = 0
+) -> EmbeddingScores:
+    """Compare outputs (n, d) with true items (m, d) and with their own inputs (n, d), all of them unit embeddings.
 
-    FID and KID are torch-fidelity's: FID compares mean and covariance, and is biased upwards where there are fewer
-    items than a few times d; KID is the mean over subsets of 100. For `r1` the mean of the true items is taken from the
-    outputs and that of the inputs from the inputs, so that the gap between the modalities plays no part; groups of 100
-    are in the order given, and a last group that is smaller is left out unless it is the only one.
+    FID and KID are those of torch-fidelity. FID compares mean and covariance; it is too high for fewer items than a
+    few times d. KID is the mean over subsets of 100 items.
+
+    `r1` compares each output with the inputs of its group: 100 rows in the given order, where a smaller last group is
+    left out unless it is the only one. The mean of the true items is subtracted from the outputs, and the mean of the
+    inputs from the inputs, so that the gap between the modalities has no effect.
+
+    Raises `WrongCall` for shapes that do not fit.
 
     >>> import torch
     >>> rows = torch.nn.functional.normalize(torch.randn(200, 4, generator=torch.Generator().manual_seed(0)), dim=-1)
-    >>> scores = embedded_metrics(rows, rows, rows, features="random rows").scores
+    >>> scores = embedding_metrics(rows, rows, rows, features="random rows").scores
     >>> abs(scores["fid"]) < 1e-6, scores["r1"]
     (True, 100.0)
     """
-    if len(outputs) != len(inputs) or not len(outputs) or outputs.shape[1] != truth.shape[1]:
-        raise C3Error(f"each output needs its input: got {len(outputs)} outputs and {len(inputs)} inputs.")
-    shown, asked = outputs - truth.mean(0), inputs - inputs.mean(0)
-    group = min(GROUP, len(outputs))
-    groups = [slice(start, start + GROUP) for start in range(0, max(len(outputs) - GROUP + 1, 1), GROUP)]
-    found = [retrieval_metrics(shown[one], asked[one])["x_to_y"]["r1"] for one in groups]
-    scores, left_out = distances(outputs, truth, seed=seed)
-    return EmbeddedScores(len(outputs), group, features, {"r1": 100 * sum(found) / len(found), **scores}, left_out)
+    if len(outputs) != len(inputs) or not len(outputs) or outputs.shape[1] != references.shape[1]:
+        shapes = ", ".join(f"{tuple(rows.shape)}" for rows in (outputs, references, inputs))
+        raise WrongCall(f"outputs, true items and inputs must be (n, d), (m, d) and (n, d), got {shapes}.")
+    x, y = outputs - references.mean(0), inputs - inputs.mean(0)
+    starts = range(0, max(len(outputs) - GROUP + 1, 1), GROUP)
+    r1 = [retrieval_metrics(x[i : i + GROUP], y[i : i + GROUP])["x_to_y"]["r1"] for i in starts]
+    scores, left_out = fid_and_kid(outputs, references, seed=seed)
+    scores = {"r1": 100 * sum(r1) / len(r1), **scores}
+    return EmbeddingScores(len(outputs), min(GROUP, len(outputs)), features, scores, left_out)
 
 
-def distances(outputs: Tensor, truth: Tensor, *, seed: int = 0) -> tuple[dict[str, float], dict[str, str]]:
-    """torch-fidelity's FID and KID of features (n, d) against those of true items (m, d), and what was left out with
-    the reason.
+def fid_and_kid(outputs: Tensor, references: Tensor, *, seed: int = 0) -> tuple[dict[str, float], dict[str, str]]:
+    """Compare features (n, d) with those of true items (m, d), by torch-fidelity.
+
+    Returns `fid`, `kid_mean` and `kid_std`, and what is left out, with the reason.
     """
     scores, left_out = dict[str, float](), dict[str, str]()
     try:
         from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
         from torch_fidelity.metric_kid import kid_features_to_metric
     except ImportError:
-        left_out["fid"] = left_out["kid"] = 'torch-fidelity is missing: pip install "c3core[metrics]".'
-        return scores, left_out
-    rows = [outputs.double().cpu(), truth.double().cpu()]
+        reason = 'torch-fidelity is not installed. Run: pip install "c3core[metrics]"'
+        return {}, {"fid": reason, "kid": reason}
+    rows = [outputs.double().cpu(), references.double().cpu()]
     if min(map(len, rows)) < 2:
         left_out["fid"] = "FID needs at least two outputs and two true items."
     else:
-        statistics = [fid_features_to_statistics(one) for one in rows]
-        found = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
-        scores["fid"] = max(0.0, found)  # of the same items rounding may bring it below
+        fid = fid_statistics_to_metric(*map(fid_features_to_statistics, rows), verbose=False)
+        scores["fid"] = max(0.0, fid["frechet_inception_distance"])  # rounding may make it negative for equal items
     if min(map(len, rows)) < SUBSET:
         left_out["kid"] = f"KID needs at least {SUBSET} outputs and {SUBSET} true items."
     else:
-        options = {"kid_subsets": 100, "kid_subset_size": SUBSET, "rng_seed": seed, "verbose": False}
-        kid = kid_features_to_metric(*rows, **options)
+        kid = kid_features_to_metric(*rows, kid_subsets=100, kid_subset_size=SUBSET, rng_seed=seed, verbose=False)
         scores["kid_mean"] = kid["kernel_inception_distance_mean"]
         scores["kid_std"] = kid["kernel_inception_distance_std"]
     return scores, left_out

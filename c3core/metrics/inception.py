@@ -1,4 +1,4 @@
-"""FID, KID and inception score by Inception v3, as the literature has them, where its weights are at hand."""
+"""Compute FID, KID and the inception score of pictures by Inception v3, as the literature does."""
 
 from __future__ import annotations
 
@@ -13,27 +13,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from c3core.errors import C3Error, CorruptFile, NotInstalled, lines_of
+from c3core.errors import CorruptFile, NotInstalled, WrongCall, lines_of
 from c3core.media.image_decoder import Picture
-from c3core.metrics.fid import distances
+from c3core.metrics.fid import fid_and_kid
 
 BATCH = 64
 
 
 def load_inception(path: Path) -> Any:
-    """torch-fidelity's Inception v3, the one that FID was defined with, with its published weights as a `.safetensors`
-    file.
+    """Load torch-fidelity's Inception v3, by which FID is defined, with its published weights in a `.safetensors` file.
 
     `c3 convert weights-inception-2015-12-05-6726825d.pth inception.safetensors` makes that file without running code in
-    it. Raises `C3Error` where torch-fidelity is missing, or the file is not of that network.
+    it. Raises `NotInstalled` without torch-fidelity, and `CorruptFile` for weights of another network.
     """
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
-        raise NotInstalled(
-            'torch-fidelity is missing, which brings Inception. Run: pip install "c3core[metrics]"'
-        ) from None
-    weights = io.BytesIO()  # the class unpickles what it is given: that is made here, of tensors alone
+        raise NotInstalled('Inception needs torch-fidelity. Run: pip install "c3core[metrics]"') from None
+    weights = io.BytesIO()  # the class reads a pickle: give it one that holds nothing but these tensors
     try:
         torch.save(load_file(path), weights)
         weights.seek(0)
@@ -49,26 +46,28 @@ def load_inception(path: Path) -> Any:
 
 @torch.inference_mode()
 def inception_features(network: Any, pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
-    """Pooled features (n, 2048) and unbiased logits (n, 1008) of uint8 pictures (h, w, 3) of one size.
+    """Return pooled features (n, 2048) and unbiased logits (n, 1008) of uint8 pictures (h, w, 3) of one size.
 
-    `network` is of `load_inception`. It takes a good part of a second a picture on a processor: keep those of the true
-    pictures.
+    `network` comes from `load_inception`. A processor takes most of a second for a picture: compute those of the true
+    pictures once. Raises `WrongCall` without a picture.
     """
     if not len(pictures):
-        raise C3Error("there are no pictures to measure. Give at least two.")
+        raise WrongCall("there are no pictures to score. Give at least two.")
     batches = [np.stack(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
     pooled, logits = zip(*(network(torch.from_numpy(batch).permute(0, 3, 1, 2)) for batch in batches), strict=True)
     return torch.cat(pooled), torch.cat(logits)
 
 
-def inception_metrics(made: tuple[Tensor, Tensor], truth: tuple[Tensor, Tensor], *, seed: int = 0) -> dict[str, float]:
-    """`fid`, `kid_mean`, `kid_std` and `inception_score` (over 10 splits) of pictures' `inception_features` against
-    true ones'.
+def inception_metrics(
+    outputs: tuple[Tensor, Tensor], references: tuple[Tensor, Tensor], *, seed: int = 0
+) -> dict[str, float]:
+    """Compare the `inception_features` of pictures with those of true pictures.
 
-    FID is biased upwards for fewer pictures than some ten thousand; KID needs 100 of each side and is left out below.
+    Returns `fid`, `kid_mean`, `kid_std` and `inception_score` (over 10 splits). FID is too high for fewer than some ten
+    thousand pictures; KID is left out for fewer than 100 on either side.
     """
     from torch_fidelity.metric_isc import isc_features_to_metric
 
-    features, logits = made
+    features, logits = outputs
     score = isc_features_to_metric(logits, splits=min(10, len(logits)), rng_seed=seed)
-    return {**distances(features, truth[0], seed=seed)[0], "inception_score": score["inception_score_mean"]}
+    return {**fid_and_kid(features, references[0], seed=seed)[0], "inception_score": score["inception_score_mean"]}

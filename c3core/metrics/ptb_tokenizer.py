@@ -1,12 +1,11 @@
-"""Penn Treebank tokens in Python: what the Java tokenizer of the COCO caption metrics gives, where there is no Java.
+"""Split sentences into Penn Treebank tokens in Python, as the Java tokenizer of the COCO caption metrics does.
 
-The rules were written from what that tokenizer (Stanford's PTBTokenizer 3.4.1, lower-cased) answers, not from its
-source. They follow it through ordinary captions, and through most of what is not ordinary: file names, prices,
-telephone numbers, faces.
+The rules were derived from the output of that tokenizer (Stanford's PTBTokenizer 3.4.1, in lower case), not from its
+source. They give the same tokens for ordinary captions, and for most file names, prices, telephone numbers and faces.
 
-A sentence is first turned into its *shape*, of equal length, in which a character beyond ASCII stands for its kind.
-At each place the rule with the longest match wins, and the earlier of two equally long ones: the way of a lexer. What
-a rule matches after its first group is context: it counts for the length, but is no part of the token.
+A sentence is first turned into its *shape*, of equal length, in which a symbol for its kind replaces each character
+beyond ASCII. As in a lexer, at each position the rule with the longest match wins, and the first of two equally long
+ones. What a rule matches after its first group is context: it counts for the length, but is no part of the token.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import re
 import unicodedata
 from functools import cache
 
-# What COCO drops. Its list has brackets as "-LRB-", which lower-cased tokens never are: they stay, and so does "!!".
+# COCO removes these. Its list also has brackets, but as "-LRB-", which lower-case tokens never equal: they stay.
 PUNCTUATION = frozenset([".", "?", "!", ",", ":", ";", "-", "--", "...", "'", "''", "`", "``"])
 
 
@@ -23,26 +22,26 @@ def _either(words: str) -> str:
     return "(?:" + "|".join(words.split()) + ")"
 
 
-# The full stop is a part of these; a sentence may end with the first kind, hardly with the second. (`s?`: a plural.)
+# Abbreviations with their full stop: the first kind may end a sentence, the second hardly does. (`s?`: a plural.)
 _CLOSING = _either("""
     ala? apr ariz assn aug bhd bldg blvd bros calif co colo conn corp cos ct dak dec ed[.]d esq est etc ext feb fla
     fri ga inc ind intl jan jr jul jun kans? ky ltd mar md mich minn mo mon mont neb nev nov oct okla penn ph[.]d
     plc pptes? pptys? ptes? ptys? rd rt sept? seq sq sr sys tel tenn thurs? tues? univ va vt wed wisc? wyo
 """)
-_CAPITAL = "Ark Az Del Ill La Mass Miss Ore Pa Tex Wash"  # of the first kind; in lower case they are words
+_CAPITAL = "Ark Az Del Ill La Mass Miss Ore Pa Tex Wash"  # of the first kind, but words in lower case
 _LEADING = _either("""
     adj adm adv alex assoc asst attys? ave brig capt cf cie cmdr col comdr cpl dept det drs? elec ens ft gen govs?
     hon insp invt jos lieut lt maj messrs mfg mlle mme mrs? ms msgr mt mtg natl pfc ph pres profs? pvt reps? rev
     sens? sfc sgt spc ste? supts? treas vs wm
 """)
 _NUMBERED = _either("art ca figs? nos? op pp prop")  # before a number only
-# With a capital these begin a sentence, so that the full stop in "vitamin C. The" is no part of the letter.
+# With a capital, these words begin a sentence, so that the full stop in "vitamin C. The" is not part of the letter.
 _OPENING = """
     a about according additionally after an as at but earlier he her here however if in it last many more now once
     one other our she since so some such that the their then there these they this we what when while yet you
 """
 
-_WRITTEN = {
+_NORMALIZED = {
     "\u20ac": "$", "\u20a0": "$", "\u00a4": "$", "\x80": "$", "\u00a3": "#", "\u00a2": "cents",
     "\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3",
     "(": "-lrb-", ")": "-rrb-", "{": "-lcb-", "}": "-rcb-", "[": "-lsb-", "]": "-rsb-",
@@ -67,10 +66,10 @@ _BEYOND_ASCII = re.compile(r"[^ -~]")
 
 @cache
 def _kind(character: str) -> str:
-    """What stands for a character beyond ASCII: λ a letter, μ a mark on one, § a symbol, a space what is dropped."""
+    """Return the symbol of a character beyond ASCII: λ for letters, μ for marks on them, § for signs, else a space."""
     if character in _KINDS:
         return _KINDS[character]
-    if ord(character) > 0xFFFF:  # the Java tokenizer sees two halves of a surrogate pair, and drops both
+    if ord(character) > 0xFFFF:  # the Java tokenizer drops both halves of a surrogate pair
         return " "
     category = unicodedata.category(character)
     if category[0] == "L":
@@ -85,7 +84,7 @@ def _kind(character: str) -> str:
 _L = "[A-Za-zλμ]"
 _A = "[A-Za-zλμ0-9]"
 _APOSTROPHE = "['\u2019]"
-_WITHIN = "['\u2019`]"  # inside a word a backtick will do
+_WITHIN = "['\u2019`]"  # inside a word, also a backtick
 _AUXILIARY = rf"{_APOSTROPHE}(?i:[msd]|re|ve|ll)"
 _NOT = rf"[nN]{_WITHIN}[tT]"
 _PIECE = rf"(?:[dDoOlL]{_WITHIN}(?={_A}{{2}}))?{_A}+"
@@ -128,7 +127,7 @@ _RULES = [
     rf"{_APOSTROPHE}[0-9]{{2}}(?= )",
     r"(')[A-Za-z][^ ]",
     _AUXILIARY,
-    # full stops that stay
+    # words with a full stop
     rf"(?:(?i:{_CLOSING}|{_LEADING})|{_CAPITALS})\.",
     rf"(?i:{_NUMBERED})\.(?= ?[0-9])",
     rf"{_LETTERS}\.?(?:[-\u2010]{_PIECE})+",
@@ -141,7 +140,7 @@ _RULES = [
     r"[0-9]{1,2}[-/][0-9]{1,2}[-/][0-9]{2,4}",
     r"(?:\([0-9]{2,3}\) ?|(?:\+\+?)?(?:[0-9]{2,4}[- ])?[0-9]{2,4}[- ])[0-9]{3,4}[- ]?[0-9]{3,5}",
     r"[A-Z]+\$",
-    # what is joined by other signs
+    # words joined by other signs
     _INITIALS,
     rf"{_SLASHED}(?:/{_SLASHED}){{1,2}}",
     rf"{_A}+(?:[-\u2010_]{_A}+)+",
@@ -165,49 +164,49 @@ _RULES = [
 ]
 _LEXER = [re.compile(rule) for rule in _RULES]
 _CONTRACTED = re.compile(rf"{_AUXILIARY}|{_NOT}")
-# The short way for what captions are made of: a word before a space, a comma, or the last full stop.
+# Most words of captions need no rule: letters before a space, a comma, or the last full stop.
 _WORD = re.compile(r"[A-Za-z]{2,}(?=,? |\. *$)")
-_STOPPED = re.findall("[a-z]+", (_CLOSING + _LEADING + _CAPITAL).lower())  # plurals as plurals
+_STOPPED = re.findall("[a-z]+", (_CLOSING + _LEADING + _CAPITAL).lower())
 _SPECIAL = {*_STOPPED, *(word[:-1] for word in _STOPPED), "cannot", "gonna", "gotta", "wanna", "gimme", "lemme"}
 
 
 def split(sentence: str) -> list[str]:
-    """The tokens of a sentence in lower case, punctuation and all.
+    """Return the tokens of a sentence in lower case, with punctuation.
 
     >>> split("It's a dog's (old) ball.")
     ['it', "'s", 'a', 'dog', "'s", '-lrb-', 'old', '-rrb-', 'ball', '...']
     """
     sentence = sentence.replace("\u00ad", "").replace("&apos;", "'") + " "
-    shape = _BEYOND_ASCII.sub(lambda found: _kind(found[0]), sentence)
-    tokens, at, end = [], 0, len(shape)
-    while at < end:
-        if shape[at] == " ":
-            at += 1
+    shape = _BEYOND_ASCII.sub(lambda match: _kind(match[0]), sentence)
+    tokens, start = [], 0
+    while start < len(shape):
+        if shape[start] == " ":
+            start += 1
             continue
-        word = _WORD.match(shape, at)
+        word = _WORD.match(shape, start)
         if word and word[0].lower() not in _SPECIAL:
             tokens.append(word[0].lower())
-            at = word.end()
+            start = word.end()
             continue
-        longest, stop = at, at
+        longest, stop = start, start
         for rule in _LEXER:
-            match = rule.match(shape, at)
+            match = rule.match(shape, start)
             if match and match.end() > longest:
                 longest = match.end()
                 stop = match.end(match.lastindex or 0)
-        tokens.append(_written(sentence[at:stop], shape[at:stop]).lower())
-        at = stop
+        tokens.append(_normalize(sentence[start:stop], shape[start:stop]).lower())
+        start = stop
     return tokens
 
 
-def _written(token: str, shape: str) -> str:
-    """A token as the Java tokenizer writes it, given its own shape."""
-    if token in _WRITTEN or shape in _WRITTEN:
-        return _WRITTEN[token if token in _WRITTEN else shape]
+def _normalize(token: str, shape: str) -> str:
+    """Return a token of some shape as the Java tokenizer writes it."""
+    if token in _NORMALIZED or shape in _NORMALIZED:
+        return _NORMALIZED[token if token in _NORMALIZED else shape]
     if not shape.strip("\u2018\u2019\u201c\u201d`"):
         return shape.translate(_QUOTES)
     if not shape.strip("."):
-        return "..."  # of any number: all of them are dropped
+        return "..."  # of any number
     if not shape.strip("-") and len(shape) < 5:
         return "--"
     if shape.lower() in _ENTITIES:
@@ -215,12 +214,12 @@ def _written(token: str, shape: str) -> str:
     if _CONTRACTED.fullmatch(shape):
         return token.replace(token[shape.index("\u2019")], "'") if "\u2019" in shape else token
     if not _TAG.fullmatch(shape):
-        token = token.replace("(", _WRITTEN["("]).replace(")", _WRITTEN[")"]).replace("&amp;", "&")
+        token = token.replace("(", _NORMALIZED["("]).replace(")", _NORMALIZED[")"]).replace("&amp;", "&")
     return token.replace(" ", "\u00a0")
 
 
 def tokenize(sentence: str) -> str:
-    """The tokens of a sentence without punctuation, joined by spaces.
+    """Return the tokens of a sentence without punctuation, joined by spaces.
 
     >>> tokenize("A well-known T-shirt, isn't it?")
     "a well-known t-shirt is n't it"

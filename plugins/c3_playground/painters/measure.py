@@ -17,7 +17,7 @@ from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter
 from c3_playground.world import Item, World
 from c3core import Pipeline
 from c3core.media import Picture
-from c3core.metrics import embedded_metrics, inception_features, inception_metrics, load_inception
+from c3core.metrics import embedding_metrics, inception_features, inception_metrics, load_inception
 from c3core.runtime import exit_cleanly, progress_bar
 
 COLUMNS = {"factors": "factors %", "shape": "shape %", "colour": "colour %", "place": "place %", "exact": "exact %"}
@@ -41,7 +41,7 @@ def score(
     sentences, encoder = [item.sentences[0] for item in items], pipeline.space.encoder("image")
     made, truth = encoder.encode(pictures), encoder.encode([item.data for item in items])
     asked = pipeline.space.encode(sentences, "text")
-    found = embedded_metrics(made, truth, asked, features="the playground's image encoder", seed=seed).scores
+    found = embedding_metrics(made, truth, asked, features="the playground's image encoder", seed=seed).scores
     factors = figures(reader, sentences, pictures)
     inception = factors.pop("inception")
     scores = {

@@ -1,0 +1,125 @@
+"""METEOR and SPICE equal those of pycocoevalcap's own wrappers. Without what they need, they are left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pycocoevalcap")
+
+from c3core.errors import C3Error, NotInstalled
+from c3core.metrics.captions import METRICS, caption_metrics
+from c3core.metrics.java import find_java, package_file
+from c3core.metrics.java_metrics import SPICE_JAR, SPICE_MODELS, meteor, spice
+from tests.helpers.fake_java import put_java
+
+CANDIDATES = ["a man on a brown horse", "a cat"]
+REFERENCES = [["a man rides a brown horse", "someone on a horse"], ["two dogs run"]]
+needs_java = pytest.mark.skipif(find_java() is None, reason="needs java")
+
+
+def has_models() -> bool:
+    try:
+        return package_file(SPICE_MODELS).is_file()
+    except NotInstalled:
+        return False
+
+
+def package_arguments() -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    """References and candidates as pycocoevalcap takes them."""
+    return dict(enumerate(REFERENCES)), {i: [candidate] for i, candidate in enumerate(CANDIDATES)}
+
+
+@needs_java
+def test_meteor_of_the_references_themselves() -> None:
+    references = [["someone on a horse", "a man rides a horse"], ["two dogs run"], ["a naïve café"]]
+    score = meteor(["a man rides a horse", "two dogs run", "a naïve café"], references, timeout=600)
+    assert score == pytest.approx(1, abs=0.005)
+
+
+@pytest.mark.slow
+@needs_java
+def test_meteor_knows_stems_and_synonyms() -> None:
+    references = [["a man rides a horse", "someone on a horse"], ["two dogs run"], ["the kid sleeps"]]
+    assert 0.2 < meteor(["a man riding a horse", "", "the child slept"], references, timeout=600) < 0.95
+    assert meteor(["", "red", ""], references, timeout=600) == 0
+
+
+@pytest.mark.slow
+@needs_java
+def test_meteor_equals_that_of_the_package() -> None:
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    expected, _ = Meteor().compute_score(*package_arguments())
+    assert meteor(CANDIDATES, REFERENCES, timeout=600) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.skipif(find_java() is None or not has_models(), reason="needs Java and Stanford's parsing models")
+def test_spice_equals_that_of_the_package() -> None:
+    from pycocoevalcap.spice.spice import Spice
+
+    expected, _ = Spice().compute_score(*package_arguments())
+    assert spice(CANDIDATES, REFERENCES, timeout=600) == pytest.approx(expected, abs=1e-9)
+
+
+def test_without_java_both_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_models(monkeypatch, tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    scores = caption_metrics(["a dog", "cats"], [["a dog"], ["cats"]])
+    assert set(scores.scores) == set(METRICS) - {"meteor", "spice"}
+    assert "needs Java" in scores.left_out["meteor"]
+    assert "needs Java" in scores.left_out["spice"]
+
+
+@pytest.mark.skipif(has_models(), reason="needs pycocoevalcap without the models")
+def test_without_the_models_of_spice_the_command_that_downloads_them_is_named() -> None:
+    with pytest.raises(NotInstalled, match="python -m pycocoevalcap.spice.get_stanford_models"):
+        spice(CANDIDATES, REFERENCES, timeout=60)
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo 1; read a; echo b"])
+def test_a_meteor_that_fails_leaves_the_other_scores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
+) -> None:
+    put_java(monkeypatch, tmp_path, script)
+    found = caption_metrics(["a dog"], [["a dog"]], metrics=["meteor", "bleu1"], tokenizer="python", timeout=60)
+    assert "failed" in found.left_out["meteor"]
+    assert found.scores["bleu1"] == pytest.approx(100, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo '[]' > $6; exit 1", "exit status 1"),
+        ("true", "No such file"),
+        ("echo '[]' > $6", "scored 0 of 2"),
+        ("echo broken > $6", "failed"),
+    ],
+)
+def test_a_spice_that_fails_is_one_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, why: str
+) -> None:
+    put_models(monkeypatch, tmp_path)
+    put_java(monkeypatch, tmp_path, script)
+    with pytest.raises(C3Error, match=why):
+        spice(CANDIDATES, REFERENCES, timeout=60)
+
+
+def test_spice_is_the_mean_f_of_the_items(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    items = '[{"image_id": 0, "scores": {"All": {"f": 0.5}}}, {"image_id": 1, "scores": {"All": {"f": 0.0}}}]'
+    put_models(monkeypatch, tmp_path)
+    put_java(monkeypatch, tmp_path, f"cp $4 {tmp_path}/input.json; echo '{items}' > $6")
+    assert spice(CANDIDATES, REFERENCES, timeout=60) == 0.25
+    sent = json.loads((tmp_path / "input.json").read_text())
+    assert sent[0] == {"image_id": 0, "test": CANDIDATES[0], "refs": REFERENCES[0]}
+
+
+def put_models(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Put the jar and the models of SPICE into a part of pycocoevalcap, which is a namespace package."""
+    monkeypatch.syspath_prepend(folder)
+    for name in (SPICE_JAR, SPICE_MODELS):
+        path = folder / "pycocoevalcap" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()

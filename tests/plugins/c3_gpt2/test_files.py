@@ -91,7 +91,7 @@ def test_fields_that_cannot_be_are_refused(folder: Path, change: dict[str, objec
 def test_a_mapping_with_other_tensors_is_refused(folder: Path) -> None:
     path = folder / "mapping.safetensors"
     save_file(load_file(path) | {"more": torch.zeros(1)}, path)
-    with pytest.raises(C3Error, match="more has no place there"):
+    with pytest.raises(C3Error, match="does not fit its decoder.json: more"):
         CaptionDecoder.load(folder)
 
 

@@ -75,12 +75,13 @@ class BridgeContract(ABC):
         assert bridge.target == self.target
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-    def test_shape_dtype_and_device_are_kept(self, dtype: torch.dtype) -> None:
+    def test_conditions_have_the_size_that_the_bridge_says_and_keep_dtype_and_device(self, dtype: torch.dtype) -> None:
         bridge = self.fitted()
         for modality in bridge.modalities:
             e = self.embeddings(modality, 5).to(dtype)
             for condition in self.both(bridge, e, modality):
-                assert (condition.shape, condition.dtype, condition.device) == (e.shape, dtype, e.device)
+                assert condition.shape == (len(e), bridge.condition_dim(self.dim))
+                assert (condition.dtype, condition.device) == (dtype, e.device)
                 assert torch.isfinite(condition).all()
 
     def test_a_batch_equals_its_items_one_by_one_at_use(self) -> None:
@@ -130,7 +131,7 @@ class BridgeContract(ABC):
         bridge = self.fitted()
         for modality in bridge.modalities:
             for condition in self.both(bridge, torch.zeros(0, self.dim), modality):
-                assert condition.shape == (0, self.dim)
+                assert condition.shape == (0, bridge.condition_dim(self.dim))
 
     def test_embeddings_are_not_changed(self) -> None:
         bridge = self.fitted()
@@ -158,7 +159,7 @@ class BridgeContract(ABC):
         bridge, later = self.fitted(), self.modalities[2]
         e = self.embeddings(later, 3)
         if self.any_modality:
-            assert bridge.condition(e, later).shape == e.shape
+            assert bridge.condition(e, later).shape == (len(e), bridge.condition_dim(self.dim))
         else:
             with pytest.raises(C3Error, match=later):
                 bridge.condition(e, later)
@@ -182,7 +183,7 @@ class BridgeContract(ABC):
                 assert torch.equal(again[0], trained)
         for name, value in state.items():
             assert torch.equal(bridge.state()[name], value), name
-        assert bridge.condition(self.embeddings(later, 2), later).shape == (2, self.dim)
+        assert bridge.condition(self.embeddings(later, 2), later).shape == (2, bridge.condition_dim(self.dim))
 
     @pytest.mark.parametrize("form", ["batches", "store", "moments"])
     def test_fitting_on_each_form_equals_fitting_on_one_tensor(self, form: str, tmp_path: Path) -> None:

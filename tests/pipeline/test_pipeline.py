@@ -16,8 +16,21 @@ import torch
 from safetensors.torch import load_file
 
 from c3_playground.world import World
-from c3core import BadItem, C3Error, Pairs, Pipeline, Store, evaluate, load_pipeline, load_space
-from tests.helpers.spaces import TRAINING, fitted, pictures, small_pipeline, write_space
+from c3core import (
+    BadItem,
+    C3Bridge,
+    C3Error,
+    Pairs,
+    Pipeline,
+    Store,
+    evaluate,
+    load_bridge,
+    load_decoder,
+    load_pipeline,
+    load_space,
+)
+from c3core.errors import WrongCall
+from tests.helpers.spaces import DECODER, DIM, TRAINING, fitted, pictures, small_pipeline, write_space
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +131,32 @@ def test_nan_embeddings_are_refused(pipeline: Pipeline) -> None:
 
 
 def test_a_decoder_of_another_size_is_refused(space_folder: Path) -> None:
-    from c3core import load_bridge, load_decoder
-
     with pytest.raises(C3Error, match="dimensions"):
         Pipeline(load_space(str(space_folder)), load_bridge("c3"), load_decoder("gpt2", condition_dim=5, model="fresh"))
+
+
+class Twice(C3Bridge):
+    """Conditions that hold each embedding twice."""
+
+    def condition_dim(self, space_dim: int) -> int:
+        return 2 * space_dim
+
+    def condition(self, e: torch.Tensor, modality: str) -> torch.Tensor:
+        return super().condition(e, modality).repeat(1, 2)
+
+    def train_condition(
+        self, e: torch.Tensor, modality: str, *, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        return super().train_condition(e, modality, generator=generator).repeat(1, 2)
+
+
+def test_a_bridge_says_the_size_of_its_conditions(space_folder: Path) -> None:
+    space = load_space(str(space_folder))
+    with pytest.raises(WrongCall, match=f"condition_dim={2 * DIM}"):
+        Pipeline(space, Twice(), load_decoder("gpt2", space=space, **DECODER))
+    pipeline = Pipeline(space, Twice(), load_decoder("gpt2", condition_dim=2 * DIM, **DECODER))
+    pipeline.fit({"text": World().sentences(40), "image": pictures(30)}, options=TRAINING, quiet=True)
+    assert len(pipeline.run(pictures(2), modality="image")) == 2
 
 
 def test_the_decoder_never_sees_the_other_modality(space_folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 
-from c3core.store import Store, StoreWriter
+from c3core.store import Store, StoreBatch, StoreWriter
 
 
 def write(folder: Path, rows: int, dim: int) -> Store:
@@ -25,7 +25,7 @@ def write(folder: Path, rows: int, dim: int) -> Store:
         raw = torch.randn(min(8192, rows - start), dim, generator=generator) + 1
         norms = raw.norm(dim=-1)
         ids = [str(start + i) for i in range(len(raw))]
-        writer.append(ids, ids, raw / norms[:, None], norms)
+        writer.append(StoreBatch(ids, ids, raw / norms[:, None], norms))
     writer.finish()
     return Store.open(folder)
 

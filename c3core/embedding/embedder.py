@@ -151,10 +151,7 @@ def write_store(
                     for source in batch.sources:
                         checksum = source_checksum(source, checksum)
                     writer.append(
-                        batch.rows.ids,
-                        batch.rows.sources,
-                        batch.rows.embeddings,
-                        batch.rows.norms,
+                        batch.rows,
                         bad=batch.bad,
                         consumed=len(batch.sources),
                         checksum=str(checksum),

@@ -17,11 +17,7 @@ class StoreManifest(BaseModel):
     """`store.json`. The numbers are written when the store is complete; until then only the shards tell."""
 
     format: Literal[1] = 1
-    space: str
-    modality: str
-    dim: int
-    fingerprint: str
-    precision: str = "float32"
+    encoder: EncoderInfo
     complete: bool = False
     rows: int = 0
     bad: int = 0
@@ -29,10 +25,6 @@ class StoreManifest(BaseModel):
     checksum: str = ""  # of the inputs
     shards: list[int] = []  # the rows of each shard
     c3core: str = __version__
-
-    @property
-    def encoder(self) -> EncoderInfo:
-        return EncoderInfo(self.space, self.modality, self.dim, self.fingerprint, self.precision)
 
     @classmethod
     def read(cls, folder: Path) -> StoreManifest:

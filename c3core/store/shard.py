@@ -127,7 +127,7 @@ def write_shard(path: Path, encoder: EncoderInfo, inputs: InputRange, rows: Stor
         pa.FixedSizeListArray.from_arrays(flat, type=columns.field("embedding").type),
         pa.array(rows.norms.contiguous().numpy()),
     ]
-    about = json.dumps({**asdict(encoder), **asdict(inputs)}, ensure_ascii=False)
+    about = json.dumps({"encoder": asdict(encoder), "inputs": asdict(inputs)}, ensure_ascii=False)
     table = pa.table(arrays, schema=columns.with_metadata({KEY: about.encode()}))
     with atomic_write(path) as temporary:
         pq.write_table(
@@ -151,13 +151,29 @@ def read_footer(path: Path) -> pq.FileMetaData:
         raise _broken(path, error) from error
 
 
+def read_shards(folder: Path, encoder: EncoderInfo) -> Iterator[tuple[Path, pq.FileMetaData, InputRange]]:
+    """The path, the footer and the inputs of each shard in a folder, in order.
+
+    Raises `CorruptFile` if a shard is missing or of another store, or does not follow the one before.
+    """
+    stop = 0
+    for index, path in enumerate(sorted(folder.glob("shard-*.parquet"))):
+        if path.name != shard_name(index):
+            raise CorruptFile(f"{folder / shard_name(index)} is missing. Put it back, or make the store again.")
+        footer = read_footer(path)
+        inputs = read_range(path, footer, encoder)
+        if inputs.start != stop or inputs.stop - stop < footer.num_rows + len(inputs.bad):
+            raise CorruptFile(f"{path} does not follow the shard before it. Make the store again.")
+        stop = inputs.stop
+        yield path, footer, inputs
+
+
 def read_range(path: Path, footer: pq.FileMetaData, encoder: EncoderInfo) -> InputRange:
     """The inputs of a shard. Raises `CorruptFile` if the file is no shard, or a shard of another store."""
     try:
         about = json.loads(footer.metadata[KEY])
-        found = EncoderInfo(**{name: about[name] for name in asdict(encoder)})
-        bad = [BadInput(**entry) for entry in about["bad"]]
-        inputs = InputRange(about["start"], about["stop"], about["checksum"], bad)
+        found = EncoderInfo(**about["encoder"])
+        inputs = InputRange(**about["inputs"] | {"bad": [BadInput(**entry) for entry in about["inputs"]["bad"]]})
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptFile(f"{path} is not a shard of a store. Take it out of the folder.") from error
     if found != encoder or not footer.schema.to_arrow_schema().equals(schema(encoder.dim)):

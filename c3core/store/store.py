@@ -33,9 +33,8 @@ from c3core.store.shard import (
     BadInput,
     StoreBatch,
     read_batches,
-    read_footer,
     read_group,
-    read_range,
+    read_shards,
     shard_name,
     to_batch,
 )
@@ -59,8 +58,9 @@ class Store:
     def __init__(self, folder: Path, manifest: StoreManifest, groups: Sequence[int]) -> None:
         # Hold only the number of row groups of each shard: a footer may list many bad inputs.
         self.folder, self._manifest, self._groups = folder, manifest, groups
-        self.space, self.modality = manifest.space, manifest.modality
-        self.dim, self.fingerprint, self.bad = manifest.dim, manifest.fingerprint, manifest.bad
+        self.encoder, self.bad = manifest.encoder, manifest.bad
+        self.space, self.modality = self.encoder.space, self.encoder.modality
+        self.dim, self.fingerprint = self.encoder.dim, self.encoder.fingerprint
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -71,18 +71,16 @@ class Store:
         manifest = StoreManifest.read(folder)
         if not manifest.complete:
             raise C3Error(f"{folder} is an unfinished store. Run the same command again to finish it.")
-        groups = []
-        for index, rows in enumerate(manifest.shards):
-            path = folder / shard_name(index)
-            footer = read_footer(path)
-            read_range(path, footer, manifest.encoder)
-            if footer.num_rows != rows:
-                raise CorruptFile(f"{path} has {footer.num_rows} rows, not {rows}. Make the store again.")
-            groups.append(footer.num_row_groups)
-        expected = {shard_name(index) for index in range(len(manifest.shards))}
+        expected = {shard_name(index): rows for index, rows in enumerate(manifest.shards)}
         if extra := sorted(path.name for path in folder.glob("*.parquet") if path.name not in expected):
             raise CorruptFile(f"{folder / extra[0]} does not belong to this store. Take it out of the folder.")
-        return cls(folder, manifest, groups)
+        found = {path.name: footer for path, footer, _ in read_shards(folder, manifest.encoder)}
+        for name, rows in expected.items():
+            if name not in found:
+                raise CorruptFile(f"{folder / name} is missing. Put it back, or make the store again.")
+            if found[name].num_rows != rows:
+                raise CorruptFile(f"{folder / name} has {found[name].num_rows} rows, not {rows}. Make the store again.")
+        return cls(folder, manifest, [footer.num_row_groups for footer in found.values()])
 
     @classmethod
     def from_embeddings(
@@ -119,7 +117,8 @@ class Store:
                 text = "\0".join([*names[piece], *origins[piece]])
                 checksum = crc32(text.encode(errors="backslashreplace"), checksum)
                 checksum = crc32(embeddings[piece].contiguous().numpy().data, checksum)
-                writer.append(names[piece], origins[piece], embeddings[piece], norms[piece], checksum=str(checksum))
+                rows = StoreBatch(names[piece], origins[piece], embeddings[piece], norms[piece])
+                writer.append(rows, checksum=str(checksum))
             writer.finish()
         return cls.open(folder)
 
@@ -140,8 +139,8 @@ class Store:
     def batches(self, batch_size: int = BATCH_ROWS, *, columns: Sequence[str] = COLUMNS) -> Iterator[StoreBatch]:
         """All rows in order, at most `batch_size` at a time (fewer at the end of a shard). Reads only `columns`."""
         self._check_columns(columns)
-        for path in self._shards():
-            yield from read_batches(path, columns, self.dim, batch_size)
+        for index in range(len(self._groups)):
+            yield from read_batches(self.folder / shard_name(index), columns, self.dim, batch_size)
 
     def shuffled(
         self,
@@ -199,8 +198,8 @@ class Store:
 
     def errors(self) -> Iterator[BadInput]:
         """The inputs that gave no embedding, as `errors.jsonl` lists them."""
-        for path in self._shards():
-            yield from read_range(path, read_footer(path), self._manifest.encoder).bad
+        for _, _, inputs in read_shards(self.folder, self.encoder):
+            yield from inputs.bad
 
     def paired_with(self, other: Store) -> tuple[Iterator[Tensor], Iterator[Tensor]] | None:
         """The embeddings of this and the other store of the rows of one table that both have, each in batches.
@@ -215,11 +214,7 @@ class Store:
         Checks each page's checksum, rows and inputs against the manifest, unit embeddings, finite norms, the errors.
         """
         stop = bad = rows = 0
-        for path in self._shards():
-            footer = read_footer(path)
-            inputs = read_range(path, footer, self._manifest.encoder)
-            if inputs.start != stop or inputs.stop - inputs.start < footer.num_rows + len(inputs.bad):
-                raise CorruptFile(f"{path} does not follow the shard before it. Make the store again.")
+        for path, _, inputs in read_shards(self.folder, self.encoder):
             stop, bad = inputs.stop, bad + len(inputs.bad)
             for batch in read_batches(path, COLUMNS, self.dim, BATCH_ROWS, verify=True):
                 wrong = ~is_unit(batch.embeddings.norm(dim=-1)) | ~torch.isfinite(batch.norms)
@@ -237,9 +232,6 @@ class Store:
         if listed != [asdict(error) for error in self.errors()]:
             raise CorruptFile(f"{self.folder / ERRORS} does not agree with the shards. Make the store again.")
 
-    def _shards(self) -> Iterator[Path]:
-        return (self.folder / shard_name(index) for index in range(len(self._groups)))
-
     @staticmethod
     def _check_columns(columns: Sequence[str]) -> None:
         for name in columns:
@@ -255,24 +247,20 @@ def join(stores: Iterable[Store], out: str | Path) -> Store:
     stores = list(stores)
     if not stores:
         raise WrongCall("no stores to join. Name at least one.")
-    encoder = stores[0]._manifest.encoder
+    encoder = stores[0].encoder
     for store in stores[1:]:
-        if store._manifest.encoder != encoder:
+        if store.encoder != encoder:
             raise WrongCall(f"{store.folder} and {stores[0].folder} are of different encoders: they cannot be joined.")
     with closing(StoreWriter(out, **asdict(encoder))) as writer:
         if writer.resume_at:
             raise WrongCall(f"{out} holds a store already. Choose another folder, or delete it.")
         checksum = 0
         for store in stores:
-            for path in store._shards():
-                inputs = read_range(path, read_footer(path), encoder)
+            for path, _, inputs in read_shards(store.folder, encoder):
                 rows = StoreBatch.concat(read_batches(path, COLUMNS, store.dim, BATCH_ROWS), store.dim)
                 checksum = crc32(f"{inputs.checksum} {len(rows.ids)}".encode(), checksum)
                 writer.append(
-                    rows.ids,
-                    rows.sources,
-                    rows.embeddings,
-                    rows.norms,
+                    rows,
                     bad=inputs.bad,
                     consumed=inputs.stop - inputs.start,
                     checksum=str(checksum),

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
-from c3core.errors import C3Error, CorruptFile, WrongCall
+from c3core.errors import C3Error, WrongCall
 from c3core.io.files import atomic_write, write_json
 from c3core.io.layout import STORE, path_of
 from c3core.statistics.unit_norm import is_unit
@@ -24,8 +23,7 @@ from c3core.store.shard import (
     InputRange,
     StoreBatch,
     read_batches,
-    read_footer,
-    read_range,
+    read_shards,
     shard_name,
     storable,
     write_shard,
@@ -61,7 +59,7 @@ class StoreWriter:
 
     >>> import tempfile
     >>> writer = StoreWriter(tempfile.mkdtemp(), space="s", modality="text", dim=2, fingerprint="f")
-    >>> writer.append(["1"], ["a red cube"], torch.tensor([[0.6, 0.8]]), torch.ones(1))
+    >>> writer.append(StoreBatch(["1"], ["a red cube"], torch.tensor([[0.6, 0.8]]), torch.ones(1)))
     >>> writer.finish()
     >>> writer.rows, writer.complete
     (1, True)
@@ -114,27 +112,24 @@ class StoreWriter:
 
     def append(
         self,
-        ids: Sequence[str],
-        sources: Sequence[str],
-        embeddings: Tensor,
-        norms: Tensor,
+        rows: StoreBatch,
         *,
         bad: Sequence[BadInput] = (),
         consumed: int | None = None,
         checksum: str = "",
     ) -> None:
-        """Add the n rows and the bad inputs that the next `consumed` inputs gave (by default one input for each).
+        """Add the rows and the bad inputs that the next `consumed` inputs gave (by default one input for each).
 
-        `embeddings` (n, dim) must be of unit norm; `norms` (n,) are the norms before normalizing. `checksum` is of all
-        inputs so far, and comes back as `resume_checksum`. Raises `C3Error` for wrong rows, of which nothing is added.
+        The embeddings must be of unit norm; `norms` are the norms before normalizing. `checksum` is of all inputs so
+        far, and comes back as `resume_checksum`. Raises `C3Error` for wrong rows, of which nothing is added.
         """
         if self.complete:
             raise C3Error(f"{self.folder} already holds a complete store. Choose another folder, or delete it.")
         rows = StoreBatch(
-            [storable(text) for text in ids],
-            [storable(text) for text in sources],
-            embeddings.detach().to("cpu", torch.float32),
-            norms.detach().to("cpu", torch.float32),
+            [storable(text) for text in rows.ids],
+            [storable(text) for text in rows.sources],
+            rows.embeddings.detach().to("cpu", torch.float32),
+            rows.norms.detach().to("cpu", torch.float32),
         )
         self._check(rows)
         state = self._state
@@ -190,7 +185,7 @@ class StoreWriter:
 
     def errors(self) -> Iterator[BadInput]:
         """The bad inputs of the shards on disk."""
-        for _, inputs in self._ranges():
+        for _, _, inputs in read_shards(self.folder, self.encoder):
             yield from inputs.bad
 
     # ---- files
@@ -235,8 +230,8 @@ class StoreWriter:
             self._state = _State(tuple(manifest.shards), manifest.bad, manifest.consumed, manifest.checksum)
             return
         shards, bad, last = [], 0, InputRange(0, 0, "", [])
-        for rows, last in self._ranges():
-            shards.append(rows)
+        for _, footer, last in read_shards(self.folder, self.encoder):
+            shards.append(footer.num_rows)
             bad += len(last.bad)
         self._state = _State(tuple(shards), bad, last.stop, last.checksum)
         if 0 < last.stop - last.start < self.shard_rows and _length(last) <= BAD_TEXT:
@@ -246,27 +241,12 @@ class StoreWriter:
             piece = StoreBatch.concat(batches, self.encoder.dim), last
             self._state = _State(tuple(shards[:-1]), bad - len(last.bad), last.start, pieces=[piece])
 
-    def _ranges(self) -> Iterator[tuple[int, InputRange]]:
-        """The number of rows and the inputs of each shard on disk. Each must begin at the end of the one before."""
-        stop = 0
-        for index, path in enumerate(sorted(self.folder.glob("shard-*.parquet"))):
-            if path.name != shard_name(index):
-                raise CorruptFile(
-                    f"{self.folder / shard_name(index)} is missing. Put it back, or make the store again."
-                )
-            footer = read_footer(path)
-            inputs = read_range(path, footer, self.encoder)
-            if inputs.start != stop:
-                raise CorruptFile(f"{path} does not follow the shard before it. Make the store again.")
-            stop = inputs.stop
-            yield footer.num_rows, inputs
-
     def _write_errors(self) -> None:
         with atomic_write(self.folder / ERRORS) as temporary, open(temporary, "w", encoding="utf-8") as handle:
             handle.writelines(json.dumps(asdict(bad), ensure_ascii=False) + "\n" for bad in self.errors())
 
     def _write_manifest(self, **numbers: Any) -> None:
-        write_json(self.folder / STORE, StoreManifest(**asdict(self.encoder), **numbers).model_dump())
+        write_json(self.folder / STORE, StoreManifest(encoder=self.encoder, **numbers).model_dump())
 
     def _check(self, rows: StoreBatch) -> None:
         count, dim = len(rows.ids), self.encoder.dim

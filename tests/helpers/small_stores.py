@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from c3core.store.shard import BadInput
+from c3core.store.shard import BadInput, StoreBatch
 from c3core.store.store import Store, StoreWriter
 
 KIND: dict[str, Any] = {"space": "s", "modality": "text", "fingerprint": "f"}
@@ -25,6 +25,8 @@ def write(folder: Path, embeddings: Tensor, *, piece: int = 10, shard_rows: int 
         rows = embeddings[at : at + piece]
         ids = [f"id {start + at + k}" for k in range(len(rows))]
         bad = [BadInput(f"bad {at}", "ä\u2028 line", "why not")]
-        writer.append(ids, [f"from {name}" for name in ids], rows, torch.arange(at, at + len(rows)) + 1.0, bad=bad)
+        writer.append(
+            StoreBatch(ids, [f"from {name}" for name in ids], rows, torch.arange(at, at + len(rows)) + 1.0), bad=bad
+        )
     writer.finish()
     return Store.open(folder)

@@ -87,7 +87,7 @@ def _swap(folder: Path) -> None:
     c.rename(b)
 
 
-def _unnormalised(folder: Path) -> None:
+def _not_unit(folder: Path) -> None:
     path = folder / "shard-000001.parquet"
     span = shard.read_range(path, pq.read_metadata(path), shard.EncoderInfo("s", "text", 8, "f"))
     rows = shard.StoreBatch(["x"] * 30, ["x"] * 30, unit(30) * 2, torch.ones(30))
@@ -99,7 +99,7 @@ def _unnormalised(folder: Path) -> None:
     [
         (_flip, "shard-000001.parquet cannot be read"),
         (_swap, "shard-000001.parquet does not follow"),
-        (_unnormalised, "shard-000001.parquet: the embedding of x is not of unit norm"),
+        (_not_unit, "shard-000001.parquet: the embedding of x is not of unit norm"),
         (lambda folder: (folder / "errors.jsonl").write_text(""), "errors.jsonl does not agree"),
         (lambda folder: (folder / "errors.jsonl").write_text("{"), "errors.jsonl cannot be read"),
         (_manifest(bad=3), "store.json does not agree"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from c3core import C3Error
 from c3core.statistics.geometry import measure_geometry
-from c3core.store.shard import BadInput
+from c3core.store.shard import BadInput, StoreBatch
 from c3core.store.store import Store, StoreWriter
 from tests.helpers.small_stores import KIND, unit
 
@@ -64,7 +64,8 @@ def test_stores_with_holes_that_no_table_pairs_are_refused(tmp_path: Path) -> No
         writer = StoreWriter(tmp_path / side, dim=8, **KIND)
         ids = [f"{side}{number}.jpg" for number in range(120) if number != bad]
         writer.append(
-            ids, ids, unit(119), torch.ones(119), bad=[BadInput(f"{side}{bad}.jpg", "broken.jpg", "truncated")]
+            StoreBatch(ids, ids, unit(119), torch.ones(119)),
+            bad=[BadInput(f"{side}{bad}.jpg", "broken.jpg", "truncated")],
         )
         writer.finish()
         stores.append(Store.open(tmp_path / side))

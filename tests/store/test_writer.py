@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from c3core.errors import C3Error
-from c3core.store.shard import BadInput
+from c3core.store.shard import BadInput, StoreBatch
 from c3core.store.store import Store, StoreWriter
 from tests.helpers.small_stores import KIND, unit
 
@@ -16,14 +16,14 @@ from tests.helpers.small_stores import KIND, unit
 def test_the_writer_goes_on_where_it_was_left(tmp_path: Path) -> None:
     embeddings = unit(30)
     writer = StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
-    writer.append([str(i) for i in range(10)], ["s"] * 10, embeddings[:10], torch.ones(10), checksum="ten")
-    writer.append(["lost"], ["s"], embeddings[:1], torch.ones(1))  # in memory only: a kill loses it
+    writer.append(StoreBatch([str(i) for i in range(10)], ["s"] * 10, embeddings[:10], torch.ones(10)), checksum="ten")
+    writer.append(StoreBatch(["lost"], ["s"], embeddings[:1], torch.ones(1)))  # in memory only: a kill loses it
     with pytest.raises(C3Error, match="another process is writing"):
         StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
     writer.close()
     again = StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
     assert (again.resume_at, again.resume_checksum, again.rows, again.complete) == (10, "ten", 10, False)
-    again.append([str(i) for i in range(10, 30)], ["s"] * 20, embeddings[10:], torch.ones(20), consumed=25)
+    again.append(StoreBatch([str(i) for i in range(10, 30)], ["s"] * 20, embeddings[10:], torch.ones(20)), consumed=25)
     again.finish()
     store = Store.open(tmp_path)
     assert store.checksum.startswith("35-")
@@ -32,7 +32,7 @@ def test_the_writer_goes_on_where_it_was_left(tmp_path: Path) -> None:
     assert done.complete
     assert done.resume_at == 35
     with pytest.raises(C3Error, match="already holds a complete store"):
-        done.append([], [], torch.zeros(0, 8), torch.zeros(0))
+        done.append(StoreBatch([], [], torch.zeros(0, 8), torch.zeros(0)))
 
 
 def test_wrong_rows_are_refused_by_name_and_leave_no_trace(tmp_path: Path) -> None:
@@ -47,9 +47,9 @@ def test_wrong_rows_are_refused_by_name_and_leave_no_trace(tmp_path: Path) -> No
         (torch.ones(2, 3), ones, "embeddings \\(2, 3\\)"),
     ):
         with pytest.raises(C3Error, match=message):
-            writer.append(["a", "b"], ["a", "b"], embeddings, norms)
+            writer.append(StoreBatch(["a", "b"], ["a", "b"], embeddings, norms))
     assert writer.rows == 0
-    writer.append(["a", "b"], ["a", "b"], good, ones)
+    writer.append(StoreBatch(["a", "b"], ["a", "b"], good, ones))
     writer.finish()
     assert len(Store.open(tmp_path)) == 2
 
@@ -58,11 +58,11 @@ def test_a_long_stretch_of_bad_inputs_is_written_too(tmp_path: Path) -> None:
     writer = StoreWriter(tmp_path, dim=2, shard_rows=10, **KIND)
     for i in range(5):
         bad = [BadInput(f"{i}-{k}", "x" * 1000, "y" * 1000) for k in range(10)]
-        writer.append([], [], torch.zeros(0, 2), torch.zeros(0), bad=bad)
+        writer.append(StoreBatch([], [], torch.zeros(0, 2), torch.zeros(0)), bad=bad)
     writer.close()
     writer = StoreWriter(tmp_path, dim=2, **KIND)
     assert writer.resume_at == 50
-    writer.append(["a"], ["a"], torch.tensor([[1.0, 0.0]]), torch.ones(1))
+    writer.append(StoreBatch(["a"], ["a"], torch.tensor([[1.0, 0.0]]), torch.ones(1)))
     writer.finish()
     store = Store.open(tmp_path)
     assert len(list(store.errors())) == 50
@@ -94,7 +94,7 @@ def test_very_many_bad_inputs_stay_readable(tmp_path: Path) -> None:
             BadInput(f"{number} " + "x" * 600, "x" * 600, "because " + "y" * 600)
             for number in range(start, start + 5_000)
         ]
-        writer.append([str(start)], ["s"], unit(1), torch.ones(1), bad=bad)
+        writer.append(StoreBatch([str(start)], ["s"], unit(1), torch.ones(1)), bad=bad)
     writer.finish()
     store = Store.open(tmp_path)
     assert (len(store), store.bad) == (20, 100_000)
@@ -105,10 +105,10 @@ def test_very_many_bad_inputs_stay_readable(tmp_path: Path) -> None:
 def test_the_same_encoder_elsewhere_goes_on(tmp_path: Path) -> None:
     """The fingerprint says what an encoder is; the space's name may be a path."""
     writer = StoreWriter(tmp_path, dim=8, shard_rows=2, **KIND)
-    writer.append(["0", "1"], ["s", "s"], unit(2), torch.ones(2))
+    writer.append(StoreBatch(["0", "1"], ["s", "s"], unit(2), torch.ones(2)))
     writer.close()
     again = StoreWriter(tmp_path, dim=8, shard_rows=2, **(KIND | {"space": "moved/s"}))
     assert again.resume_at == 2
-    again.append(["2"], ["s"], unit(1), torch.ones(1))
+    again.append(StoreBatch(["2"], ["s"], unit(1), torch.ones(1)))
     again.finish()
     assert len(Store.open(tmp_path)) == 3

@@ -55,13 +55,6 @@ def to_device(batch: Any, device: torch.device) -> Any:
     return batch
 
 
-def precision_of(name: str) -> torch.dtype:
-    """The torch dtype of a precision's name: float32, bfloat16 or float16."""
-    if name not in PRECISIONS:
-        raise WrongCall(f"no precision is called {name!r}: {near(name, PRECISIONS)}")
-    return PRECISIONS[name]
-
-
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The torch dtype to compute in on a device, if `precision` is asked for: auto, float32, bfloat16 or float16.
 
@@ -74,12 +67,14 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """
     if precision == "auto":
         precision = "bfloat16" if device.type == "cuda" else "float32"
-    dtype = precision_of(precision)
+    if precision not in PRECISIONS:
+        raise WrongCall(f"no precision is called {precision!r}: {near(precision, ['auto', *PRECISIONS])}")
+    dtype = PRECISIONS[precision]
     return dtype if _computes(device, dtype) else torch.float32
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Compute in `dtype` inside, as torch's autocast does; float32 leaves all as it is."""
+    """Compute in `dtype` inside, by torch's autocast. float32 turns an outer autocast off."""
     return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
 
 

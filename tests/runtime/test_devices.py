@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from c3core.errors import C3Error, WrongCall
-from c3core.runtime.devices import PRECISIONS, compute_dtype, device_of, precision_of, processes
+from c3core.runtime.devices import PRECISIONS, compute_dtype, device_of, processes
 
 
 def test_cpu_is_always_there():
@@ -44,22 +44,6 @@ def test_a_device_that_is_not_here_is_one_line(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"),
-    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float16", torch.float16)],
-)
-def test_precision(name, dtype):
-    assert precision_of(name) is dtype
-
-
-def test_an_unknown_precision_offers_near_ones():
-    assert set(PRECISIONS) == {"float32", "bfloat16", "float16"}
-    with pytest.raises(C3Error, match=r"no precision is called 'bf16': did you mean bfloat16"):
-        precision_of("bf16")
-    with pytest.raises(C3Error, match="known: bfloat16, float16, float32"):
-        precision_of("double")
-
-
-@pytest.mark.parametrize(
     ("has", "computes"),
     [
         ({}, set()),
@@ -90,9 +74,11 @@ def test_auto_is_bfloat16_on_cuda_if_the_card_has_it(monkeypatch: pytest.MonkeyP
     assert compute_dtype("float32", torch.device("cuda")) is torch.float32
 
 
-def test_the_dtype_of_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(WrongCall):
+def test_an_unknown_precision_offers_near_ones() -> None:
+    with pytest.raises(WrongCall, match=r"no precision is called 'bf16': did you mean bfloat16"):
         compute_dtype("bf16", torch.device("cpu"))
+    with pytest.raises(WrongCall, match="known: auto, bfloat16, float16, float32"):
+        compute_dtype("double", torch.device("cpu"))
 
 
 def test_processes_that_do_not_know_of_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ def diffusers_folder(name: str, *, part: str | None = None) -> Path:
             raise WrongCall(
                 f"{name!r}: no such folder. Give one in diffusers' format with safetensors weights, or a hub name."
             )
-        with _hub(name):
+        with hub_errors(name):
             folder = _part(name, part) if part else _pipeline(name)
     return folder / part if part and (folder / part / "config.json").is_file() else folder
 
@@ -68,7 +68,8 @@ def _part(name: str, part: str) -> Path:
 
 
 @contextmanager
-def _hub(name: str) -> Iterator[None]:
+def hub_errors(name: str) -> Iterator[None]:
+    """Turn an error of the hub into a `C3Error` that names what was asked for."""
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # the error below says once that the hub cannot be reached
     try:

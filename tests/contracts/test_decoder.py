@@ -156,10 +156,18 @@ def test_each_part_gets_its_mode_back() -> None:
     assert [part.training for part in decoder.modules()] == [True, True, False, True]
 
 
-@pytest.mark.parametrize("wrong", [[1.0], (1.0, 2.0), None])
-def test_anything_but_a_list_of_one_output_each_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: Any) -> None:
-    decoder = prepared()
-    monkeypatch.setattr(decoder, "_generate", lambda *_: wrong)
+class Wrong(Adder):
+    outputs: Any = None
+
+    def _generate(self, conditions: Tensor, options: Options, generators: list[torch.Generator]) -> list[float]:
+        return self.outputs
+
+
+@pytest.mark.parametrize("outputs", [[1.0], (1.0, 2.0), None])
+def test_anything_but_a_list_of_one_output_each_is_refused(outputs: Any) -> None:
+    decoder = Wrong(2, device="cpu")
+    decoder.prepare([])
+    decoder.outputs = outputs
     with pytest.raises(C3Error, match="for 2 conditions"):
         decoder.generate(ROWS[:2])
 

@@ -348,7 +348,7 @@ def test_a_folder_at_home_is_found_and_saved_by_its_whole_path(
 
 @pytest.mark.parametrize("name", ["/tmp/nonexist", "./nonexist", "../nonexist", "~/nonexist"])
 def test_a_path_to_nothing_is_not_asked_of_the_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c3_diffusion.folders._hub", None)
+    monkeypatch.setattr("c3_diffusion.folders.hub_errors", None)
     for make in (UnclipDecoder, KandinskyDecoder):
         with pytest.raises(C3Error, match="nonexist': no such folder"):
             make(DIM, model=name, device="cpu")

@@ -1,4 +1,4 @@
-"""From what a user names to sources."""
+"""Finding the sources that inputs name."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_folders_are_sorted_by_the_parts_of_a_path(here: Path) -> None:
         "**/.*",
     ],
 )
-def test_globs_match_what_the_standard_librarys_do(here: Path, pattern: str) -> None:
+def test_globs_match_the_files_of_the_standard_library(here: Path, pattern: str) -> None:
     Path("top.jpg").touch()
     Path("photos/list.txt").unlink()  # a list stands for its lines
     Path("captions.txt").unlink()
@@ -85,7 +85,7 @@ def test_globs_match_what_the_standard_librarys_do(here: Path, pattern: str) -> 
             paths(pattern)
 
 
-def test_names_that_are_no_utf8_or_hold_a_line_break(here: Path) -> None:
+def test_names_may_hold_bytes_that_are_not_utf8_or_a_line_break(here: Path) -> None:
     for name in ("many/b\nc", "many/b/1", "many/b-c", "many/a\udcff", "many/B", "many/z/y/x"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
@@ -97,7 +97,7 @@ def test_a_cell_may_be_as_long_as_a_line(here: Path) -> None:
     assert pairs("long.csv:a", text=True) == [("long.csv:1", "x" * 200_000)]
 
 
-def test_links_are_followed_but_not_in_a_circle_and_pipes_are_for_the_reader_to_refuse(here: Path) -> None:
+def test_links_are_followed_without_a_circle_and_pipes_are_left_to_the_reader(here: Path) -> None:
     Path("links").mkdir()
     Path("links/photos").symlink_to(here / "photos" / "sub")
     Path("links/up").symlink_to(here / "links")
@@ -109,7 +109,7 @@ def test_links_are_followed_but_not_in_a_circle_and_pipes_are_for_the_reader_to_
         pairs("links", text=True)
 
 
-def test_a_file_that_cannot_be_read_is_for_its_reader_to_refuse_however_it_is_named(here: Path) -> None:
+def test_an_unreadable_file_is_left_to_the_reader(here: Path) -> None:
     Path("photos/empty.jpg").touch()
     Path("photos/broken.jpg").symlink_to("nowhere")
     os.mkfifo("photos/pipe.jpg")
@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_read_is_for_its_reader_to_refuse_however_it_is_na
     assert paths(*named) == named
 
 
-def test_a_store_inside_a_folder_of_inputs_is_passed_over(here: Path) -> None:
+def test_a_store_in_a_folder_of_inputs_is_skipped(here: Path) -> None:
     before = paths("photos")
     Path("photos/store").mkdir()
     Path("photos/store/store.json").write_text("{}")
@@ -125,7 +125,7 @@ def test_a_store_inside_a_folder_of_inputs_is_passed_over(here: Path) -> None:
     assert paths("photos") == before
 
 
-def test_a_list_gives_paths_beside_it_or_in_root_or_the_lines_themselves(here: Path) -> None:
+def test_a_list_gives_paths_relative_to_it_or_to_root_or_for_text_its_lines(here: Path) -> None:
     assert pairs("photos/list.txt") == [
         ("photos/list.txt:1", "photos/a.jpg"),
         ("photos/list.txt:3", "photos/sub/c.jpg"),
@@ -151,7 +151,7 @@ def test_a_column_of_a_table(here: Path) -> None:
     assert read_table("photos/table.csv").column("caption") == ["one, two", "line\nbreak"]
 
 
-def test_text_that_names_no_file_is_itself_an_item(here: Path) -> None:
+def test_text_that_names_no_file_is_an_item(here: Path) -> None:
     assert pairs("a red cube", "what is this?", "a [dog] runs*", text=True) == [
         (text, text) for text in ("a red cube", "what is this?", "a [dog] runs*")
     ]
@@ -159,7 +159,7 @@ def test_text_that_names_no_file_is_itself_an_item(here: Path) -> None:
     assert pairs("x" * 5000, text=True)[0][1] == "x" * 5000
 
 
-def test_a_folder_of_text_stands_for_its_lists(here: Path) -> None:
+def test_a_folder_of_text_gives_the_lines_of_its_lists(here: Path) -> None:
     Path("notes").mkdir()
     Path("notes/b.txt").write_text("three")
     Path("notes/a.txt").write_text("one\ntwo\n")
@@ -200,7 +200,7 @@ def _write(name: str, data: bytes) -> Callable[[], None]:
         (_write("t.csv", b"a\n1\0\n"), "t.csv:a", True, "line 2 holds a NUL byte"),
     ],
 )
-def test_a_wrong_input_is_named_before_anything_is_read(
+def test_a_wrong_input_is_refused_before_anything_is_read(
     make: Callable[[], None] | None, named: str, text: bool, message: str, here: Path
 ) -> None:
     if make:
@@ -211,13 +211,13 @@ def test_a_wrong_input_is_named_before_anything_is_read(
     assert len(str(caught.value)) < 300
 
 
-def test_a_missing_file_is_an_item_among_several_and_an_error_alone(here: Path) -> None:
+def test_a_missing_file_is_left_to_the_reader_only_among_other_inputs(here: Path) -> None:
     assert pairs("photos/b.jpg", "photos/aa.jpg") == [(name, name) for name in ("photos/b.jpg", "photos/aa.jpg")]
     with pytest.raises(WrongCall, match="did you mean a.jpg"):
         expand(["photos/aa.jpg"])
 
 
-def test_what_is_wrong_further_down_is_named_with_its_line(here: Path) -> None:
+def test_a_fault_further_down_is_named_with_its_line(here: Path) -> None:
     Path("l.txt").write_bytes(b"fine\n" * 3 + b"caf\xe9\n")
     stream = expand(["l.txt"], text=True)
     assert [next(stream).source for _ in range(3)] == ["fine"] * 3
@@ -230,7 +230,7 @@ def test_what_is_wrong_further_down_is_named_with_its_line(here: Path) -> None:
         next(stream)
 
 
-def test_one_string_or_nothing_is_refused() -> None:
+def test_one_string_and_an_empty_list_are_refused() -> None:
     with pytest.raises(C3Error, match="must be a list"):
         expand("photos")
     with pytest.raises(C3Error, match="no input was named"):
@@ -256,7 +256,7 @@ def test_a_long_list_streams(tmp_path: Path) -> None:
         st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n")).filter(lambda line: line.strip()), min_size=1
     )
 )
-def test_any_lines_come_back(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+def test_any_lines_of_a_list_come_back(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     listed = tmp_path_factory.getbasetemp() / "any.txt"
     listed.write_bytes("\n".join(lines).encode())
     lines[0] = lines[0].removeprefix("\ufeff")
@@ -272,7 +272,7 @@ def test_any_lines_come_back(tmp_path_factory: pytest.TempPathFactory, lines: li
         min_size=1,
     )
 )
-def test_any_cells_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+def test_any_cells_of_a_csv_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
     table = tmp_path_factory.getbasetemp() / "any.csv"
     with open(table, "w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, quoting=csv.QUOTE_ALL)

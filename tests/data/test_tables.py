@@ -1,4 +1,4 @@
-"""Tables: columns named after modalities, paths from here, and one clear error for what is no table."""
+"""Reading tables with a column for each modality."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_table_has_a_column_a_modality_and_paths_from_here(here: Path) -> None:
+def test_a_table_has_a_column_for_each_modality_with_paths_that_can_be_opened(here: Path) -> None:
     table = read_table("photos/table.csv")
     assert table.columns == {"image": ["photos/a.jpg", "photos/b.jpg"], "text": ["one, two", "line\nbreak"]}
     assert list(table.columns) == ["image", "text"]  # as in the file
@@ -34,7 +34,7 @@ def test_a_table_has_a_column_a_modality_and_paths_from_here(here: Path) -> None
     assert read_table("photos/table.csv", root=here / "photos").columns["image"][0] == str(here / "photos" / "a.jpg")
 
 
-def test_a_column_that_names_no_file_is_left_as_it_is(here: Path) -> None:
+def test_a_column_without_the_name_of_a_file_keeps_its_cells(here: Path) -> None:
     Path("t.csv").write_text("image,id,text,caption\nphotos/a.jpg,7,t,c\nphotos/missing.jpg,8,t,c\n")
     assert read_table(here / "t.csv").columns == {
         "image": [str(here / "photos/a.jpg"), str(here / "photos/missing.jpg")],
@@ -44,7 +44,7 @@ def test_a_column_that_names_no_file_is_left_as_it_is(here: Path) -> None:
     }
 
 
-def test_wrong_tables_are_named(here: Path) -> None:
+def test_wrong_tables_are_refused(here: Path) -> None:
     Path("t.csv").write_text("image,text\na,b\n")
     with pytest.raises(C3Error, match="no column 'audio': known: image, text"):
         read_table("t.csv").column("audio")
@@ -99,7 +99,7 @@ def test_columns_and_pairs_are_taken_by_position() -> None:
         Table({"image": {"a": 1}, "text": ["1"]})  # type: ignore[dict-item]
 
 
-def test_rows_of_one_input_are_its_references() -> None:
+def test_rows_are_grouped_by_their_input() -> None:
     array = [1, 2]  # a source need not be a string, nor hashable
     table = Table({"image": ["b", array, "b", array], "text": ["1", "2", "3", "4"]})
     assert table.grouped("image", "text") == [("b", ["1", "3"]), (array, ["2", "4"])]
@@ -107,7 +107,7 @@ def test_rows_of_one_input_are_its_references() -> None:
         table.grouped("imag", "text")
 
 
-def test_waves_with_their_rate_are_told_apart_and_grouped() -> None:
+def test_waves_with_a_rate_are_grouped_by_identity() -> None:
     waves = [(np.zeros(4), 16_000), (np.ones(4), 16_000)]
     grouped = Table({"audio": [waves[0], waves[0], waves[1]], "text": ["a", "b", "c"]}).grouped("audio", "text")
     assert [said for _, said in grouped] == [["a", "b"], ["c"]]

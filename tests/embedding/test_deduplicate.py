@@ -15,7 +15,7 @@ from tests.helpers.words import WordEncoder
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=300))
-def test_runs_are_the_stream_again(letters: list[str]) -> None:
+def test_runs_hold_every_source_in_order(letters: list[str]) -> None:
     sources = [Source(str(number), letter) for number, letter in enumerate(letters)]
     found = list(deduplicate(sources))
     assert [source for run in found for source in run] == sources

@@ -1,4 +1,4 @@
-"""Embedding a stream into a store: bad items, kills, interrupts, no room, processes that die."""
+"""Embedding a stream into a store: bad items, kills, interrupts, a full disk, processes that die."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_each_good_item_is_a_row_in_order(listed: Path, tmp_path: Path) -> None:
+def test_each_good_source_is_a_row_in_order(listed: Path, tmp_path: Path) -> None:
     store = words.embed_list(tmp_path / "store", listed)
     good = [(i, sentence) for i, sentence in enumerate(sentences(1200)) if not sentence.startswith("bad")]
     encoder = WordEncoder()
@@ -77,7 +77,7 @@ def test_each_good_item_is_a_row_in_order(listed: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", [1, 2, 7, 12, 13])  # manifest, ten shards, errors, manifest
 @pytest.mark.parametrize("before", [True, False])
-def test_killed_at_a_rename_and_run_again_gives_the_same_bytes(
+def test_a_run_after_a_kill_at_a_rename_gives_the_same_bytes(
     at: int, before: bool, listed: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     out = tmp_path / "store"
@@ -86,7 +86,7 @@ def test_killed_at_a_rename_and_run_again_gives_the_same_bytes(
     assert files(out) == whole
 
 
-def test_killed_at_random_times_and_run_again_gives_the_same_bytes(
+def test_a_run_after_kills_at_random_times_gives_the_same_bytes(
     listed: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     draw, out, killed, held = random.Random(0), tmp_path / "store", 0, []
@@ -101,7 +101,7 @@ def test_killed_at_random_times_and_run_again_gives_the_same_bytes(
     assert files(out) == whole
 
 
-def test_killed_while_processes_read_and_run_again_gives_the_same_bytes(
+def test_a_run_after_kills_while_processes_read_gives_the_same_bytes(
     listed: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     out = tmp_path / "store"
@@ -130,7 +130,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says which signals a process blocks")
-def test_an_interrupt_never_reaches_a_process_that_reads_and_still_reaches_the_main_one(tmp_path: Path) -> None:
+def test_an_interrupt_reaches_only_the_main_process(tmp_path: Path) -> None:
     (tmp_path / "blocked.py").write_text(BLOCKED.format(folder=str(Path(__file__).parents[2])))
     done = subprocess.run(
         [sys.executable, str(tmp_path / "blocked.py")], capture_output=True, text=True, timeout=120, check=False
@@ -138,7 +138,7 @@ def test_an_interrupt_never_reaches_a_process_that_reads_and_still_reaches_the_m
     assert done.stdout.split() == ["True", "False"], done.stderr
 
 
-def test_a_complete_store_is_opened_and_nothing_is_embedded(listed: Path, tmp_path: Path) -> None:
+def test_nothing_is_embedded_into_a_complete_store(listed: Path, tmp_path: Path) -> None:
     words.embed_list(tmp_path / "store", listed)
     before = files(tmp_path / "store")
     encoder = WordEncoder()
@@ -181,7 +181,7 @@ def test_a_changed_file_under_the_same_name_is_refused(tmp_path: Path) -> None:
             embed(WordEncoder(reader=Lines()), [photo], tmp_path / "store", quiet=True)
 
 
-def test_after_a_refusal_the_right_inputs_go_on_while_the_error_is_kept(tmp_path: Path) -> None:
+def test_an_error_that_is_kept_does_not_lock_the_store(tmp_path: Path) -> None:
     def cut() -> Iterator[str]:
         yield from ("one", "two")
         raise ValueError("cut")
@@ -225,11 +225,11 @@ class _AsIs(words.WordReader):
         ({"a": torch.tensor(1)}, {"a": torch.tensor(2)}),
     ],
 )
-def test_a_checksum_tells_contents_apart(one: Any, other: Any) -> None:
+def test_a_checksum_covers_contents(one: Any, other: Any) -> None:
     assert checksum([one]) == checksum([copy.deepcopy(one)]) != checksum([other])
 
 
-def test_paths_and_arrays_are_sources_too_but_one_string_is_not_a_list(tmp_path: Path) -> None:
+def test_paths_and_arrays_are_sources_but_one_string_is_refused(tmp_path: Path) -> None:
     class Named(Reader):
         def read(self, source: Any) -> list[str]:
             return [type(source).__name__]
@@ -284,7 +284,7 @@ def test_ctrl_c_keeps_whole_batches_and_says_how_to_continue(tmp_path: Path) -> 
     store.check()
 
 
-def test_no_room_is_said_and_the_rest_goes_on_later(listed: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_the_next_run_continues(listed: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     said = words.run_limited(tmp_path / "store", listed, limit=9_000)
     assert "cannot write" in said
     assert "shard-000000.parquet" in said
@@ -293,7 +293,7 @@ def test_no_room_is_said_and_the_rest_goes_on_later(listed: Path, whole: dict[st
     assert files(tmp_path / "store") == whole
 
 
-def test_a_read_only_folder_is_said() -> None:
+def test_a_read_only_folder_is_named() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "captions.txt").write_text("a\nb\n")
@@ -306,12 +306,12 @@ def test_a_read_only_folder_is_said() -> None:
         folder.chmod(0o755)
 
 
-def test_a_folder_that_cannot_be_made_is_said() -> None:
+def test_a_folder_that_cannot_be_made_is_named() -> None:
     with pytest.raises(C3Error, match="cannot write"):
         embed(WordEncoder(), sentences(10), "/proc/c3/store", quiet=True)
 
 
-def test_no_good_item_is_an_error_with_the_first_reasons_and_can_be_mended(tmp_path: Path) -> None:
+def test_a_run_without_a_good_source_is_an_error_with_the_first_reasons(tmp_path: Path) -> None:
     out = tmp_path / "store"
     with pytest.raises(
         C3Error, match=r"none of 5 inputs.*bad 0: no words; bad 1: no words; bad 2: .*and 2 more.*errors\.jsonl"
@@ -335,7 +335,7 @@ class Picky(WordEncoder):
         return raw
 
 
-def test_an_item_that_the_encoder_refuses_is_bad_and_no_more(tmp_path: Path) -> None:
+def test_a_refused_item_is_only_a_bad_item(tmp_path: Path) -> None:
     inputs = ["one", "odd", "nan", "bad", "zero", "two", "tiny", "nan odd"]
     store = embed(Picky(), inputs, tmp_path / "store", quiet=True)
     assert list(store.sources()) == ["one", "two"]
@@ -349,7 +349,7 @@ def test_an_item_that_the_encoder_refuses_is_bad_and_no_more(tmp_path: Path) -> 
     ]
 
 
-def test_a_broken_encoder_ends_the_run_but_what_is_whole_is_kept(tmp_path: Path) -> None:
+def test_a_broken_encoder_ends_the_run_and_whole_batches_are_kept(tmp_path: Path) -> None:
     inputs = [*(f"fine {n}" for n in range(20)), *(f"odd {n}" for n in range(BROKEN + 5))]
     with pytest.raises(C3Error, match=f"failed on {BROKEN} items in a row"):
         embed(Picky(), inputs, tmp_path / "store", batch_size=10, quiet=True)
@@ -358,7 +358,7 @@ def test_a_broken_encoder_ends_the_run_but_what_is_whole_is_kept(tmp_path: Path)
     assert encoder.batches == 1  # 20 fine ones and 30 refused were kept
 
 
-def test_a_stream_that_fails_midway_leaves_what_is_whole(tmp_path: Path) -> None:
+def test_a_stream_that_fails_midway_keeps_whole_batches(tmp_path: Path) -> None:
     listed = tmp_path / "captions.txt"
     listed.write_bytes("\n".join(sentences(100)).encode() + b"\n\xff broken\nlast\n")
     with pytest.raises(C3Error, match="line 101 is not UTF-8"):
@@ -367,7 +367,7 @@ def test_a_stream_that_fails_midway_leaves_what_is_whole(tmp_path: Path) -> None
     assert len(words.embed_list(tmp_path / "store", listed)) == 100
 
 
-def test_file_names_that_are_no_utf8_are_kept_as_escapes(tmp_path: Path) -> None:
+def test_file_names_that_are_not_utf8_are_stored_as_escapes(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9 au lait")
     store = embed(WordEncoder(reader=_Plain()), [name, f"bad {name}"], tmp_path / "store", quiet=True)
     assert list(store.sources()) == ["caf\\udce9 au lait"]
@@ -382,13 +382,13 @@ class _Plain(words.WordReader):
 # ---- processes that read
 
 
-def test_processes_give_the_same_store(listed: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+def test_worker_processes_give_the_same_store(listed: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     stream = expand([str(listed)], text=True)
     embed(WordEncoder(), stream, tmp_path / "store", batch_size=32, shard_rows=100, workers=2, quiet=True)
     assert files(tmp_path / "store") == whole
 
 
-def test_a_source_that_kills_or_hangs_its_process_is_bad_and_no_more(tmp_path: Path) -> None:
+def test_a_source_that_kills_or_hangs_its_process_is_only_a_bad_item(tmp_path: Path) -> None:
     once = tmp_path / "once"
     inputs = ["a", "die", "b", "hang", "c", f"once {once}", "closed", "bad", "die", *["rest"] * 10]
     stream = [Source(str(i), sentence) for i, sentence in enumerate(inputs)]
@@ -406,7 +406,7 @@ def test_a_source_that_kills_or_hangs_its_process_is_bad_and_no_more(tmp_path: P
     assert [item for _, item in read if not isinstance(item, BadItem)][:3] == [["a"], ["b"], ["c"]]
 
 
-def test_tensors_come_from_processes_by_value_and_the_stream_is_read_as_needed() -> None:
+def test_tensors_are_sent_by_value_and_the_stream_is_read_as_needed() -> None:
     taken = 0
 
     def stream() -> Iterator[Source]:
@@ -422,7 +422,7 @@ def test_tensors_come_from_processes_by_value_and_the_stream_is_read_as_needed()
     batches.close()
 
 
-def test_a_reader_that_cannot_be_sent_is_said() -> None:
+def test_a_reader_that_cannot_be_pickled_is_refused() -> None:
     class Local(words.WordReader):
         pass
 

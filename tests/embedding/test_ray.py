@@ -1,4 +1,4 @@
-"""The ray engine on a local Ray of two processors: the store is the local engine's."""
+"""Embedding with a local Ray of two processors gives the store of the local engine."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_command_line_makes_the_same_store(ray: Any, tmp_path: Path, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_stopped_on_the_way_it_goes_on(how: signal.Signals, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_continues(how: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C and SIGKILL in the middle; the same command again ends with the local engine's store."""
     pytest.importorskip("ray.data", reason='needs pip install "c3core[ray]"')
     (tmp_path / "lines.txt").write_text("".join(f"a red ring left of {number} squares\n" for number in range(15_000)))
@@ -140,7 +140,7 @@ class Together(WordEncoder):
 
 
 @pytest.mark.slow
-def test_bad_and_deadly_sources(ray: Any, tmp_path: Path) -> None:
+def test_bad_sources_and_sources_that_kill_their_process(ray: Any, tmp_path: Path) -> None:
     listed = tmp_path / "texts.txt"
     special = {3: "bad item", 11: "please die", 39: "bad again"}
     listed.write_text("\n".join(special.get(number, f"word{number} of some") for number in range(40)))
@@ -158,7 +158,7 @@ def test_bad_and_deadly_sources(ray: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_both_models_work_and_an_unfinished_store_goes_on(ray: Any, tmp_path: Path) -> None:
+def test_two_models_continue_an_unfinished_store(ray: Any, tmp_path: Path) -> None:
     from c3core.embedding.ray import embed_with_ray
 
     texts = [f"word{number} and more" if number % 13 else "bad" for number in range(200)]
@@ -234,16 +234,14 @@ def endless_errors() -> Iterator[str]:
         ),
     ],
 )
-def test_what_goes_wrong_elsewhere_is_said_here(
-    load: Any, sources: Any, message: str, ray: Any, tmp_path: Path
-) -> None:
+def test_errors_in_ray_are_raised_here(load: Any, sources: Any, message: str, ray: Any, tmp_path: Path) -> None:
     from c3core.embedding.ray import embed_with_ray
 
     with pytest.raises(C3Error, match=message):
         embed_with_ray(load, sources, tmp_path / "store", quiet=True)
 
 
-def test_a_list_that_breaks_off_keeps_what_came_before(ray: Any, tmp_path: Path) -> None:
+def test_a_stream_that_fails_keeps_the_rows_before(ray: Any, tmp_path: Path) -> None:
     from c3core.embedding.ray import embed_with_ray
 
     with pytest.raises(C3Error, match="line 31"):
@@ -252,14 +250,14 @@ def test_a_list_that_breaks_off_keeps_what_came_before(ray: Any, tmp_path: Path)
 
 
 @pytest.mark.parametrize("options", [{"actors": 3}, {"actors": 1, "workers": 2}])
-def test_more_than_there_are_processors_is_refused(options: dict[str, int], ray: Any, tmp_path: Path) -> None:
+def test_more_actors_than_processors_are_refused(options: dict[str, int], ray: Any, tmp_path: Path) -> None:
     from c3core.embedding.ray import embed_with_ray
 
     with pytest.raises(C3Error, match="2 processor"):
         embed_with_ray(WordEncoder, lambda: ["a"], tmp_path / "store", **options)
 
 
-def test_rays_settings_are_left_as_they_were(ray: Any, tmp_path: Path) -> None:
+def test_the_settings_of_ray_are_restored(ray: Any, tmp_path: Path) -> None:
     from c3core.embedding.ray import cluster
 
     context = ray.data.DataContext.get_current()
@@ -270,7 +268,7 @@ def test_rays_settings_are_left_as_they_were(ray: Any, tmp_path: Path) -> None:
     assert ray.is_initialized()
 
 
-def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_ray_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from c3core.embedding.ray import embed_with_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -292,7 +290,7 @@ def test_wrong_words_on_the_command_line(words: list[str], message: str, tmp_pat
     assert message in done.stderr
 
 
-def test_a_bad_item_is_what_it_was(tmp_path: Path) -> None:
+def test_bad_items_and_errors_are_kept_apart(tmp_path: Path) -> None:
     """What goes between processes keeps errors and bad items apart."""
     from c3core.embedding.ray import pack, unpack
 
@@ -301,7 +299,7 @@ def test_a_bad_item_is_what_it_was(tmp_path: Path) -> None:
         unpack(pack(lambda: (_ for _ in ()).throw(C3Error("wrong"))))
 
 
-def test_a_warning_elsewhere_is_said_here() -> None:
+def test_warnings_in_ray_are_issued_here() -> None:
     """That a text was cut, or the license of weights: Ray would keep it to itself."""
     from c3core.embedding.ray import pack, unpack
 

@@ -1,4 +1,4 @@
-"""Recipes: read, checked, and what they name."""
+"""Reading and checking recipes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_names_are_short_or_with_options(tmp_path: Path) -> None:
+def test_a_part_is_a_name_or_a_name_with_options(tmp_path: Path) -> None:
     recipe = read_recipe(write(tmp_path, GOOD + "bridge: c1\ndecoder: {name: gpt2, model: fresh}\n"), FitRecipe)
     assert (recipe.bridge.name, recipe.bridge.options) == ("c1", {})
     assert (recipe.decoder.name, recipe.decoder.options) == ("gpt2", {"model": "fresh"})

@@ -1,4 +1,4 @@
-"""Small stores, which several test files share."""
+"""Small stores for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small real encoder for tests, hashed bags of words under a random projection; what runs in processes that die."""
+"""A small encoder of hashed bags of words, and embedding with it in processes that are killed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class WordEncoder(Encoder):
         return torch.stack([self.table[[crc32(word.encode()) % 512 for word in words]].sum(0) for words in items])
 
 
-# ---- what runs in another process
+# ---- embedding in another process
 
 context = get_context("forkserver")
 context.set_forkserver_preload(["c3core.embedding.embedder"])  # imports torch once, not once a process

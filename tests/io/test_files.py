@@ -1,4 +1,4 @@
-"""A file is written whole or not at all."""
+"""Files are written whole or not at all, and checked when they are read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def in_a_process(code: str, *arguments: object) -> subprocess.CompletedProcess[s
 
 
 @given(JSON)
-def test_json_comes_back_as_it_was(folder, value):
+def test_json_round_trip(folder, value):
     write_json(folder / "value.json", value)
     assert read_json(folder / "value.json") == value
     assert json.loads((folder / "value.json").read_bytes()) == value
@@ -60,7 +60,7 @@ def test_sha256_is_that_of_the_bytes(folder, data):
     assert sha256(folder / "data") == hashlib.sha256(data).hexdigest()
 
 
-def test_the_temporary_is_beside_the_file_keeps_its_suffix_and_goes_away(tmp_path):
+def test_the_temporary_file_is_beside_the_file_and_is_removed(tmp_path):
     target = tmp_path / "new" / "folder" / "picture.png"
     with atomic_write(target) as temporary:
         assert temporary.parent == target.parent
@@ -89,7 +89,7 @@ def test_the_content_is_flushed_to_disk_before_the_rename(tmp_path, monkeypatch)
     assert calls == [("fsync", written), ("replace", written)]
 
 
-def test_an_error_in_the_block_leaves_the_old_file_and_no_temporary(tmp_path):
+def test_an_error_in_the_block_keeps_the_old_file(tmp_path):
     target = tmp_path / "a.txt"
     write_text(target, "old")
 
@@ -104,7 +104,7 @@ def test_an_error_in_the_block_leaves_the_old_file_and_no_temporary(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_who_reads_the_old_file_meanwhile_reads_it_whole(tmp_path):
+def test_an_open_reader_of_the_old_file_reads_it_whole(tmp_path):
     target = tmp_path / "a.txt"
     write_text(target, "old and long")
     with open(target, encoding="utf-8") as reading:
@@ -127,7 +127,7 @@ with atomic_write(sys.argv[1]) as temporary:
 """
 
 
-def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path):
+def test_a_kill_while_writing_keeps_the_old_file(tmp_path):
     target = tmp_path / "a.txt"
     write_text(target, "old")
     assert in_a_process(KILLED, target).returncode == -signal.SIGKILL
@@ -156,7 +156,7 @@ except C3Error as error:
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="the system cannot limit the size of a file")
 @pytest.mark.parametrize("kind", ["text", "safetensors"])
-def test_no_room_is_one_line_and_leaves_the_old_file(tmp_path, kind):
+def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path, kind):
     target = tmp_path / "a.safetensors"
     save_file({"x": torch.ones(2)}, target)
     run = in_a_process(LIMITED, target, kind)
@@ -168,13 +168,13 @@ def test_no_room_is_one_line_and_leaves_the_old_file(tmp_path, kind):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_folder_that_is_a_file_is_one_line(tmp_path):
+def test_a_file_in_place_of_the_folder_is_one_line(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(C3Error, match=f"cannot write {tmp_path}/file/a.txt: (File exists|Not a directory)"):
         write_text(tmp_path / "file" / "a.txt", "x")
 
 
-def test_a_target_that_is_a_folder_is_one_line_and_leaves_no_temporary(tmp_path):
+def test_a_folder_in_place_of_the_file_is_one_line(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(C3Error, match="cannot write"):
         write_text(tmp_path / "folder", "x")
@@ -182,7 +182,7 @@ def test_a_target_that_is_a_folder_is_one_line_and_leaves_no_temporary(tmp_path)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
-def test_a_folder_where_nobody_can_write_is_one_line():
+def test_an_unwritable_folder_is_one_line():
     with pytest.raises(C3Error, match=r"cannot write /proc/self/a.txt: "):
         write_text("/proc/self/a.txt", "x")
 
@@ -213,14 +213,14 @@ def test_a_folder_without_permission_is_one_line():
     [b"", b"{", b"\xff\xfe{}", b"[" * 100_000, b"1" * 10_000, b'{"a": 1} {'],
     ids=["empty", "truncated", "not-utf8", "nested", "digits", "more"],
 )
-def test_what_is_no_json_is_one_line(tmp_path, data):
+def test_a_file_that_is_not_json_is_one_line(tmp_path, data):
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(C3Error, match=r"a.json cannot be read as JSON \(.*make it again") as caught:
         read_json(tmp_path / "a.json")
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_json_that_is_missing_or_a_folder_is_one_line(tmp_path):
+def test_a_missing_file_or_a_folder_is_one_line(tmp_path):
     with pytest.raises(C3Error, match=r"a.json is missing"):
         read_json(tmp_path / "a.json")
     with pytest.raises(C3Error, match="cannot be read as JSON"):
@@ -228,7 +228,7 @@ def test_json_that_is_missing_or_a_folder_is_one_line(tmp_path):
 
 
 @given(JSON, st.data())
-def test_json_that_is_cut_off_is_refused(folder, value, data):
+def test_truncated_json_is_refused(folder, value, data):
     text = json.dumps([value]).encode()
     (folder / "cut.json").write_bytes(text[: data.draw(st.integers(0, len(text) - 1))])
     with pytest.raises(C3Error):

@@ -1,4 +1,4 @@
-"""Wrong values are named by their field."""
+"""Checking fields and items."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Switches(BaseModel):
 
 
 @pytest.mark.parametrize("values", [{"number": True}, {"inner": {"rate": False}}])
-def test_true_is_no_number(values: dict[str, object]) -> None:
+def test_true_is_refused_as_a_number(values: dict[str, object]) -> None:
     with pytest.raises(C3Error, match="must be a number, not (True|False)"):
         checked(Switches, values, what="options")
     assert checked(Switches, {"either": True}, what="options").either is True
@@ -62,13 +62,13 @@ def message(values: dict[str, object], model: type[BaseModel] = Options) -> str:
     return str(caught.value)
 
 
-def test_of_many_wrong_fields_the_first_are_named():
+def test_only_the_first_of_many_wrong_fields_are_named():
     said = message({f"field{number}": 0 for number in range(30)})
     assert said.count("no such field") == 6
     assert said.endswith("; and 24 more")
 
 
-def test_good_values_become_the_model():
+def test_correct_values_build_the_model():
     assert checked(Options, {"steps": "3", "inner": {"rate": 1}}, what="options") == Options(
         steps=3, inner=Inner(rate=1)
     )
@@ -104,6 +104,6 @@ VALUES = st.none() | st.integers() | st.text() | st.lists(st.integers())
 
 
 @given(st.dictionaries(st.text(), VALUES, min_size=1, max_size=4))
-def test_fields_that_nobody_knows_are_one_error_and_no_other(values):
+def test_unknown_fields_are_one_error(values):
     with pytest.raises(C3Error, match=r"^nothing: "):
         checked(Nothing, values, what="nothing")

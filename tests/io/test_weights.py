@@ -1,4 +1,4 @@
-"""Weights on disk: refused if pickled, checked against the module when read; and their hash."""
+"""Writing, reading and hashing weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from c3core import C3Error
 from c3core.io.weights import read_tensors, refuse_pickles, tensor_hash, write_tensors
 
 
-def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+def test_weights_round_trip(tmp_path: Path) -> None:
     one, other = nn.Linear(3, 2), nn.Linear(3, 2)
     write_tensors(tmp_path / "w.safetensors", one.state_dict())
     read_tensors(tmp_path / "w.safetensors", other)
@@ -21,7 +21,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert torch.equal(one.bias, other.bias)
 
 
-def test_half_precision_rounds_and_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
+def test_half_precision_rounds_and_refuses_numbers_out_of_range(tmp_path: Path) -> None:
     module = nn.Linear(3, 2)
     path = tmp_path / "w.safetensors"
     write_tensors(path, {"weight": torch.full((2, 3), 1 / 3), "bias": torch.zeros(2)}, torch.float16)
@@ -42,7 +42,7 @@ def test_half_precision_rounds_and_refuses_what_it_cannot_hold(tmp_path: Path) -
         read_tensors(path, module)
 
 
-def test_a_missing_a_truncated_and_another_modules_file_are_one_error(tmp_path: Path) -> None:
+def test_a_missing_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     with pytest.raises(C3Error, match="is missing"):
         read_tensors(path, nn.Linear(3, 2))
@@ -59,7 +59,7 @@ def test_a_missing_a_truncated_and_another_modules_file_are_one_error(tmp_path: 
         read_tensors(path, nn.Linear(3, 2))
 
 
-def test_pickles_are_refused_and_passed_over_only_beside_safetensors(tmp_path: Path) -> None:
+def test_pickles_are_refused_unless_they_are_beside_safetensors(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "model.bin").touch()
     for lone in (False, True):
@@ -71,7 +71,7 @@ def test_pickles_are_refused_and_passed_over_only_beside_safetensors(tmp_path: P
         refuse_pickles(tmp_path)
 
 
-def test_tensor_hash_is_of_names_shapes_types_and_values() -> None:
+def test_tensor_hash_covers_names_shapes_types_and_values() -> None:
     value = torch.arange(6.0)
     hashes = {
         tensor_hash({"a": value}),

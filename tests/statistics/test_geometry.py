@@ -147,7 +147,7 @@ def test_the_same_item_twice_is_left_out_and_counted() -> None:
     assert whole.left_out["span"] > 0
 
 
-def test_what_is_undefined_is_none_and_json_all_the_same() -> None:
+def test_undefined_statistics_are_none() -> None:
     x, _ = unit_pairs(400)
     same = measure_geometry(x, x.clone())
     assert same.gap_length is not None
@@ -168,7 +168,7 @@ def test_what_is_undefined_is_none_and_json_all_the_same() -> None:
     assert not {"values", "spectrum"} & figures.keys()
 
 
-def test_batches_arrays_and_stores_measure_as_one_tensor_does(tmp_path: Path) -> None:
+def test_batches_arrays_and_stores_give_the_result_of_one_tensor(tmp_path: Path) -> None:
     x, y = unit_pairs(1000)
     whole = measure_geometry(x, y, seed=4)
     store = Store.from_embeddings(tmp_path / "store", x, space="s", modality="text", fingerprint="f")
@@ -221,7 +221,7 @@ def test_turning_and_scaling_the_space_changes_no_angle(seed: int, scale: float)
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_measured_is_refused(x: object, y: object, options: dict[str, int], message: str) -> None:
+def test_wrong_pairs_are_refused(x: object, y: object, options: dict[str, int], message: str) -> None:
     with pytest.raises(C3Error, match=message):
         measure_geometry(x, y, **options)
 

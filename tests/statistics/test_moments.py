@@ -108,7 +108,7 @@ def test_mean_norm() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_bad_row_is_named_and_its_batch_leaves_no_trace(value: float) -> None:
+def test_a_bad_row_is_named_and_nothing_of_its_batch_is_added(value: float) -> None:
     rows = data(2000)
     moments = Moments(4).update(rows[:1000])
     before = (moments.count, moments.mean, moments.covariance, moments.sample)
@@ -141,7 +141,7 @@ def test_a_wrong_type_or_shape_is_refused() -> None:
         Moments(4, sample_size=0)
 
 
-def test_what_was_not_gathered_is_refused() -> None:
+def test_a_statistic_that_was_not_gathered_is_refused() -> None:
     moments = Moments(4, {"mean"}).update(data(3))
     for name in ("variance", "covariance", "sample"):
         with pytest.raises(C3Error, match=f"did not gather the {name}"):

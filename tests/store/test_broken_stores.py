@@ -1,4 +1,4 @@
-"""What is broken in a store is named: on opening, or by `check`."""
+"""A broken store is named on opening, or by `check`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _not_unit(folder: Path) -> None:
         (_manifest(bad=3), "store.json does not agree"),
     ],
 )
-def test_check_finds_what_opening_does_not_see(harm: Any, message: str, store: Store) -> None:
+def test_check_finds_faults_that_opening_does_not(harm: Any, message: str, store: Store) -> None:
     harm(store.folder)
     with pytest.raises(C3Error, match=message):
         Store.open(store.folder).check()

@@ -1,4 +1,4 @@
-"""Stores: what is written is what is read, in any order and by any tool."""
+"""Reading a store, in order, shuffled and by other tools."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_batches_share_the_memory_of_arrow(store: Store) -> None:
     assert shard.to_batch(rows, 8).embeddings.data_ptr() == rows.column(0).flatten().buffers()[1].address
 
 
-def test_other_tools_read_the_shards(store: Store) -> None:
+def test_pyarrow_reads_the_shards(store: Store) -> None:
     """Plain Parquet: `id` and `source` strings, vectors of a fixed size, no nulls."""
     table = pq.read_table(sorted(store.folder.glob("*.parquet")))
     assert table.schema.names == ["id", "source", "embedding", "norm"]
@@ -135,7 +135,7 @@ def test_shuffling_never_holds_all_rows(monkeypatch: pytest.MonkeyPatch, tmp_pat
 # ---- moments, from_embeddings, join
 
 
-def test_moments_are_those_of_all_rows(store: Store) -> None:
+def test_moments_are_of_all_rows(store: Store) -> None:
     moments = store.moments(("mean", "variance"))
     expected = unit(95).double()
     torch.testing.assert_close(moments.mean, expected.mean(0), rtol=0, atol=1e-12)
@@ -144,7 +144,7 @@ def test_moments_are_those_of_all_rows(store: Store) -> None:
     assert moments.fingerprint == "f"
 
 
-def test_a_bridge_asks_a_store_for_as_large_a_sample_as_it_wants(store: Store) -> None:
+def test_moments_of_a_store_hold_a_sample_of_the_size_asked_for(store: Store) -> None:
     assert len(Moments.of(store, {"sample"}, sample_size=7).sample) == 7
     assert len(Moments.of(store, {"sample"}, sample_size=60_000).sample) == 95
 

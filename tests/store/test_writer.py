@@ -1,4 +1,4 @@
-"""The writer of stores: it goes on where it was left, and refuses what is no embedding."""
+"""Writing a store: it continues after a kill, and refuses wrong rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from c3core.store.store import Store, StoreWriter
 from tests.helpers.small_stores import KIND, unit
 
 
-def test_the_writer_goes_on_where_it_was_left(tmp_path: Path) -> None:
+def test_the_writer_continues_an_unfinished_store(tmp_path: Path) -> None:
     embeddings = unit(30)
     writer = StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
     writer.append(StoreBatch([str(i) for i in range(10)], ["s"] * 10, embeddings[:10], torch.ones(10)), checksum="ten")
@@ -35,7 +35,7 @@ def test_the_writer_goes_on_where_it_was_left(tmp_path: Path) -> None:
         done.append(StoreBatch([], [], torch.zeros(0, 8), torch.zeros(0)))
 
 
-def test_wrong_rows_are_refused_by_name_and_leave_no_trace(tmp_path: Path) -> None:
+def test_wrong_rows_are_refused_by_id_and_not_written(tmp_path: Path) -> None:
     writer = StoreWriter(tmp_path, dim=2, **KIND)
     good, ones = torch.tensor([[0.6, 0.8], [1.0, 0.0]]), torch.ones(2)
     nan = torch.tensor([[0.6, 0.8], [float("nan"), 0.0]])
@@ -54,7 +54,7 @@ def test_wrong_rows_are_refused_by_name_and_leave_no_trace(tmp_path: Path) -> No
     assert len(Store.open(tmp_path)) == 2
 
 
-def test_a_long_stretch_of_bad_inputs_is_written_too(tmp_path: Path) -> None:
+def test_a_shard_may_hold_only_bad_inputs(tmp_path: Path) -> None:
     writer = StoreWriter(tmp_path, dim=2, shard_rows=10, **KIND)
     for i in range(5):
         bad = [BadInput(f"{i}-{k}", "x" * 1000, "y" * 1000) for k in range(10)]
@@ -71,14 +71,14 @@ def test_a_long_stretch_of_bad_inputs_is_written_too(tmp_path: Path) -> None:
     store.check()
 
 
-def test_what_a_killed_run_left_behind_is_removed(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     left = tmp_path / ".shard-000004.123.tmp.parquet"
     left.write_text("half")
     StoreWriter(tmp_path, dim=2, **KIND)
     assert not left.exists()
 
 
-def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(C3Error, match=r"not empty \(photo.jpg\) and holds no store"):
         StoreWriter(tmp_path, dim=2, **KIND)
@@ -86,7 +86,7 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
         StoreWriter(tmp_path / "photo.jpg", dim=2, **KIND)
 
 
-def test_very_many_bad_inputs_stay_readable(tmp_path: Path) -> None:
+def test_a_hundred_thousand_bad_inputs_can_be_read(tmp_path: Path) -> None:
     """Parquet refuses a footer of 100 MB: what is said of the bad inputs of a shard is kept far below."""
     writer = StoreWriter(tmp_path, dim=8, shard_rows=1_000_000, **KIND)
     for start in range(0, 100_000, 5_000):
@@ -102,7 +102,7 @@ def test_very_many_bad_inputs_stay_readable(tmp_path: Path) -> None:
     assert all(len(getattr(entry, name)) == 500 for entry in store.errors() for name in ("id", "source", "why"))
 
 
-def test_the_same_encoder_elsewhere_goes_on(tmp_path: Path) -> None:
+def test_the_same_encoder_in_another_folder_continues(tmp_path: Path) -> None:
     """The fingerprint says what an encoder is; the space's name may be a path."""
     writer = StoreWriter(tmp_path, dim=8, shard_rows=2, **KIND)
     writer.append(StoreBatch(["0", "1"], ["s", "s"], unit(2), torch.ones(2)))

@@ -1,7 +1,6 @@
-"""The playground: a procedural world of pictures, videos and sounds with sentences about them, and a small space that
-knows it.
+"""The playground: a procedural world of pictures, videos and sounds with sentences, and a small space for it.
 
-It ships with the package, so that everything runs in minutes and without a download.
+It ships with the package, so that everything runs in minutes without a download.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def c3_metrics(register: Register) -> None:
         "playground-factors",
         "c3_playground.painters.metric:factors",
         modalities=("text", "image"),
-        summary="shapes, colours and places of sentences that drawings show",
+        summary="shapes, colors and places of sentences that drawings show",
     )
 
 
@@ -53,7 +52,7 @@ def c3_demos(register: Register) -> None:
         modalities=MODALITIES,
         requires=("transformers", "pycocoevalcap", "matplotlib", "soundfile"),
         extra="all",
-        summary="captions pictures, sounds and videos after training on sentences alone",
+        summary="captions pictures, sounds and videos after training only on sentences",
     )
     register(
         "draw",
@@ -61,7 +60,7 @@ def c3_demos(register: Register) -> None:
         modalities=("text", "image"),
         requires=("diffusers", "torch_fidelity"),
         extra="all",
-        summary="draws pictures from sentences, with painters that learned from pictures alone",
+        summary="draws pictures from sentences, with painters that learned only from pictures",
     )
 
 

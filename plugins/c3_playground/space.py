@@ -1,6 +1,4 @@
-"""The space that ships with the package. `connect.yaml` and `connect_text.yaml` beside it are the recipes that made
-it.
-"""
+"""Load the space that ships with the package. `connect.yaml` and `connect_text.yaml` are the recipes that made it."""
 
 from __future__ import annotations
 

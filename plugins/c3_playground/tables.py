@@ -1,40 +1,39 @@
-"""Pairs of the world as a table for recipes: `playground:<modality>/<split>/<number>[/<sentences>]`."""
+"""Pairs of the world as a table for recipes, `playground:<modality>/<split>/<number>[/<sentences>]`."""
 
 from __future__ import annotations
 
 from c3_playground.world import World
-from c3_playground.world.world import SENTENCES_AN_ITEM
+from c3_playground.world.world import SENTENCES_PER_ITEM
 from c3core.data import Table
 from c3core.errors import WrongCall
 
 
 def table(argument: str) -> Table:
-    """Columns `<modality>` (arrays) and `text`, five rows an item as in a table of captions, or as many as
-    `<sentences>` says.
+    """A table with the columns `<modality>` (arrays) and `text`, with `<sentences>` rows for each item (5).
 
-    With one sentence an item, each of its columns is a list of items without repeats, to train on.
+    With one sentence for each item, a column has no repeats, and can be trained on.
 
     >>> sorted(table("image/test/2").columns)
     ['image', 'text']
     >>> table("image/test/2").rows, table("image/test/2/1").rows
     (10, 2)
     """
-    written = f"a playground table is written playground:image/train/1000, not {argument!r}"
+    form = f"write a playground table as playground:image/train/1000, not {argument!r}"
     parts = argument.split("/")
     if len(parts) not in (3, 4):
-        raise WrongCall(f"{written}: modality, split, how many, and if you like how many sentences of each.")
+        raise WrongCall(f"{form}: modality, split, number of items, and, if you like, sentences of each.")
     try:
         modality, split, number = parts[:3]
-        each = int(parts[3]) if parts[3:] else SENTENCES_AN_ITEM
+        each = int(parts[3]) if parts[3:] else SENTENCES_PER_ITEM
         count = int(number)
     except ValueError as error:
-        raise WrongCall(f"{written} ({error}).") from None
+        raise WrongCall(f"{form} ({error}).") from None
     if count < 1:
-        raise WrongCall(f"{written}: it has at least 1 item.")
-    if not 1 <= each <= SENTENCES_AN_ITEM:
-        raise WrongCall(f"a playground table has 1 to {SENTENCES_AN_ITEM} sentences an item, not {each}.")
+        raise WrongCall(f"{form}: it needs at least 1 item.")
+    if not 1 <= each <= SENTENCES_PER_ITEM:
+        raise WrongCall(f"a playground table has 1 to {SENTENCES_PER_ITEM} sentences for each item, got {each}.")
     items = World().items(modality, split, count)
-    data = [item.data for item in items]  # one array an item, so that its five rows share it
+    data = [item.data for item in items]  # the rows of an item share its array
     return Table(
         {
             modality: [array for array, item in zip(data, items, strict=True) for _ in range(each)],

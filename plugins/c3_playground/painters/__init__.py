@@ -1,1 +1,1 @@
-"""Painters: decoders that were trained on the playground's pictures alone, and what scores the pictures they draw."""
+"""Painters that were trained only on the playground's pictures, and the scores of what they draw."""

@@ -1,4 +1,4 @@
-"""The metric `playground-factors`: what of its sentence a drawing of the playground shows."""
+"""The metric `playground-factors`: how much of its sentence a drawing of the playground shows."""
 
 from __future__ import annotations
 
@@ -8,33 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from c3_playground.painters.factor_reader import FactorReader, factor_accuracy, inception_score, load_reader
+from c3_playground.painters.factor_network import load_reader
+from c3_playground.painters.factor_score import factor_figures
 from c3_playground.world import parse
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 from c3core.media import Picture
 
-SIZE = 32  # of the pictures that the reader has learned from
+SIZE = 32  # of the pictures that the reader knows
 _reader = cache(load_reader)
 
 
 def factors(inputs: Sequence[str], outputs: Sequence[Picture], references: Sequence[Sequence[Any]]) -> dict[str, float]:
-    """In %: `factors`, the mean of `shape`, `colour` and `place`; `exact`. As counts: `objects`, `inception` (1 to 72).
+    """In %: `factors`, the mean of `shape`, `color` and `place`; `exact`. As numbers: `objects`, `inception` (1 to 72).
 
-    docs/painting.md says what they are. References are not looked at: a sentence says what its picture must show.
-    Raises `C3Error` for pictures of another size than the playground's, and for sentences that state nothing of it.
+    docs/painting.md describes them. The references are not used: a sentence says what its picture must show. Raises
+    `WrongCall` for pictures that are not of the playground's size, and for sentences that state nothing of it.
     """
-    if strange := next(
-        (picture.shape for picture in map(np.asarray, outputs) if picture.shape != (SIZE, SIZE, 3)), None
-    ):
-        raise C3Error(f"it reads pictures of {SIZE} × {SIZE} × 3, got {' × '.join(map(str, strange))}.")
-    if strange_sentence := next((sentence for sentence in inputs if not parse(sentence, "image").parts), None):
-        raise C3Error(f"{strange_sentence!r} states no shape of the playground.")
-    return figures(_reader(), inputs, outputs)
-
-
-def figures(reader: FactorReader, sentences: Sequence[str], pictures: Sequence[Picture]) -> dict[str, float]:
-    """The figures of `factors`, by a reader that is at hand."""
-    found = factor_accuracy(reader, sentences, pictures)
-    objects, mean = found.pop("objects"), found.pop("mean")
-    shares = {"factors": 100 * mean, **{name: 100 * share for name, share in found.items()}}
-    return {**shares, "objects": objects, "inception": inception_score(reader, pictures)}
+    for picture in map(np.asarray, outputs):
+        if picture.shape != (SIZE, SIZE, 3):
+            raise WrongCall(f"it reads pictures of {SIZE} × {SIZE} × 3, got {' × '.join(map(str, picture.shape))}.")
+    for sentence in inputs:
+        if not parse(sentence, "image").parts:
+            raise WrongCall(f"{sentence!r} states no shape of the playground.")
+    return factor_figures(_reader(), inputs, outputs)

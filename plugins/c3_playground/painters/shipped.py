@@ -1,14 +1,15 @@
-"""The painters that ship with the package, and the four methods that they stand for.
+"""Load the painters that ship with the package, for each of the four methods.
 
-The decoder was trained twice, on pictures alone: without noise for C¹ (connect) and C²₁ (+ collapse), with noise for
-C²₂ (corrupt) and C³ (both). With and without collapse the decoder's conditions differ by one translation, so that a
-method without it is the same decoder given e − mean(pictures) for every modality instead of e − mean(its own modality).
+Each decoder was trained twice, only on pictures: without noise for C¹ (connect) and C²₁ (+ collapse), and with noise
+for C²₂ (corrupt) and C³ (both). Collapse subtracts the mean of each modality from its embeddings. A method without
+collapse uses the same decoder, and subtracts the pictures' mean from the embeddings of every modality.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from c3_playground.methods import METHODS
 from c3core import Pipeline, load_pipeline
 from c3core.bridges import C3Bridge
 from c3core.contracts import Bridge
@@ -16,7 +17,6 @@ from c3core.errors import WrongCall, near
 
 FOLDER = Path(__file__).parent / "weights"
 DECODERS = ("stylegan", "diffusion")
-METHODS = {"c1": "C¹", "c2_1": "C²₁", "c2_2": "C²₂", "c3": "C³"}
 NOISY, COLLAPSED = ("c2_2", "c3"), ("c2_1", "c3")
 
 
@@ -34,7 +34,7 @@ best = diffusion  # `playground/painter`
 
 
 def painter(decoder: str, method: str, *, folder: Path = FOLDER) -> Pipeline:
-    """The painter of a decoder ("diffusion") and a method ("c1", "c2_1", "c2_2", "c3")."""
+    """The painter of a decoder ("stylegan", "diffusion") and a method ("c1", "c2_1", "c2_2", "c3")."""
     for name, known in ((decoder, DECODERS), (method, METHODS)):
         if name not in known:
             raise WrongCall(f"no painter is called {name!r}: {near(name, known)}")
@@ -45,7 +45,7 @@ def painter(decoder: str, method: str, *, folder: Path = FOLDER) -> Pipeline:
 
 
 def without_collapse(bridge: Bridge) -> Bridge:
-    """The bridge that takes the target's mean from every modality: its conditions keep the modality gap."""
+    """The bridge that subtracts the target's mean from every modality, so that the gap stays in the conditions."""
     config, state = bridge.config(), bridge.state()
     target = config["target"]
     moved = {

@@ -1,1 +1,1 @@
-"""Small towers, one a modality: two that come trained, and two that `c3 connect` trains in minutes on two cores."""
+"""Small towers: two that come trained, and two that `c3 connect` trains in minutes on two cores."""

@@ -1,4 +1,4 @@
-"""Attention between the cells of a grid or the words of a sentence."""
+"""Build attention between the cells of a grid or the words of a sentence."""
 
 from __future__ import annotations
 

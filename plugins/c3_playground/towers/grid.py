@@ -1,4 +1,4 @@
-"""A network over a grid, for clips and sounds: convolutions down to a few cells, then attention between them."""
+"""A network for clips and sounds: convolutions down to a few cells, then attention between them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from c3_playground.towers.attention import attention_layers
 
 
 class GridNet(nn.Module):
-    """(n, channels, height, width) to features (n, width): each stage halves the grid, `cells` are left for attention.
+    """Features (n, width) of grids (n, channels, height, width). Each stage halves the grid, and `cells` are left.
 
-    A stage is a convolution that halves the grid and one that looks around. Batch norm, not group norm: it costs less
-    and learns more a step, above all at a small fixed temperature, where at first all items look alike to the loss.
+    A stage is a convolution that halves the grid and a second one. Batch norm costs less than group norm and learns
+    more in each step, above all with a small fixed temperature, where all items look alike to the loss at first.
     """
 
     def __init__(self, channels: int, stages: tuple[int, ...], *, cells: int, layers: int = 1) -> None:

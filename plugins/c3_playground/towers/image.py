@@ -1,4 +1,4 @@
-"""The image tower: 32×32 pictures, through a network that was trained to name what stands where."""
+"""The image tower: a network for 32 × 32 pictures that was trained to name what stands where."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDE = 32
 
 
 def to_small(picture: Image.Image) -> Tensor:
-    """A picture of any size as uint8 (3, 32, 32)."""
+    """Resize a picture to uint8 (3, 32, 32)."""
     if picture.size != (SIDE, SIDE):
         picture = picture.resize(
             (SIDE, SIDE), Image.Resampling.BOX if min(picture.size) > SIDE else Image.Resampling.BICUBIC
@@ -30,11 +30,10 @@ def to_small(picture: Image.Image) -> Tensor:
 
 
 class ImageTower(Tower):
-    """Pictures to features (n, 864): 96 of each of nine places.
+    """Features (n, 864) of pictures: 96 for each of nine places.
 
-    Trained to name what pictures show, as photo towers often are: by `python -m c3_playground.painters.factor_reader`,
-    on other pictures and with another seed than the reader that scores drawings. With `frozen=False` it is trained
-    further, and saved with the space.
+    `python -m c3_playground.painters.factor_reader` trained the network, on other pictures and with another seed than
+    the reader that scores drawings. With `frozen=False` it is trained further and saved with the space.
 
     >>> tower = ImageTower()
     >>> tower(torch.zeros(1, 3, 32, 32)).shape
@@ -58,7 +57,7 @@ class ImageTower(Tower):
         return torch.stack(list(items))
 
     def from_raw(self, batch: Tensor) -> Tensor:
-        """(n, 3, h, w) in 0 .. 1 as float (n, 3, 32, 32) in 0 .. 255, with gradient."""
+        """Resize pictures (n, 3, h, w) in 0 to 1 to floats (n, 3, 32, 32) in 0 to 255, with gradient."""
         if batch.shape[-2:] != (SIDE, SIDE):
             batch = interpolate(batch, size=(SIDE, SIDE), mode="bilinear", antialias=True)
         return batch * 255
@@ -71,5 +70,5 @@ class ImageTower(Tower):
         return {"frozen": self.frozen}
 
     def identity(self) -> str:
-        """The hash of the weights, where they are not saved with the space."""
+        """The hash of the shipped weights if the tower is frozen."""
         return f"{type(self).__name__} {sha256(TRUNK)}" if self.frozen else super().identity()

@@ -1,6 +1,4 @@
-"""A network that says what stands in each of a picture's nine places: the trunk of the image tower, and of the factor
-reader.
-"""
+"""A network that computes features of a picture's nine places, for the image tower and for the factor reader."""
 
 from __future__ import annotations
 
@@ -14,11 +12,11 @@ from c3_playground.towers.attention import attention_layers
 
 PLACE_COUNT = 9
 TRUNK = Path(__file__).parent / "places.safetensors"
-CELLS = 64  # 32×32 pixels, halved twice
+CELLS = 64  # of 32 × 32 pixels, halved twice
 
 
 class PlacesNet(nn.Module):
-    """Pixels (n, 3, 32, 32) in -1 .. 1 to features (n, 9, width) of the places, each a mixture of the grid's cells."""
+    """Features (n, 9, width) of the places in pictures (n, 3, 32, 32) with pixels in -1 to 1."""
 
     def __init__(self, channels: Sequence[int] = (48, 96)) -> None:
         super().__init__()

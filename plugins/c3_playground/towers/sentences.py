@@ -1,4 +1,4 @@
-"""A network over the words of a sentence: the text tower's, with the weights that ship with the package."""
+"""The network of the text tower, and the weights that ship with the package."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from c3_playground.towers.attention import attention_layers
 from c3core.io import atomic_write
 
 WEIGHTS = Path(__file__).parent / "sentences.safetensors"
-LONGEST = 48  # words; the world's sentences have at most about thirty
-BUCKETS = 32  # for words that are not in the vocabulary, by checksum
+LONGEST = 48  # words; the longest sentences of the world have about thirty
+BUCKETS = 32  # ids shared by words that are not in the vocabulary, by their checksum
 
 
 class SentenceNet(nn.Module):
-    """Word ids (n, longest) to features (n, pools × hidden): means of the words' states, each with attention weights of
-    its own.
-    """
+    """Features (n, pools × hidden) of word ids (n, longest): several means of the words, each with its own weights."""
 
     def __init__(self, vocabulary: Sequence[str], *, hidden: int = 128, layers: int = 3, pools: int = 4) -> None:
         super().__init__()
@@ -37,7 +35,7 @@ class SentenceNet(nn.Module):
         self.pools = nn.Linear(hidden, pools)
 
     def ids(self, sentences: Sequence[str]) -> Tensor:
-        """(n, longest) word ids; 0 pads."""
+        """Word ids (n, longest), padded with 0."""
         rows = [[self._id(word) for word in words_of(sentence)[:LONGEST]] or [1] for sentence in sentences]
         longest = max(len(row) for row in rows)
         return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
@@ -52,26 +50,27 @@ class SentenceNet(nn.Module):
         weights = (
             self.pools(hidden).masked_fill(padding.unsqueeze(-1), float("-inf")).softmax(dim=1)
         )  # (n, longest, pools)
-        return (weights.transpose(1, 2).to(hidden.dtype) @ hidden).flatten(1)
+        features: Tensor = (weights.transpose(1, 2).to(hidden.dtype) @ hidden).flatten(1)
+        return features
 
 
 def save_net(net: SentenceNet, path: Path) -> None:
-    """Weights in half precision, and the vocabulary beside them."""
+    """Write the weights in half precision, and the vocabulary with them."""
     weights = {name: value.half() for name, value in net.state_dict().items()}
     with atomic_write(path) as temporary:
         save_file(weights, temporary, metadata={"vocabulary": json.dumps(net.vocabulary)})
 
 
 def load_net(path: Path = WEIGHTS) -> SentenceNet:
-    """The network that `save_net` wrote; by default the one that ships with the package."""
+    """Read a network that `save_net` wrote. The default ships with the package."""
     with safe_open(path, framework="pt") as file:
         net = SentenceNet(json.loads(file.metadata()["vocabulary"]))
-        net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  no mapping
+        net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  it is not a mapping
     return net
 
 
 def words_of(sentence: str) -> list[str]:
-    """Lower-case words and numbers; punctuation is dropped.
+    """The words and numbers of a sentence in lower case, without punctuation.
 
     >>> words_of("A red ring, left of a star.")
     ['a', 'red', 'ring', 'left', 'of', 'a', 'star']

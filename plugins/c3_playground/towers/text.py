@@ -9,16 +9,16 @@ from torch import Tensor
 
 from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net
 from c3core.contracts import Reader, Tower
-from c3core.errors import C3Error
+from c3core.errors import WrongCall
 from c3core.io import sha256
 from c3core.media import TextReader
 
 
 class TextTower(Tower):
-    """Sentences to features (n, 512).
+    """Features (n, 512) of sentences.
 
-    `python -m c3_playground.towers.sentence_reader` trained it, on sentences alone. With `frozen=False` it is trained
-    further, and saved with the space; its `vocabulary` is then the one that the weights are for.
+    `python -m c3_playground.towers.sentence_reader` trained the network, on sentences only. With `frozen=False` it is
+    trained further and saved with the space, together with its `vocabulary`.
 
     >>> tower = TextTower()
     >>> tower(tower.collate(["a red ring"])).shape
@@ -30,7 +30,7 @@ class TextTower(Tower):
     def __init__(self, *, frozen: bool = True, vocabulary: Sequence[str] | None = None) -> None:
         super().__init__()
         if frozen and vocabulary is not None:
-            raise C3Error("a frozen text tower keeps its own vocabulary. Leave `vocabulary` out, or say frozen=False.")
+            raise WrongCall("a frozen text tower has its own vocabulary. Leave `vocabulary` out, or give frozen=False.")
         self.frozen = frozen
         self.net = load_net() if vocabulary is None else SentenceNet(vocabulary)
         self.width = self.net.width
@@ -39,7 +39,7 @@ class TextTower(Tower):
         return TextReader()
 
     def collate(self, items: Sequence[Any]) -> Tensor:
-        """(n, longest) word ids; 0 pads."""
+        """Word ids (n, longest), padded with 0."""
         return self.net.ids(items)
 
     def forward(self, batch: Tensor) -> Tensor:
@@ -50,5 +50,5 @@ class TextTower(Tower):
         return {"frozen": True} if self.frozen else {"frozen": False, "vocabulary": self.net.vocabulary}
 
     def identity(self) -> str:
-        """The hash of the weights, where they are not saved with the space."""
+        """The hash of the shipped weights if the tower is frozen."""
         return f"{type(self).__name__} {sha256(WEIGHTS)}" if self.frozen else super().identity()

@@ -1,4 +1,4 @@
-"""The video tower: eight frames of 32×32, stacked as channels so that the first convolution sees motion."""
+"""The video tower, which sees eight frames of 32 × 32 as channels, so that the first convolution sees motion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRAMES = 8
 
 
 class ClipReader(Reader):
-    """A clip as uint8 (8 · 3, 32, 32): eight frames, evenly spread. Sources: a file, or an array (n, h, w, 3)."""
+    """Reads a file, or an array (n, h, w, 3), as eight evenly spaced frames: uint8 (8 · 3, 32, 32)."""
 
     def read(self, source: Any) -> Tensor:
         frames = source if isinstance(source, np.ndarray) else VideoReader().read(source)
@@ -30,7 +30,7 @@ class ClipReader(Reader):
 
 
 class VideoTower(Tower):
-    """Clips to features (n, width)."""
+    """Features (n, width) of clips."""
 
     modality = "video"
 

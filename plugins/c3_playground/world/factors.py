@@ -1,4 +1,4 @@
-"""Score a caption against the factors of the scene it should describe."""
+"""Score a caption against the factors of the scene that it should describe."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from c3_playground.world.scenes import Scene
 
 __all__ = ["Factors", "accuracy", "consistent", "parse"]
 
-# What a caption must say of every object or event.
+# What a caption must state about every object or event.
 REQUIRED: dict[str, tuple[str, ...]] = {
-    "image": ("shape", "colour"),
-    "video": ("shape", "colour", "motion"),
+    "image": ("shape", "color"),
+    "video": ("shape", "color", "motion"),
     "audio": ("timbre",),
 }
-# What counts only where a caption says it.
+# What counts only if a caption states it.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "image": ("size", "place"),
     "video": ("size", "place"),
     "audio": ("pitch", "count", "contour", "loudness"),
 }
-# A longer caption's further parts are counted as invented without being matched.
-_MOST_MATCHED = 6
+_MOST_MATCHED = 6  # parts of a caption; further ones count as invented
 
 
 def _scored(stated: Mapping[str, Value], part: object, modality: str) -> tuple[int, int]:
-    """(right, counted) of one stated part against the true one."""
+    """The numbers (right, counted) of factors of one stated part, compared with a true one."""
     right = counted = 0
     for name in REQUIRED[modality]:
         counted += 1
@@ -41,14 +40,14 @@ def _scored(stated: Mapping[str, Value], part: object, modality: str) -> tuple[i
 
 
 def _matchings(stated: int, true: int) -> Iterator[tuple[int | None, ...]]:
-    """Every one-to-one matching as large as can be: for each true part the index of a stated part, or None."""
+    """All one-to-one matchings, as large as possible: for each true part the index of a stated part, or None."""
     slots: list[int | None] = list(range(min(stated, _MOST_MATCHED)))
     slots += [None] * (true - len(slots))
     yield from dict.fromkeys(permutations(slots, true))
 
 
 def _rest(factors: Factors, scene: Scene, matching: tuple[int | None, ...]) -> tuple[int, int]:
-    """(right, counted) of the relations and the background, and the price of invented parts."""
+    """The numbers (right, counted) of relations and background. Invented parts count as wrong."""
     true_of = {stated: true for true, stated in enumerate(matching) if stated is not None}
     right = counted = 0
     for first, relation, second in factors.relations:
@@ -63,19 +62,19 @@ def _rest(factors: Factors, scene: Scene, matching: tuple[int | None, ...]) -> t
 
 
 def accuracy(sentence: str, scene: Scene) -> float:
-    """Factor accuracy of a caption in [0, 1]: the share of counted factors that are right.
+    """The share of factors that a caption states right, from 0 to 1.
 
-    Counted are:
+    These factors count:
 
-    - for every true object or event its required factors, stated or not: shape and colour (image); shape, colour and
-      motion (video); timbre (audio). One that the caption leaves out counts as wrong, so a left out object does in all.
-    - where the caption states them: size and place (image, video); pitch, count, contour and loudness (audio); the
-      background; each relation ("left of", "above", …; for sounds that an event comes before the next one stated).
-      A detail that the object does not have (the pitch of a click, the size of a growing star) does not count.
-    - the required factors of every invented object, as wrong: one stated beyond the number of true objects.
+    - The required factors of every true object or event: shape and color (image); shape, color and motion (video);
+      timbre (audio). They count as wrong if the caption leaves them out.
+    - What the caption states beside them: size and place (image, video); pitch, count, contour and loudness (audio);
+      the background; each relation ("left of", "above", …, and the order of sounds). A detail that the object does not
+      have, such as the pitch of a click, does not count.
+    - The required factors of invented objects, which are more than the true ones. They count as wrong.
 
-    Stated and true objects are matched one to one, as many as can be, in the way that gives the highest share.
-    A caption without a known noun scores 0.
+    Stated and true objects are matched one to one, so that the share is highest. A caption without a known noun scores
+    0.
 
     >>> from c3_playground.world.scenes import PictureScene, Thing
     >>> scene = PictureScene((Thing("circle", "red", "small", "top"), Thing("star", "blue", "large", "left")), "black")
@@ -98,10 +97,7 @@ def accuracy(sentence: str, scene: Scene) -> float:
 
 
 def consistent(factors: Factors, scene: Scene) -> bool:
-    """Whether everything that `factors` states is true of `scene`, which may hold more than is stated.
-
-    A sentence identifies its scene among others when it is consistent with that one alone.
-    """
+    """Whether everything that `factors` states is true of `scene`. The scene may hold more than that."""
     if not factors.parts or len(factors.parts) > len(scene.parts):
         return False
     if factors.background not in (None, scene.background):

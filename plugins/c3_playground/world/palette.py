@@ -1,4 +1,4 @@
-"""The colours of pictures and clips, and which of them cannot be told apart."""
+"""The colors of pictures and clips, and which objects can be seen on which background."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ BACKGROUND_RGB: dict[str, RGB] = {
     "dark green": (15, 72, 40),
 }
 
-# Below this Euclidean distance in RGB a small object drowns in its background.
-LEAST_CONTRAST = 85.0
+LEAST_CONTRAST = 85.0  # Euclidean distance in RGB; below it a small object can hardly be seen
 
 
-def visible(colour: str, background: str) -> bool:
-    """Whether an object of `colour` stands out from `background`.
+def visible(color: str, background: str) -> bool:
+    """Whether an object of `color` can be seen on `background`.
 
     >>> visible("red", "black"), visible("black", "black")
     (True, False)
     """
-    return dist(OBJECT_RGB[colour], BACKGROUND_RGB[background]) >= LEAST_CONTRAST
+    return dist(OBJECT_RGB[color], BACKGROUND_RGB[background]) >= LEAST_CONTRAST
 
 
-VISIBLE_COLOURS: dict[str, tuple[str, ...]] = {
-    background: tuple(colour for colour in OBJECT_RGB if visible(colour, background)) for background in BACKGROUND_RGB
+VISIBLE_COLORS: dict[str, tuple[str, ...]] = {
+    background: tuple(color for color in OBJECT_RGB if visible(color, background)) for background in BACKGROUND_RGB
 }

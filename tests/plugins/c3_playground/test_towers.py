@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from c3_playground.world import World
-from c3core import C3Error, Tower, load_tower
+from c3core import Tower, load_tower
+from c3core.errors import WrongCall
 from c3core.testing import TowerContract
 
 
@@ -74,5 +75,5 @@ class TestAudio(TowerContract):
 
 
 def test_a_frozen_text_tower_takes_no_other_vocabulary() -> None:
-    with pytest.raises(C3Error, match="vocabulary"):
+    with pytest.raises(WrongCall, match="vocabulary"):
         load_tower("playground-text", vocabulary=["red"])

@@ -1,1 +1,1 @@
-"""Sentences about scenes, and the factors that a sentence tells."""
+"""Write sentences about scenes, and parse the factors that a sentence states."""

@@ -1,7 +1,7 @@
-"""The words of the world: every factor value and every way to say it.
+"""The words of the world: each value of each factor, with all ways to say it.
 
-`sentences.py` writes with these tables and `parsing.py` reads with them, so a synonym added here is known to both.
-In each list the first way to say a value is the usual one; `pick` takes it about half of the time.
+`sentences.py` writes with these tables and `parsing.py` reads with them, so that both know every synonym. The first way
+to say a value is the usual one: `pick` takes it about half of the time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHAPES: Words = {
     "heart": ("heart", "love heart"),
 }
 
-COLOURS: Words = {
+COLORS: Words = {
     "red": ("red", "scarlet"),
     "orange": ("orange",),
     "yellow": ("yellow", "golden"),
@@ -54,7 +54,7 @@ BACKGROUNDS: Words = {
 BACKGROUND_NOUNS = ("background", "backdrop")
 BACKGROUND_PREPOSITIONS = ("on", "against")
 
-# A place is a cell of a 3 x 3 grid. The value is how it stands after a noun.
+# A place is a cell of a 3 × 3 grid. These are the words after a noun.
 PLACES: Words = {
     "top left": ("at the top left", "in the upper left", "in the top left corner"),
     "top": ("at the top", "at the upper edge", "near the top"),
@@ -77,7 +77,7 @@ OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "bel
 
 # --- clips --------------------------------------------------------------------------------------------------------
 
-# As a verb ("a circle moves left") and, in the same order, as a participle ("a circle moving left").
+# Verbs ("a circle moves left") and, in the same order, participles ("a circle moving left").
 MOTIONS: Words = {
     "left": ("moves left", "slides to the left", "drifts leftwards"),
     "right": ("moves right", "slides to the right", "drifts rightwards"),
@@ -102,7 +102,7 @@ MOTION_PARTICIPLES: Words = {
     "blink": ("blinking", "flashing", "flickering"),
     "still": ("staying still", "not moving", "resting"),
 }
-# Participles that can stand before the noun ("a spinning star").
+# Participles that can come before the noun ("a spinning star").
 MOTION_ADJECTIVES: Words = {
     "up": ("rising",),
     "down": ("falling",),
@@ -150,7 +150,7 @@ CONTOUR_PARTICIPLES: Words = {
     "rising": ("going up", "gliding upwards"),
     "falling": ("going down", "gliding downwards"),
 }
-# After one sound and after several.
+# About one sound, and about several.
 CONTOUR_CLAUSES: Words = {"rising": ("that rises", "that rise"), "falling": ("that falls", "that fall")}
 LOUDNESSES: Words = {"soft": ("soft", "gentle", "faint"), "loud": ("loud", "strong")}
 NUMBERS: Mapping[int, str] = {1: "one", 2: "two", 3: "three", 4: "four"}
@@ -162,7 +162,7 @@ SOUND_BACKGROUNDS: Words = {
 
 
 def pick(rng: Random, ways: Sequence[str]) -> str:
-    """One of `ways`: the first about half of the time, else any of the others.
+    """One of `ways`: the first one with a probability of a half, or one of the others.
 
     >>> pick(Random(0), ("circle",))
     'circle'

@@ -1,8 +1,8 @@
-"""Read the factors back out of a sentence in this world's language.
+"""Parse the factors that a sentence states.
 
-The sentence is cut into the phrases that `lexicon.py` knows, the longest first; words it does not know are skipped.
-Then one pass from left to right hands each detail to an object: to the noun that follows at once or that an article
-has opened, else to the noun before it.
+The sentence is split into the phrases of `lexicon.py`, the longest first, and unknown words are skipped. A pass from
+left to right then gives each detail to an object: to the next noun if it follows at once or an article has announced
+it, otherwise to the noun before.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ Value = str | int
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """What a sentence states. `parts` are objects, or events in order of time, as {"shape": "star", …}.
+    """What a sentence states.
 
-    `relations` are (index, relation, index) over `parts`: "left of", "right of", "above", "below"; for sounds "before".
+    `parts` are objects, or events in order of time, as {"shape": "star", …}. `relations` are (index, relation, index)
+    of `parts`, with "left of", "right of", "above" and "below", or "before" for sounds.
     """
 
     modality: str
@@ -38,15 +39,15 @@ class Token(NamedTuple):
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read so far."""
+    """What was parsed so far."""
 
     parts: list[dict[str, Value]] = field(default_factory=list)
     pending: dict[str, Value] = field(default_factory=dict)
-    open: bool = False  # an article or a number has announced a noun that has not come yet
+    open: bool = False  # an article or a number has announced a noun
     background: str | None = None
     relations: list[tuple[int, str, int]] = field(default_factory=list)
     order: list[int] = field(default_factory=list)  # of the parts, in time
-    earlier: bool = False  # the next part came before the last one
+    earlier: bool = False  # the next part is earlier than the last one
 
     def to_next(self, kind: str, value: Value) -> None:
         self.pending.setdefault(kind, value)
@@ -67,7 +68,7 @@ class _Reading:
 _WORD = re.compile(r"[a-z]+|[,.;:]")
 _STOP = Token("stop", ",")
 _NOUNS = ("shape", "timbre", "timbres")
-_DETAILS = ("colour", "size", "motion", "pitch", "contour", "loudness")
+_DETAILS = ("color", "size", "motion", "pitch", "contour", "loudness")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _entries(modality: str) -> Iterator[tuple[str, Token]]:
-    """Every phrase that is known for a modality, with what it means."""
+    """All phrases about a modality, with their tokens."""
 
     def table(kind: str, *tables: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Token]]:
         for words in tables:
@@ -97,7 +98,7 @@ def _entries(modality: str) -> Iterator[tuple[str, Token]]:
         yield "after", Token("after", "after")
         return
     yield from table("shape", lexicon.SHAPES)
-    yield from table("colour", lexicon.COLOURS)
+    yield from table("color", lexicon.COLORS)
     yield from table("size", lexicon.SIZES)
     yield from table("relation", lexicon.RELATIONS)
     yield "it", Token("it", "it")
@@ -119,7 +120,7 @@ def _entries(modality: str) -> Iterator[tuple[str, Token]]:
 
 @cache
 def _phrases(modality: str) -> dict[str, list[tuple[tuple[str, ...], Token]]]:
-    """The known phrases by their first word, the longest first."""
+    """The phrases by their first word, the longest first."""
     phrases: dict[str, list[tuple[tuple[str, ...], Token]]] = {}
     for phrase, token in _entries(modality):
         words = _words(phrase)
@@ -151,11 +152,11 @@ def _tokens(sentence: str, modality: str) -> list[Token]:
 
 
 def _begins_an_object(word: str, phrases: dict[str, list[tuple[tuple[str, ...], Token]]]) -> bool:
-    return any(token.kind in ("shape", "colour", "size") for _, token in phrases.get(word, ()))
+    return any(token.kind in ("shape", "color", "size") for _, token in phrases.get(word, ()))
 
 
 def _noun_follows(tokens: list[Token], at: int) -> bool:
-    """Whether only details stand between position `at` and the next noun."""
+    """Whether only details come between position `at` and the next noun."""
     for token in tokens[at:]:
         if token.kind in _NOUNS:
             return True
@@ -165,12 +166,12 @@ def _noun_follows(tokens: list[Token], at: int) -> bool:
 
 
 def parse(sentence: str, modality: str) -> Factors:
-    """The factors that `sentence` states, read as a caption of `modality` ("image", "video" or "audio").
+    """The factors that a caption of `modality` ("image", "video" or "audio") states.
 
-    Any text can be read; text without a known noun states no parts.
+    Any text can be parsed. Text without a known noun has no parts.
 
     >>> parse("a big red disc left of a blue star on black", "image").parts
-    ({'shape': 'circle', 'size': 'large', 'colour': 'red'}, {'shape': 'star', 'colour': 'blue'})
+    ({'shape': 'circle', 'size': 'large', 'color': 'red'}, {'shape': 'star', 'color': 'blue'})
     >>> parse("a high beep after two drum hits", "audio").parts[0]
     {'timbre': 'drum', 'count': 2}
     """
@@ -189,7 +190,7 @@ def parse(sentence: str, modality: str) -> Factors:
         elif kind in ("shape", "timbre"):
             reading.noun(kind, value)
         elif kind == "timbres":
-            if reading.pending.get("count") == 1:  # "a recording of beeps": the article was another noun's
+            if reading.pending.get("count") == 1:  # "a recording of beeps": the article belongs to another noun
                 del reading.pending["count"]
             reading.noun("timbre", value)
         elif kind == "times":

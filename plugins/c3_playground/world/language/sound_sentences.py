@@ -1,4 +1,4 @@
-"""Sentences about sounds: their events in order of time."""
+"""Write sentences about sounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from c3_playground.world.language import lexicon
 from c3_playground.world.language.lexicon import article, pick
 from c3_playground.world.scenes import SoundEvent, SoundScene
 
-# How often a sentence names all events rather than all but one, and each detail of an event and of the sound.
+# Probabilities that a sentence names all events, not all but one, and each detail of an event and of the sound.
 ALL_EVENTS, COUNT, PITCH, GLIDE, STEADY, LOUDNESS, BACKGROUND = 0.95, 0.94, 0.85, 0.85, 0.15, 0.4, 0.35
 
 OPENINGS = ("", "", "the sound of ", "there is ", "you can hear ", "a recording of ", "we hear ")
@@ -17,7 +17,7 @@ JOINERS = (" then ", " followed by ", ", then ", " and then ", " before ")
 
 
 def _event_phrase(event: SoundEvent, rng: Random, *, complete: bool) -> str:
-    """An event as a noun phrase: "two soft low beeps that rise", "a rising beep three times"."""
+    """An event as a noun phrase, such as "two soft low beeps that rise" or "a rising beep three times"."""
 
     def names(share: float) -> bool:
         return complete or rng.random() < share
@@ -49,7 +49,7 @@ def _event_phrase(event: SoundEvent, rng: Random, *, complete: bool) -> str:
 
 
 def _ordered(phrases: list[str], rng: Random) -> str:
-    """The phrases with the words that give their order."""
+    """The phrases joined by words for their order."""
     if len(phrases) == 1:
         return phrases[0]
     if len(phrases) == 2:
@@ -68,7 +68,7 @@ def _ordered(phrases: list[str], rng: Random) -> str:
 
 
 def sound_sentence(scene: SoundScene, rng: Random, *, complete: bool) -> str:
-    """One sentence about a sound; a complete one names every factor."""
+    """One sentence about a sound. A complete one names every factor."""
     events = list(scene.events)
     if not complete and len(events) > 1 and rng.random() >= ALL_EVENTS:
         events.pop(int(rng.random() * len(events)))

@@ -1,4 +1,4 @@
-"""What a sentence states, one by one: "ring red", "ring at top", "ring left of", "left of square"."""
+"""List what a sentence states: "ring red", "ring at top", "ring left of", "left of square"."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from itertools import combinations
 
 from c3_playground.world.language.parsing import parse
 
-# "left" is a place, and a way to move.
-_SAID = {"place": "at {}", "count": "{} times"}
-# So that each relation is stated in one way.
+# A place is written "at left", because "left" is also a motion.
+_FORMS = {"place": "at {}", "count": "{} times"}
+# Each relation is written in one direction.
 _REVERSED = {"right of": "left of", "below": "above"}
 
 
 def statements(sentence: str, modality: str) -> list[str]:
-    """The statements of a sentence about an item of `modality`: each factor of a part, each two of one part, and
-    relations.
+    """The statements of a sentence: each factor of a part, each two factors of one part, and each side of a relation.
 
-    Relations are stated side by side ("ring left of", "left of square") and not whole ("ring left of square"): of those
-    there are so many, and each so rare, that a network hardly learns to name them.
+    A relation is listed by its sides ("ring left of", "left of square"). Whole relations ("ring left of square") are so
+    many and so rare that a network hardly learns to name them.
 
     >>> statements("a red ring below a star on white", "image")
     ['ring', 'red', 'ring red', 'star', 'star above', 'above ring', 'above red', 'on white']
     """
     stated = parse(sentence, modality)
     found: list[str] = []
-    parts = [[_SAID.get(name, "{}").format(value) for name, value in part.items()] for part in stated.parts]
+    parts = [[_FORMS.get(name, "{}").format(value) for name, value in part.items()] for part in stated.parts]
     for values in parts:
         found += values
         found += [f"{one} {other}" for one, other in combinations(values, 2)]

@@ -1,1 +1,1 @@
-"""Scenes as pictures, clips and sounds, and those as files."""
+"""Render scenes as pictures, clips and sounds, and write those as files."""

@@ -1,4 +1,4 @@
-"""Items as files that other programs read."""
+"""Write items as files that other programs read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from c3_playground.world.media.sounds import SAMPLE_RATE
 from c3_playground.world.media.videos import FRAMES_PER_SECOND
-from c3core.errors import C3Error, NotInstalled
+from c3core.errors import C3Error, NotInstalled, WrongCall
 from c3core.io import atomic_write
 
 
 class Exported(Protocol):
-    """What an item must have to be written."""
+    """What `export_items` needs of an item."""
 
     @property
     def id(self) -> str: ...
@@ -28,14 +28,14 @@ class Exported(Protocol):
 
 
 def write_gif(clip: NDArray[np.uint8], path: Path) -> None:
-    """Write a clip exactly: every frame gets a palette of its own colours, of which there may be 256."""
+    """Write a clip without loss. Each frame gets its own palette, which holds 256 colors."""
     from PIL import Image
 
     frames = []
     for frame in clip:
         palette, index = np.unique(frame.reshape(-1, 3), axis=0, return_inverse=True)
         if len(palette) > 256:
-            raise C3Error(f"{path.name}: a frame has {len(palette)} colours and a GIF holds 256. Write .mp4 instead.")
+            raise C3Error(f"{path.name}: a frame has {len(palette)} colors and a GIF holds 256. Give .mp4.")
         picture = Image.fromarray(index.reshape(frame.shape[:2]).astype(np.uint8))
         picture.putpalette(palette.astype(np.uint8).tobytes())
         frames.append(picture)
@@ -71,10 +71,10 @@ _VIDEO_WRITERS = {".gif": write_gif, ".mp4": write_mp4}
 
 
 def export_items(items: Sequence[Exported], folder: Path, modality: str, video_suffix: str) -> Path:
-    """Write each item's file and the table of their captions into `folder`; returns the table's path."""
+    """Write each item and the table of their captions into `folder`, and return the path of the table."""
     if video_suffix not in _VIDEO_WRITERS:
-        raise C3Error(f"clips cannot be written as {video_suffix!r}. Give .gif or .mp4.")
-    from c3core.media import write_png  # brings torch, which the world does without
+        raise WrongCall(f"clips cannot be written as {video_suffix!r}. Give .gif or .mp4.")
+    from c3core.media import write_png  # it imports torch, which the world does not need
 
     writers: dict[str, tuple[str, Any]] = {
         "image": (".png", write_png),

@@ -1,4 +1,4 @@
-"""Picture scenes as 32 x 32 RGB pictures."""
+"""Render picture scenes as 32 × 32 RGB pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from c3_playground.world.media.shapes import Floats, coverage
 from c3_playground.world.palette import BACKGROUND_RGB, OBJECT_RGB
-from c3_playground.world.scenes import CORNERS, FRAME_SIDE, GAP, PictureScene, Thing, VideoScene, place_centre
+from c3_playground.world.scenes import CORNERS, FRAME_SIDE, GAP, PictureScene, Thing, VideoScene, place_center
 
 Pixels = NDArray[np.uint8]
 Generators = np.random.Generator | Sequence[np.random.Generator]
@@ -19,21 +19,19 @@ MOST_THINGS = 3
 PLACE_JITTER = 1.0  # pixels
 SIZE_JITTER = 0.05  # of the radius
 ANGLE_JITTER = 0.12  # radians
-COLOUR_JITTER = 10.0  # of 255, each channel
+COLOR_JITTER = 10.0  # of 255, each channel
 BACKGROUND_JITTER = 7.0  # of 255, each channel
 BRIGHTNESS_JITTER = 0.06  # of the value, the whole picture
 PIXEL_NOISE = 4  # of 255, each pixel and channel
-# Draws an object takes: x, y, size, angle, red, green, blue. The picture takes four more: background and brightness.
-_PER_THING = 7
-_DRAWS = MOST_THINGS * _PER_THING + 4
-# Few enough at once that the working arrays stay in the processor's cache.
-_BATCH = 64
+_PER_THING = 7  # random numbers of an object: x, y, size, angle, red, green, blue
+_DRAWS = MOST_THINGS * _PER_THING + 4  # four more of the picture: three of the background, one of the brightness
+_BATCH = 64  # pictures whose arrays fit the processor's cache
 
 
 def jitter_draws(rng: Generators, count: int, *noise_shape: int) -> tuple[Floats, Floats]:
-    """What `count` items need of chance: draws (count, 25) in [-1, 1] and pixel noise (count, *noise_shape).
+    """The random numbers of `count` items: draws (count, 25) in -1 to 1, and pixel noise (count, *noise_shape).
 
-    With one generator an item, an item's draws do not depend on the others. The noise is in whole steps of brightness.
+    With a generator for each item, an item does not depend on the others. The noise is whole steps of brightness.
     """
     rngs = [rng] * count if isinstance(rng, np.random.Generator) else rng
     draws = np.empty((count, _DRAWS), np.float32)
@@ -46,12 +44,12 @@ def jitter_draws(rng: Generators, count: int, *noise_shape: int) -> tuple[Floats
 
 
 def thing_draws(draws: Floats, slot: int) -> Floats:
-    """The seven draws (n, 7) of the objects in `slot`: x, y, size, angle, red, green, blue."""
+    """The draws (n, 7) of the objects in `slot`: x, y, size, angle, red, green, blue."""
     return draws[:, slot * _PER_THING : (slot + 1) * _PER_THING]
 
 
 def rows_by_shape(scenes: Sequence[PictureScene | VideoScene], slot: int) -> dict[str, list[int]]:
-    """The rows of `scenes` that have an object in `slot`, grouped by its shape, so that one formula draws them all."""
+    """The rows of `scenes` that have an object in `slot`, by its shape, so that each shape is computed once."""
     rows: dict[str, list[int]] = {}
     for row, scene in enumerate(scenes):
         if slot < len(scene.things):
@@ -60,37 +58,37 @@ def rows_by_shape(scenes: Sequence[PictureScene | VideoScene], slot: int) -> dic
 
 
 def background_canvas(backgrounds: Sequence[str], draws: Floats) -> Floats:
-    """Plain canvases (n, 32, 32, 3) in 0 .. 255 with a jittered colour."""
+    """Plain canvases (n, 32, 32, 3) in 0 to 255, each of a slightly different color."""
     base = np.array([BACKGROUND_RGB[name] for name in backgrounds], np.float32)
     base = base + draws[:, -4:-1] * np.float32(BACKGROUND_JITTER)
     return np.broadcast_to(base[:, None, None, :], (len(base), FRAME_SIDE, FRAME_SIDE, 3)).copy()
 
 
-def paint(canvas: Floats, colours: Floats, cover: Floats) -> None:
-    """Lay `colours` (n, 3) over `canvas` (n, ..., 3) in place, as thick as `cover` (n, ...) says."""
-    colours = colours.reshape(len(colours), *[1] * (canvas.ndim - 2), 3)
-    canvas += (colours - canvas) * cover[..., None]
+def paint(canvas: Floats, colors: Floats, cover: Floats) -> None:
+    """Mix `colors` (n, 3) into `canvas` (n, ..., 3) in place, in the proportion `cover` (n, ...)."""
+    colors = colors.reshape(len(colors), *[1] * (canvas.ndim - 2), 3)
+    canvas += (colors - canvas) * cover[..., None]
 
 
 def finish(canvas: Floats, draws: Floats, noise: Floats) -> Pixels:
-    """Brightness and pixel noise, then bytes."""
+    """Apply brightness and pixel noise, and round to bytes."""
     brightness = 1 + draws[:, -1] * np.float32(BRIGHTNESS_JITTER)
     canvas *= brightness.reshape(-1, *[1] * (canvas.ndim - 1))
     return np.clip(np.rint(canvas) + noise, 0, 255).astype(np.uint8)
 
 
-def jittered_colour(thing: Thing, draws: Floats) -> Floats:
-    """The RGB of an object with its own small deviation."""
-    return np.array(OBJECT_RGB[thing.colour], np.float32) + draws[4:7] * np.float32(COLOUR_JITTER)
+def jittered_color(thing: Thing, draws: Floats) -> Floats:
+    """The RGB color of an object, slightly different from its name's."""
+    return np.array(OBJECT_RGB[thing.color], np.float32) + draws[4:7] * np.float32(COLOR_JITTER)
 
 
 def _placements(scene: PictureScene, draws: Floats) -> list[tuple[float, float, float, float]]:
-    """(x, y, radius, angle) of each object. Where the jitter would let two objects touch, both stay where they were."""
+    """The (x, y, radius, angle) of each object. No object is moved if two would touch."""
     still, moved = [], []
     for slot, thing in enumerate(scene.things):
         dx, dy, size, angle = (float(v) for v in draws[slot * _PER_THING : slot * _PER_THING + 4])
         radius = thing.radius * (1 + SIZE_JITTER * size)
-        x, y = place_centre(thing.place, radius)
+        x, y = place_center(thing.place, radius)
         still.append((x, y, radius, angle * ANGLE_JITTER))
         low, high = radius, FRAME_SIDE - radius
         x = min(max(x + dx * PLACE_JITTER, low), high)
@@ -104,9 +102,9 @@ def _placements(scene: PictureScene, draws: Floats) -> list[tuple[float, float, 
 
 
 def render(scenes: Sequence[PictureScene], rng: Generators) -> Pixels:
-    """Render `scenes` as uint8 RGB, (n, 32, 32, 3).
+    """Render `scenes` as uint8 RGB pictures (n, 32, 32, 3).
 
-    `rng` is one generator for all, or one an item: then a picture does not depend on the others of the batch.
+    `rng` is one generator, or one for each item: then a picture does not depend on the others of the batch.
 
     >>> scene = PictureScene((Thing("circle", "red", "large", "centre"),), "black")
     >>> render([scene], np.random.default_rng(0)).shape
@@ -128,8 +126,8 @@ def _render_batch(scenes: Sequence[PictureScene], rng: Generators) -> Pixels:
         slot_draws = thing_draws(draws, slot)
         for shape, rows in rows_by_shape(scenes, slot).items():
             x, y, radius, angle = np.array([placements[row][slot] for row in rows], np.float32).T
-            colours = np.stack([jittered_colour(scenes[row].things[slot], slot_draws[row]) for row in rows])
+            colors = np.stack([jittered_color(scenes[row].things[slot], slot_draws[row]) for row in rows])
             part = canvas[rows]
-            paint(part, colours, coverage(shape, x, y, radius, angle))
+            paint(part, colors, coverage(shape, x, y, radius, angle))
             canvas[rows] = part
     return finish(canvas, draws, noise)

@@ -1,8 +1,8 @@
-"""Antialiased shapes by signed distance.
+"""Render antialiased shapes by their signed distance.
 
-A signed distance says how far a point lies outside (positive) or inside (negative) an outline. The formulas are
-Inigo Quilez's (iquilezles.org/articles/distfunctions2d), scaled so that every shape fills about the same disc
-and has its centre of mass near the origin.
+A signed distance is how far a point lies outside (positive) or inside (negative) of an outline. The formulas are Inigo
+Quilez's (iquilezles.org/articles/distfunctions2d). They are scaled so that all shapes fill about the same disc, and
+have their center of mass near the origin.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _square(x: Floats, y: Floats) -> Floats:
 
 
 def _polygon(x: Floats, y: Floats, corners: list[tuple[float, float]]) -> Floats:
-    """Exact distance to a polygon, edge by edge, with the sign from the crossing rule."""
+    """The exact distance to a polygon, edge by edge. The even-odd rule gives the sign."""
     nearest = np.full_like(x, np.inf)
     inside = np.zeros(x.shape, bool)
     for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
@@ -78,7 +78,7 @@ def _diamond(x: Floats, y: Floats) -> Floats:
 
 
 def _heart(x: Floats, y: Floats) -> Floats:
-    # The formula's heart has its tip at the origin and its lobes up to about y = 1.1.
+    # In the formula the heart has its tip at the origin, and its lobes reach about y = 1.1.
     scale = 1.75
     x, y = np.abs(x) / scale, (1.1 - y) / scale
     lobe = np.sqrt((x - 0.25) ** 2 + (y - 0.75) ** 2) - sqrt(0.125)
@@ -102,9 +102,9 @@ _PIXELS = np.arange(FRAME_SIDE, dtype=np.float32) + np.float32(0.5)
 
 
 def coverage(shape: str, x: Floats, y: Floats, radius: Floats, angle: Floats) -> Floats:
-    """How much of each pixel `shape` covers, for many placements of it at once.
+    """The share of each pixel that `shape` covers, (n, 32, 32) in 0 to 1, for `n` placements.
 
-    `x`, `y`, `radius` (pixels) and `angle` (radians, clockwise) are float32 (n,); the result is (n, 32, 32) in [0, 1].
+    `x`, `y`, `radius` (pixels) and `angle` (radians, clockwise) are float32 (n,).
 
     >>> one = np.ones(1, np.float32)
     >>> float(coverage("square", 16 * one, 16 * one, 6 * one, 0 * one)[0, 16, 16])

@@ -1,4 +1,4 @@
-"""Sound scenes as two seconds of mono sound at 16 kHz."""
+"""Render sound scenes as two seconds of mono sound at 16 kHz."""
 
 from __future__ import annotations
 
@@ -15,29 +15,28 @@ SAMPLES = int(SAMPLE_RATE * SECONDS)
 
 PITCH_HZ = {"low": 260.0, "middle": 760.0, "high": 2200.0}
 PITCH_JITTER = 0.08  # of the frequency
-GLIDE = 1.5  # a rising sound goes from 1/1.5 to 1.5 of its pitch, so low, middle and high never meet
+GLIDE = 1.5  # a rising sound goes from 1/1.5 to 1.5 of its pitch, so that low, middle and high never overlap
 AMPLITUDE = {"soft": 0.14, "loud": 0.7}
 NOISE_RMS = {"quiet": 0.0006, "noise": 0.012}
 
 LEAD = 0.08  # seconds before the first event, and at least after the last
-PERIOD = 0.26  # seconds from one repeat to the next, shorter where there is no room
-SOUNDING = 0.62  # of the period, where a sound repeats
+PERIOD = 0.26  # seconds from one repeat to the next, less if there is no room
+SOUNDING = 0.62  # share of the period that a repeated sound is heard
 LONGEST = 0.5  # seconds of a sound that does not repeat
-# The highest partial that is kept, below half of the sample rate.
-HIGHEST_HZ = 7500.0
+HIGHEST_HZ = 7500.0  # of a partial: under half of the sample rate
 
 Wave = NDArray[np.float64]
 
 
-def _frequency(event: SoundEvent, centre: float, count: int) -> Wave:
-    """Frequency in Hz for each of `count` samples."""
+def _frequency(event: SoundEvent, center: float, count: int) -> Wave:
+    """The frequency in Hz at each of `count` samples."""
     progress = np.linspace(-1.0, 1.0, count)
     direction = {"rising": 1.0, "falling": -1.0}.get(event.contour or "steady", 0.0)
-    return centre * GLIDE ** (direction * progress)
+    return center * GLIDE ** (direction * progress)
 
 
 def _fade(wave: Wave, attack: float, release: float) -> Wave:
-    """Ramp the ends of `wave` in place over `attack` and `release` seconds."""
+    """Fade `wave` in and out in place, over `attack` and `release` seconds."""
     rise, fall = (min(int(seconds * SAMPLE_RATE), len(wave) // 2) for seconds in (attack, release))
     wave[:rise] *= np.linspace(0.0, 1.0, rise)
     wave[len(wave) - fall :] *= np.linspace(1.0, 0.0, fall)
@@ -49,7 +48,7 @@ def _decay(count: int, seconds: float) -> Wave:
 
 
 def _partials(frequency: Wave, ratios: Sequence[float], weights: Sequence[float]) -> Wave:
-    """A sum of sines at multiples of a gliding frequency, leaving out those that would alias."""
+    """The sum of sines at multiples of a gliding frequency, without those that would alias."""
     phase = 2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE
     highest = float(frequency.max())
     wave = np.zeros(len(frequency))
@@ -59,11 +58,11 @@ def _partials(frequency: Wave, ratios: Sequence[float], weights: Sequence[float]
     return wave
 
 
-def _tone(event: SoundEvent, centre: float, seconds: float, rng: np.random.Generator) -> Wave:
+def _tone(event: SoundEvent, center: float, seconds: float, rng: np.random.Generator) -> Wave:
     """One repeat of a pitched event."""
     count = int(seconds * SAMPLE_RATE)
     time = np.arange(count) / SAMPLE_RATE
-    frequency = _frequency(event, centre, count)
+    frequency = _frequency(event, center, count)
     if event.timbre == "beep":
         return _fade(_partials(frequency, [1], [1]), 0.008, 0.015)
     if event.timbre == "buzz":
@@ -97,13 +96,13 @@ def _noise(event: SoundEvent, seconds: float, rng: np.random.Generator) -> Wave:
 
 
 def _repeats(event: SoundEvent, slot: float, rng: np.random.Generator) -> Wave:
-    """All repeats of an event, of its loudness, not longer than `slot` seconds."""
+    """All repeats of an event with its loudness, in at most `slot` seconds."""
     room = slot - LEAD
     period = min(PERIOD, room / event.count) * rng.uniform(0.92, 1.0)
     seconds = SOUNDING * period if event.count > 1 else min(LONGEST, room) * rng.uniform(0.85, 1.0)
-    centre = PITCH_HZ.get(event.pitch or "", 0.0) * rng.uniform(1 - PITCH_JITTER, 1 + PITCH_JITTER)
+    center = PITCH_HZ.get(event.pitch or "", 0.0) * rng.uniform(1 - PITCH_JITTER, 1 + PITCH_JITTER)
     amplitude = AMPLITUDE[event.loudness] * rng.uniform(0.9, 1.1)
-    wave = _tone(event, centre, seconds, rng) if event.pitch else _noise(event, seconds, rng)
+    wave = _tone(event, center, seconds, rng) if event.pitch else _noise(event, seconds, rng)
     wave *= amplitude / np.abs(wave).max()
     step = int(period * SAMPLE_RATE)
     whole = np.zeros(step * (event.count - 1) + len(wave))
@@ -113,7 +112,7 @@ def _repeats(event: SoundEvent, slot: float, rng: np.random.Generator) -> Wave:
 
 
 def render_one(scene: SoundScene, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Render one scene as float32 samples in [-1, 1], shape (32000,)."""
+    """Render one scene as float32 samples (32000,) in -1 to 1."""
     wave = rng.standard_normal(SAMPLES, np.float32) * np.float32(NOISE_RMS[scene.background])
     slot = (SECONDS - 2 * LEAD) / len(scene.events)
     for place, event in enumerate(scene.events):
@@ -128,7 +127,7 @@ def render_one(scene: SoundScene, rng: np.random.Generator) -> NDArray[np.float3
 def render(
     scenes: Sequence[SoundScene], rng: np.random.Generator | Sequence[np.random.Generator]
 ) -> NDArray[np.float32]:
-    """Render `scenes` as float32 waves in [-1, 1], (n, 32000). `rng` is one generator for all, or one an item.
+    """Render `scenes` as float32 waves (n, 32000) in -1 to 1. `rng` is as for pictures.
 
     >>> scene = SoundScene((SoundEvent("beep", "high", 2, "steady", "loud"),), "quiet")
     >>> render([scene], np.random.default_rng(0)).shape

@@ -1,4 +1,4 @@
-"""Video scenes as clips of eight 32 x 32 RGB frames."""
+"""Render video scenes as clips of eight 32 × 32 RGB frames."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from c3_playground.world.media.pictures import (
     background_canvas,
     finish,
     jitter_draws,
-    jittered_colour,
+    jittered_color,
     paint,
     rows_by_shape,
     thing_draws,
 )
 from c3_playground.world.media.shapes import Floats, coverage
-from c3_playground.world.scenes import FRAME_SIDE, MARGIN, SHRUNKEN_RADIUS, Thing, VideoScene, place_centre
+from c3_playground.world.scenes import FRAME_SIDE, MARGIN, SHRUNKEN_RADIUS, Thing, VideoScene, place_center
 
 FRAMES = 8
 FRAMES_PER_SECOND = 4
 LANE_JITTER = 0.4  # pixels
-SPIN_STEP = np.deg2rad(20.0)  # a frame: under half of the smallest symmetry, a star's 72 degrees
+SPIN_STEP = np.deg2rad(20.0)  # of a frame: under half of the smallest symmetry, which is a star's 72 degrees
 HOPS = 2
 _BATCH = 32
 _TIME = np.linspace(0.0, 1.0, FRAMES)
 
 
 def _track(thing: Thing, draws: Floats) -> NDArray[np.float32]:
-    """Where an object is in each frame: rows x, y, radius, angle, visible of shape (5, 8)."""
+    """The path of an object: x, y, radius, angle and visible (0 or 1) in each frame, (5, 8)."""
     dx, dy, size, turn = (float(value) for value in draws[:4])
     scale = 1 + SIZE_JITTER * size
     radius = np.full(FRAMES, thing.radius * scale)
@@ -43,7 +43,7 @@ def _track(thing: Thing, draws: Floats) -> NDArray[np.float32]:
         radius = radius if thing.motion == "grow" else radius[::-1]
     most = float(radius.max())
     low, high = most + MARGIN, FRAME_SIDE - most - MARGIN
-    x0, y0 = place_centre(thing.place, most)
+    x0, y0 = place_center(thing.place, most)
     x = np.full(FRAMES, np.clip(x0 + dx * LANE_JITTER, low, high))
     y = np.full(FRAMES, np.clip(y0 + dy * LANE_JITTER, low, high))
     angle = np.full(FRAMES, turn * ANGLE_JITTER)
@@ -67,7 +67,7 @@ def _track(thing: Thing, draws: Floats) -> NDArray[np.float32]:
 
 
 def render(scenes: Sequence[VideoScene], rng: Generators) -> Pixels:
-    """Render `scenes` as uint8 RGB clips, (n, 8, 32, 32, 3). `rng` is as for pictures.
+    """Render `scenes` as uint8 RGB clips (n, 8, 32, 32, 3). `rng` is as for pictures.
 
     >>> scene = VideoScene((Thing("star", "red", "small", "top", motion="left"),), "black")
     >>> render([scene], np.random.default_rng(0)).shape
@@ -82,7 +82,7 @@ def render(scenes: Sequence[VideoScene], rng: Generators) -> Pixels:
 
 
 def _render_batch(scenes: Sequence[VideoScene], rng: Generators) -> Pixels:
-    # One noise value for the three channels: a frame then has few enough colours to be a GIF's, exactly.
+    # The three channels share one noise value, so that a frame has few enough colors for an exact GIF.
     draws, noise = jitter_draws(rng, len(scenes), FRAMES, FRAME_SIDE, FRAME_SIDE, 1)
     still = background_canvas([scene.background for scene in scenes], draws)
     canvas = np.repeat(still[:, None], FRAMES, axis=1)
@@ -92,8 +92,8 @@ def _render_batch(scenes: Sequence[VideoScene], rng: Generators) -> Pixels:
             tracks = np.stack([_track(scenes[row].things[slot], slot_draws[row]) for row in rows], axis=1)
             x, y, radius, angle, visible = tracks.reshape(5, -1)
             cover = coverage(shape, x, y, radius, angle) * visible[:, None, None]
-            colours = np.stack([jittered_colour(scenes[row].things[slot], slot_draws[row]) for row in rows])
+            colors = np.stack([jittered_color(scenes[row].things[slot], slot_draws[row]) for row in rows])
             part = canvas[rows]
-            paint(part, colours, cover.reshape(part.shape[:-1]))
+            paint(part, colors, cover.reshape(part.shape[:-1]))
             canvas[rows] = part
     return finish(canvas, draws, noise)

@@ -1,21 +1,19 @@
-"""The painters that ship with the package, and the demo that shows them."""
+"""The painters that ship with the package."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 import torch
 
-from c3_playground.demo import draw
-from c3_playground.painters import measure
-from c3_playground.painters.factor_reader import load_reader
-from c3_playground.painters.measure import bounds, score
-from c3_playground.painters.shipped import DECODERS, FOLDER, METHODS, painter, without_collapse
+from c3_playground.methods import METHODS
+from c3_playground.painters.factor_network import load_reader
+from c3_playground.painters.scores import draw, score
+from c3_playground.painters.shipped import DECODERS, FOLDER, painter, without_collapse
 from c3_playground.world import World
 from c3core import C3Error, load_bridge, load_pipeline
 from c3core.experiments.recipe import FitRecipe, read_recipe
@@ -45,16 +43,6 @@ def test_c3_draws_nearer_to_true_pictures_than_c1(decoder: str) -> None:
     assert found["c3"]["factors"] > found["c1"]["factors"] + (10 if decoder == "diffusion" else 4)
 
 
-def test_what_pictures_reach_at_most_and_by_chance() -> None:
-    found = bounds(World().items("image", "test", 100), load_reader(), painter("diffusion", "c3"))
-    true, others = found.values()
-    assert true["factors"] > 99
-    assert true["r1"] > 90
-    assert true["exact"] > 90  # a few sentences leave an object out
-    assert 10 < others["factors"] < 60
-    assert others["r1"] < 10
-
-
 @pytest.mark.parametrize(("decoder", "least"), [("diffusion", 65), ("stylegan", 60)])
 def test_drawings_show_what_sentences_state(decoder: str, least: float) -> None:
     assert figures(decoder)["c3"]["factors"] > least
@@ -65,7 +53,7 @@ def test_of_a_thousand_sentences_c3_shows_four_fifths_and_c1_is_clearly_the_wors
     items, reader, found = World().items("image", "test", 1000), load_reader(), {}
     for method in METHODS:
         pipeline = painter("diffusion", method)
-        found[method] = score(pipeline, items, measure.draw(pipeline, items), reader)
+        found[method] = score(pipeline, items, draw(pipeline, items), reader)
     assert found["c3"]["factors"] >= 80
     others = ("c2_1", "c2_2", "c3")
     assert all(found["c1"]["factors"] < found[method]["factors"] - 5 for method in others)
@@ -77,7 +65,7 @@ def test_of_a_thousand_sentences_c3_shows_four_fifths_and_c1_is_clearly_the_wors
 @pytest.mark.slow
 def test_the_best_of_eight_shows_four_fifths_of_what_is_stated() -> None:
     items, pipeline = World().items("image", "test", 300, start=3000), painter("diffusion", "c3")
-    assert score(pipeline, items, measure.draw(pipeline, items, best_of=8), load_reader())["factors"] >= 80
+    assert score(pipeline, items, draw(pipeline, items, best_of=8), load_reader())["factors"] >= 80
 
 
 @pytest.mark.slow
@@ -91,20 +79,6 @@ def test_memory_does_not_grow(decoder: str) -> None:
         if number in (199, 999):
             sizes.append(process.memory_info().rss)
     assert sizes[1] - sizes[0] < 800 * 32 * 32 * 3
-
-
-def test_the_tables_command_prints_what_it_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    measure.main(sentences=4, decoder=["stylegan"], method=["c1", "c3"], best_of=2, json=True)
-    said = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # NaN is no JSON
-    assert [row.get("method") for row in said["rows"]] == ["C¹", "C³", "", ""]
-    assert (said["sentences"], said["best_of"]) == (4, 2)
-    assert {"factors", "shape", "colour", "place", "r1", "inception"} <= set(said["rows"][0])
-    measure.main(sentences=4, first=4, decoder=["stylegan"], method=["c3"], json=True)
-    others = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-    assert others["first"] == 4
-    assert others["rows"][-1]["inception"] != said["rows"][-1]["inception"]  # of other true pictures
-    measure.main(sentences=4, decoder=["stylegan"], method=["c3"])
-    assert "factors" in capsys.readouterr().out
 
 
 TRAININGS = ("", "_finish", "_sharpen", "_outline", "_long", "_draw")  # of a diffusion painter, one after another
@@ -170,14 +144,3 @@ def test_the_shipped_files_are_small() -> None:
     sizes = {path: path.stat().st_size for path in FOLDER.rglob("*.safetensors")}
     assert len(sizes) == 4 * len(DECODERS)  # a bridge and a decoder, with noise and without
     assert max(sizes.values()) <= 5 * 2**20
-
-
-def test_the_demo_writes_table_grid_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    draw.demo(out=tmp_path, measured=12)
-    result = json.loads((tmp_path / "results.json").read_text())
-    assert [(row["decoder"], row["method"], row["best_of"]) for row in result["rows"]] == draw.WAYS
-    assert {(decoder, method) for decoder, method, _ in draw.WAYS} == {(d, m) for d in DECODERS for m in METHODS}
-    page = (tmp_path / "index.html").read_text()
-    assert page.count("<img") == draw.SHOWN * (1 + len(draw.WAYS)) + len(DECODERS)
-    assert (tmp_path / "grid.png").is_file()
-    assert "C³" in capsys.readouterr().out

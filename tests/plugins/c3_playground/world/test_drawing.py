@@ -4,9 +4,10 @@ from random import Random
 
 import pytest
 
+from c3_playground.world.drawing import DRAW, draw_picture, draw_sound, draw_video
 from c3_playground.world.language import lexicon
 from c3_playground.world.palette import BACKGROUND_RGB, OBJECT_RGB, visible
-from c3_playground.world.scenes import DRAW, PictureScene, Thing, VideoScene, draw_picture, draw_sound, draw_video
+from c3_playground.world.scenes import PictureScene, Thing, VideoScene
 
 
 @pytest.mark.parametrize(("modality", "most_repeated"), [("image", 5), ("video", 10), ("audio", 40)])
@@ -20,7 +21,7 @@ def test_every_value_of_every_factor_is_drawn():
     rng = Random(3)
     things = [thing for _ in range(800) for thing in draw_picture(rng).things]
     assert {thing.shape for thing in things} == set(lexicon.SHAPES)
-    assert {thing.colour for thing in things} == set(lexicon.COLOURS) == set(OBJECT_RGB)
+    assert {thing.color for thing in things} == set(lexicon.COLORS) == set(OBJECT_RGB)
     assert {thing.size for thing in things} == set(lexicon.SIZES)
     assert {thing.place for thing in things} == set(lexicon.PLACES)
     assert {draw_picture(rng).background for _ in range(200)} == set(lexicon.BACKGROUNDS) == set(BACKGROUND_RGB)
@@ -38,7 +39,7 @@ def test_objects_stand_out_from_their_background():
     rng = Random(5)
     for _ in range(300):
         scene = draw_picture(rng)
-        assert all(visible(thing.colour, scene.background) for thing in scene.things)
+        assert all(visible(thing.color, scene.background) for thing in scene.things)
 
 
 def test_relations_follow_from_the_places():

@@ -7,14 +7,15 @@ from random import Random
 import numpy as np
 import pytest
 
+from c3_playground.world.drawing import draw_picture
 from c3_playground.world.language import lexicon
 from c3_playground.world.media.pictures import render
 from c3_playground.world.media.shapes import coverage
 from c3_playground.world.palette import BACKGROUND_RGB, visible
-from c3_playground.world.scenes import PictureScene, Thing, draw_picture
+from c3_playground.world.scenes import PictureScene, Thing
 
 HALVES = (slice(0, 16), slice(16, 32))
-# What people call these colours: a range of hue in degrees, with enough saturation and value.
+# What people call these colors: a range of hue in degrees, with enough saturation and value.
 HUES = {
     "red": (-15, 12),
     "orange": (20, 40),
@@ -26,8 +27,8 @@ HUES = {
 }
 
 
-def one(shape="circle", colour="red", size="large", place="centre", background="black"):
-    return PictureScene((Thing(shape, colour, size, place),), background)
+def one(shape="circle", color="red", size="large", place="centre", background="black"):
+    return PictureScene((Thing(shape, color, size, place),), background)
 
 
 def foreground(picture, background):
@@ -55,19 +56,19 @@ def blobs(mask):
     return count
 
 
-@pytest.mark.parametrize("colour", list(lexicon.COLOURS))
-def test_the_rendered_colour_is_the_named_one(colour):
-    background = next(name for name in lexicon.BACKGROUNDS if visible(colour, name))
-    pictures = render([one(colour=colour, background=background)] * 20, np.random.default_rng(0))
+@pytest.mark.parametrize("color", list(lexicon.COLORS))
+def test_the_rendered_color_is_the_named_one(color):
+    background = next(name for name in lexicon.BACKGROUNDS if visible(color, name))
+    pictures = render([one(color=color, background=background)] * 20, np.random.default_rng(0))
     for red, green, blue in pictures[:, 14:18, 14:18].reshape(20, -1, 3).mean(axis=1) / 255:
         hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
-        if colour == "white":
+        if color == "white":
             assert saturation < 0.12
             assert value > 0.85
-        elif colour == "black":
+        elif color == "black":
             assert value < 0.15
         else:
-            low, high = HUES[colour]
+            low, high = HUES[color]
             assert low <= (hue * 360 + 20) % 360 - 20 <= high
             assert saturation > 0.45
             assert value > 0.5

@@ -87,10 +87,10 @@ def test_matching_takes_the_best_pairing():
 
 @pytest.mark.parametrize(
     ("kind", "table"),
-    [("shape", lexicon.SHAPES), ("colour", lexicon.COLOURS), ("size", lexicon.SIZES), ("place", lexicon.PLACES)],
+    [("shape", lexicon.SHAPES), ("color", lexicon.COLORS), ("size", lexicon.SIZES), ("place", lexicon.PLACES)],
 )
 def test_every_way_to_say_a_visual_value_is_read(kind, table):
-    frames = {"shape": "a red {}", "colour": "an {} heart", "size": "a {} heart", "place": "a heart {} on black"}
+    frames = {"shape": "a red {}", "color": "an {} heart", "size": "a {} heart", "place": "a heart {} on black"}
     for modality in ("image", "video"):
         for value, ways in table.items():
             for way in ways:
@@ -111,7 +111,7 @@ def test_backgrounds_are_not_taken_for_objects_nor_objects_for_backgrounds():
             for sentence in (f"a red heart on {way}", f"against a {way} backdrop, a red heart"):
                 factors = parse(sentence, "image")
                 assert factors.background == background, sentence
-                assert factors.parts == ({"shape": "heart", "colour": "red"},), sentence
+                assert factors.parts == ({"shape": "heart", "color": "red"},), sentence
     assert parse("a red heart on a white square", "image").background is None
 
 
@@ -137,7 +137,7 @@ def test_consistent_needs_every_stated_factor():
     assert not consistent(parse("", "image"), PICTURE)
 
 
-TABLES = (lexicon.SHAPES, lexicon.COLOURS, lexicon.RELATIONS, lexicon.PLACES, lexicon.TIMBRES, lexicon.MOTIONS)
+TABLES = (lexicon.SHAPES, lexicon.COLORS, lexicon.RELATIONS, lexicon.PLACES, lexicon.TIMBRES, lexicon.MOTIONS)
 WORDS = [way for table in TABLES for ways in table.values() for way in ways]
 WORDS += ["a", "it", "after", "on", "twice", "two", ",", "is", "black"]
 

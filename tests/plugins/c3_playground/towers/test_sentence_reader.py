@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from c3_playground.towers import sentence_reader
-from c3_playground.towers.sentence_reader import SentenceReader, tell
+from c3_playground.towers.sentence_reader import SentenceReader, draw_examples
 from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net, save_net
 from c3_playground.world import World
-from c3_playground.world.language.lexicon import COLOURS, SHAPES
+from c3_playground.world.language.lexicon import COLORS, SHAPES
 from c3_playground.world.language.statements import statements
 
 
@@ -23,10 +23,10 @@ def test_a_batch_says_which_statements_hold() -> None:
 
 
 def test_sentences_come_from_every_modality_in_turn_and_each_once() -> None:
-    told = list(tell(0, 30))
-    assert told[6:] == list(tell(6, 24))
-    assert len({sentence for sentence, _ in told}) == 30
-    assert all(stated for _, stated in told)
+    examples = list(draw_examples(0, 30))
+    assert examples[6:] == list(draw_examples(6, 24))
+    assert len({sentence for sentence, _ in examples}) == 30
+    assert all(stated for _, stated in examples)
 
 
 def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_training_writes_weights_that_load(tmp_path: Path, capsys: pytest.Captur
         assert torch.allclose(net(ids)[1:], net(net.ids(["a star"])), atol=1e-5)
 
 
-def test_a_linear_map_reads_which_shape_has_which_colour_off_the_shipped_features() -> None:
+def test_a_linear_map_reads_which_shape_has_which_color_off_the_shipped_features() -> None:
     """Ridge regression on 1,500 sentences finds few false pairs in 300 others, and far more of the true than off an untrained net."""
     shipped = load_net()
     torch.manual_seed(0)
@@ -63,7 +63,7 @@ def test_a_linear_map_reads_which_shape_has_which_colour_off_the_shipped_feature
 
 def pairs_read(net: SentenceNet) -> tuple[float, float]:
     """Recall and precision."""
-    pairs = [f"{shape} {colour}" for shape in SHAPES for colour in COLOURS]
+    pairs = [f"{shape} {color}" for shape in SHAPES for color in COLORS]
     sentences = World().sentences(1800, split="test", modality="image")
     with torch.no_grad():
         features = net(net.ids(sentences))

@@ -1,4 +1,4 @@
-"""The demo, shortened: every part runs for real, on fewer items and steps."""
+"""The captioning demo, on fewer items and steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from c3_playground.demo import caption
+from c3_playground.demo.captioners import Plan
 
 
 class Page(HTMLParser):
@@ -22,7 +23,7 @@ class Page(HTMLParser):
         self.sources += [value or "" for name, value in attrs if name == "src"]
 
 
-SHORT = caption.Plan(sentences=80, unlabelled=30, tested=200, shown=2, steps=4, batch_size=32)
+SHORT = Plan(sentences=80, unlabelled=30, tested=200, shown=2, steps=4, batch_size=32)
 
 
 def test_it_writes_the_results_and_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

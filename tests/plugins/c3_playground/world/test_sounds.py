@@ -5,9 +5,10 @@ from random import Random
 import numpy as np
 import pytest
 
+from c3_playground.world.drawing import GLIDING, PITCHED, draw_sound
 from c3_playground.world.language import lexicon
 from c3_playground.world.media.sounds import SAMPLE_RATE, render
-from c3_playground.world.scenes import GLIDING, PITCHED, SoundEvent, SoundScene, draw_sound
+from c3_playground.world.scenes import SoundEvent, SoundScene
 
 BANDS = {"low": (180, 420), "middle": (520, 1100), "high": (1500, 3200)}  # Hz
 

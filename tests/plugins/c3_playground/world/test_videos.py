@@ -5,10 +5,11 @@ from random import Random
 import numpy as np
 import pytest
 
+from c3_playground.world.drawing import draw_video
 from c3_playground.world.language import lexicon
 from c3_playground.world.media.videos import FRAMES, render
 from c3_playground.world.palette import BACKGROUND_RGB
-from c3_playground.world.scenes import Thing, VideoScene, draw_video
+from c3_playground.world.scenes import Thing, VideoScene
 
 
 def clips(motion, shape="star", size="medium", place="centre", n=10):
@@ -93,7 +94,7 @@ def test_two_objects_stay_apart():
         assert not (alone[0] & alone[1]).any(), scene
 
 
-def test_a_frame_has_few_enough_colours_for_a_gif():
+def test_a_frame_has_few_enough_colors_for_a_gif():
     rng = Random(9)
     for clip in render([draw_video(rng) for _ in range(150)], np.random.default_rng(9)):
         assert max(len(np.unique(frame.reshape(-1, 3), axis=0)) for frame in clip) <= 256

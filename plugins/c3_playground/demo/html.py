@@ -1,0 +1,35 @@
+"""What the pages of both demos share. A page is one file with its media inside, which opens without a server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+from c3core.io import write_text
+
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c1e21;background:#fff}
+h1{font-size:1.7rem;margin-bottom:.2rem}h2{margin-top:2.4rem}p.lead{color:#555;margin-top:0}
+table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ddd}
+th:first-child,td:first-child{text-align:left}td.best{font-weight:600}
+.items{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1rem}
+.item{border:1px solid #ddd;border-radius:8px;padding:.8rem}
+.item img,.item video{width:192px;height:192px;image-rendering:pixelated;display:block;border-radius:4px}
+.item audio{width:100%}dl{margin:.6rem 0 0;font-size:.9rem}dt{float:left;clear:left;font-weight:600}
+dd{margin:0 0 .2rem 3.2rem}dd.truth{color:#0a7f3f}dd small{color:#888}
+.plots img{max-width:100%}@media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}
+p.lead,dd small{color:#aaa}th,td,.item{border-color:#444}dd.truth{color:#5fd08f}.plots img{background:#fff}}
+"""
+METHODS_LINE = "<p>C¹: connect only. C²₁: connect and collapse. C²₂: connect and corrupt. C³: all three steps.</p>"
+
+
+def write_html(path: Path, title: str, body: Sequence[str], *, style: str = "") -> None:
+    """Write a page with the shared style and an additional `style`."""
+    head = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    write_text(path, "\n".join([head, f"<title>{title}</title><style>{STYLE}{style}</style>", *body]))
+
+
+def data_uri(path: Path, media: str) -> str:
+    """A file as a `data:` address, for the source of an image or a player."""
+    return f"data:{media};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from c3core.errors import C3Error
-from c3core.io.validation import checked
+from c3core.errors import C3Error, WrongCall
+from c3core.io.validation import by_position, checked
+from tests.helpers.labelled import Labelled
 
 
 class Inner(BaseModel):
@@ -63,9 +66,9 @@ def message(values: dict[str, object], model: type[BaseModel] = Options) -> str:
 
 
 def test_only_the_first_of_many_wrong_fields_are_named():
-    said = message({f"field{number}": 0 for number in range(30)})
-    assert said.count("no such field") == 6
-    assert said.endswith("; and 24 more")
+    found = message({f"field{number}": 0 for number in range(30)})
+    assert found.count("no such field") == 6
+    assert found.endswith("; and 24 more")
 
 
 def test_correct_values_build_the_model():
@@ -75,7 +78,7 @@ def test_correct_values_build_the_model():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "expected"),
     [
         ({"step": 1}, "the recipe: step: no such field, did you mean steps?"),
         ({"zebra": 1}, "the recipe: zebra: no such field, known: inner, layers, mode, steps"),
@@ -87,13 +90,13 @@ def test_correct_values_build_the_model():
         ({"layers": {"rate": 1}}, "the recipe: layers: must be a list"),
     ],
 )
-def test_a_wrong_value_is_named_by_its_field(values, said):
-    assert message(values).startswith(said)
+def test_a_wrong_value_is_named_by_its_field(values, expected):
+    assert message(values).startswith(expected)
 
 
 def test_every_wrong_field_is_named():
-    said = message({"steps": "many", "mode": 3, "zebra": 0})
-    assert all(part in said for part in ("steps: ", "; mode: ", "; zebra: no such field"))
+    found = message({"steps": "many", "mode": 3, "zebra": 0})
+    assert all(part in found for part in ("steps: ", "; mode: ", "; zebra: no such field"))
 
 
 def test_a_missing_field_is_named():
@@ -107,3 +110,24 @@ VALUES = st.none() | st.integers() | st.text() | st.lists(st.integers())
 def test_unknown_fields_are_one_error(values):
     with pytest.raises(C3Error, match=r"^nothing: "):
         checked(Nothing, values, what="nothing")
+
+
+def test_items_are_taken_by_position() -> None:
+    items = ["a", "b"]
+    assert by_position(items, "the items") is items
+    for values in (Labelled(items), np.array(items), iter(items), {"a": 1, "b": 2}.keys()):
+        assert by_position(values, "the items") == items
+    assert by_position(torch.tensor([3, 1]), "the items") == [3, 1]
+    pictures = np.zeros((2, 4, 4, 3), np.uint8)
+    assert [picture.shape for picture in by_position(pictures, "the items")] == [(4, 4, 3)] * 2
+    for wrong in ("ab", b"ab", {"a": 1}, 3, np.array(3)):
+        with pytest.raises(WrongCall, match="the items must be a list"):
+            by_position(wrong, "the items")
+
+
+def test_a_data_frame_is_no_list_of_items() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"caption": ["a", "b"]})
+    with pytest.raises(WrongCall, match="Give one of its columns"):
+        by_position(frame, "the items")
+    assert by_position(frame["caption"], "the items") == ["a", "b"]

@@ -68,7 +68,8 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     if recipe.start is not None:
         return _further_pipeline(recipe, _start_of(recipe.start, folder))
     assert recipe.space is not None
-    space = load_space(_space_of(folder, recipe.space), device=recipe.device, precision=recipe.precision)
+    stored = {} if recipe.features is None else {"features": folder / recipe.features}
+    space = load_space(_space_of(folder, recipe.space), device=recipe.device, precision=recipe.precision, **stored)
     bridge = load_bridge(recipe.bridge.name, **recipe.bridge.options)
     size, options = bridge.condition_dim(space.dim), {"device": recipe.device, **recipe.decoder.options}
     return Pipeline(space, bridge, load_decoder(recipe.decoder.name, condition_dim=size, **options))

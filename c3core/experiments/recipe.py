@@ -103,15 +103,17 @@ class FitRecipe(BaseModel):
     """The recipe of `c3 fit`.
 
     `items` maps a modality to inputs as for `c3 embed`, to a store's folder, or to `plugin:argument`, a table of a
-    plugin. `start` is a pipeline to train further, by folder or name, with its own space, bridge and decoder; then
-    `bridge` replaces its bridge by one fitted on `items`, `decoder` changes how its decoder is trained, and
-    `training: null` trains nothing but adds the modalities of `items` to its bridge. Paths are relative to the
+    plugin. `features` is the `run` folder of the `c3 connect` that made the space: the features that its frozen towers
+    computed there are reused. `start` is a pipeline to train further, by folder or name, with its own space, bridge and
+    decoder; then `bridge` replaces its bridge by one fitted on `items`, `decoder` changes how its decoder is trained,
+    and `training: null` trains nothing but adds the modalities of `items` to its bridge. Paths are relative to the
     recipe's folder; those in lists and tables to the list or table, or to `root`.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     space: PathField | None = None
+    features: PathField | None = None
     bridge: Named = Named(name="c3")
     decoder: Named = Named(name="gpt2")
     items: dict[str, Inputs] = {}
@@ -130,6 +132,8 @@ class FitRecipe(BaseModel):
                 raise ValueError(f"decoder.{name} is the pipeline's own: leave it out")
         if (self.space is None) == (self.start is None):
             raise ValueError("give either space (a fresh pipeline) or start (one to train further)")
+        if self.features is not None and self.space is None:
+            raise ValueError("features are reused with the space that they were computed for: give space")
         if self.training is None:
             if self.start is None or not self.items:
                 raise ValueError("training: null adds modalities to a trained pipeline: give start, and items of each")

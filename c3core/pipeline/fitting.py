@@ -204,7 +204,7 @@ class PipelineFitter:
             batch_size=size,
             validate=self._validator(held_out, reader),
             after_step=decoder.after_step,
-            label=f"training {decoder.name}",
+            label=f"training {decoder.name} with bridge {self.bridge.name}",
             device=self.device,
         )
         recipe = {

@@ -17,7 +17,7 @@ from c3core.data.tables import key_of
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error
 from c3core.runtime.progress import progress_bar
-from c3core.spaces.encoder import FeatureEncoder
+from c3core.spaces.features import FeatureEncoder, features_of
 from c3core.training.seed import seed_of
 
 
@@ -63,7 +63,7 @@ class ColumnDataset:
         self.bad = list(store.errors())
         features, rows = [], dict[Any, int]()
         for batch in store.batches(columns=("id", "embedding", "norm")):
-            features.append(batch.embeddings * batch.norms.unsqueeze(1))  # a store holds unit vectors and norms
+            features.append(features_of(batch))
             for identity in batch.ids:
                 rows[keys[int(identity)]] = len(rows)
         self.features = torch.cat(features)

@@ -1,4 +1,4 @@
-"""Encoders made of a tower: with a projection head, or its features as they are."""
+"""A tower and its projection head as an encoder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import Encoder, Reader, Tower
-from c3core.io.files import short_hash
 from c3core.runtime.devices import autocast, compute_dtype, to_device
+from c3core.spaces.features import FeatureReader, Features
 from c3core.spaces.head import Head
+from c3core.store.store import Store
 
 
 class ConnectedEncoder(Encoder):
-    """A tower and its head."""
+    """A tower and its head. `features` are stores of the tower's features of sources that it need not compute again."""
 
     def __init__(
         self,
@@ -27,42 +28,38 @@ class ConnectedEncoder(Encoder):
         dim: int,
         fingerprint: str,
         precision: str = "float32",
+        features: Sequence[Store] = (),
     ) -> None:
         self.space, self.modality, self.dim, self.fingerprint = space, modality, dim, fingerprint
         self.license = tower.license
         self.tower, self.head = tower.eval().requires_grad_(False), head.eval().requires_grad_(False)
         self.dtype = compute_dtype(precision, next(head.parameters()).device)
+        self._reader = FeatureReader(tower.reader(), features) if features else tower.reader()
 
     def reader(self) -> Reader:
-        return self.tower.reader()
+        return self._reader
 
     def embed(self, items: Sequence[Any]) -> Tensor:
-        return self._embed(self.tower.collate(items))
+        new = [item for item in items if not isinstance(item, Features)]
+        if len(new) == len(items):
+            return self._project(self._features(self.tower.collate(items)))
+        computed = iter(self._features(self.tower.collate(new)) if new else ())
+        rows = [item.values if isinstance(item, Features) else next(computed) for item in items]
+        return self._project(torch.stack([row.to(self._device) for row in rows]))
 
     def embed_raw(self, batch: Tensor) -> Tensor:
-        return self._embed(self.tower.from_raw(batch))
+        return self._project(self._features(self.tower.from_raw(batch)))
 
-    def _embed(self, batch: Any) -> Tensor:
-        device = next(self.head.parameters()).device
-        with autocast(device, self.dtype):
-            embeddings: Tensor = self.head(self.tower(to_device(batch, device)))
-        return embeddings
+    @property
+    def _device(self) -> torch.device:
+        return next(self.head.parameters()).device
 
-
-class FeatureEncoder(Encoder):
-    """The features of a frozen tower as embeddings, so that a store can hold them."""
-
-    space = "features"
-
-    def __init__(self, tower: Tower) -> None:
-        self.tower, self.modality, self.dim = tower.eval(), tower.modality, tower.width
-        self.fingerprint = short_hash(tower.identity())
-
-    def reader(self) -> Reader:
-        return self.tower.reader()
-
-    def embed(self, items: Sequence[Any]) -> Tensor:
-        parameter = next(self.tower.parameters(), None)
-        device = torch.device("cpu") if parameter is None else parameter.device
-        features: Tensor = self.tower(to_device(self.tower.collate(items), device))
+    def _features(self, batch: Any) -> Tensor:
+        with autocast(self._device, self.dtype):
+            features: Tensor = self.tower(to_device(batch, self._device))
         return features
+
+    def _project(self, features: Tensor) -> Tensor:
+        with autocast(self._device, self.dtype):
+            embeddings: Tensor = self.head(features)
+        return embeddings

@@ -27,7 +27,9 @@ from c3core.io.weights import write_tensors
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import device_of
 from c3core.spaces.encoder import ConnectedEncoder
+from c3core.spaces.features import FeatureEncoder, stored_features
 from c3core.spaces.head import Head
+from c3core.store.store import Store
 
 
 class TowerSpec(BaseModel):
@@ -80,15 +82,22 @@ class SpaceManifest(BaseModel):
 
 
 def load_connected(
-    folder: str | Path, *, device: str = "auto", precision: str = "float32", spec: str | None = None
+    folder: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "float32",
+    spec: str | None = None,
+    features: str | Path | None = None,
 ) -> Space:
     """Load a space from its folder. An encoder's tower is built and its weights are read at first use.
 
-    `spec` is the name of a space that a plugin ships in a folder.
+    `spec` is the name of a space that a plugin ships in a folder. `features` is the `run` folder of the `c3 connect`
+    that made the space: frozen towers then reuse the features that they computed there of the same paths and texts.
     """
     folder = path_of(folder)
     manifest = read_checked(SpaceManifest, folder / SPACE)
-    load = partial(_load_encoder, folder, manifest, device=device, precision=precision)
+    stores = stored_features(features) if features is not None else []
+    load = partial(_load_encoder, folder, manifest, device=device, precision=precision, stores=stores)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
     return Space(spec or str(folder), manifest.dim, encoders, folder=None if spec else folder)
 
@@ -103,7 +112,9 @@ def weights_of(folder: Path, spec: EncoderSpec, modality: str) -> Path:
     return path
 
 
-def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, device: str, precision: str) -> Encoder:
+def _load_encoder(
+    folder: Path, manifest: SpaceManifest, modality: str, *, device: str, precision: str, stores: Sequence[Store]
+) -> Encoder:
     spec = manifest.encoders[modality]
     path = weights_of(folder, spec, modality)
     tower = load_tower(spec.tower.tower, **spec.tower.options)
@@ -120,6 +131,7 @@ def _load_encoder(folder: Path, manifest: SpaceManifest, modality: str, *, devic
         dim=manifest.dim,
         fingerprint=_fingerprint(spec, tower),
         precision=precision,
+        features=[store for store in stores if store.fingerprint == FeatureEncoder(tower).fingerprint],
     )
 
 

@@ -19,6 +19,8 @@ from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import read_json, write_json
 from c3core.pipeline.loading import load_pipeline, pipeline_folder
 from c3core.pipeline.pipeline import Pipeline
+from c3core.spaces import ConnectRecipe, connect
+from c3core.spaces.features import Features
 from tests.helpers.spaces import write_space
 
 
@@ -92,6 +94,24 @@ def test_a_space_is_found_beside_the_recipe_and_not_in_the_working_directory(
     with pytest.raises(C3Error, match="photos is a folder without a space.json"):
         build(recipe(space="../photos"), tmp_path / "here")
     assert build(recipe(space="sp", decoder="stylegan"), tmp_path / "here").space.modalities
+
+
+def test_a_recipe_reuses_the_features_of_the_training_of_its_space(tmp_path: Path) -> None:
+    connecting = ConnectRecipe.model_validate(
+        {
+            "name": "small",
+            "dim": 8,
+            "towers": {"text": {"tower": "playground-text"}, "image": {"tower": "playground-image"}},
+            "pairs": [{"train": "playground:image/train/6"}],
+            "training": {"steps": 1, "batch_size": 2, "warmup_steps": 0},
+        }
+    )
+    connect(connecting, tmp_path / "space", quiet=True)
+    sentence = load_table("playground:image/train/6").column("text")[0]
+    fitting = recipe(space="space", features="space/run", decoder={"name": "stylegan", "channels": 64})
+    reader = build(fitting, tmp_path).space.encoder("text").reader()
+    assert isinstance(reader(sentence), Features)
+    assert reader("a sentence of no table") == "a sentence of no table"
 
 
 def test_one_of_two_processes_embeds_and_saves(tmp_path: Path) -> None:

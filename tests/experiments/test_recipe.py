@@ -39,6 +39,7 @@ def test_a_part_is_a_name_or_a_name_with_options(tmp_path: Path) -> None:
         (GOOD + "decoder: {name: gpt2, space: x}\n", "decoder.space is the pipeline's own"),
         ("items: {text: a.txt}\n", "give either space"),
         ("space: playground\nstart: x\nitems: {text: a.txt}\n", "give either space"),
+        ("start: x\nfeatures: run\nitems: {text: a.txt}\n", "give space"),
         ("space: playground\n", "give items, or pairs"),
         (GOOD + "training: null\n", "training: null adds modalities to a trained pipeline: give start"),
         ("start: x\ntraining: null\n", "give start, and items of each"),

@@ -1,12 +1,12 @@
-"""Captions for sounds or videos in ImageBind's space, from a decoder that was trained on sentences alone.
+"""Caption sounds or videos in ImageBind's space with a decoder that learned from sentences only.
 
     python caption_with_imagebind.py
     python caption_with_imagebind.py --space imagebind:huge//models/imagebind_huge.pth --model gpt2 --steps 20000 \\
         --sentences captions.txt --unlabelled sounds/ --inputs my/*.wav --save captioner
 
-The first runs offline in seconds, with a tiny random model and synthetic sounds: it shows that the parts fit together,
-and its captions mean nothing. The second takes the real weights (CC-BY-NC-SA 4.0). The steps are the same: of the
-unlabelled sounds only the mean is used.
+The first command runs offline in seconds, with a tiny random model and synthetic sounds. It shows how the parts fit
+together; its captions mean nothing. The second command uses the real weights (CC-BY-NC-SA 4.0). Both do the same. Only
+the mean of the unlabelled sounds is used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SENTENCES = [
     for sound in ("a dog barks", "rain falls", "a bell rings", "people talk", "an engine hums")
     for place in ("in a street", "near a river", "behind a wall", "far away")
 ]
-RATE = 16_000  # Hz of the made sounds
+RATE = 16_000  # samples a second of the synthetic sounds
 
 
 def main() -> None:
@@ -35,21 +35,19 @@ def main() -> None:
     parser.add_argument("--space", default="imagebind:tiny/random")
     parser.add_argument("--modality", default="audio", choices=["audio", "video"])
     parser.add_argument("--sentences", nargs="*", default=[], help=".txt of one sentence a line, or table.csv:column")
-    parser.add_argument(
-        "--unlabelled", nargs="*", default=[], help="sounds or videos, for their mean; the more the better"
-    )
-    parser.add_argument("--inputs", nargs="*", default=[], help="what to caption; the unlabelled ones if not given")
+    parser.add_argument("--unlabelled", nargs="*", default=[], help="files to take the mean of; the more the better")
+    parser.add_argument("--inputs", nargs="*", default=[], help="files to caption (default: the first unlabelled ones)")
     parser.add_argument("--model", default="fresh", help="language model: gpt2, a folder, or fresh")
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--save", type=Path, help="folder for the pipeline, for `c3 run`")
+    parser.add_argument("--save", type=Path, help="folder to save the pipeline to, for `c3 run`")
     words = parser.parse_args()
 
     sentences = sources(words.sentences, text=True) or SENTENCES
-    unlabelled = sources(words.unlabelled) or made(words.modality, 12)
+    unlabelled = sources(words.unlabelled) or synthetic(words.modality, 12)
     inputs = sources(words.inputs) or unlabelled[:3]
 
     space = c3core.load_space(words.space)
-    bridge = c3core.load_bridge("c3_imagebind")  # collapse and noise of 0.1, as the paper has it for ImageBind
+    bridge = c3core.load_bridge("c3_imagebind")  # collapse, and the noise of the paper for ImageBind: 0.1
     small = {"layers": 2, "width": 64, "vocabulary": 400} if words.model == "fresh" else {}
     decoder = c3core.load_decoder("gpt2", space=space, model=words.model, mapping="linear", prefix_length=1, **small)
     pipeline = c3core.Pipeline(space, bridge, decoder)
@@ -59,21 +57,21 @@ def main() -> None:
     )
 
     for source, caption in zip(inputs, pipeline.run(inputs, modality=words.modality), strict=True):
-        print(f"{source if isinstance(source, str) else 'made'}: {caption}")
+        print(f"{source if isinstance(source, str) else 'synthetic'}: {caption}")
     if words.space.partition("?")[0].endswith("/random"):
-        print("The model is random: these captions mean nothing. Name real weights with --space.")
+        print("The model is random, so these captions mean nothing. Give real weights with --space.")
     if words.save:
         pipeline.save(words.save)
-        print(f"captions for any file: c3 run {words.save} FILE -m {words.modality}")
+        print(f"To caption a file: c3 run {words.save} FILE -m {words.modality}")
 
 
 def sources(names: Sequence[str], *, text: bool = False) -> list[Any]:
-    """What files, folders, lists and columns hold."""
+    """Return the items of files, folders, lists and table columns."""
     return [source.source for source in expand(names, text=text)] if names else []
 
 
-def made(modality: str, count: int) -> list[Any]:
-    """Tones that differ in pitch and noise, or videos of a square that moves; each with its rate."""
+def synthetic(modality: str, count: int) -> list[Any]:
+    """Return tones of random pitch and noise, or videos of a moving square, each with its rate."""
     rng = np.random.default_rng(0)
     if modality == "audio":
         time = np.arange(3 * RATE) / RATE
@@ -85,9 +83,9 @@ def made(modality: str, count: int) -> list[Any]:
             for _ in range(count)
         ]
     videos = np.zeros((count, 30, 48, 64, 3), dtype=np.uint8)
-    for video, colour, row in zip(videos, rng.integers(50, 256, (count, 3)), rng.integers(0, 32, count), strict=True):
+    for video, color, row in zip(videos, rng.integers(50, 256, (count, 3)), rng.integers(0, 32, count), strict=True):
         for step, frame in enumerate(video):
-            frame[row : row + 16, step : step + 16] = colour
+            frame[row : row + 16, step : step + 16] = color
     return [(video, 10.0) for video in videos]
 
 

@@ -1,18 +1,16 @@
-"""Embed a folder of files into a store, then ask it for the files nearest to a sentence.
+"""Embed a folder of files into a store, then find the files nearest to a sentence.
 
-    python embed_folder.py FOLDER --out store [--space clip:ViT-B-32-quickgelu/openai] [--modality image] [--find "a red
-    circle"]
+    python embed_folder.py FOLDER --out store --find "a red circle"
+    python embed_folder.py FOLDER --out store --space clip:ViT-B-32-quickgelu/openai
 
-Bad files are left out and named in the store's errors. The same command again goes on where it was stopped, and adds
-nothing to a store that is complete.
+Files that cannot be read are left out and listed. Run the same command again to resume.
 """
 
 from __future__ import annotations
 
 import argparse
+from heapq import nlargest
 from pathlib import Path
-
-import torch
 
 import c3core
 from c3core.data import expand
@@ -22,13 +20,13 @@ from c3core.runtime import exit_cleanly
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", help="with the files, in folders below it too")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("folder", help="folder of the files, searched with its subfolders")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the store")
     parser.add_argument("--space", default="playground")
     parser.add_argument("--modality", default="image")
-    parser.add_argument("--workers", type=int, default=1, help="processes that read")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read files")
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--find", help="a sentence; the five nearest files are shown")
+    parser.add_argument("--find", help="a sentence, to print the five nearest files")
     words = parser.parse_args()
 
     space = c3core.load_space(words.space, precision=words.precision)
@@ -37,14 +35,14 @@ def main() -> None:
     for bad in store.errors():
         print(f"left out: {bad}")
     if words.find:
-        (asked,) = space.encode([words.find], "text")
-        files, cosines = [], []
-        for batch in store.batches():
-            files += batch.sources
-            cosines.append(batch.embeddings @ asked)
-        best = torch.cat(cosines).topk(min(5, len(store)))
-        for cosine, at in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            print(f"{cosine:.3f}  {files[at]}")
+        (sentence,) = space.encode([words.find], "text")
+        found = (
+            (cosine, file)
+            for batch in store.batches()
+            for cosine, file in zip((batch.embeddings @ sentence).tolist(), batch.sources, strict=True)
+        )
+        for cosine, file in nlargest(5, found):
+            print(f"{cosine:.3f}  {file}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Text to picture with a pretrained unCLIP through a C3 bridge: no prior is trained, nothing is trained.
+"""Draw pictures for sentences with a pretrained unCLIP and a C3 bridge, without training anything.
 
     python unclip_through_bridge.py "a red circle" "a blue star on white"
     python unclip_through_bridge.py "a fox in the snow" --space clip:ViT-H-14/laion2b_s32b_b79k \\
         --model stabilityai/stable-diffusion-2-1-unclip --sentences captions.txt --pictures photos/ --steps 25
 
-The first runs offline in seconds, with a tiny unCLIP of random weights that it builds itself: it shows that the parts
-fit together, and its pictures mean nothing. The second needs the hub (some gigabytes, and better a GPU). The steps are
-the same: of the sentences and the pictures only the means and the pictures' norm are used, and no pairing. A sentence's
-embedding, shifted to the pictures' mean and rescaled to their norm, takes the place of the picture embedding that the
-unCLIP expects.
+The first command runs offline in seconds, with a tiny unCLIP of random weights that it builds. It shows how the parts
+fit together; its pictures mean nothing. The second command downloads some gigabytes from the hub, and is slow without a
+GPU. Both do the same. An unCLIP draws from the embedding of a picture. The bridge makes one of a sentence's embedding:
+it shifts it from the mean of the sentences to the mean of the pictures, and scales it to the norm of the pictures.
+Sentences and pictures need no pairs.
 """
 
 from __future__ import annotations
@@ -31,34 +31,36 @@ from c3core.runtime import exit_cleanly
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prompts", nargs="*", default=["a red circle", "a red square"])
-    parser.add_argument("--space", default="playground", help="of the CLIP that the model was made for")
+    parser.add_argument("--space", default="playground", help="space of the CLIP that the model was trained with")
     parser.add_argument(
-        "--model", help="Stable unCLIP: a hub name or a folder; a tiny random one is built if not given"
+        "--model", help="a Stable unCLIP: its name on the hub, or its folder (default: build a tiny random one)"
     )
     parser.add_argument("--sentences", nargs="*", default=[], help=".txt of one sentence a line, or table.csv:column")
-    parser.add_argument("--pictures", nargs="*", default=[], help="for their mean and norm; the more the better")
+    parser.add_argument(
+        "--pictures", nargs="*", default=[], help="files to take the mean and the norm of; the more the better"
+    )
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("drawn"))
     words = parser.parse_args()
 
-    entry("decoder", "unclip").load()  # what is missing for it is said before anything is made
+    entry("decoder", "unclip").load()  # fails early if a library is missing
     make_folder(words.out)
-    space = c3core.load_space(words.space)  # "clip:…" needs the hub
+    space = c3core.load_space(words.space)
     model = words.model or str(tiny_unclip(words.out / "tiny_unclip", space.dim))
-    some = World().items("image", "train", 40)  # of the playground, where none are named
-    sentences = sources(words.sentences, text=True) or [item.sentences[0] for item in some]
-    pictures = sources(words.pictures) or [item.data for item in some]
+    examples = World().items("image", "train", 40)  # if no sentences or pictures are given
+    sentences = sources(words.sentences, text=True) or [item.sentences[0] for item in examples]
+    pictures = sources(words.pictures) or [item.data for item in examples]
 
-    decoder = c3core.load_decoder("unclip", space=space, model=model)  # a hub name needs the hub
+    decoder = c3core.load_decoder("unclip", space=space, model=model)
     pipeline = c3core.Pipeline(space, c3core.load_bridge("c3"), decoder)
     options = {"steps": words.steps}
-    pipeline.check_run(options, seed=words.seed)  # a wrong one is refused before anything is embedded
-    pipeline.fit({"text": sentences, "image": pictures})  # fits the bridge alone
+    pipeline.check_run(options, seed=words.seed)  # refuses a wrong option before the slow part
+    pipeline.fit({"text": sentences, "image": pictures})  # fits only the bridge
 
     drawn = pipeline.run(words.prompts, modality="text", options=options, seed=words.seed)
     if all(isinstance(picture, c3core.BadItem) for picture in drawn):
-        raise C3Error(f"no prompt could be read: {drawn[0]}")
+        raise C3Error(f"no prompt could be drawn: {drawn[0]}")
     for number, (prompt, picture) in enumerate(zip(words.prompts, drawn, strict=True)):
         if isinstance(picture, c3core.BadItem):
             print(f"left out: {picture}", file=sys.stderr)
@@ -67,18 +69,18 @@ def main() -> None:
         decoder.write(picture, path)
         print(f"{path}: {prompt}")
     if not words.model:
-        print("The model is random: these pictures mean nothing. Name real weights with --model and their --space.")
+        print("The model is random, so these pictures mean nothing. Give a real one with --model, and its --space.")
     pipeline.save(words.out / "pipeline")
-    print(f"more pictures: c3 run {words.out / 'pipeline'} SENTENCE --modality text --out FOLDER")
+    print(f"To draw more: c3 run {words.out / 'pipeline'} SENTENCE --modality text --out FOLDER")
 
 
 def sources(names: Sequence[str], *, text: bool = False) -> list[Any]:
-    """What files, folders, lists and columns hold."""
+    """Return the items of files, folders, lists and table columns."""
     return [source.source for source in expand(names, text=text)] if names else []
 
 
 def tiny_unclip(folder: Path, dim: int) -> Path:
-    """A Stable unCLIP of random weights for embeddings of size `dim`, saved in diffusers' format: 16 × 16 pixels."""
+    """Save a Stable unCLIP of random weights, for embeddings of size `dim` and pictures of 16 × 16 pixels."""
     import diffusers
     import torch
     import transformers
@@ -136,7 +138,7 @@ def tiny_unclip(folder: Path, dim: int) -> Path:
     )
     for libraries in (diffusers.utils.logging, transformers.utils.logging):
         libraries.disable_progress_bar()
-        libraries.set_verbosity_error()  # they say of each part that was left out that it was left out
+        libraries.set_verbosity_error()  # they warn of each optional part that is missing
     pipeline.save_pretrained(folder)
     return folder
 

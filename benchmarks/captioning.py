@@ -1,11 +1,11 @@
-"""Captioning in batches with a key-value cache against the reference way: one item at a time, without a cache.
-
-GPT-2's architecture (124 million weights, drawn at random: speed does not depend on what they say), ten prefix tokens,
-captions of a fixed length. The loop runs in float32, as the reference code does, and both ratios are against it. The
-three take turns, so that whatever else the machine does falls on all of them; each figure is the median of the rounds.
+"""Time captions made in a batch with a key-value cache against a plain loop: one caption at a time, without a cache.
 
     python benchmarks/captioning.py
     python benchmarks/captioning.py --json
+
+The model is GPT-2 (124 million weights, drawn at random) with ten prefix tokens, and all captions have the same length.
+The loop computes in float32, as the reference code does. The batch computes in float32, and in bfloat16 if the
+processor can. They take turns, so that other work on the machine slows all of them; each figure is the median.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from c3_gpt2.decoder import CaptionDecoder
 from c3_gpt2.language import Language
+from c3core.runtime import compute_dtype, progress_bar
 
 CONDITION_DIM = 512
-BATCHED = ("float32", "bfloat16")
 Result = TypeVar("Result")
 
 
 def gpt2() -> Language:
-    """GPT-2 of its original size, with a tokenizer of as many made-up words."""
+    """Build GPT-2 in its original size, with a tokenizer of as many made-up words."""
     config = GPT2Config()
     words = {f"w{i} ": i for i in range(config.vocab_size - 1)} | {"<|endoftext|>": config.vocab_size - 1}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="w0 "))
@@ -43,13 +43,13 @@ def gpt2() -> Language:
 
 @torch.inference_mode()
 def one_at_a_time(decoder: CaptionDecoder, conditions: Tensor, tokens: int) -> list[str]:
-    """Greedy decoding as in the reference code: for each token the whole sequence goes through the model again."""
+    """Decode greedily as the reference code does: run the model on the whole sequence for each token."""
     language, captions = decoder.language, []
     for condition in conditions:
         embeddings, ids = decoder.mapping(condition[None]), []
         for _ in range(tokens):
             logits = decoder.model(inputs_embeds=embeddings, use_cache=False).logits[:, -1]
-            logits[:, language.end] = -torch.inf  # as many tokens for everyone
+            logits[:, language.end] = -torch.inf  # all captions have the same length
             ids.append(logits.argmax(-1))
             embeddings = torch.cat([embeddings, decoder.model.get_input_embeddings()(ids[-1])[:, None]], dim=1)
         captions.append(language.tokenizer.decode(torch.cat(ids)).strip())
@@ -63,29 +63,35 @@ def timed(run: Callable[[], Result]) -> tuple[float, Result]:
 
 
 def measure(captions: int, tokens: int, looped: int, rounds: int) -> dict[str, Any]:
-    """Times a caption: the loop over `looped` of the captions in each round, batches over all of them."""
+    """Time a caption. Each round makes `looped` captions in the loop and all of them in a batch."""
     torch.manual_seed(0)
     decoder = CaptionDecoder(CONDITION_DIM, language=gpt2(), device="cpu")
     decoder.prepare([])
     decoder.eval()
     conditions = torch.nn.functional.normalize(torch.randn(captions, CONDITION_DIM), dim=-1)
     options = {"max_new_tokens": tokens, "min_new_tokens": tokens, "batch_size": captions}
+    computes_bfloat16 = compute_dtype("bfloat16", torch.device("cpu")) is torch.bfloat16
+    precisions = ["float32", "bfloat16"] if computes_bfloat16 else ["float32"]
 
     def batch(precision: str) -> list[str]:
         return list(decoder.generate(conditions, {**options, "precision": precision}))
 
-    expected = batch("float32")  # the first call of each pays for memory, and for the copy in bfloat16
-    batch("bfloat16")
-    seconds: dict[str, list[float]] = {name: [] for name in ("loop", *BATCHED)}
-    for number in range(rounds):
-        some = torch.arange(number * looped, (number + 1) * looped) % captions
-        spent, found = timed(lambda some=some: one_at_a_time(decoder, conditions[some], tokens))
-        if found != [expected[i] for i in some.tolist()]:
-            raise SystemExit("the loop's captions are not those of the batch: nothing was measured")
-        seconds["loop"].append(spent / looped)
-        for precision in BATCHED:
-            spent, _ = timed(lambda precision=precision: batch(precision))
-            seconds[precision].append(spent / captions)
+    seconds: dict[str, list[float]] = {name: [] for name in ("loop", *precisions)}
+    with progress_bar("captioning", total=(rounds + 1) * len(precisions) + rounds) as bar:
+        for precision in reversed(precisions):  # the first batch of each is slower, and not measured
+            expected = batch(precision)
+            bar.advance()
+        for number in range(rounds):
+            some = torch.arange(number * looped, (number + 1) * looped) % captions
+            spent, found = timed(lambda some=some: one_at_a_time(decoder, conditions[some], tokens))
+            if found != [expected[i] for i in some.tolist()]:
+                raise SystemExit("the loop and the batch made different captions, so nothing was measured")
+            seconds["loop"].append(spent / looped)
+            bar.advance()
+            for precision in precisions:
+                spent, _ = timed(lambda precision=precision: batch(precision))
+                seconds[precision].append(spent / captions)
+                bar.advance()
     figures = {name: median(values) for name, values in seconds.items()}
     return {
         "captions": captions,
@@ -94,14 +100,14 @@ def measure(captions: int, tokens: int, looped: int, rounds: int) -> dict[str, A
         "rounds": rounds,
         "threads": torch.get_num_threads(),
         "milliseconds_per_caption": {name: round(1000 * value, 2) for name, value in figures.items()},
-        "times_faster": {name: round(figures["loop"] / figures[name], 1) for name in BATCHED},
+        "times_faster": {name: round(figures["loop"] / figures[name], 1) for name in precisions},
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--captions", type=int, default=64)
-    parser.add_argument("--tokens", type=int, default=20)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--captions", type=int, default=64, help="captions in a batch")
+    parser.add_argument("--tokens", type=int, default=20, help="tokens in a caption")
     parser.add_argument("--looped", type=int, default=8, help="captions that the loop makes in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -114,9 +120,9 @@ def main() -> None:
     print(f"captions of {arguments.tokens} tokens, GPT-2 (124M), {result['threads']} threads")
     print(f"{'':36}{'ms a caption':>14}{'times faster':>14}")
     print(f"{'one at a time, no cache, float32':36}{milliseconds['loop']:14.1f}{1.0:14.1f}")
-    for precision in BATCHED:
+    for precision, times_faster in result["times_faster"].items():
         name = f"batch of {arguments.captions}, cache, {precision}"
-        print(f"{name:36}{milliseconds[precision]:14.1f}{result['times_faster'][precision]:14.1f}")
+        print(f"{name:36}{milliseconds[precision]:14.1f}{times_faster:14.1f}")
 
 
 if __name__ == "__main__":

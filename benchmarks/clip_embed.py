@@ -1,12 +1,12 @@
-"""Embedding a folder of photos with CLIP into a store, against the plain loop of open_clip: the ratio of their times.
+"""Time `embed` with CLIP, from a folder of photos to a store, against a plain loop of open_clip.
 
-    python benchmarks/clip_embed.py [FOLDER] [--photos 2000] [--model ViT-B-32] [--workers 1] [--precision float32]
-    [--runs 3]
+    python benchmarks/clip_embed.py [FOLDER] [--photos 2000] [--seconds 200] [--model ViT-B-32] [--workers 1]
+        [--precision float32] [--runs 3]
 
-Both read, decode, preprocess, embed and write every photo in this one run, alternately, with the same model, batch
-size, workers and precision. The plain loop is a torch DataLoader over open_clip's own preprocessing that ends with one
-safetensors file. Without FOLDER, photos of 500 × 375 are made. The weights are random: they cost what trained ones
-cost. Each side first runs once over a batch, unmeasured.
+Both read, preprocess, embed and write every photo, in turns, with the same model, batch size, workers and precision.
+The plain loop is a torch DataLoader with open_clip's preprocessing, and it writes one safetensors file. The weights are
+random. Without FOLDER, the photos are noise of 500 × 375 pixels. On a slow machine fewer photos are embedded, so that
+all runs together take about `--seconds`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from torch.utils.data import DataLoader, Dataset
 
 import c3core
 from c3core.embedding import embed
+from c3core.runtime import progress_bar
 
 BATCH = 64
 
 
 class Photos(Dataset[torch.Tensor]):
-    """What the plain loop reads."""
+    """The photos as the plain loop reads them."""
 
     def __init__(self, paths: list[Path], preprocess: Any) -> None:
         self.paths, self.preprocess = paths, preprocess
@@ -47,7 +48,7 @@ class Photos(Dataset[torch.Tensor]):
 
 
 def plain(model: Any, preprocess: Any, paths: list[Path], out: Path, workers: int, dtype: torch.dtype) -> torch.Tensor:
-    """The loop that one would write with open_clip alone."""
+    """Embed photos as a script with open_clip does."""
     loader = DataLoader(Photos(paths, preprocess), batch_size=BATCH, num_workers=workers)
     rows = []
     with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype is not torch.float32):
@@ -60,7 +61,7 @@ def plain(model: Any, preprocess: Any, paths: list[Path], out: Path, workers: in
 
 
 def make_photos(folder: Path, count: int) -> list[Path]:
-    """JPEGs with coarse colours and fine grain, of about the size in bytes that photos have."""
+    """Write JPEGs of colored noise, which have about as many bytes as photos."""
     rng = np.random.default_rng(0)
     paths = []
     for at in range(count):
@@ -77,7 +78,8 @@ def make_photos(folder: Path, count: int) -> list[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--photos", type=int, default=2000)
+    parser.add_argument("--photos", type=int, default=2000, help="at most so many")
+    parser.add_argument("--seconds", type=float, default=200, help="time for all runs")
     parser.add_argument("--model", default="ViT-B-32")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
@@ -101,19 +103,24 @@ def main() -> None:
         )
         if not paths:
             sys.exit(f"{words.folder} holds no .jpg files.")
-        for run in range(words.runs + 1):
-            measured = paths if run else paths[:BATCH]
-            for side in ("plain", "c3core") if run % 2 else ("c3core", "plain"):
-                out, start = Path(scratch) / f"{side}-{run}", time.perf_counter()
-                if side == "plain":
-                    expected = plain(model, preprocess, measured, out, words.workers, dtype)
-                else:
-                    store = embed(encoder, map(str, measured), out, batch_size=BATCH, workers=words.workers, quiet=True)
-                if run:
-                    times[side].append(time.perf_counter() - start)
-                    print(f"run {run}, {side}: {times[side][-1]:.2f} s", file=sys.stderr, flush=True)
-            got = torch.cat([batch.embeddings for batch in store.batches()])
-            difference = float((got - expected).abs().max())
+        with progress_bar("embedding photos") as bar:
+            for run in range(words.runs + 1):  # the first run is of one batch, and not measured
+                measured = paths if run else paths[:BATCH]
+                for side in ("plain", "c3core") if run % 2 else ("c3core", "plain"):
+                    out, start = Path(scratch) / f"{side}-{run}", time.perf_counter()
+                    if side == "plain":
+                        expected = plain(model, preprocess, measured, out, words.workers, dtype)
+                    else:
+                        photos = map(str, measured)
+                        store = embed(encoder, photos, out, batch_size=BATCH, workers=words.workers, quiet=True)
+                    spent = time.perf_counter() - start
+                    if run:
+                        times[side].append(spent)
+                    bar.advance(len(measured), run=run)
+                if not run:
+                    paths = paths[: max(1, int(words.seconds / (2 * words.runs) / (spent / len(measured))))]
+        got = torch.cat([batch.embeddings for batch in store.batches()])
+        difference = float((got - expected).abs().max())
     ratios = [ours / theirs for ours, theirs in zip(times["c3core"], times["plain"], strict=True)]
     figures = {"photos": len(paths), "model": words.model, "precision": words.precision, "workers": words.workers}
     seconds = {f"{side}_seconds": round(statistics.median(each), 2) for side, each in times.items()}

@@ -1,10 +1,10 @@
-"""Drawing in batches against one picture at a time, with the playground's small diffusion decoder.
-
-The network has the size of the shipped painter and random weights: speed does not depend on what they say. The two take
-turns, so that whatever else the machine does falls on both; each figure is the median of the rounds.
+"""Time pictures drawn in a batch against one picture at a time, with a diffusion decoder.
 
     python benchmarks/diffusion.py
     python benchmarks/diffusion.py --json
+
+The network has the size of the playground's painter and random weights. Batches and single pictures take turns, so that
+other work on the machine slows both; each figure is the median of the rounds.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import torch
 
 from c3_diffusion.decoder import DiffusionDecoder
 from c3_diffusion.settings import GUIDANCE
+from c3core.runtime import progress_bar
 
 CONDITION_DIM = 256
-SHIPPED = {"rows": 64, "hidden": 624}  # what its recipe sets beside the defaults
+SHIPPED = {"rows": 64, "hidden": 624}  # options of the playground's painter that are not defaults
 
 
 def milliseconds(decoder: DiffusionDecoder, batch: int, options: dict[str, Any]) -> float:
-    """Of one picture, when `batch` are drawn at once."""
+    """Draw `batch` pictures at once, and return the time of one."""
     conditions = torch.randn(batch, CONDITION_DIM) / CONDITION_DIM**0.5
     started = time.perf_counter()
     decoder.generate(conditions, options, generator=torch.Generator().manual_seed(0))
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, help="by default the decoder's own")
+    parser.add_argument("--steps", type=int, help="denoising steps (default: the decoder's)")
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args()
     torch.set_num_threads(words.threads)
@@ -45,11 +46,14 @@ def main() -> None:
     decoder = DiffusionDecoder(CONDITION_DIM, device="cpu", **SHIPPED)
     decoder.prepare([])
     options = {"steps": words.steps} if words.steps else {}
-    milliseconds(decoder, 1, options)
-    rounds = [
-        (milliseconds(decoder, 1, options), milliseconds(decoder, words.batch, options)) for _ in range(words.rounds)
-    ]
-    alone, together = (median(column) for column in zip(*rounds, strict=True))
+    milliseconds(decoder, 1, options)  # the first picture is slower
+    times: dict[int, list[float]] = {1: [], words.batch: []}
+    with progress_bar("drawing", total=words.rounds) as bar:
+        for _ in range(words.rounds):
+            for batch, measured in times.items():
+                measured.append(milliseconds(decoder, batch, options))
+            bar.advance()
+    alone, together = map(median, times.values())
     drawn = decoder.check_options(options)
     result = {
         "size": decoder.settings.size,

@@ -1,15 +1,17 @@
-"""Resident memory of `embed` over a list of lines, or over the files of one folder: it must not grow with their number.
+"""Measure the memory of `embed` as the number of inputs grows, against a plain loop that keeps everything in memory.
 
-    python benchmarks/embed_memory.py 1000000 10000000
-    python benchmarks/embed_memory.py --folder 1000000 10000000
-    python benchmarks/embed_memory.py --bad 1000000 10000000     # nine of ten lines cannot be read
+    python benchmarks/embed_memory.py [100000 1000000]
+    python benchmarks/embed_memory.py --folder [100000 1000000]     # files of one folder, not lines of a list
+    python benchmarks/embed_memory.py --bad [100000 1000000]        # nine of ten inputs cannot be read
 
-Each size runs in a process of its own, with an encoder that costs next to nothing, so that what is measured is the way
-from the list to the store: expanding, reading, batching, shards, the manifest.
+Both sides read the inputs in batches, and embed them with an encoder that costs next to nothing. `embed` writes a
+store; the plain loop keeps the names and the embeddings, and writes one safetensors file. Each runs in a process of its
+own. The figure is the growth of its memory: the peak minus the memory before.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -18,24 +20,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-LINKS = 50_000  # ext4 takes 65,000
-SENTENCE = "a photo of {} red cubes beside {} blue balls\n"
+from c3core.runtime import progress_bar
+
+LINKS = 50_000  # names of one file: ext4 allows 65,000
+BATCH = 1024
+DIM = 16
 
 
 def write_lines(path: Path, lines: int) -> None:
-    numbers = iter(range(lines))
     with open(path, "w", encoding="utf-8") as handle:
-        while piece := list(islice(numbers, 100_000)):
-            handle.writelines(SENTENCE.format(i, i % 97) for i in piece)
+        handle.writelines(f"a photo of {i} red cubes beside {i % 97} blue balls\n" for i in range(lines))
 
 
 def write_files(folder: Path, files: int) -> None:
-    """That many names in one folder, of few files: `LINKS` names each."""
+    """Make a folder with many names for few files."""
     folder.mkdir()
     for start in range(0, files, LINKS):
         paths = [folder / f"{number * 7_919 % files:08}.jpg" for number in range(start, min(start + LINKS, files))]
@@ -44,14 +46,15 @@ def write_files(folder: Path, files: int) -> None:
             os.link(paths[0], path)
 
 
-def resident() -> int:
-    """Megabytes of memory that this process holds now."""
+def memory() -> int:
+    """Return the memory of this process in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
 
 
-def measure(lines: int, folder_of_files: bool, bad: bool) -> dict[str, Any]:
-    """Embed that many lines in this process: memory at each tenth, the peak, and the time."""
+def measure(side: str, inputs: int, *, of_folder: bool, bad: bool) -> dict[str, Any]:
+    """Embed the inputs in this process. Return how its memory grew, and the time."""
     import torch
+    from safetensors.torch import save_file
 
     from c3core.contracts import Encoder, Reader
     from c3core.data import Source, expand
@@ -59,52 +62,81 @@ def measure(lines: int, folder_of_files: bool, bad: bool) -> dict[str, Any]:
 
     torch.set_num_threads(1)
 
-    class Sentences(Reader):
+    class Names(Reader):
         def read(self, source: Any) -> str:
             if bad and crc32(str(source).encode()) % 10:
                 raise ValueError("the file is empty")
             return str(source)
 
     class Table(Encoder):
-        space, modality, dim, fingerprint = "table", "text", 16, "table"
-        rows = torch.randn(4096, 16, generator=torch.Generator().manual_seed(0))
+        space, modality, dim, fingerprint = "table", "text", DIM, "table"
+        rows = torch.randn(4096, DIM, generator=torch.Generator().manual_seed(0))
 
         def reader(self) -> Reader:
-            return Sentences()
+            return Names()
 
         def embed(self, items: Sequence[str]) -> torch.Tensor:
             return self.rows[[crc32(item.encode()) % 4096 for item in items]]
 
-    held: list[int] = []
+    at_tenths: list[int] = []
 
     def watched(stream: Iterator[Source]) -> Iterator[Source]:
         for number, source in enumerate(stream):
-            if number % max(lines // 10, 1) == 0:
-                held.append(resident())
-                print(f"{number:,} of {lines:,} inputs: {held[-1]} MB", file=sys.stderr, flush=True)
+            if number % max(inputs // 10, 1) == 0:
+                at_tenths.append(memory())
             yield source
 
+    def plain(named: Path, out: Path) -> None:
+        names = sorted(os.listdir(named)) if of_folder else named.read_text(encoding="utf-8").splitlines()
+        reader, encoder, kept, embeddings, reasons = Names(), Table(), list[str](), list[torch.Tensor](), list[str]()
+        with progress_bar(f"plain loop, {inputs:,} inputs", total=inputs) as bar:
+            for start in range(0, inputs, BATCH):
+                items = []
+                for name in names[start : start + BATCH]:
+                    try:
+                        items.append(reader.read(name))
+                    except ValueError as error:
+                        reasons.append(f"{name}: {error}")
+                kept += items
+                embeddings.append(torch.nn.functional.normalize(encoder.embed(items), dim=-1))
+                bar.advance(len(names[start : start + BATCH]))
+        save_file({"embeddings": torch.cat(embeddings)}, out)
+
     with tempfile.TemporaryDirectory() as folder:
-        named = f"{folder}/files" if folder_of_files else f"{folder}/lines.txt"
-        (write_files if folder_of_files else write_lines)(Path(named), lines)
-        before, started = resident(), time.monotonic()
-        stream = watched(expand([named], text=not folder_of_files))
-        store = embed(Table(), stream, f"{folder}/store", batch_size=1024, quiet=True)
+        named, out = Path(folder) / ("files" if of_folder else "lines.txt"), Path(folder) / "out"
+        (write_files if of_folder else write_lines)(named, inputs)
+        before, started = memory(), time.monotonic()
+        if side == "plain":
+            plain(named, out)
+        else:
+            stream = watched(expand([str(named)], text=not of_folder))
+            store = embed(Table(), stream, out, batch_size=BATCH, total=inputs)
+            assert len(store) + store.bad == inputs
         seconds = time.monotonic() - started
-        assert len(store) + store.bad == lines
-        count = sum(1 for _ in store.errors())
-        written = sum(path.stat().st_size for path in store.folder.iterdir()) >> 20
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10  # before the folder is removed, which lists it
-    figures = {"inputs": lines, "bad": count, "before_mb": before, "at_tenths_mb": held, "peak_mb": peak}
-    return {**figures, "seconds": round(seconds, 1), "inputs_per_second": round(lines / seconds), "store_mb": written}
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10  # before the folder is listed to remove it
+    return {"growth_mb": max(peak - before, 1), "at_tenths_mb": at_tenths, "seconds": round(seconds, 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("inputs", nargs="*", type=int, default=[100_000, 1_000_000], help="numbers of inputs")
+    parser.add_argument("--folder", action="store_true", help="embed the files of one folder")
+    parser.add_argument("--bad", action="store_true", help="let nine of ten inputs be unreadable")
+    parser.add_argument("--side", choices=["embed", "plain"], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        (inputs,) = arguments.inputs
+        print(json.dumps(measure(arguments.side, inputs, of_folder=arguments.folder, bad=arguments.bad)))
+        return
+    for inputs in arguments.inputs:
+        found = {}
+        for side in ("embed", "plain"):
+            options = [word for word in sys.argv[1:] if word.startswith("--")]
+            command = [sys.executable, __file__, str(inputs), *options, "--side", side]
+            found[side] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        ratio = {"ratio": round(found["embed"]["growth_mb"] / found["plain"]["growth_mb"], 2)}
+        print(json.dumps({"inputs": inputs, **found, **ratio}), flush=True)
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    options = [word for word in words if word in ("--folder", "--bad")]
-    sizes = [int(word) for word in words if word not in options] or [1_000_000, 10_000_000]
-    if len(sizes) == 1:
-        print(json.dumps(measure(sizes[0], "--folder" in options, "--bad" in options)))
-    else:
-        for size in sizes:
-            subprocess.run([sys.executable, __file__, *options, str(size)], check=True)
+    main()

@@ -1,9 +1,9 @@
-"""Table 1 of paired embeddings: time against plain numpy over the same groups, and memory as the stream grows.
+"""Time `measure_geometry` on paired embeddings against plain numpy, and its memory as the number of pairs grows.
 
     python benchmarks/geometry.py [--pairs 5000] [--stream 100000]
 
-Plain numpy holds every pair and loops over the groups, as a script would. For memory the same measurement is streamed
-at a tenth and at the whole of `--stream` pairs, each in a process of its own.
+Plain numpy holds all pairs and loops over the groups, as a script does. The memory is measured on a stream of a tenth
+of `--stream` pairs and on the whole stream, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from c3core.runtime import progress_bar
 from c3core.statistics import measure_geometry
 
 GROUP = 100
 
 
 def batches(pairs: int, dim: int, side: int) -> Iterator[Tensor]:
-    """Batches of unit embeddings of a side, made from a seed: 0 is the other side with a gap and noise."""
+    """Yield batches of unit embeddings of one side. Side 0 is side 1 with a gap and noise."""
     for start in range(0, pairs, 5000):
         generator = torch.Generator().manual_seed(start)
         y = torch.randn(min(5000, pairs - start), dim, generator=generator)
@@ -37,7 +38,7 @@ def batches(pairs: int, dim: int, side: int) -> Iterator[Tensor]:
 
 
 def plain(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """The five statistics by numpy."""
+    """Compute the five statistics with numpy."""
     gaps, spans, noises, means = [], [], [], []
     upper = np.triu_indices(GROUP, 1)
     for start in range(0, len(x) - GROUP + 1, GROUP):
@@ -68,37 +69,42 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5000)
     parser.add_argument("--stream", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--only-memory-of", type=int, default=0, help="used by the script itself")
+    parser.add_argument("--only-memory-of", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    if pairs := arguments.only_memory_of:
-        started = time.monotonic()
-        found = measure_geometry(batches(pairs, arguments.dim, 0), batches(pairs, arguments.dim, 1))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        took, started = time.monotonic() - started, time.monotonic()
-        for _ in zip(batches(pairs, arguments.dim, 0), batches(pairs, arguments.dim, 1), strict=True):
-            continue
-        making = time.monotonic() - started
-        print(
-            f"{pairs:>9} pairs streamed in {took:.1f} s ({making:.1f} s to make them), {found.groups} groups: peak"
-            f" {peak:.0f} MB"
-        )
+    if arguments.only_memory_of:
+        stream(arguments.only_memory_of, arguments.dim)
         return
-    x, y = (torch.cat(list(batches(arguments.pairs, arguments.dim, side))) for side in (0, 1))
-    ours, numpy = seconds(lambda: measure_geometry(x, y)), seconds(lambda: plain(x.numpy(), y.numpy()))
-    print(
-        f"{arguments.pairs} pairs: {ours:.2f} s with covariances and spectra; the five statistics by numpy"
-        f" {numpy:.2f} s;"
-    )
-    print(f"ratio {ours / numpy:.2f}")
-    for pairs in (arguments.stream // 10, arguments.stream):
-        subprocess.run(
-            [sys.executable, __file__, "--only-memory-of", str(pairs), "--dim", str(arguments.dim)], check=True
-        )
+    sizes = (arguments.stream // 10, arguments.stream)
+    with progress_bar("measuring", total=2 + len(sizes)) as bar:
+        x, y = (torch.cat(list(batches(arguments.pairs, arguments.dim, side))) for side in (0, 1))
+        ours = seconds(lambda: measure_geometry(x, y))
+        bar.advance()
+        numpy = seconds(lambda: plain(x.numpy(), y.numpy()))
+        bar.advance()
+        print(f"{arguments.pairs} pairs: {ours:.2f} s, with covariances and spectra")
+        print(f"numpy, the five statistics only: {numpy:.2f} s, ratio {ours / numpy:.2f}", flush=True)
+        for pairs in sizes:
+            command = [sys.executable, __file__, "--only-memory-of", str(pairs), "--dim", str(arguments.dim)]
+            subprocess.run(command, check=True)
+            bar.advance()
+
+
+def stream(pairs: int, dim: int) -> None:
+    """Measure a stream of pairs, and print its time and the peak memory of this process."""
+    started = time.monotonic()
+    found = measure_geometry(batches(pairs, dim, 0), batches(pairs, dim, 1))
+    measuring, started = time.monotonic() - started, time.monotonic()
+    for _ in zip(batches(pairs, dim, 0), batches(pairs, dim, 1), strict=True):
+        continue
+    making = time.monotonic() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    times = f"{measuring:.1f} s ({making:.1f} s of them to make the pairs)"
+    print(f"{pairs:>9} pairs streamed in {times}, {found.groups} groups: peak {peak:.0f} MB")
 
 
 if __name__ == "__main__":

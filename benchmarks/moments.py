@@ -1,9 +1,9 @@
-"""Moments against numpy's two passes in float64 over the same rows, as ratios of one run on one thread.
+"""Time the one pass of `Moments` against numpy's two passes in float64 over the same rows, on one thread.
 
     python benchmarks/moments.py [--rows 200000] [--dim 512]
 
-Above 1 the streaming pass is slower; it takes the rows as they come and holds 512 of them in float64 at a time, where
-numpy needs all rows at once (its sample is one look-up). Processor time is counted: other work disturbs it little.
+The ratio is above 1 if `Moments` is slower. It holds 512 rows in float64 at a time, while numpy needs all rows at once.
+Processor time is counted, so that other work on the machine matters little.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from c3core.runtime import progress_bar
 from c3core.statistics import Moments
 
 
 def seconds(work: Callable[[], object], repeat: int = 3) -> float:
-    """The shortest of some runs."""
+    """Return the shortest time of several runs."""
     times = []
     for _ in range(repeat):
         start = time.process_time()
@@ -29,7 +30,7 @@ def seconds(work: Callable[[], object], repeat: int = 3) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--batch", type=int, default=4096)
@@ -48,14 +49,17 @@ def main() -> None:
 
     read = seconds(lambda: rows.sum())
     print(f"{arguments.rows} × {arguments.dim} in batches of {arguments.batch}; a plain sum takes {read:.3f} s")
-    for name, ours, plain in [
-        ("mean", streaming("mean"), lambda: array.mean(0, dtype=np.float64)),
-        ("variance", streaming("variance"), lambda: array.var(0, dtype=np.float64)),
-        ("covariance", streaming("covariance"), two_pass_covariance),
-        ("sample", streaming("sample"), lambda: array[np.random.default_rng(0).permutation(len(array))[:10_000]]),
-    ]:
-        once, twice = seconds(ours), seconds(plain)
-        print(f"{name:<11}{once:7.3f} s   numpy {twice:7.3f} s   ratio {once / twice:5.2f}")
+    sides = {
+        "mean": (streaming("mean"), lambda: array.mean(0, dtype=np.float64)),
+        "variance": (streaming("variance"), lambda: array.var(0, dtype=np.float64)),
+        "covariance": (streaming("covariance"), two_pass_covariance),
+        "sample": (streaming("sample"), lambda: array[np.random.default_rng(0).permutation(len(array))[:10_000]]),
+    }
+    with progress_bar("measuring", total=len(sides)) as bar:
+        for name, (ours, plain) in sides.items():
+            once, twice = seconds(ours), seconds(plain)
+            print(f"{name:<11}{once:7.3f} s   numpy {twice:7.3f} s   ratio {once / twice:5.2f}")
+            bar.advance()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""A store's mean, variance and covariance, as ratios to plain pyarrow reading the same files, in one run.
+"""Time a store's moments, batches and shuffled batches against plain pyarrow reading the same files, on one thread.
 
-python benchmarks/store_moments.py [rows] [dim]
+python benchmarks/store_moments.py [--rows 200000] [--dim 512]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,23 +15,27 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 
+from c3core.runtime import progress_bar
 from c3core.store import Store, StoreBatch, StoreWriter
 
 
 def write(folder: Path, rows: int, dim: int) -> Store:
+    """Write a store of random embeddings."""
     generator = torch.Generator().manual_seed(0)
     writer = StoreWriter(folder, space="benchmark", modality="text", dim=dim, fingerprint="benchmark")
-    for start in range(0, rows, 8192):
-        raw = torch.randn(min(8192, rows - start), dim, generator=generator) + 1
-        norms = raw.norm(dim=-1)
-        ids = [str(start + i) for i in range(len(raw))]
-        writer.append(StoreBatch(ids, ids, raw / norms[:, None], norms))
+    with progress_bar("writing rows", total=rows) as bar:
+        for start in range(0, rows, 8192):
+            raw = torch.randn(min(8192, rows - start), dim, generator=generator) + 1
+            norms = raw.norm(dim=-1)
+            ids = [str(start + i) for i in range(len(raw))]
+            writer.append(StoreBatch(ids, ids, raw / norms[:, None], norms))
+            bar.advance(len(raw))
     writer.finish()
     return Store.open(folder)
 
 
-def read_alone(store: Store) -> None:
-    """What the pass cannot do without: pyarrow decoding the column of embeddings."""
+def read_with_pyarrow(store: Store) -> None:
+    """Decode the column of embeddings, which every pass over a store has to do."""
     for path in sorted(store.folder.glob("*.parquet")):
         with pq.ParquetFile(path) as file:
             for _ in file.iter_batches(4096, columns=["embedding"]):
@@ -39,7 +43,7 @@ def read_alone(store: Store) -> None:
 
 
 def best(work: Callable[[], object], times: int = 3) -> float:
-    """The shortest of some runs, in seconds: the others were disturbed."""
+    """Return the shortest time of several runs, in seconds."""
     found = []
     for _ in range(times):
         started = time.perf_counter()
@@ -48,18 +52,30 @@ def best(work: Callable[[], object], times: int = 3) -> float:
     return min(found)
 
 
-if __name__ == "__main__":
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    dim = int(sys.argv[2]) if len(sys.argv) > 2 else 512
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--dim", type=int, default=512)
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        store = write(Path(folder) / "store", rows, dim)
-        plain = best(lambda: read_alone(store))
-        ours = best(lambda: [None for _ in store.batches(columns=("embedding",))])
-        moments = best(lambda: store.moments(("mean", "variance")))
-        covariance = best(lambda: store.moments(("mean", "covariance")), times=1)
-        shuffled = best(lambda: [None for _ in store.shuffled(64, seed=0, epoch=0)], times=1)
-    figures = {"rows": rows, "dim": dim, "pyarrow_s": plain, "batches_s": ours, "moments_s": moments}
-    ratios = {"moments_ratio": moments / plain, "covariance_ratio": covariance / plain}
-    ratios |= {"batches_ratio": ours / plain, "shuffled_ratio": shuffled / plain}
-    print(json.dumps({name: round(value, 3) for name, value in (figures | ratios).items()}))
+        store = write(Path(folder) / "store", arguments.rows, arguments.dim)
+        passes: dict[str, Callable[[], object]] = {
+            "pyarrow": lambda: read_with_pyarrow(store),
+            "batches": lambda: [None for _ in store.batches(columns=("embedding",))],
+            "moments": lambda: store.moments(("mean", "variance")),
+            "covariance": lambda: store.moments(("mean", "covariance")),
+            "shuffled": lambda: [None for _ in store.shuffled(64, seed=0, epoch=0)],
+        }
+        seconds = {}
+        with progress_bar("reading", total=len(passes)) as bar:
+            for name, work in passes.items():
+                seconds[name] = best(work)
+                bar.advance()
+    figures = {"rows": arguments.rows, "dim": arguments.dim, "pyarrow_s": round(seconds["pyarrow"], 3)}
+    ratios = {f"{name}_ratio": round(seconds[name] / seconds["pyarrow"], 3) for name in passes if name != "pyarrow"}
+    print(json.dumps(figures | ratios))
+
+
+if __name__ == "__main__":
+    main()

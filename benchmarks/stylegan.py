@@ -1,11 +1,10 @@
-"""How long a StyleGAN decoder takes for a picture, alone and in a batch, and whether it keeps memory.
-
-The playground's painter (32 × 32), with weights drawn at random: speed does not depend on what they are. Single
-pictures and batches take turns, so that whatever else the machine does falls on both; each figure is the median of the
-rounds.
+"""Time pictures drawn in a batch against one picture at a time, with a StyleGAN decoder, and watch its memory.
 
     python benchmarks/stylegan.py
     python benchmarks/stylegan.py --resolution 128 --channels 4096 --json
+
+The network has the size of the playground's painter (32 × 32) and random weights. Batches and single pictures take
+turns, so that other work on the machine slows both; each figure is the median of the rounds.
 """
 
 from __future__ import annotations
@@ -22,13 +21,14 @@ from typing import Any
 import torch
 
 from c3_stylegan.decoder import StyleGANDecoder
+from c3core.runtime import progress_bar
 
 CONDITION_DIM = 256
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident() -> float:
-    """The process's memory in MB."""
+    """Return the memory of this process in MB."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20
 
@@ -45,19 +45,23 @@ def measure(resolution: int, channels: int, batch: int, rounds: int, generations
         pictures = decoder.generate(conditions[:count], generator=generator)
         spent = time.perf_counter() - started
         if len(pictures) != count or pictures[0].shape != (resolution, resolution, 3):
-            raise SystemExit("not what was asked for was drawn: nothing was measured")
+            raise SystemExit("the decoder drew other pictures than asked for, so nothing was measured")
         return spent / count
 
-    for count in (1, batch) * 3:  # the first calls pay for memory
+    for count in (1, batch) * 3:  # the first calls are slower
         seconds(count)
     times: dict[int, list[float]] = {1: [], batch: []}
-    for _ in range(rounds):
-        times[1].append(median(seconds(1) for _ in range(9)))
-        times[batch].append(seconds(batch))
+    with progress_bar("drawing", total=rounds) as bar:
+        for _ in range(rounds):
+            times[1].append(median(seconds(1) for _ in range(9)))
+            times[batch].append(seconds(batch))
+            bar.advance()
     one, many = (1000 * median(times[count]) for count in (1, batch))
     before = resident()
-    for _ in range(generations):
-        seconds(1)
+    with progress_bar("drawing more, for the memory", total=generations) as bar:
+        for _ in range(generations):
+            seconds(1)
+            bar.advance()
     return {
         "resolution": resolution,
         "batch": batch,
@@ -72,12 +76,12 @@ def measure(resolution: int, channels: int, batch: int, rounds: int, generations
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--channels", type=int, default=1024, help="a layer of r × r has channels // r of them")
+    parser.add_argument("--channels", type=int, default=1024, help="a layer of r × r pixels has channels // r channels")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--generations", type=int, default=1000, help="of one picture each, for the memory")
+    parser.add_argument("--generations", type=int, default=1000, help="single pictures, to watch the memory")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     result = measure(arguments.resolution, arguments.channels, arguments.batch, arguments.rounds, arguments.generations)

@@ -1,9 +1,9 @@
-"""A step of training on the processor: attention as the loop has it, against torch's own choice, in one run.
+"""Time a training step with the attention that the training loop chooses against torch's choice, on the processor.
 
     python benchmarks/training.py [--steps 12]
 
-A small GPT-2 of captions learns, in bfloat16 where the processor has it, from batches of 128 sentences. The two take
-turns, so that whatever else the machine does falls on both; each figure is the median.
+A small GPT-2 learns captions from batches of 128 sentences, in bfloat16 if the processor can. The two take turns, so
+that other work on the machine slows both; each figure is the median.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 
 from c3_gpt2.decoder import CaptionDecoder
 from c3_playground.world import World
-from c3core.runtime.devices import compute_dtype
+from c3core.runtime import compute_dtype, progress_bar
 from c3core.training import TrainingOptions, TrainingTask
 from c3core.training.trainer import Trainer
 
@@ -28,7 +28,7 @@ BATCH = 128
 
 
 def run_of(decoder: CaptionDecoder, sentences: list[str], folder: str) -> Trainer:
-    """The loop over one batch, again and again."""
+    """Return a training loop that repeats one batch."""
     conditions, batch = torch.randn(BATCH, decoder.condition_dim), decoder.collate(sentences[:BATCH])
     task = TrainingTask(
         decoder, decoder.objectives(), lambda epoch: iter([None]), lambda rows, generator: (conditions, batch), 1
@@ -43,19 +43,21 @@ def main() -> None:
     sentences = World().sentences(2000)
     decoder = CaptionDecoder(128, model="fresh", layers=3, heads=4, width=256, vocabulary=1500, mapping="mlp")
     decoder.prepare(sentences)
-    choices: dict[str, AbstractContextManager[None]] = {"as the loop has it": nullcontext()}
+    choices: dict[str, AbstractContextManager[None]] = {"the loop's choice": nullcontext()}
     with tempfile.TemporaryDirectory() as folder:
         run = run_of(decoder, sentences, folder)
-        choices["torch's own choice"] = patch("c3core.training.trainer.attention", lambda device: nullcontext())
+        choices["torch's choice"] = patch("c3core.training.trainer.attention", lambda device: nullcontext())
         seconds: dict[str, list[float]] = {name: [] for name in choices}
-        for _ in range(steps + 1):
-            for name, choice in choices.items():
-                started = time.perf_counter()
-                with choice:
-                    run.train_step(None)
-                seconds[name].append(time.perf_counter() - started)
-    ours, plain = (median(times[1:]) for times in seconds.values())
-    taken = f"{1000 * ours:.0f} ms, with torch's own choice {1000 * plain:.0f} ms"
+        with progress_bar("training", total=steps + 1) as bar:
+            for _ in range(steps + 1):
+                for name, choice in choices.items():
+                    started = time.perf_counter()
+                    with choice:
+                        run.train_step(None)
+                    seconds[name].append(time.perf_counter() - started)
+                bar.advance()
+    ours, plain = (median(times[1:]) for times in seconds.values())  # the first step is slower
+    taken = f"{1000 * ours:.0f} ms, with torch's choice {1000 * plain:.0f} ms"
     precision = str(compute_dtype("bfloat16", run.device)).removeprefix("torch.")
     print(f"a step in {precision} takes {taken}: {plain / ours:.2f} x as fast")
 

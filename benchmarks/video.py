@@ -1,10 +1,13 @@
-"""Eight frames of a video through the reader, as a ratio to plain decord, in one run.
+"""Time the video reader, which takes eight frames of a video, against plain decord.
 
-python benchmarks/video.py [times]
+    python benchmarks/video.py [--times 5]
+
+Each figure is the least time of several.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -17,12 +20,13 @@ import av
 import numpy as np
 
 from c3core.media import VideoReader
+from c3core.runtime import progress_bar
 
 FRAMES = 8
 
 
 def write(path: Path, width: int, height: int, count: int) -> Path:
-    """Blocks that drift, as H.264 with a keyframe every ten seconds."""
+    """Write a video of moving blocks as H.264, with a keyframe every ten seconds."""
     blocks = np.random.default_rng(0).integers(0, 256, (height // 16 + 5, width // 16, 3), dtype=np.uint8)
     blocks = blocks.repeat(16, 0).repeat(16, 1)
     with av.open(str(path), "w") as container:
@@ -47,35 +51,31 @@ def by_decord(path: Path) -> None:
 
 
 def best(call: Callable[[Path], None], path: Path, times: int) -> float:
-    """The least time of several, in ms."""
+    """Return the least time of several, in ms."""
     took = []
     for _ in range(times):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         call(path)
-        took.append(time.perf_counter() - begun)
+        took.append(time.perf_counter() - started)
     return 1000 * min(took)
 
 
-def main(times: int = 5) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        for width, height, count in ((320, 240, 250), (1280, 720, 500)):
-            path = write(Path(folder) / f"{width}.mp4", width, height, count)
-            reader, plain = best(by_reader, path, times), best(by_decord, path, times)
-            row = {
-                "size": f"{width}x{height}",
-                "frames": count,
-                "reader_ms": reader,
-                "decord_ms": plain,
-                "ratio": reader / plain,
-            }
-            print(
-                json.dumps(
-                    {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
-                )
-            )
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=5)
+    times = parser.parse_args().times
+    if find_spec("decord") is None:
+        sys.exit("decord, which this benchmark compares with, is not installed.")
+    sizes = ((320, 240, 250), (1280, 720, 500))
+    with tempfile.TemporaryDirectory() as folder, progress_bar("reading videos", total=len(sizes)) as bar:
+        for width, height, frames in sizes:
+            path = write(Path(folder) / f"{width}.mp4", width, height, frames)
+            reader, decord = best(by_reader, path, times), best(by_decord, path, times)
+            row = {"size": f"{width}x{height}", "frames": frames}
+            figures = {"reader_ms": reader, "decord_ms": decord, "ratio": reader / decord}
+            print(json.dumps(row | {name: round(value, 2) for name, value in figures.items()}))
+            bar.advance()
 
 
 if __name__ == "__main__":
-    if find_spec("decord") is None:
-        sys.exit("decord, which this compares with, has no build for this machine.")
-    main(*map(int, sys.argv[1:]))
+    main()

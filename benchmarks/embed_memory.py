@@ -57,7 +57,7 @@ def measure(side: str, inputs: int, *, of_folder: bool, bad: bool) -> dict[str, 
     from safetensors.torch import save_file
 
     from c3core.contracts import Encoder, Reader
-    from c3core.data import Source, expand
+    from c3core.data import Source, load_items
     from c3core.embedding import embed
 
     torch.set_num_threads(1)
@@ -109,7 +109,7 @@ def measure(side: str, inputs: int, *, of_folder: bool, bad: bool) -> dict[str, 
         if side == "plain":
             plain(named, out)
         else:
-            stream = watched(expand([str(named)], text=not of_folder))
+            stream = watched(load_items(named, "image" if of_folder else "text").named())
             store = embed(Table(), stream, out, batch_size=BATCH, total=inputs)
             assert len(store) + store.bad == inputs
         seconds = time.monotonic() - started

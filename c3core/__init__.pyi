@@ -12,10 +12,12 @@ from .contracts import Space as Space
 from .contracts import Tower as Tower
 from .data import Pairs as Pairs
 from .data import Table as Table
+from .data import load_items as load_items
 from .data import load_table as load_table
 from .errors import C3Error as C3Error
 from .errors import CorruptFile as CorruptFile
 from .errors import NotInstalled as NotInstalled
+from .errors import NotReachable as NotReachable
 from .errors import WrongCall as WrongCall
 from .experiments import evaluate as evaluate
 from .pipeline import Pipeline as Pipeline

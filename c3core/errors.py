@@ -12,7 +12,7 @@ class C3Error(Exception):
     """One or two lines for the user: what is wrong and what to do. The command line prints it without a traceback.
 
     Catch this for every error that c3core raises on purpose, or one of its kinds: `WrongCall`, `NotInstalled`,
-    `CorruptFile`.
+    `CorruptFile`, `NotReachable`.
     """
 
     def __reduce__(self) -> Any:
@@ -30,6 +30,10 @@ class NotInstalled(C3Error, ImportError):
 
 class CorruptFile(C3Error, OSError):
     """A file is truncated, changed, incomplete or not of the format that it should have."""
+
+
+class NotReachable(C3Error, ConnectionError):
+    """The Hugging Face hub, or another address of the network, does not answer."""
 
 
 def _restore(kind: type[C3Error], args: tuple[Any, ...], attributes: dict[str, Any]) -> C3Error:

@@ -12,14 +12,12 @@ the mean of the unlabelled sounds is used.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import c3core
-from c3core.data import expand
 from c3core.runtime import exit_cleanly
 
 SENTENCES = [
@@ -42,9 +40,11 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="folder to save the pipeline to, for `c3 run`")
     words = parser.parse_args()
 
-    sentences = sources(words.sentences, text=True) or SENTENCES
-    unlabelled = sources(words.unlabelled) or synthetic(words.modality, 12)
-    inputs = sources(words.inputs) or unlabelled[:3]
+    sentences = c3core.load_items(words.sentences, "text") if words.sentences else SENTENCES
+    unlabelled = (
+        c3core.load_items(words.unlabelled, words.modality) if words.unlabelled else synthetic(words.modality, 12)
+    )
+    inputs = c3core.load_items(words.inputs, words.modality) if words.inputs else unlabelled[:3]
 
     space = c3core.load_space(words.space)
     bridge = c3core.load_bridge("c3_imagebind")  # collapse, and the noise of the paper for ImageBind: 0.1
@@ -53,7 +53,7 @@ def main() -> None:
     pipeline = c3core.Pipeline(space, bridge, decoder)
     pipeline.fit(
         {"text": sentences, words.modality: unlabelled},
-        options={"steps": words.steps, "batch_size": min(64, len(sentences))},
+        training={"steps": words.steps, "batch_size": min(64, len(sentences))},
     )
 
     for source, caption in zip(inputs, pipeline.run(inputs, modality=words.modality), strict=True):
@@ -61,13 +61,8 @@ def main() -> None:
     if words.space.partition("?")[0].endswith("/random"):
         print("The model is random, so these captions mean nothing. Give real weights with --space.")
     if words.save:
-        pipeline.save(words.save)
+        pipeline.save_pretrained(words.save)
         print(f"To caption a file: c3 run {words.save} FILE -m {words.modality}")
-
-
-def sources(names: Sequence[str], *, text: bool = False) -> list[Any]:
-    """Return the items of files, folders, lists and table columns."""
-    return [source.source for source in expand(names, text=text)] if names else []
 
 
 def synthetic(modality: str, count: int) -> list[Any]:

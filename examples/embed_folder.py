@@ -13,7 +13,6 @@ from heapq import nlargest
 from pathlib import Path
 
 import c3core
-from c3core.data import expand
 from c3core.embedding import embed
 from c3core.runtime import exit_cleanly
 
@@ -30,7 +29,8 @@ def main() -> None:
     words = parser.parse_args()
 
     space = c3core.load_space(words.space, precision=words.precision)
-    store = embed(space.encoder(words.modality), expand([words.folder]), words.out, workers=words.workers)
+    items = c3core.load_items(words.folder, words.modality)
+    store = embed(space.encoder(words.modality), items, words.out, workers=words.workers)
     print(f"{len(store)} embeddings of {words.space} in {words.out}")
     for bad in store.errors():
         print(f"left out: {bad}")

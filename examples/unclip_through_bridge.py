@@ -15,13 +15,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import c3core
 from c3_playground.world import World
-from c3core.data import expand
 from c3core.errors import C3Error
 from c3core.io import make_folder
 from c3core.registry import entry
@@ -49,16 +46,16 @@ def main() -> None:
     space = c3core.load_space(words.space)
     model = words.model or str(tiny_unclip(words.out / "tiny_unclip", space.dim))
     examples = World().items("image", "train", 40)  # if no sentences or pictures are given
-    sentences = sources(words.sentences, text=True) or [item.sentences[0] for item in examples]
-    pictures = sources(words.pictures) or [item.data for item in examples]
+    items = {"text": [item.sentences[0] for item in examples], "image": [item.data for item in examples]}
+    given = {"text": words.sentences, "image": words.pictures}
+    items |= {modality: c3core.load_items(inputs, modality) for modality, inputs in given.items() if inputs}
 
     decoder = c3core.load_decoder("unclip", space=space, model=model)
     pipeline = c3core.Pipeline(space, c3core.load_bridge("c3"), decoder)
-    options = {"steps": words.steps}
-    pipeline.check_run(options, seed=words.seed)  # refuses a wrong option before the slow part
-    pipeline.fit({"text": sentences, "image": pictures})  # fits only the bridge
+    pipeline.check_run(steps=words.steps, seed=words.seed)  # refuses a wrong option before the slow part
+    pipeline.fit(items)  # fits only the bridge
 
-    drawn = pipeline.run(words.prompts, modality="text", options=options, seed=words.seed)
+    drawn = pipeline(words.prompts, modality="text", steps=words.steps, seed=words.seed)
     if all(isinstance(picture, c3core.BadItem) for picture in drawn):
         raise C3Error(f"no prompt could be drawn: {drawn[0]}")
     for number, (prompt, picture) in enumerate(zip(words.prompts, drawn, strict=True)):
@@ -70,13 +67,8 @@ def main() -> None:
         print(f"{path}: {prompt}")
     if not words.model:
         print("The model is random, so these pictures mean nothing. Give a real one with --model, and its --space.")
-    pipeline.save(words.out / "pipeline")
+    pipeline.save_pretrained(words.out / "pipeline")
     print(f"To draw more: c3 run {words.out / 'pipeline'} SENTENCE --modality text --out FOLDER")
-
-
-def sources(names: Sequence[str], *, text: bool = False) -> list[Any]:
-    """Return the items of files, folders, lists and table columns."""
-    return [source.source for source in expand(names, text=text)] if names else []
 
 
 def tiny_unclip(folder: Path, dim: int) -> Path:

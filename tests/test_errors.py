@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core import BadItem, BadItems
-from c3core.errors import C3Error, CorruptFile, NotInstalled, WrongCall, library_errors, near
+from c3core.errors import C3Error, CorruptFile, NotInstalled, NotReachable, WrongCall, library_errors, near
 from c3core.io import atomic_write
 
 
@@ -67,7 +67,13 @@ def test_an_error_of_ones_own_passes_and_so_does_ctrl_c():
 
 @pytest.mark.parametrize(
     ("kind", "also"),
-    [(WrongCall, ValueError), (NotInstalled, ImportError), (CorruptFile, OSError), (C3Error, Exception)],
+    [
+        (WrongCall, ValueError),
+        (NotInstalled, ImportError),
+        (CorruptFile, OSError),
+        (NotReachable, OSError),
+        (C3Error, Exception),
+    ],
 )
 def test_a_kind_of_error_is_caught_as_the_python_error_that_it_is(kind, also):
     with pytest.raises(also) as caught:
@@ -79,7 +85,7 @@ def test_a_kind_of_error_is_caught_as_the_python_error_that_it_is(kind, also):
 @pytest.mark.parametrize(
     "error",
     [
-        *(kind("wrong. Do this.") for kind in (C3Error, WrongCall, NotInstalled, CorruptFile)),
+        *(kind("wrong. Do this.") for kind in (C3Error, WrongCall, NotInstalled, CorruptFile, NotReachable)),
         BadItems([(0, BadItem("a.png", "is empty"))], torch.ones(1, 2)),
     ],
     ids=lambda error: type(error).__name__,

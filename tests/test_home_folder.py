@@ -97,7 +97,7 @@ def test_spaces_and_pipelines(home: Path) -> None:
     write_space(home / "space")
     space = load_space("~/space")
     pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER))
-    pipeline.fit({"text": ["a red ring", "a star"] * 20}, options=TRAINING, folder="~/run", quiet=True)
+    pipeline.fit({"text": ["a red ring", "a star"] * 20}, training=TRAINING, folder="~/run", quiet=True)
     assert (home / "run" / "embeddings" / "text" / "store.json").is_file()
     pipeline.save("~/captioner")
     assert load_pipeline("~/captioner").bridge.name == "c1"

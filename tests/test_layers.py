@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "store": "io contracts statistics",
     "bridges": "io contracts statistics registry",
     "metrics": "contracts registry media",
-    "data": "io contracts registry",
+    "data": "io contracts registry statistics store",
     "testing": "io contracts statistics registry training store",
     "embedding": "io runtime contracts store data",
     "spaces": "io runtime contracts registry training store metrics data embedding",

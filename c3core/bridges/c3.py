@@ -84,6 +84,11 @@ class C3Bridge(Bridge):
     def modalities(self) -> tuple[str, ...]:
         return self._statistics.modalities
 
+    def takes(self, modality: str) -> bool:
+        """Whether `condition` works for a modality: it is fitted on it, or only the target's moments are read."""
+        of_each = self.collapse.needs | self.rescale.needs
+        return modality in self.modalities or (not of_each and bool(self.modalities or not self.needs))
+
     def __repr__(self) -> str:
         return f"C3Bridge({self.collapse}, {self.corrupt}, {self.rescale}, name={self.name!r})"
 
@@ -102,7 +107,9 @@ class C3Bridge(Bridge):
             raise WrongCall(f"bridge {self.name!r} needs {missing}: it reads the target's {needs}.")
         fitted = FittedStatistics(target)
         fingerprints = self._gather(embeddings, fitted)
-        self._statistics, self.fingerprints = fitted, fingerprints
+        self._statistics.replace(fitted)
+        self.fingerprints.clear()
+        self.fingerprints.update(fingerprints)
         return self
 
     def extend(self, embeddings: Mapping[str, Any]) -> Self:
@@ -112,8 +119,8 @@ class C3Bridge(Bridge):
         if known := [modality for modality in embeddings if modality in self.modalities]:
             raise WrongCall(f"the bridge is fitted on {known[0]!r} already. Fit it again to replace its statistics.")
         extended = self._statistics.copy()  # so that an error leaves the bridge as it was
-        self.fingerprints |= self._gather(embeddings, extended)
-        self._statistics = extended
+        self.fingerprints.update(self._gather(embeddings, extended))
+        self._statistics.replace(extended)
         return self
 
     def _gather(self, embeddings: Mapping[str, Any], statistics: FittedStatistics) -> dict[str, str]:
@@ -161,15 +168,15 @@ class C3Bridge(Bridge):
         """Return this bridge for a decoder of frame "native", which takes embeddings like its own encoder's.
 
         The collapse moves other modalities to the target's mean (`mean` becomes `shift`, `mean_std` adds the target's
-        mean), and conditions have the mean raw norm of the target's encoder. Call it before `fit`: the fitted
-        statistics are copied, but a native bridge may need more of them. A native bridge returns an equal one.
+        mean), and conditions have the mean raw norm of the target's encoder. The two share their statistics: `fit` and
+        `extend` of one fit the other. Fit the native one, which may need more of them. A native bridge returns an equal
+        one.
 
         >>> C3Bridge(corrupt="none").native().config()["collapse"]
         {'kind': 'shift'}
         """
         bridge = C3Bridge(self.collapse.native(), self.corrupt, Native(), name=self.name)
-        bridge._statistics = self._statistics.copy()
-        bridge.fingerprints = dict(self.fingerprints)
+        bridge._statistics, bridge.fingerprints = self._statistics, self.fingerprints
         return bridge
 
     def config(self) -> dict[str, Any]:

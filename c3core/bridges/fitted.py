@@ -59,6 +59,11 @@ class FittedStatistics:
         other._known = dict(self._known)
         return other
 
+    def replace(self, other: FittedStatistics) -> None:
+        """Take over the statistics of another, for every bridge that shares this object."""
+        self.target, self._known = other.target, other._known
+        self._derived.clear()
+
     def get(self, modality: str, name: str) -> Tensor:
         """Return a statistic of a modality, in float64 (the sample in float32)."""
         if not self._known:

@@ -15,6 +15,7 @@ from c3core.runtime.console import cell, print_json, print_table
 
 if TYPE_CHECKING:
     from c3core.contracts import Encoder
+    from c3core.data.items import Items
     from c3core.statistics.geometry import Geometry
 
 
@@ -46,7 +47,6 @@ def embed(
     """Embed inputs of one modality into a store."""
     from functools import partial
 
-    from c3core.data.sources import expand
     from c3core.errors import WrongCall, near
 
     if engine not in ("local", "ray"):
@@ -54,7 +54,7 @@ def embed(
     if engine == "local" and actors is not None:
         raise WrongCall("--actors is for --engine ray. Leave it out, or name the engine.")
     load = partial(_encoder, space, modality, device=device, precision=precision)
-    sources = partial(expand, inputs, root=root, text=modality == "text")
+    sources = partial(_sources, inputs, modality, root)
     if engine == "ray":
         from c3core.embedding.ray import embed_with_ray as spread
 
@@ -73,7 +73,9 @@ def embed(
     else:
         from c3core.embedding.embedder import embed as work
 
-        store = work(load(), sources(), out, batch_size=batch_size, workers=workers, shard_rows=shard_rows, quiet=quiet)
+        encoder = load()
+        items = sources(takes_text=encoder.reader().takes_text)
+        store = work(encoder, items, out, batch_size=batch_size, workers=workers, shard_rows=shard_rows, quiet=quiet)
     if json:
         print_json(
             {
@@ -87,6 +89,16 @@ def embed(
     else:
         print(f"{len(store)} embeddings in {out}")
     report_bad(store.errors(), store.bad, len(store) + store.bad)
+
+
+def _sources(inputs: list[str], modality: str, root: Path | None, takes_text: bool | None = None) -> Items:
+    from c3core.data.items import Items, load_items
+    from c3core.errors import WrongCall
+
+    items = load_items(inputs, modality, root=root, takes_text=takes_text)
+    if not isinstance(items, Items):
+        raise WrongCall(f"{inputs[0]} is a store: its items are embedded already. Name files.")
+    return items
 
 
 def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encoder:

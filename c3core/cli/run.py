@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from itertools import tee
 from math import isqrt
 from pathlib import Path
@@ -95,10 +96,10 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a pipeline: print captions, or write pictures as files."""
-    from c3core.cli.inputs import options_of
+    from c3core.cli.inputs import find_inputs, options_of
     from c3core.contracts import BadItem
     from c3core.io.files import make_folder
-    from c3core.pipeline.loading import load_pipeline
+    from c3core.pipeline.pipeline import load_pipeline
 
     if seed + seeds > 2**32:
         raise WrongCall(
@@ -108,45 +109,49 @@ def run(
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     chosen = loaded.decoder.check_options(asked)
     _check_call(loaded, pipeline, modality, out)
-    modality, ids, stream = _inputs(loaded, inputs, modality, root)
+    ids, parts, left_out = find_inputs(loaded, inputs, modality, root)
     if out is not None:
         make_folder(out)
     rows: list[dict[str, Any]] = []
     made: dict[int, list[Any]] = {}  # of each input (of the first, if they are large), what the seeds made of it
-    bad: list[BadItem] = []
-    encoded = loaded.encoder(modality).encode_batches(stream, batch_size=batch_size)
-    for number, batches in zip(range(seed, seed + seeds), tee(encoded, seeds), strict=True):  # inputs are embedded once
-        for position, output in loaded.stream(
-            batches, modality=modality, options=chosen, seed=number, batch_size=batch_size, best_of=best_of
-        ):
-            if isinstance(output, BadItem):
-                bad += [BadItem(ids[position], output.why)] if number == seed else []
-                continue
-            if position in made or len(made) < OVERVIEW or (seeds > 1 and not loaded.decoder.suffix):
-                made.setdefault(position, []).append(output)
-            name = f"{position:06d}{f'-{number}' if seeds > 1 else ''}"
-            row = {
-                "input": ids[position],
-                **_kept(loaded.decoder, output, out, name),
-                **({"seed": number} if seeds > 1 else {}),
-            }
-            if json:
-                rows.append(row)
-            else:
-                print(
-                    row["output"] if len(ids) == 1 else f"{one_line(ids[position])}\t{one_line(row['output'])}",
-                    flush=True,
-                )
+    bad = [*left_out.items()]
+    for part in parts:
+        batches = part.batches(loaded, batch_size)  # inputs are embedded once for all seeds
+        copies = tee(batches, seeds) if isinstance(batches, Iterator) else [batches] * seeds
+        for number, copy in zip(range(seed, seed + seeds), copies, strict=True):
+            for at, output in loaded.stream(
+                copy, modality=part.modality, generation=chosen, seed=number, batch_size=batch_size, best_of=best_of
+            ):
+                position = part.positions[at]
+                if isinstance(output, BadItem):
+                    bad += [(position, BadItem(ids[position], output.why))] if number == seed else []
+                    continue
+                if position in made or len(made) < OVERVIEW or (seeds > 1 and not loaded.decoder.suffix):
+                    made.setdefault(position, []).append(output)
+                name = f"{position:06d}{f'-{number}' if seeds > 1 else ''}"
+                row = {
+                    "input": ids[position],
+                    **_kept(loaded.decoder, output, out, name),
+                    **({"seed": number} if seeds > 1 else {}),
+                }
+                if json:
+                    rows.append(row)
+                else:
+                    print(
+                        row["output"] if len(ids) == 1 else f"{one_line(ids[position])}\t{one_line(row['output'])}",
+                        flush=True,
+                    )
     sheet = None
     if out is not None and made:
         sheet = _overview(loaded.decoder, [made[position] for position in sorted(made)], out)
         if sheet and not json:
             print(sheet if len(ids) - len(bad) == len(made) else f"{sheet} (of the first {OVERVIEW} inputs)")
     _say_same(made.values())
+    left_out_items = [item for _, item in sorted(bad, key=lambda entry: entry[0])]
     if json:
-        left_out = [{"input": item.source, "why": item.why} for item in bad]
-        print_json({"outputs": rows, **({"overview": str(sheet)} if sheet else {}), "bad": left_out})
-    report_bad(bad, len(bad), len(ids))
+        shown = [{"input": item.source, "why": item.why} for item in left_out_items]
+        print_json({"outputs": rows, **({"overview": str(sheet)} if sheet else {}), "bad": shown})
+    report_bad(left_out_items, len(bad), len(ids))
     if len(bad) == len(ids):
         raise C3Error("no input could be read.")
 
@@ -161,21 +166,6 @@ def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | N
         raise WrongCall(
             f"pipeline {name} makes {decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
         )
-
-
-def _inputs(
-    loaded: Pipeline, inputs: list[str], modality: str | None, root: Path | None
-) -> tuple[str, list[str], Iterable[Any]]:
-    """The inputs' modality, guessed where it was not given; their names; and their sources."""
-    from c3core.cli.inputs import guess_modality, sources_of
-
-    taken = modality or guess_modality(loaded, inputs)
-    try:
-        ids, stream = sources_of(inputs, taken, root=root)
-    except C3Error as error:
-        hint = "" if modality else f" It was taken as {taken}: if it is another modality, say --modality."
-        raise type(error)(f"{error}{hint}") from error
-    return taken, ids, stream
 
 
 def _kept(decoder: Decoder, output: Any, out: Path | None, name: str) -> dict[str, Any]:
@@ -242,7 +232,7 @@ def evaluate(
     from c3core.cli.inputs import options_of
     from c3core.data.tables import load_table
     from c3core.experiments.evaluation import evaluate as score
-    from c3core.pipeline.loading import load_pipeline
+    from c3core.pipeline.pipeline import load_pipeline
 
     asked, rows = options_of(option), load_table(table, root=root)
     loaded = load_pipeline(pipeline, device=device, precision=precision)
@@ -252,7 +242,7 @@ def evaluate(
         input_column=input_column,
         output_column=output_column,
         modality=modality,
-        options=asked,
+        generation=asked,
         seed=seed,
         best_of=best_of,
         metrics=metric,

@@ -112,7 +112,7 @@ def ablate(
         bridges=[bridge.strip() for bridge in bridges.split(",")],
         seeds=numbers,
         folder=recipe.parent,
-        options=options_of(option),
+        generation=options_of(option),
         metrics=metric,
         quiet=quiet,
     )

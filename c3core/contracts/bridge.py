@@ -27,6 +27,10 @@ class Bridge(ABC):
     def modalities(self) -> tuple[str, ...]:
         """The modalities that the bridge is fitted on."""
 
+    def takes(self, modality: str) -> bool:
+        """Whether `condition` works for a modality: it is fitted on it, or needs no moments."""
+        return not self.needs or modality in self.modalities
+
     @abstractmethod
     def fit(self, embeddings: Mapping[str, Any], *, target: str | None = None) -> Self:
         """Gather the moments of each modality, in one pass over its embeddings. Replaces an earlier fit."""
@@ -50,7 +54,8 @@ class Bridge(ABC):
     def native(self) -> Bridge:
         """Return this bridge for a decoder of frame "native", with conditions like the target's own embeddings.
 
-        By default it raises `C3Error`.
+        The two must share what is fitted: `fit` and `extend` of one fit the other, and either is saved for both. By
+        default it raises `C3Error`.
         """
         raise C3Error(
             f"bridge {self.name!r} has no native form, which this decoder needs. Use a preset of `c3 bridges`."

@@ -1,22 +1,20 @@
-"""From what a user names to sources: files, folders, globs, lists, columns of tables; streamed, not held in memory."""
+"""From inputs to sources: files, folders, globs, lists and columns of tables, one after the other."""
 
 from __future__ import annotations
 
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from c3core.data.tables import COLUMN, SAME_AS_TEXT, TABLES, header_of, rows_of
-from c3core.data.text_files import beside, check_root, decoded, join
+from c3core.data.tables import COLUMN, SAME_AS_TEXT, TABLES, TEXT, header_of, rows_of
+from c3core.data.text_files import LIST, beside, decoded, join
 from c3core.errors import C3Error, WrongCall, near
 from c3core.io.layout import STORE
-
-LIST = ".txt"
 
 
 @dataclass(frozen=True)
@@ -31,76 +29,43 @@ class Source:
     source: Any
 
 
-class Sources(Iterator[Source]):
-    """A stream of sources that can tell, by going through its inputs once more, how many it has in all."""
+def sources_in(name: str, root: str | Path | None, text: bool, *, alone: bool) -> Iterator[Source]:
+    """The sources that one input names. A missing file is an error if it is the only input (`alone`).
 
-    def __init__(self, open_stream: Callable[[], Iterator[Source]]) -> None:
-        self._open, self._stream = open_stream, open_stream()
-
-    def __next__(self) -> Source:
-        return next(self._stream)
-
-    def total(self) -> int:
-        return sum(1 for _ in self._open())
-
-
-def expand(inputs: Sequence[str], *, root: str | Path | None = None, text: bool = False) -> Sources:
-    """The sources that `inputs` name, in order: files, folders (every file below, sorted, hidden ones passed over),
-    globs (sorted), a `.txt` of one item a line, `table.csv:column`.
-
-    Paths inside a list or table are relative to it, or to `root`. With `text` the lines and cells are the items
-    themselves, a folder stands for the `.txt` files in it, and a string that names no file is itself an item. Blank
-    lines are passed over.
-
-    Each input is checked at once, up to its first item; the rest streams. Raises `C3Error` for what is missing, empty,
-    no UTF-8, or lacks the column. One missing file among several inputs is an item like others, for the reader to
-    refuse.
-
-    >>> [source.source for source in expand(["a red cube"], text=True)]
-    ['a red cube']
+    With `text` an input that names no file is a sentence.
     """
-    if isinstance(inputs, str):
-        raise WrongCall("inputs must be a list, not one string. Write [input].")
-    if not inputs:
-        raise WrongCall("no input was named. Name files, folders, a .txt list or table.csv:column.")
-    inputs = [os.path.expanduser(name) for name in inputs]
-    check_root(root)
-    # The first item of each is looked at now, so that a wrong third input does not end a run hours later.
-    for name in inputs:
-        if next(_named(name, root, text, alone=len(inputs) == 1), None) is None:
-            raise WrongCall(
-                f"{name} holds no items. Leave it out, or fill it."
-                if name.strip()
-                else "an input is empty. Leave it out."
-            )
-    return Sources(lambda: chain.from_iterable(_named(name, root, text, alone=len(inputs) == 1) for name in inputs))
-
-
-def _named(name: str, root: str | Path | None, text: bool, *, alone: bool) -> Iterator[Source]:
-    """The sources of one input."""
     if os.path.isdir(name):
-        return _files(_walk(name, frozenset()), root, text, lists=text)
+        return _files(files_in(name), root, text, lists=text)
     if os.path.exists(name) or (
         os.path.islink(name) and not text
     ):  # a broken link is for the reader to refuse, as in a folder
         return _file(name, root, text)
     column = COLUMN.fullmatch(name)
-    if column and (not text or os.path.exists(column[1]) or not _has_space(name)):
+    if column and (not text or os.path.exists(column[1])):
         return _column(column[1], column[2], root, text)
     if glob.has_magic(name) and next(_matches(name), None) is not None:
-        return _files((match for match in sorted(_matches(name)) if not os.path.isdir(match)), root, text, lists=True)
-    if text and (_has_space(name) or not ("/" in name or name.lower().endswith((LIST, *TABLES)))):
-        return iter([Source(name, name)] if name.strip() else [])
+        return _files(files_in(name), root, text, lists=True)
+    if text:
+        return iter([Source(name, name)])
     suffix = os.path.splitext(name)[1].lower()
-    if not (text or alone or glob.has_magic(name)) and suffix not in (
+    if not (alone or glob.has_magic(name)) and suffix not in (
         "",
         LIST,
         *TABLES,
     ):  # a file, not a mistyped folder
         return iter([Source(_posix(name), name)])
     wrong = "matches no file" if glob.has_magic(name) else f"does not exist{beside(name)}"
-    otherwise = "; a text of one word that looks like a path can stand in a .txt list" if text else ""
-    raise WrongCall(f"{name} {wrong}. Check the spelling{otherwise}.")
+    raise WrongCall(f"{name} {wrong}. Check the spelling.")
+
+
+def files_in(name: str) -> Iterator[str]:
+    """The files of a folder or a glob, in order; the input itself if it is neither."""
+    if os.path.isdir(name):
+        yield from _walk(name, frozenset())
+    elif not os.path.exists(name) and glob.has_magic(name) and next(_matches(name), None) is not None:
+        yield from (match for match in sorted(_matches(name)) if not os.path.isdir(match))
+    else:
+        yield name
 
 
 def _file(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
@@ -193,7 +158,7 @@ def _lines(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
 def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iterator[Source]:
     identity = _posix(name)
     header = header_of(name)
-    if column == "text" and column not in header:  # as everywhere, by another name
+    if column == TEXT and column not in header:
         column = next((other for other in SAME_AS_TEXT if other in header), column)
     if column not in header:
         raise WrongCall(f"{name} has no column {column!r}: {near(column, header)}")
@@ -203,25 +168,5 @@ def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iter
         yield Source(f"{identity}:{number}", cell if text or not cell.strip() else join(name, root, cell.strip()))
 
 
-def named(sources: Iterable[Any]) -> Iterator[Source]:
-    """Sources as they come: a path or sentence is called by itself, anything else by its place among them.
-
-    >>> [source.id for source in named(["a.jpg", Path("b.jpg"), {}])]
-    ['a.jpg', 'b.jpg', '2']
-    """
-    if isinstance(sources, str):  # said at once, and not when the first one is asked for
-        raise WrongCall("sources must be a list, not one string. Write [source].")
-    return (
-        source
-        if isinstance(source, Source)
-        else Source(str(source) if isinstance(source, str | Path) else str(place), source)
-        for place, source in enumerate(sources)
-    )
-
-
 def _posix(path: str) -> str:
     return path.replace(os.sep, "/") if os.sep != "/" else path
-
-
-def _has_space(name: str) -> bool:
-    return any(character.isspace() for character in name)

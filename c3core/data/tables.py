@@ -19,6 +19,7 @@ from c3core.registry.factory import call_factory, require_kind
 
 TABLES = (".csv", ".tsv")
 COLUMN = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE)
+TEXT = "text"  # the modality of words: where no reader is at hand, it is known by this name
 SAME_AS_TEXT = ("caption", "captions")  # columns of this name hold text as well
 
 
@@ -53,8 +54,8 @@ class Table:
 
     def named(self, name: str) -> str:
         """The name that a column has in this table."""
-        if name in SAME_AS_TEXT and name not in self.columns and "text" in self.columns:
-            return "text"
+        if name in SAME_AS_TEXT and name not in self.columns and TEXT in self.columns:
+            return TEXT
         if name not in self.columns:
             raise WrongCall(f"the table has no column {name!r}: {near(name, self.columns)}")
         return name
@@ -102,13 +103,13 @@ def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:
     header = header_of(name)
     places: dict[str, int] = {}
     for at, column in enumerate(header):  # take the first of several columns of text
-        places.setdefault("text" if column in SAME_AS_TEXT and "text" not in header else column, at)
+        places.setdefault(TEXT if column in SAME_AS_TEXT and TEXT not in header else column, at)
     rows = list(rows_of(name))
     if not rows:
         raise WrongCall(f"{name} has a header but no rows. Fill it.")
     columns = {modality: [row[at] for row in rows] for modality, at in places.items()}
     return Table(
-        {modality: cells if modality == "text" else _paths(name, root, cells) for modality, cells in columns.items()}
+        {modality: cells if modality == TEXT else _paths(name, root, cells) for modality, cells in columns.items()}
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from c3core.errors import C3Error, CorruptFile, WrongCall, near
 
+LIST = ".txt"  # of one item a line
 LONGEST_LINE = 1 << 24  # bytes: beyond this a "line" is a binary file without line ends, not a sentence
 
 

@@ -13,7 +13,8 @@ from c3core.contracts import BadItem, Encoder, name_of
 from c3core.contracts.encoder import embed_valid
 from c3core.contracts.reader import summarize_bad
 from c3core.data.fingerprint import source_checksum
-from c3core.data.sources import Source, Sources, named
+from c3core.data.items import named
+from c3core.data.sources import Source
 from c3core.embedding.workers import PATIENCE, Read, read_batches
 from c3core.errors import C3Error, WrongCall
 from c3core.runtime.progress import progress_bar
@@ -128,13 +129,7 @@ def write_store(
     # Close the writer in any case: a traceback that somebody keeps would keep the lock.
     with closing(StoreWriter(out, **asdict(encoder), shard_rows=shard_rows)) as writer:
         if total is None and not quiet:
-            total = (
-                sources.total()
-                if isinstance(sources, Sources)
-                else len(sources)
-                if isinstance(sources, Sized)
-                else None
-            )
+            total = len(sources) if isinstance(sources, Sized) else None
         checksum = _skip_written(stream, writer)
         if writer.complete:
             if next(stream, None) is not None:

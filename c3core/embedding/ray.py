@@ -21,7 +21,8 @@ from typing import Any
 import pyarrow as pa
 
 from c3core.contracts import Encoder, Reader
-from c3core.data.sources import Source, named
+from c3core.data.items import named
+from c3core.data.sources import Source
 from c3core.embedding.deduplicate import deduplicate
 from c3core.embedding.embedder import Embedded, Embedder, write_store
 from c3core.embedding.workers import PATIENCE, Read, Runs, Worker, dumps

@@ -19,7 +19,7 @@ from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import read_json, write_json
 from c3core.io.layout import path_of
 from c3core.metrics.custom import load_metrics
-from c3core.pipeline.loading import load_pipeline
+from c3core.pipeline.pipeline import load_pipeline
 from c3core.registry.discovery import entry
 from c3core.registry.factory import load_bridge, options_taken
 from c3core.runtime.devices import processes
@@ -38,7 +38,7 @@ def ablate(
     bridges: Sequence[str],
     seeds: Sequence[int],
     folder: Path,
-    options: Mapping[str, Any] | None = None,
+    generation: Mapping[str, Any] | None = None,
     metrics: Sequence[str] = (),
     quiet: bool = False,
 ) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def ablate(
     for bridge in bridges:
         load_bridge(bridge, **options_for(bridge, recipe.bridge.options))
     first = build(recipe, folder)
-    first.decoder.check_options(options)
+    first.decoder.check_options(generation)
     load_metrics(first.decoder, input_column(first, scored), metrics)
     assert recipe.training is not None  # it is with `space`
     trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
@@ -77,7 +77,7 @@ def ablate(
                 "recipe": one.model_dump(mode="json"),
                 "data": trained_on,
                 "table": table,
-                "options": dict(options or {}),
+                "options": dict(generation or {}),
             }
             done = _done(one_out, asked)
             if done is None:
@@ -85,7 +85,7 @@ def ablate(
                 processes().wait_for_everyone()  # the first one saves
             if done is None or done.get("by") != by:  # which needs no other training
                 pipeline = load_pipeline(one_out, device=recipe.device, space=first.space)  # always as saved
-                scores = evaluate(pipeline, scored, options=options, metrics=metrics)
+                scores = evaluate(pipeline, scored, generation=generation, metrics=metrics)
                 done = {"bridge": bridge, "seed": seed, **scores.to_dict(), "by": by, "asked": asked}
                 write_json(one_out / SCORES, done)
             runs.append({name: value for name, value in done.items() if name != "asked"})

@@ -77,7 +77,7 @@ def evaluate(
     input_column: str | None = None,
     output_column: str | None = None,
     modality: str | None = None,
-    options: Mapping[str, Any] | None = None,
+    generation: Mapping[str, Any] | None = None,
     seed: int = 0,
     best_of: int = 1,
     metrics: Sequence[str] | None = None,
@@ -100,7 +100,7 @@ def evaluate(
         raise C3Error("the table has no rows to score.")
     modality = modality or input_column
     chosen, added = load_metrics(pipeline.decoder, modality, metrics or ())
-    pipeline.check_run(options, seed=seed, best_of=best_of)
+    pipeline.check_run(generation, seed=seed, best_of=best_of)
     reading = pipeline.encoder(modality)
     truth, bad = _truth(pipeline, groups, added), list[BadItem]()
     if isinstance(truth, TextReferences):
@@ -108,7 +108,7 @@ def evaluate(
         bad += [BadItem(name_of(source), "none of its references has a word in it") for source in mute]
         groups = [(source, several) for source, several in groups if truth.readable(several)]
     batches = list(reading.encode_batches(source for source, _ in groups))
-    outputs = pipeline.run(batches, modality=modality, options=options, seed=seed, best_of=best_of)
+    outputs = pipeline.run(batches, modality=modality, generation=generation, seed=seed, best_of=best_of)
     made = _seen(pipeline.encoder(target), groups, outputs) if isinstance(truth, EmbeddedReferences) else None
     bad += [output for output in outputs if isinstance(output, BadItem)]
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]

@@ -12,9 +12,9 @@ from c3core.experiments.inputs import data_checksums, items_of, validation_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import sha256
 from c3core.io.layout import PIPELINE, SPACE, path_of
-from c3core.pipeline.loading import load_pipeline, pipeline_folder
+from c3core.pipeline.loading import pipeline_folder
 from c3core.pipeline.manifest import read_manifest
-from c3core.pipeline.pipeline import Pipeline
+from c3core.pipeline.pipeline import Pipeline, load_pipeline
 from c3core.registry.discovery import registered
 from c3core.registry.factory import load_bridge, load_decoder
 from c3core.runtime.devices import processes
@@ -49,7 +49,7 @@ def fit_recipe(
     pipeline = build(recipe, folder)
     _fit(pipeline, recipe, out / RUN, folder, items, embeddings, quiet=quiet or not is_main_process)
     if is_main_process:
-        pipeline.save(out)
+        pipeline.save_pretrained(out)
         described = _describe(recipe, pipeline.decoder.modality, folder, items)
         mark_finished(out / RUN, described, out / PIPELINE)
     return pipeline
@@ -115,7 +115,7 @@ def _fit(
             pairs=recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None,
             validation=validation_of(recipe, pipeline.decoder.modality, folder),
             bridge="keep" if _keeps_bridge(recipe) else "fit",
-            options=recipe.training,
+            training=recipe.training,
             folder=run,
             embeddings=embeddings,
             device=recipe.device,

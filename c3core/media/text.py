@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from c3core.contracts import Reader
 from c3core.errors import C3Error
+
+FILE_NAME = re.compile(r"\S+\.\w+")  # only such a sentence is looked for on disk
 
 
 class TextReader(Reader):
     """Read a string, without the white space around it. The string is the text itself, never the name of a file.
 
     Only strings are taken. A text is refused if it is empty or blank, or holds what no tokenizer takes: a NUL
-    character or half of a surrogate pair. The length is not checked: see `TruncationCheck`.
+    character or half of a surrogate pair. Warns of a text that is the name of a file. The length is not checked: see
+    `TruncationCheck`.
 
     >>> TextReader().read("  a red circle\\n")
     'a red circle'
     >>> TextReader()("   ").why
     'the text is empty'
     """
+
+    takes_text: ClassVar[bool] = True
 
     def read(self, source: Any) -> str:
         """Return the stripped string. Raises `C3Error` with the reason."""
@@ -35,6 +42,12 @@ class TextReader(Reader):
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise C3Error("the text is not valid Unicode: it holds half of a surrogate pair") from error
+        if FILE_NAME.fullmatch(text) and os.path.isfile(text):
+            warnings.warn(
+                f"{text} is read as a sentence, but there is a file of that name. For the lines in it:"
+                f' c3core.load_items({text!r}, "text").',
+                stacklevel=2,
+            )
         return text
 
 

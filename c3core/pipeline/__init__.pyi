@@ -1,2 +1,2 @@
-from .loading import load_pipeline as load_pipeline
 from .pipeline import Pipeline as Pipeline
+from .pipeline import load_pipeline as load_pipeline

@@ -1,11 +1,17 @@
-"""The encoders that a pipeline was fitted with: embeddings of any other are refused."""
+"""The encoders that a pipeline was fitted with, and the encoder of its decoder's own outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from c3core.contracts import Encoder, Space
-from c3core.errors import C3Error
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from c3core.contracts import Bridge, Decoder, Encoder, Space
+from c3core.errors import C3Error, WrongCall
 
 
 @dataclass
@@ -35,3 +41,35 @@ class FittedEncoders:
         """Note an encoder that the bridge is fitted with: from now on no other will do."""
         self.check(modality, fingerprint)
         self.fingerprints[modality] = fingerprint
+
+
+class BridgedEncoder:
+    """The space's encoder of the decoder's modality, then the bridge. The encoder is loaded when it is used."""
+
+    def __init__(self, encoders: FittedEncoders, bridge: Bridge, decoder: Decoder) -> None:
+        self.encoders, self.bridge = encoders, bridge
+        self.name, self.modality, self.condition_dim = decoder.name, decoder.modality, decoder.condition_dim
+
+    def check(self) -> None:
+        """Raise `C3Error` if the space has no such encoder, or the bridge does not know the modality."""
+        self.encoders.encoder(self.modality)
+        if self.modality not in self.bridge.modalities:
+            raise WrongCall(
+                f"the outputs of decoder {self.name!r} cannot be embedded: the bridge knows no {self.modality} (only"
+                f" {', '.join(self.bridge.modalities)}). Give items of {self.modality} to `fit` or `extend`."
+            )
+
+    def conditions(self, outputs: Sequence[Any]) -> Tensor:
+        """Return the conditions (n, condition_dim) of n outputs, with NaN for those that cannot be read."""
+        self.check()
+        found = torch.full((len(outputs), self.condition_dim), torch.nan)
+        for batch in self.encoders.encoder(self.modality).encode_batches(outputs):
+            if batch.index:
+                found[batch.index] = self.bridge.condition(batch.embeddings, self.modality).float().cpu()
+        return found
+
+    def with_gradient(self, batch: Tensor) -> Tensor:
+        """Return the conditions (n, condition_dim) of a batch for `Encoder.embed_raw`, on the batch's device."""
+        self.check()
+        embeddings = normalize(self.encoders.encoder(self.modality).embed_raw(batch).float(), dim=-1)
+        return self.bridge.condition(embeddings, self.modality).to(batch.device)

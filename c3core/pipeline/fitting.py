@@ -21,8 +21,7 @@ from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
 from c3core.pipeline.dataset import TargetDataset
-from c3core.pipeline.encoders import FittedEncoders
-from c3core.pipeline.output_encoder import BridgedEncoder
+from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
 from c3core.runtime.devices import device_of, processes
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions

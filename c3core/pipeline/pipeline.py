@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import torch
 from torch import Tensor
 
-from c3core.contracts import Bridge, Decoder, Encoded, Encoder, GenerationOptions, Space
+from c3core.contracts import BadItem, Bridge, Decoder, Encoded, Encoder, GenerationOptions, Space
+from c3core.data.modality import is_one
 from c3core.data.pairs import Pairs
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import working_folder
-from c3core.io.layout import path_of
 from c3core.io.validation import by_position
-from c3core.pipeline.batching import rebatch
-from c3core.pipeline.best_of import best_of as choose_best
 from c3core.pipeline.encoders import FittedEncoders
 from c3core.pipeline.fitting import PipelineFitter
-from c3core.pipeline.output_encoder import BridgedEncoder
+from c3core.pipeline.loading import pipeline_folder
+from c3core.pipeline.runner import Runner
 from c3core.pipeline.serialization import Saved, read_saved, save
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
@@ -47,12 +45,16 @@ class Pipeline:
                 f" makes {size} of the {space.dim} dimensions of space {space.spec!r}. Load the decoder with"
                 f" condition_dim={size}."
             )
-        self.space, self.decoder = space, decoder
-        self.bridge = bridge.native() if decoder.frame == "native" else bridge
+        self.space, self.bridge, self.decoder = space, bridge, decoder
+        self._framed_bridge()  # refuses a bridge without the frame that the decoder needs
         self.trained_on: list[dict[str, Any]] = []
         self.encoders = FittedEncoders(space)
         self.licenses: dict[str, str] = {}  # of these encoders, as the pipeline's folder said
         self.loaded: dict[str, str] = {}  # the sha256 of each file that it was loaded from
+
+    def _framed_bridge(self) -> Bridge:
+        """The bridge in the decoder's frame. It shares its statistics with `bridge`: to fit one is to fit both."""
+        return self.bridge.native() if self.decoder.frame == "native" else self.bridge
 
     # ---- training
 
@@ -63,7 +65,7 @@ class Pipeline:
         pairs: Pairs | None = None,
         validation: Sequence[Any] | Store | Pairs | None = None,
         bridge: Literal["fit", "keep"] = "fit",
-        options: TrainingOptions | Mapping[str, Any] | None = None,
+        training: TrainingOptions | Mapping[str, Any] | None = None,
         folder: str | Path | None = None,
         embeddings: str | Path | None = None,
         device: str = "auto",
@@ -80,14 +82,14 @@ class Pipeline:
         is a folder for these alone, which trainings on the same items may share: they are made once. `device` is where
         the decoder is trained, and stays; where several processes train, each has its own.
         """
-        chosen = TrainingOptions.of(options)
+        chosen = TrainingOptions.of(training)
         items = _by_position({} if items is None else items)
         if validation is not None and not isinstance(validation, Pairs):
             validation = _by_position({self.decoder.modality: validation})[self.decoder.modality]
         with working_folder(folder) as place:
             run = PipelineFitter(
                 self.encoders,
-                self.bridge,
+                self._framed_bridge(),
                 self.decoder,
                 place,
                 chosen,
@@ -135,7 +137,9 @@ class Pipeline:
         """
         items = _by_position(items)
         with working_folder(folder) as place:
-            run = PipelineFitter(self.encoders, self.bridge, self.decoder, place, TrainingOptions(), quiet=quiet)
+            run = PipelineFitter(
+                self.encoders, self._framed_bridge(), self.decoder, place, TrainingOptions(), quiet=quiet
+            )
             self.trained_on.append(run.extend_bridge(items))
         return self
 
@@ -150,119 +154,115 @@ class Pipeline:
         """The space's encoder of a modality, refused if it is not the one that the bridge was fitted with."""
         return self.encoders.encoder(modality)
 
-    def condition(self, embeddings: Tensor, modality: str) -> Tensor:
-        """(n, dim) unit embeddings to the decoder's conditions, for use."""
-        if not torch.isfinite(embeddings).all():
-            raise C3Error(f"the {modality} embeddings hold NaN or infinite values. Check the encoder, or embed again.")
-        return self.bridge.condition(embeddings, modality)
+    def __call__(self, sources: Any, **options: Any) -> Any:
+        """Run the pipeline: the same as `run`.
+
+        >>> import c3core
+        >>> painter = c3core.load_pipeline("playground/painter-stylegan")
+        >>> painter("a large red ring").size
+        (32, 32)
+        """
+        return self.run(sources, **options)
+
+    def run(
+        self,
+        sources: Any,
+        *,
+        modality: str | None = None,
+        generation: GenerationOptions | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        batch_size: int = 64,
+        best_of: int = 1,
+        **generation_options: Any,
+    ) -> Any:
+        """Make one output of each source: the output of one source, or the list of those of many, in order.
+
+        A source is what the reader of its modality takes: a path, a sentence, a PIL image, an array, a wave with its
+        rate. An array of numbers is one source. Many are any iterable of them, a `Store`, or the batches that
+        `encoder(modality).encode_batches` gives. Without `modality` it is guessed for each source, as `c3 run` does
+        (`c3core.data.guess_modality`). Pictures come out as PIL images.
+
+        `generation` and further keywords are options of the decoder: `pipeline("photo.jpg", num_beams=3)`. With
+        `best_of` n, n outputs are made of each source, and the one is kept that the space sees nearest to it: the
+        largest cosine between their conditions. The bridge must know the decoder's modality for that. At most
+        `batch_size` outputs are made at once.
+
+        Of many sources, one that cannot be read gives a `BadItem` in its place. Raises `C3Error` if one source alone
+        cannot be read, and `WrongCall` for wrong options, or a modality that cannot be guessed or is not taken.
+        """
+        one = not isinstance(sources, Store | Encoded) and is_one(sources)
+        if one and isinstance(sources, str | Path) and os.path.isdir(sources):
+            items = f"c3core.load_items({str(sources)!r}, {modality!r})"
+            raise WrongCall(f"{sources} is a folder, not one source. Give the files in it: {items}.")
+        made = self.stream(
+            [sources] if one else sources,
+            modality=modality,
+            generation=generation,
+            seed=seed,
+            batch_size=batch_size,
+            best_of=best_of,
+            **generation_options,
+        )
+        outputs = [output for _, output in sorted(made, key=lambda entry: entry[0])]
+        if one and isinstance(outputs[0], BadItem):
+            raise C3Error(f"{outputs[0]}. Give another source.")
+        return outputs[0] if one else outputs
 
     def stream(
         self,
         sources: Iterable[Any] | Iterable[Encoded] | Store,
         *,
         modality: str | None = None,
-        options: GenerationOptions | Mapping[str, Any] | None = None,
+        generation: GenerationOptions | Mapping[str, Any] | None = None,
         seed: int = 0,
         batch_size: int = 64,
         best_of: int = 1,
+        **generation_options: Any,
     ) -> Iterator[tuple[int, Any]]:
-        """(position, output or `BadItem`) of each source, in order, as batches get done: of `batch_size` outputs, or of
-        the `best_of` outputs of one source where those are more.
+        """Yield (position, output or `BadItem`) of many sources, as `run` makes them, as soon as a batch is done.
 
-        Sources may be embedded already: a `Store`, or the batches that `encoder(modality).encode_batches` gives, for
-        several runs over the same.
-
-        With `best_of` n, n outputs are made of each source, and the one is kept that the space sees nearest to the
-        source: the largest cosine between the two conditions. The space must have an encoder of the decoder's modality,
-        and the bridge know it.
+        Sources of one modality come in order; those of several come one modality after the other.
         """
-        chosen = self.check_run(options, seed=seed, batch_size=batch_size, best_of=best_of)
-        generator, name = torch.Generator().manual_seed(seed), self._modality(sources, modality)
-        self.decoder.output_encoder = seen = self._output_encoder()
-        for part in rebatch(self._batches(sources, name, batch_size), max(1, batch_size // best_of)):
-            if part.modality != name:
-                raise WrongCall(f"these are {part.modality} embeddings, not {name}.")
-            self.encoders.check(name, part.fingerprint)
-            condition = self.condition(part.embeddings, name)
-            if best_of > 1 and part.index:
-                outputs = choose_best(self.decoder, seen, condition, chosen, generator=generator, count=best_of)
-            else:
-                outputs = self.decoder.generate(condition, chosen, generator=generator) if part.index else []
-            yield from sorted([*zip(part.index, outputs, strict=True), *part.bad], key=lambda entry: entry[0])
+        runner = self._runner(generation, generation_options, seed=seed, batch_size=batch_size, best_of=best_of)
+        yield from runner.stream(sources, modality)
 
     def check_run(
         self,
-        options: GenerationOptions | Mapping[str, Any] | None = None,
+        generation: GenerationOptions | Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
         batch_size: int = 64,
         best_of: int = 1,
+        **generation_options: Any,
     ) -> GenerationOptions:
-        """The decoder's options; a `C3Error` for what `stream` would refuse whatever its sources are, before any is
-        read.
-        """
-        for name, count in (("best_of", best_of), ("batch_size", batch_size)):
-            if not isinstance(count, int) or count < 1:
-                raise WrongCall(f"{name} must be a whole number of at least 1, got {count!r}.")
-        if not isinstance(seed, int) or not 0 <= seed < 2**32:  # torch's generator heeds no more bits
-            raise WrongCall(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}.")
-        if best_of > 1:
-            self._output_encoder().check()
-        chosen: GenerationOptions = self.decoder.check_options(options)
-        return chosen
+        """Return the decoder's options. Raises `C3Error` for what `run` would refuse whatever its sources are."""
+        runner = self._runner(generation, generation_options, seed=seed, batch_size=batch_size, best_of=best_of)
+        return runner.options
 
-    def _output_encoder(self) -> BridgedEncoder:
-        return BridgedEncoder(self.encoders, self.bridge, self.decoder)
+    def condition(self, embeddings: Tensor, modality: str) -> Tensor:
+        """Map unit embeddings (n, dim) to the decoder's conditions, for use."""
+        return self._runner().condition(embeddings, modality)
 
-    def _modality(self, sources: Iterable[Any] | Store, modality: str | None) -> str:
-        if isinstance(sources, Store):
-            if modality not in (None, sources.modality):
-                raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
-            return sources.modality
-        if modality is None:
-            raise WrongCall(
-                f"say which modality the sources have: modality=… (one of {', '.join(self.space.modalities)})."
-            )
-        return modality
-
-    def _batches(
-        self, sources: Iterable[Any] | Iterable[Encoded] | Store, modality: str, batch_size: int
-    ) -> Iterator[Encoded]:
-        if isinstance(sources, Store):
-            self.encoders.check(modality, sources.fingerprint)
-            start = 0
-            for rows in sources.batches(batch_size):
-                positions = list(range(start, start + len(rows.embeddings)))
-                yield Encoded(positions, rows.embeddings, rows.norms, [], modality, sources.fingerprint)
-                start += len(rows.embeddings)
-            return
-        first, every = _peek(sources)
-        if isinstance(first, Encoded):
-            yield from every
-        else:
-            yield from self.encoder(modality).encode_batches(every, batch_size=batch_size)
-
-    def run(
+    def _runner(
         self,
-        sources: Iterable[Any] | Store,
+        generation: GenerationOptions | Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
         *,
-        modality: str | None = None,
-        options: GenerationOptions | Mapping[str, Any] | None = None,
         seed: int = 0,
         batch_size: int = 64,
         best_of: int = 1,
-    ) -> list[Any]:
-        """One output a source, in order; a `BadItem` in the place of a source that could not be read. `stream` says the
-        rest.
-        """
-        stream = self.stream(
-            sources, modality=modality, options=options, seed=seed, batch_size=batch_size, best_of=best_of
-        )
-        return [output for _, output in stream]
+    ) -> Runner:
+        options = self.decoder.check_options(generation)
+        if more:
+            options = self.decoder.check_options({**options.model_dump(exclude_unset=True), **more})
+        bridge = self._framed_bridge()
+        runner = Runner(self.encoders, bridge, self.decoder, options, seed, batch_size, best_of)
+        runner.check()
+        return runner
 
     # ---- one folder
 
-    def save(self, folder: str | Path) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
         """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`."""
         if self.bridge.needs and not self.bridge.modalities:
             raise WrongCall(
@@ -274,15 +274,28 @@ class Pipeline:
         )
 
     @classmethod
-    def load(
-        cls, folder: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
+    def from_pretrained(
+        cls, name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
     ) -> Self:
-        """The pipeline that `save` wrote, after its files' checksums were checked. Encoders load when first used."""
-        saved = read_saved(path_of(folder), device=device, precision=precision, space=space)
+        """Load a pipeline: its folder, the name that a plugin registers it under, or a name on the hub (user/name).
+
+        Its files are checked against their checksums; encoders load when first used. `precision` is that of the
+        encoders. `space` replaces the one that it was saved with: its encoders must be the same. Raises `WrongCall` for
+        an unknown name, `CorruptFile` for a missing or changed file, `NotInstalled` for a missing plugin, and
+        `NotReachable` if the hub does not answer.
+        """
+        saved = read_saved(pipeline_folder(name), device=device, precision=precision, space=space)
         pipeline = cls(saved.space, saved.bridge, saved.decoder)
         pipeline.trained_on, pipeline.loaded, pipeline.licenses = saved.trained_on, saved.files, saved.licenses
         pipeline.encoders.fingerprints.update(saved.fingerprints)
         return pipeline
+
+
+def load_pipeline(
+    name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
+) -> Pipeline:
+    """Load a pipeline: the same as `Pipeline.from_pretrained`."""
+    return Pipeline.from_pretrained(name, device=device, precision=precision, space=space)
 
 
 def _by_position(items: Any) -> dict[str, Sequence[Any] | Store]:
@@ -293,14 +306,3 @@ def _by_position(items: Any) -> dict[str, Sequence[Any] | Store]:
         modality: given if isinstance(given, Store) else by_position(given, f"the {modality} items")
         for modality, given in items.items()
     }
-
-
-def _peek(sources: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
-    """The first of them, and all of them."""
-    if isinstance(sources, Encoded):
-        return sources, [sources]
-    if isinstance(sources, Sequence):
-        return (sources[0] if len(sources) else None), sources
-    stream = iter(sources)
-    seen = list(islice(stream, 1))
-    return (seen[0] if seen else None), chain(seen, stream)

@@ -57,7 +57,7 @@ def main() -> None:
         bridges=words.bridges.split(","),
         seeds=[int(seed) for seed in words.seeds.split(",")],
         folder=Path(),
-        options={"num_beams": 3, "max_new_tokens": 30},
+        generation={"num_beams": 3, "max_new_tokens": 30},
     )
     rows = [
         {name: value["mean"] if isinstance(value, dict) else value for name, value in row.items()}

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from c3_imagebind.sizes import SIZES, Size
 from c3_imagebind.upstream import build
-from c3core.errors import C3Error, CorruptFile, library_errors
+from c3core.errors import CorruptFile, NotReachable, library_errors
 from c3core.io import atomic_write, short_hash, tensor_hash
 from c3core.runtime import progress_bar
 
@@ -69,7 +69,7 @@ def fetch(address: str) -> Path:
     if path.exists():
         return path
     advice = f"Download it yourself and name the file: imagebind:huge/{path}"
-    with library_errors(f"{address} cannot be reached", advice):
+    with library_errors(f"{address} cannot be reached", advice, NotReachable):
         answer = urlopen(address, timeout=60)
     size = int(answer.headers.get("Content-Length") or 0)
     with (
@@ -82,13 +82,13 @@ def fetch(address: str) -> Path:
             handle.write(chunk)
             bar.advance(len(chunk) // _MEGABYTE)
         if handle.tell() < size:
-            raise C3Error(f"{address} broke off after {handle.tell():,} of {size:,} bytes. Run again. {advice}")
+            raise NotReachable(f"{address} broke off after {handle.tell():,} of {size:,} bytes. Run again. {advice}")
     return path
 
 
 def _chunks(answer: Any, address: str) -> Iterator[bytes]:
     while True:
-        with library_errors(f"the download of {address} broke off", "Run again."):
+        with library_errors(f"the download of {address} broke off", "Run again.", NotReachable):
             chunk: bytes = answer.read(_MEGABYTE)
         if not chunk:
             return

@@ -149,6 +149,9 @@ def test_native_keeps_what_was_fitted_and_is_the_same_when_asked_twice() -> None
     assert (native.modalities, native.target) == (("text", "image"), "text")
     assert native.condition(torch.eye(DIM), "image").norm(dim=-1).tolist() == pytest.approx([1.0] * DIM)
     assert isinstance(bridge.collapse, Mean)  # the bridge itself is as it was
+    native.fit({"text": 2 * torch.eye(DIM), "image": torch.eye(DIM)}, target="text").extend({"audio": torch.eye(DIM)})
+    assert bridge.modalities == native.modalities == ("text", "image", "audio")  # to fit one is to fit both
+    assert torch.equal(bridge.state()["text.mean"], native.state()["text.mean"])
     assert preset("mean_std").native().collapse == MeanStd(shift=True)
     assert preset("c1").native().collapse == NoCollapse()
     with pytest.raises(C3Error, match="without the norm"):

@@ -29,7 +29,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def captioner(space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("captioner")
-    fitted(space).save(folder)
+    fitted(space).save_pretrained(folder)
     return folder
 
 

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from c3core.contracts import BadItem, Reader
 from c3core.data.fingerprint import checksum
-from c3core.data.sources import Source, expand
+from c3core.data.items import load_items
+from c3core.data.sources import Source
 from c3core.embedding.embedder import BROKEN, embed
 from c3core.embedding.workers import read_batches
 from c3core.errors import C3Error
@@ -142,7 +143,7 @@ def test_nothing_is_embedded_into_a_complete_store(listed: Path, tmp_path: Path)
     words.embed_list(tmp_path / "store", listed)
     before = files(tmp_path / "store")
     encoder = WordEncoder()
-    store = embed(encoder, expand([str(listed)], text=True), tmp_path / "store", quiet=True)
+    store = embed(encoder, load_items(listed, "text"), tmp_path / "store", quiet=True)
     assert encoder.batches == 0
     assert len(store) == 1176
     assert files(tmp_path / "store") == before
@@ -383,7 +384,7 @@ class _Plain(words.WordReader):
 
 
 def test_worker_processes_give_the_same_store(listed: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
-    stream = expand([str(listed)], text=True)
+    stream = load_items(listed, "text")
     embed(WordEncoder(), stream, tmp_path / "store", batch_size=32, shard_rows=100, workers=2, quiet=True)
     assert files(tmp_path / "store") == whole
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from c3core.contracts import BadItem
-from c3core.data.sources import expand
+from c3core.data.items import load_items
 from c3core.embedding.embedder import BROKEN, embed
 from c3core.errors import C3Error
 from c3core.store.store import Store
@@ -144,7 +144,7 @@ def test_bad_sources_and_sources_that_kill_their_process(ray: Any, tmp_path: Pat
     listed = tmp_path / "texts.txt"
     special = {3: "bad item", 11: "please die", 39: "bad again"}
     listed.write_text("\n".join(special.get(number, f"word{number} of some") for number in range(40)))
-    open_sources = partial(expand, [str(listed)], text=True)
+    open_sources = partial(load_items, listed, "text")
     load = partial(WordEncoder, reader=DangerousReader())
     options: dict[str, Any] = {"batch_size": 6, "workers": 1, "shard_rows": 6, "quiet": True}
     local = embed(load(), open_sources(), tmp_path / "local", **options)

@@ -15,7 +15,7 @@ from c3core.errors import C3Error
 from c3core.experiments.ablation import ablate, options_for
 from c3core.experiments.recipe import FitRecipe
 from c3core.media.image_decoder import write_png
-from c3core.pipeline.loading import load_pipeline
+from c3core.pipeline.pipeline import load_pipeline
 from c3core.spaces.loading import load_space
 from tests.helpers.spaces import TRAINING, write_space
 
@@ -29,7 +29,7 @@ def recipe(**more: object) -> FitRecipe:
     [
         ({"table": "none.csv"}, "none.csv"),
         ({"bridges": ["c3", "c33"]}, "did you mean c3"),
-        ({"options": {"num_beam": 3}}, "did you mean num_beams"),
+        ({"generation": {"num_beam": 3}}, "did you mean num_beams"),
         ({"seeds": [-1]}, "seed"),
         ({"table": "other.csv"}, "say which column holds the inputs"),
         ({"table": "untold.csv"}, "no column 'text'"),
@@ -47,7 +47,7 @@ def test_an_ablation_says_what_is_wrong_before_it_trains(
     given = recipe(
         space=str(space), decoder={"name": "gpt2", "model": "fresh"}, items={"text": ["a star there", "a ring here"]}
     )
-    words = {"table": str(tmp_path / "t.csv"), "bridges": ["c3"], "seeds": [0], "options": None, **change}
+    words = {"table": str(tmp_path / "t.csv"), "bridges": ["c3"], "seeds": [0], "generation": None, **change}
     with pytest.raises(C3Error, match=message):
         ablate(given, str(tmp_path / words.pop("table")), tmp_path / "out", folder=tmp_path, quiet=True, **words)
     assert not (tmp_path / "out").exists()
@@ -174,7 +174,7 @@ def test_a_painter_learns_from_pictures_that_a_plugin_makes(tmp_path: Path) -> N
     training = {**TRAINING, "steps": 1}
     given = recipe(space=str(write_space(tmp_path / "space")), items=items, decoder=tiny, training=training)
     words = {"bridges": ["c1", "c3"], "seeds": [0], "folder": tmp_path, "quiet": True}
-    words |= {"options": {"steps": 1}, "metrics": ["playground-factors"]}
+    words |= {"generation": {"steps": 1}, "metrics": ["playground-factors"]}
     with pytest.raises(C3Error, match="no metric of image is called"):
         ablate(given, "playground:image/test/3", tmp_path / "out", **{**words, "metrics": ["factor"]})
     scores = ablate(given, "playground:image/test/3", tmp_path / "out", **words)

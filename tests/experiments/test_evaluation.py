@@ -173,7 +173,7 @@ def test_each_input_is_embedded_once(painter: Pipeline, monkeypatch: pytest.Monk
     assert len(seen) == 10
 
 
-@pytest.mark.parametrize("wrong", [{"options": {"trunation": 1}}, {"seed": -1}, {"best_of": 0}])
+@pytest.mark.parametrize("wrong", [{"generation": {"trunation": 1}}, {"seed": -1}, {"best_of": 0}])
 def test_a_wrong_call_is_said_before_anything_is_read(
     painter: Pipeline, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +251,7 @@ def test_columns_may_be_named_otherwise(pipeline: Pipeline) -> None:
 
 
 def test_that_the_space_chose_is_said(pipeline: Pipeline) -> None:
-    found = evaluate(pipeline, table(2), best_of=2, options={"do_sample": True}, metrics=["bleu4"])
+    found = evaluate(pipeline, table(2), best_of=2, generation={"do_sample": True}, metrics=["bleu4"])
     assert found.to_dict()["best_of"] == 2
     assert any("best of 2" in remark for remark in found.remarks())
     assert not any("best of" in remark for remark in evaluate(pipeline, table(1), metrics=["bleu4"]).remarks())

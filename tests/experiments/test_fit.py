@@ -17,8 +17,8 @@ from c3core.errors import C3Error, WrongCall
 from c3core.experiments.fit import build, fit_recipe, is_fitted
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import read_json, write_json
-from c3core.pipeline.loading import load_pipeline, pipeline_folder
-from c3core.pipeline.pipeline import Pipeline
+from c3core.pipeline.loading import pipeline_folder
+from c3core.pipeline.pipeline import Pipeline, load_pipeline
 from c3core.spaces import ConnectRecipe, connect
 from c3core.spaces.features import Features
 from tests.helpers.spaces import write_space

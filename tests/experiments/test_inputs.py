@@ -26,7 +26,7 @@ def test_text_is_a_file_from_the_recipes_folder_or_a_sentence_as_written(tmp_pat
     assert sources_of(recipe(), "text", [long], folder) == [long]
 
 
-@pytest.mark.parametrize("name", ["sentences", "b.txt", "b c.txt", "none.csv:caption"])
+@pytest.mark.parametrize("name", ["sub/sentences", "b.txt", "b c.txt", "none.csv:caption"])
 def test_a_misspelt_file_is_no_sentence(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "with space"
     folder.mkdir()

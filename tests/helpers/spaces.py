@@ -1,4 +1,4 @@
-"""A small real space in a folder: the playground's towers with random heads, saved as `c3 connect` saves them."""
+"""Small real spaces and pipelines: the playground's own, and its towers with random heads in a folder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from c3_playground.world import World
+from c3_playground.world.media.export import write_gif, write_wav
 from c3core import Pipeline, Space, load_bridge, load_decoder, load_space
 from c3core.registry.factory import load_tower
 from c3core.spaces.head import Head
@@ -55,8 +57,27 @@ def fitted(folder: Path, bridge: str = "c3") -> Pipeline:
     """A pipeline on the space in `folder`, trained for a few steps on sentences, with the pictures' mean."""
     pipeline = small_pipeline(load_space(str(folder)), bridge)
     items = {"text": World().sentences(60, modality="image"), "image": pictures(20)}
-    return pipeline.fit(items, options=TRAINING, quiet=True)
+    return pipeline.fit(items, training=TRAINING, quiet=True)
 
 
 def pictures(n: int, split: str = "train") -> list[Any]:
     return [item.data for item in World().items("image", split, n)]
+
+
+SEVERAL = ("image", "audio", "video")
+
+
+def playground_captioner() -> Pipeline:
+    """A captioner of everything that the playground knows. It has learned next to nothing."""
+    pipeline = small_pipeline(load_space("playground"))
+    items = {modality: [item.data for item in World().items(modality, "train", 30)] for modality in SEVERAL}
+    return pipeline.fit({"text": World().sentences(40), **items}, training=TRAINING, quiet=True)
+
+
+def write_mixed_files(folder: Path) -> Path:
+    """A folder with a sound, a picture and a clip."""
+    picture, sound, clip = (World().items(modality, "test", 1)[0].data for modality in SEVERAL)
+    write_wav(sound, folder / "a.wav")
+    Image.fromarray(picture).save(folder / "b.png")
+    write_gif(clip, folder / "c.gif")
+    return folder

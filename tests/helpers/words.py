@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import Encoder, Reader
-from c3core.data.sources import expand
+from c3core.data.items import load_items
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error
 
@@ -118,7 +118,7 @@ def run_limited(out: Path, listed: Path, *, limit: int | None = None, user: int 
 def embed_list(out: Path, listed: Path, *, delay: float = 0.0, workers: int = 0) -> Any:
     encoder = WordEncoder()
     encoder.delay = delay
-    stream = expand([str(listed)], text=True)
+    stream = load_items(listed, "text")
     return embed(encoder, stream, out, batch_size=32, shard_rows=100, workers=workers, quiet=True)
 
 

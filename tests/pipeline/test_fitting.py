@@ -97,7 +97,7 @@ def test_a_run_is_continued_with_the_same_settings_and_targets_alone(space: Spac
     def fit(targets: list[str], **more: Any) -> None:
         pairs = Pairs(source=pictures(30), modality="image", target=targets)
         pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER, **more))
-        pipeline.fit(pairs=pairs, options=TRAINING, folder=tmp_path, quiet=True)
+        pipeline.fit(pairs=pairs, training=TRAINING, folder=tmp_path, quiet=True)
 
     fit(texts)
     fit(texts)
@@ -117,7 +117,7 @@ def test_a_run_is_not_continued_with_another_store(space: Space, tmp_path: Path)
 
     def fit(store: Store) -> Pipeline:
         pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER))
-        return pipeline.fit({"text": store}, options=TRAINING, folder=tmp_path / "run", quiet=True)
+        return pipeline.fit({"text": store}, training=TRAINING, folder=tmp_path / "run", quiet=True)
 
     fit(stores[0])
     assert fit(stores[0]).trained_on[0]["statistics_of"] == {"text": 30}
@@ -148,7 +148,7 @@ def test_a_store_of_another_encoder_is_refused_before_it_is_trained_on(space: Sp
     store = Store.from_embeddings(tmp_path / "store", torch.eye(space.dim), sources=["a star"] * space.dim, **about)
     pipeline = small_pipeline(space)
     with pytest.raises(C3Error, match="was made by another text encoder than that of"):
-        pipeline.fit({"text": store, "image": pictures(4)}, options=TRAINING, quiet=True)
+        pipeline.fit({"text": store, "image": pictures(4)}, training=TRAINING, quiet=True)
     assert not pipeline.trained_on
     assert not pipeline.fingerprints
 
@@ -167,25 +167,25 @@ def test_what_cannot_be_fitted_is_refused_before_anything_is_embedded(space: Spa
         ({"text": texts, "smell": ["x"]}, "smell"),
     ):
         with pytest.raises(C3Error, match=message):
-            pipeline.fit(items, options=TRAINING, **wrong)
+            pipeline.fit(items, training=TRAINING, **wrong)
     with pytest.raises(C3Error, match="made by another text encoder"):
-        pipeline.fit({"text": texts}, validation=store, options=TRAINING, **wrong)
+        pipeline.fit({"text": texts}, validation=store, training=TRAINING, **wrong)
     with pytest.raises(C3Error, match="no image items"):
-        pipeline.fit({"text": texts}, pairs=Pairs([], "image", []), options=TRAINING, **wrong)
-    pipeline.fit({"text": texts}, options=TRAINING, quiet=True)
+        pipeline.fit({"text": texts}, pairs=Pairs([], "image", []), training=TRAINING, **wrong)
+    pipeline.fit({"text": texts}, training=TRAINING, quiet=True)
     with pytest.raises(C3Error, match="holds text embeddings, not image"):
         pipeline.extend({"image": store}, **wrong)
     assert not (tmp_path / "run" / "embeddings").exists()
 
 
 def test_what_would_do_nothing_or_validate_another_task_is_refused(space: Space) -> None:
-    pipeline = small_pipeline(space).fit(items(), options=TRAINING, quiet=True)
+    pipeline = small_pipeline(space).fit(items(), training=TRAINING, quiet=True)
     with pytest.raises(C3Error, match="the bridge is kept, so that items of image would do nothing"):
-        pipeline.fit(items(), bridge="keep", options=TRAINING, quiet=True)
+        pipeline.fit(items(), bridge="keep", training=TRAINING, quiet=True)
     texts = World().sentences(20, modality="image")
     pairs = Pairs(source=pictures(20), modality="image", target=texts)
     with pytest.raises(C3Error, match="validated on pairs"):
-        pipeline.fit(items(), pairs=pairs, validation=texts, options=TRAINING, quiet=True)
+        pipeline.fit(items(), pairs=pairs, validation=texts, training=TRAINING, quiet=True)
 
 
 def test_held_out_targets_that_cannot_be_read_are_left_out(space: Space) -> None:
@@ -202,7 +202,7 @@ def test_held_out_targets_that_cannot_be_read_are_left_out(space: Space) -> None
 
     def loss(validation: Pairs) -> Any:
         pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER))
-        pipeline.fit(pairs=pairs["train"], validation=validation, options=TRAINING, quiet=True)
+        pipeline.fit(pairs=pairs["train"], validation=validation, training=TRAINING, quiet=True)
         return pipeline.trained_on[0]["validation_loss"]
 
     whole = Pairs(source=pairs["read"].source[:128], modality="image", target=texts[:128])
@@ -218,23 +218,23 @@ def test_one_string_is_no_list_of_items(space: Space) -> None:
 
 def test_items_that_cannot_be_read_are_named(space: Space) -> None:
     with pytest.warns(UserWarning, match=r"1 image item\(s\) could not be read .* missing.png"):
-        small_pipeline(space).fit({**items(), "image": [*pictures(5), "missing.png"]}, options=TRAINING, quiet=True)
+        small_pipeline(space).fit({**items(), "image": [*pictures(5), "missing.png"]}, training=TRAINING, quiet=True)
 
 
 def test_a_mean_of_few_items_is_warned_of_where_the_bridge_subtracts_it(space: Space) -> None:
     few = {**items(), "image": pictures(2)}
     with pytest.warns(UserWarning, match="mean of 2 of image item"):
-        small_pipeline(space).fit(few, options=TRAINING, quiet=True)
+        small_pipeline(space).fit(few, training=TRAINING, quiet=True)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        Pipeline(space, load_bridge("c1"), LinearPainter()).fit(few, options=TRAINING, quiet=True)
-        small_pipeline(space).fit(items(), options=TRAINING, quiet=True)
+        Pipeline(space, load_bridge("c1"), LinearPainter()).fit(few, training=TRAINING, quiet=True)
+        small_pipeline(space).fit(items(), training=TRAINING, quiet=True)
     assert not [one for one in said if "mean of" in str(one.message)]
 
 
 def test_a_painter_learns_from_pictures_and_draws_from_text(space: Space) -> None:
     pipeline = Pipeline(space, load_bridge("c3"), LinearPainter())
-    pipeline.fit(items(), options={**TRAINING, "steps": 60, "learning_rate": 0.05}, quiet=True)
+    pipeline.fit(items(), training={**TRAINING, "steps": 60, "learning_rate": 0.05}, quiet=True)
     assert pipeline.trained_on[0]["modality"] == "image"
     painted = torch.stack(pipeline.run(pictures(20), modality="image"))
     truth = torch.stack([pipeline.decoder.reader()(picture) for picture in pictures(20)])
@@ -244,7 +244,7 @@ def test_a_painter_learns_from_pictures_and_draws_from_text(space: Space) -> Non
 
 def test_a_decoder_may_look_at_its_own_outputs_with_gradient(space: Space) -> None:
     pipeline = Pipeline(space, load_bridge("c3"), LinearPainter())
-    pipeline.fit(items(), options=TRAINING, quiet=True)
+    pipeline.fit(items(), training=TRAINING, quiet=True)
     raw = torch.stack([pipeline.decoder.reader()(picture) for picture in pictures(5)]).requires_grad_()
     encoder = pipeline.decoder.output_encoder
     assert encoder is not None
@@ -280,7 +280,7 @@ class Recorder(LinearPainter):
 def test_each_step_trains_on_conditions_with_new_noise(space: Space, bridge: str, noise_std: float) -> None:
     recorder, options = Recorder(), {"noise_std": noise_std} if noise_std else {}
     pipeline = Pipeline(space, load_bridge(bridge, rescale="none", **options), recorder)
-    pipeline.fit({"image": pictures(40)}, options={"steps": 4, "batch_size": 40, "validation_split": 0}, quiet=True)
+    pipeline.fit({"image": pictures(40)}, training={"steps": 4, "batch_size": 40, "validation_split": 0}, quiet=True)
     read = torch.stack([recorder.reader()(picture) for picture in pictures(40)])
     clean = pipeline.condition(space.encode(pictures(40), "image"), "image")
     # The rows of a batch are shuffled: each is found again by its picture.
@@ -310,7 +310,7 @@ def test_items_are_taken_by_position(space: Space, as_given: str, role: str) -> 
     pairs = Pairs(source=given, modality="image", target=given) if role == "pairs" else None
     training = {"steps": 2, "batch_size": 20} | ({"eval_steps": 1} if role == "validation" else {"validation_split": 0})
     Pipeline(space, load_bridge("c1"), recorder).fit(
-        {"image": given}, pairs=pairs, validation=held_out, options=training, quiet=True
+        {"image": given}, pairs=pairs, validation=held_out, training=training, quiet=True
     )
     for conditions, batch in recorder.seen:
         own = embeddings[(batch.unsqueeze(1) - read).flatten(2).abs().sum(-1).argmin(1)]
@@ -319,20 +319,23 @@ def test_items_are_taken_by_position(space: Space, as_given: str, role: str) -> 
 
 def test_losses_of_several_objectives_are_written_down_and_nothing_is_held_out(space: Space, tmp_path: Path) -> None:
     pipeline = Pipeline(space, load_bridge("c3"), Adversary())
-    pipeline.fit(items(), options=TRAINING, folder=tmp_path, quiet=True)
+    pipeline.fit(items(), training=TRAINING, folder=tmp_path, quiet=True)
     assert pipeline.trained_on[0]["rows"] == 40
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [sorted(line["losses"]) for line in lines] == [["meaning", "pixels"]] * 3
     assert all(line["loss"] == line["losses"]["pixels"] for line in lines)
     assert not (tmp_path / "best.safetensors").exists()
     with pytest.raises(C3Error, match="no loss to validate by"):
-        pipeline.fit(items(), validation=pictures(3), options=TRAINING, quiet=True)
+        pipeline.fit(items(), validation=pictures(3), training=TRAINING, quiet=True)
 
 
 def test_a_pretrained_decoder_of_frame_native_gets_embeddings_as_the_encoder_gives_them(space: Space) -> None:
-    pipeline = Pipeline(space, load_bridge("c3"), Pretrained())
+    bridge = load_bridge("c3")
+    pipeline = Pipeline(space, bridge, Pretrained())
     pipeline.fit(items(), quiet=True)
     assert pipeline.trained_on[0]["rows"] == 0
+    assert pipeline.bridge is bridge  # the frame is the decoder's: it acts when a condition is made
+    assert bridge.config()["collapse"] == {"kind": "mean"}
     encoder = space.encoder("image")
     with torch.no_grad():
         raw = encoder.embed([encoder.reader()(picture) for picture in items()["image"]])

@@ -24,7 +24,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 @pytest.fixture
 def saved(pipeline: Pipeline, tmp_path: Path) -> Path:
-    pipeline.save(tmp_path / "captioner")
+    pipeline.save_pretrained(tmp_path / "captioner")
     return tmp_path / "captioner"
 
 
@@ -44,16 +44,16 @@ def test_a_saved_pipeline_carries_its_space_and_says_what_it_was_trained_on(save
 
 def test_a_bridge_that_needs_nothing_is_saved_unfitted(pipeline: Pipeline, tmp_path: Path) -> None:
     plain = pipeline.with_bridge(load_bridge("c1"))
-    plain.save(tmp_path / "plain")
+    plain.save_pretrained(tmp_path / "plain")
     assert load_pipeline(tmp_path / "plain").run(pictures(1), modality="image") == plain.run(
         pictures(1), modality="image"
     )
     with pytest.raises(C3Error, match="the bridge is not fitted"):
-        pipeline.with_bridge(load_bridge("c3")).save(tmp_path / "c3")
+        pipeline.with_bridge(load_bridge("c3")).save_pretrained(tmp_path / "c3")
 
 
 def test_saving_twice_leaves_a_whole_folder(pipeline: Pipeline, saved: Path) -> None:
-    pipeline.save(saved)
+    pipeline.save_pretrained(saved)
     assert load_pipeline(saved).run(pictures(1), modality="image")
 
 
@@ -81,7 +81,7 @@ def test_a_decoder_that_pickles_is_refused_when_it_is_saved(
 ) -> None:
     monkeypatch.setattr(pipeline.decoder, "save", lambda folder: torch.save({}, folder / "weights.pt"))
     with pytest.raises(C3Error, match=r"decoder .gpt2. saves pickled code \(weights\.pt\)"):
-        pipeline.save(tmp_path)
+        pipeline.save_pretrained(tmp_path)
     assert not (tmp_path / "pipeline.json").exists()
 
 
@@ -115,20 +115,20 @@ def test_a_part_whose_plugin_is_not_installed_is_named(saved: Path, part: str, k
 def test_a_read_only_place_is_one_clear_error(pipeline: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(C3Error, match="cannot write"):
-        pipeline.save(tmp_path / "file" / "captioner")
+        pipeline.save_pretrained(tmp_path / "file" / "captioner")
 
 
 def test_a_loaded_pipeline_is_saved_without_loading_its_encoders(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.save(tmp_path / "one")
+    pipeline.save_pretrained(tmp_path / "one")
     loaded = load_pipeline(tmp_path / "one")
 
     def no_encoder(modality: str) -> None:
         raise AssertionError(f"the {modality} encoder was loaded")
 
     monkeypatch.setattr(loaded.space, "encoder", no_encoder)
-    loaded.save(tmp_path / "two")
+    loaded.save_pretrained(tmp_path / "two")
     one, two = (json.loads((tmp_path / name / "pipeline.json").read_text()) for name in ("one", "two"))
     assert one["licenses"] == two["licenses"]
 
@@ -136,7 +136,7 @@ def test_a_loaded_pipeline_is_saved_without_loading_its_encoders(
 def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.save(tmp_path)
+    pipeline.save_pretrained(tmp_path)
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     def interrupted(*_: object) -> None:
@@ -145,11 +145,11 @@ def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
     for name in ("listed_files", "save_file", "_copy_space"):
         monkeypatch.setattr(f"c3core.pipeline.serialization.{name}", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            pipeline.save(tmp_path)
+            pipeline.save_pretrained(tmp_path)
         monkeypatch.undo()
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files, name
     (tmp_path / ".saving.left").mkdir()  # by a kill before all was written
-    pipeline.save(tmp_path)
+    pipeline.save_pretrained(tmp_path)
     assert not list(tmp_path.glob(".saving*"))
     load_pipeline(tmp_path)
 
@@ -158,9 +158,9 @@ def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
 def test_a_save_that_is_killed_while_parts_are_put_in_place_is_finished_by_the_next_reader(
     steps: int, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.save(tmp_path / "captioner")
+    pipeline.save_pretrained(tmp_path / "captioner")
     other = fitted(write_space(tmp_path / "space"), bridge="c1")
-    other.save(tmp_path / "whole")
+    other.save_pretrained(tmp_path / "whole")
     left = iter([None] * steps)
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -174,12 +174,12 @@ def test_a_save_that_is_killed_while_parts_are_put_in_place_is_finished_by_the_n
         killing.setattr(Path, "replace", counted(Path.replace))
         killing.setattr(shutil, "rmtree", counted(shutil.rmtree))  # so that nothing is tidied up either
         with pytest.raises(StopIteration):
-            other.save(tmp_path / "captioner")
+            other.save_pretrained(tmp_path / "captioner")
     found, expected = load_pipeline(tmp_path / "captioner"), load_pipeline(tmp_path / "whole")
     assert found.bridge.config() == expected.bridge.config()
     items = pictures(2, "test")
     assert found.run(items, modality="image") == expected.run(items, modality="image")
-    found.save(tmp_path / "captioner")
+    found.save_pretrained(tmp_path / "captioner")
     assert not list((tmp_path / "captioner").glob(".saving*"))
 
 
@@ -200,7 +200,7 @@ def test_a_folder_that_another_process_saves_to_is_told(
 ) -> None:
     monkeypatch.setattr("c3core.pipeline.manifest.PATIENCE", 0.1)
     with saving(tmp_path), pytest.raises(C3Error, match="another process is saving to"):
-        pipeline.save(tmp_path)
+        pipeline.save_pretrained(tmp_path)
 
 
 def test_what_is_left_of_a_save_and_cannot_be_read_is_one_error(saved: Path) -> None:

@@ -89,8 +89,10 @@ def _train_one(method: str, modality: str, folder: Path, seed: int, plan: Plan, 
     bridge = load_bridge(method, **({"noise_std": NOISE} if method in ("c2_2", "c3") else {}))
     pipeline = Pipeline(space, bridge, load_decoder("gpt2", space=space, **DECODER))
     uni_modal = {"text": Store.open(folder / f"{modality}_text"), modality: Store.open(folder / modality)}
-    pipeline.fit(uni_modal, options=plan.training(seed), quiet=True)
-    captions = pipeline.run(Store.open(folder / f"test_{modality}"), modality=modality, options={"max_new_tokens": 40})
+    pipeline.fit(uni_modal, training=plan.training(seed), quiet=True)
+    captions = pipeline.run(
+        Store.open(folder / f"test_{modality}"), modality=modality, generation={"max_new_tokens": 40}
+    )
     scores = caption_metrics(captions, [item.sentences for item in items], metrics=("bleu4", "cider")).to_dict()
     right = sum(accuracy(caption, item.scene) for caption, item in zip(captions, items, strict=True)) / len(items)
     row = {"method": method, "modality": modality, "cider": scores["cider"], "bleu4": scores["bleu4"]}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from c3_playground.painters.factor_network import FactorReader
 from c3_playground.painters.factor_score import factor_figures
 from c3_playground.world import Item
@@ -18,7 +20,8 @@ COLUMNS |= {"r1": "R@1 %", "fid": "FID", "kid": "KID", "inception": "IS"}
 
 def draw(pipeline: Pipeline, items: Sequence[Item], *, seed: int = 0, best_of: int = 1) -> list[Picture]:
     """A picture of each item's first sentence: of `best_of`, the one with the nearest embedding."""
-    return pipeline.run([item.sentences[0] for item in items], modality="text", seed=seed, best_of=best_of)
+    sentences = [item.sentences[0] for item in items]
+    return [np.asarray(picture) for picture in pipeline(sentences, modality="text", seed=seed, best_of=best_of)]
 
 
 def score(

@@ -344,7 +344,7 @@ def fit(folder: Path, steps_until_killed: int | None = None, seed: int = 0, **mo
     decoder.after_step = dies
     given = {"image": [item.data for item in items], "text": [item.sentences[0] for item in items]}
     training = {"steps": 5, "batch_size": 8, "learning_rate": 2e-3, "warmup_steps": 1, "save_steps": 2, "seed": seed}
-    pipeline.fit(given, options=training, folder=folder, quiet=True)
+    pipeline.fit(given, training=training, folder=folder, quiet=True)
     return decoder
 
 
@@ -395,5 +395,5 @@ def test_a_supervised_painter_that_looks_at_its_pictures_needs_their_mean() -> N
         return c3core.Pipeline(space, c3core.load_bridge("c3", rescale="none"), decoder)
 
     with pytest.raises(C3Error, match="the bridge knows no image"):
-        painter().fit(pairs=pairs, options=options, quiet=True)
-    painter().fit({"image": [item.data for item in items]}, pairs=pairs, options=options, quiet=True)
+        painter().fit(pairs=pairs, training=options, quiet=True)
+    painter().fit({"image": [item.data for item in items]}, pairs=pairs, training=options, quiet=True)

@@ -6,14 +6,15 @@ import csv
 import glob
 import os
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3core.data.sources import expand
+from c3core import load_items
+from c3core.data.items import Items
 from c3core.data.tables import read_table
 from c3core.errors import C3Error, WrongCall
 
@@ -31,8 +32,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def items(inputs: Sequence[str], *, root: str | None = None, text: bool = False) -> Items:
+    found = load_items(inputs, "text" if text else "image", root=root)
+    assert isinstance(found, Items)
+    return found
+
+
 def pairs(*inputs: str, root: str | None = None, text: bool = False) -> list[tuple[str, str]]:
-    return [(source.id, source.source) for source in expand(inputs, root=root, text=text)]
+    return [(source.id, source.source) for source in items(inputs, root=root, text=text).named()]
 
 
 def paths(*inputs: str, root: str | None = None) -> list[str]:
@@ -206,7 +213,7 @@ def test_a_wrong_input_is_refused_before_anything_is_read(
     if make:
         make()
     with pytest.raises(C3Error) as caught:
-        expand(["captions.txt" if text else "photos/b.jpg", named], text=text)
+        items(["captions.txt" if text else "photos/b.jpg", named], text=text)
     assert message in str(caught.value)
     assert len(str(caught.value)) < 300
 
@@ -214,40 +221,38 @@ def test_a_wrong_input_is_refused_before_anything_is_read(
 def test_a_missing_file_is_left_to_the_reader_only_among_other_inputs(here: Path) -> None:
     assert pairs("photos/b.jpg", "photos/aa.jpg") == [(name, name) for name in ("photos/b.jpg", "photos/aa.jpg")]
     with pytest.raises(WrongCall, match="did you mean a.jpg"):
-        expand(["photos/aa.jpg"])
+        items(["photos/aa.jpg"])
 
 
 def test_a_fault_further_down_is_named_with_its_line(here: Path) -> None:
     Path("l.txt").write_bytes(b"fine\n" * 3 + b"caf\xe9\n")
-    stream = expand(["l.txt"], text=True)
+    stream = items(["l.txt"], text=True).named()
     assert [next(stream).source for _ in range(3)] == ["fine"] * 3
     with pytest.raises(C3Error, match=r"line 4 is not UTF-8 \(byte 4 of the line\)"):
         next(stream)
     Path("t.csv").write_text("a,b\n1,2\n3\n")
-    stream = expand(["t.csv:a"], text=True)
+    stream = items(["t.csv:a"], text=True).named()
     next(stream)
     with pytest.raises(C3Error, match="row 2 has 1 cells"):
         next(stream)
 
 
-def test_one_string_and_an_empty_list_are_refused() -> None:
-    with pytest.raises(C3Error, match="must be a list"):
-        expand("photos")
-    with pytest.raises(C3Error, match="no input was named"):
-        expand([])
+def test_an_empty_list_of_inputs_is_refused() -> None:
+    with pytest.raises(WrongCall, match="no input was named"):
+        items([])
 
 
 def test_a_long_list_streams(tmp_path: Path) -> None:
     listed = tmp_path / "long.txt"
     listed.write_text("a sentence of some words\n" * 50_000)
     tracemalloc.start()
-    stream = expand([str(listed)], text=True)
+    stream = items([str(listed)], text=True)
     count = sum(1 for _ in stream)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 50_000
     assert peak < 300_000  # the list has 1.25 MB
-    assert expand([str(listed), str(listed)], text=True).total() == 100_000
+    assert len(items([str(listed), str(listed)], text=True)) == 100_000
 
 
 @settings(max_examples=60, deadline=None)
@@ -262,7 +267,7 @@ def test_any_lines_of_a_list_come_back(tmp_path_factory: pytest.TempPathFactory,
     lines[0] = lines[0].removeprefix("\ufeff")
     expected = [line for line in lines if line.strip()]
     if expected:
-        assert [source.source for source in expand([str(listed)], text=True)] == expected
+        assert list(items([str(listed)], text=True)) == expected
 
 
 @settings(max_examples=60, deadline=None)
@@ -277,5 +282,5 @@ def test_any_cells_of_a_csv_come_back(tmp_path_factory: pytest.TempPathFactory, 
     with open(table, "w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, quoting=csv.QUOTE_ALL)
         writer.writerows([("text", "kind"), *rows])
-    assert [source.source for source in expand([f"{table}:text"], text=True)] == [text for text, _ in rows]
+    assert list(items([f"{table}:text"], text=True)) == [text for text, _ in rows]
     assert read_table(table).columns == {"text": [text for text, _ in rows], "kind": [kind for _, kind in rows]}

@@ -1,0 +1,120 @@
+"""Run a pipeline: from sources to outputs, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from c3core.contracts import BadItem, Bridge, Decoder, Encoded, GenerationOptions
+from c3core.data.modality import as_picture, group_by_modality
+from c3core.errors import C3Error, WrongCall
+from c3core.pipeline.batching import rebatch
+from c3core.pipeline.best_of import best_of
+from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
+from c3core.store.store import Store
+
+Output = tuple[int, Any]  # the position of a source, and what was made of it, or a `BadItem`
+
+
+@dataclass(frozen=True)
+class Runner:
+    """One call of `Pipeline.run`. `bridge` is in the decoder's frame."""
+
+    encoders: FittedEncoders
+    bridge: Bridge
+    decoder: Decoder
+    options: GenerationOptions
+    seed: int
+    batch_size: int
+    best_of: int
+
+    def check(self) -> None:
+        """Refuse what cannot work whatever the sources are."""
+        for name, count in (("best_of", self.best_of), ("batch_size", self.batch_size)):
+            if not isinstance(count, int) or count < 1:
+                raise WrongCall(f"{name} must be a whole number of at least 1, got {count!r}.")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:  # torch's generator heeds no more bits
+            raise WrongCall(f"seed must be a whole number from 0 to 2**32 - 1, got {self.seed!r}.")
+        if self.best_of > 1:
+            self._output_encoder().check()
+
+    def stream(
+        self, sources: Iterable[Any] | Iterable[Encoded] | Store, modality: str | None = None
+    ) -> Iterator[Output]:
+        """Yield the outputs of many sources as soon as a batch is done."""
+        if isinstance(sources, Store):
+            if modality not in (None, sources.modality):
+                raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
+            yield from self._stream(_batches_of(sources, self.batch_size), sources.modality)
+            return
+        first, every = _peek(sources)
+        if isinstance(first, Encoded):
+            yield from self._stream(every, modality or first.modality)
+        elif modality is not None:
+            yield from self._encoded(every, modality)
+        else:
+            held = list(every)
+            groups, left_out = self.group(held)
+            yield from left_out.items()
+            for name, positions in groups.items():
+                for at, output in self._encoded((held[position] for position in positions), name):
+                    yield positions[at], output
+
+    def group(
+        self, sources: Sequence[Any], guesses: Sequence[str | None] | None = None
+    ) -> tuple[dict[str, list[int]], dict[int, BadItem]]:
+        """Return the positions of the sources of each modality, and what is left out (`group_by_modality`)."""
+        known, target = self.encoders.space.modalities, self.decoder.modality
+        return group_by_modality(sources, known, target=target, takes=self.bridge.takes, guesses=guesses)
+
+    def condition(self, embeddings: Tensor, modality: str) -> Tensor:
+        """Map unit embeddings (n, dim) to the decoder's conditions."""
+        if not torch.isfinite(embeddings).all():
+            raise C3Error(f"the {modality} embeddings hold NaN or infinite values. Check the encoder, or embed again.")
+        return self.bridge.condition(embeddings, modality)
+
+    def _encoded(self, sources: Iterable[Any], modality: str) -> Iterator[Output]:
+        encoder = self.encoders.encoder(modality)
+        return self._stream(encoder.encode_batches(sources, batch_size=self.batch_size), modality)
+
+    def _stream(self, batches: Iterable[Encoded], modality: str) -> Iterator[Output]:
+        generator = torch.Generator().manual_seed(self.seed)
+        self.decoder.output_encoder = self._output_encoder()
+        for part in rebatch(batches, max(1, self.batch_size // self.best_of)):
+            if part.modality != modality:
+                raise WrongCall(f"these are {part.modality} embeddings, not {modality}.")
+            self.encoders.check(modality, part.fingerprint)
+            outputs = self._outputs(self.condition(part.embeddings, modality), generator) if part.index else []
+            shown = zip(part.index, map(as_picture, outputs), strict=True)
+            yield from sorted([*shown, *part.bad], key=lambda entry: entry[0])
+
+    def _outputs(self, conditions: Tensor, generator: torch.Generator) -> list[Any]:
+        if self.best_of == 1:
+            return self.decoder.generate(conditions, self.options, generator=generator)
+        encoder = self._output_encoder()
+        return best_of(self.decoder, encoder, conditions, self.options, generator=generator, count=self.best_of)
+
+    def _output_encoder(self) -> BridgedEncoder:
+        return BridgedEncoder(self.encoders, self.bridge, self.decoder)
+
+
+def _peek(sources: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
+    """The first of them, and all of them."""
+    if isinstance(sources, Encoded):
+        return sources, [sources]
+    stream = iter(sources)
+    seen = list(islice(stream, 1))
+    return (seen[0] if seen else None), chain(seen, stream)
+
+
+def _batches_of(store: Store, batch_size: int) -> Iterator[Encoded]:
+    start = 0
+    for rows in store.batches(batch_size):
+        positions = list(range(start, start + len(rows.embeddings)))
+        yield Encoded(positions, rows.embeddings, rows.norms, [], store.modality, store.fingerprint)
+        start += len(rows.embeddings)

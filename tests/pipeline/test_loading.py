@@ -1,0 +1,65 @@
+"""Where a pipeline is loaded from: a folder, a plugin, the hub."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from c3core import NotInstalled, NotReachable, Pipeline, WrongCall, load_pipeline
+from c3core.pipeline.loading import pipeline_folder
+from tests.helpers.spaces import fitted, pictures, write_space
+
+hub = pytest.importorskip("huggingface_hub")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    fitted(write_space(folder / "space")).save_pretrained(folder / "captioner")
+    return folder / "captioner"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of the hub, which cannot be reached."""
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_is_loaded_by_all_names_of_loading(saved: Path) -> None:
+    items = pictures(2)
+    expected = load_pipeline(saved)(items)
+    assert Pipeline.from_pretrained(saved)(items) == Pipeline.from_pretrained(str(saved))(items) == expected
+
+
+def test_a_name_on_the_hub_is_downloaded_once(saved: Path, cache: Path) -> None:
+    commit = "0" * 40
+    kept = cache / "models--somebody--captioner"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text(commit)
+    shutil.copytree(saved, kept / "snapshots" / commit)
+    pipeline = Pipeline.from_pretrained("somebody/captioner")
+    assert pipeline(pictures(2)) == load_pipeline(saved)(pictures(2))
+
+
+def test_a_hub_that_does_not_answer_or_is_not_installed_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotReachable, match="no folder somebody/captioner"):
+        load_pipeline("somebody/captioner")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(NotInstalled, match="pip install huggingface_hub"):
+        load_pipeline("somebody/captioner")
+
+
+@pytest.mark.parametrize("name", ["playground/paintr", "runs/missing", "./missing", "missing", "a/b/c", "../missing"])
+def test_a_mistyped_folder_or_plugin_is_not_looked_for_on_the_hub(
+    name: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # to ask for it would be another error
+    Path("runs").mkdir()
+    with pytest.raises(WrongCall, match="no pipeline at"):
+        pipeline_folder(name)

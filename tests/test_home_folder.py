@@ -11,9 +11,8 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from c3core import Pipeline, load_bridge, load_decoder, load_pipeline, load_space, load_table
+from c3core import Pipeline, load_bridge, load_decoder, load_items, load_pipeline, load_space, load_table
 from c3core.cli import app
-from c3core.data.sources import expand
 from c3core.experiments.recipe import FitRecipe, read_recipe
 from c3core.io import atomic_write, make_folder, working_folder
 from c3core.media.image import ImageReader
@@ -63,9 +62,9 @@ def test_inputs_lists_and_tables(home: Path) -> None:
     (home / "list.txt").write_text("~/photos/a.png\n")
     Path("table.csv").write_text("image,caption\n~/photos/a.png,a photo\n")
     for name in ("~/photos", "~/photos/*.png", "~/list.txt", "~/photos/a.png", "table.csv:image"):
-        assert [source.source for source in expand([name])] == [photo], name
+        assert list(load_items(name, "image")) == [photo], name
     Path("relative.txt").write_text("a.png\n")
-    assert [source.source for source in expand(["relative.txt"], root="~/photos")] == [photo]
+    assert list(load_items("relative.txt", "image", root="~/photos")) == [photo]
     assert load_table("table.csv").column("image") == [photo]
     Path("table.csv").rename(home / "table.csv")
     assert load_table("~/table.csv").column("image") == [photo]
@@ -99,6 +98,6 @@ def test_spaces_and_pipelines(home: Path) -> None:
     pipeline = Pipeline(space, load_bridge("c1"), load_decoder("gpt2", space=space, **DECODER))
     pipeline.fit({"text": ["a red ring", "a star"] * 20}, training=TRAINING, folder="~/run", quiet=True)
     assert (home / "run" / "embeddings" / "text" / "store.json").is_file()
-    pipeline.save("~/captioner")
+    pipeline.save_pretrained("~/captioner")
     assert load_pipeline("~/captioner").bridge.name == "c1"
     assert CliRunner().invoke(app, ["info", "~/captioner"]).exit_code == 0

@@ -243,7 +243,7 @@ def test_a_decoder_gets_the_recipes_device_unless_it_has_its_own(
     options: dict[str, str], where: str, tmp_path: Path
 ) -> None:
     asked = recipe(space=str(write_space(tmp_path / "space")), decoder={"name": "stylegan", **options}, device="meta")
-    assert {parameter.device.type for parameter in build(asked, tmp_path).decoder.parameters()} == {where}
+    assert build(asked, tmp_path).decoder.device.type == where
 
 
 def test_another_start_under_the_same_name_is_another_run(tmp_path: Path) -> None:

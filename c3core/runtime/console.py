@@ -9,8 +9,13 @@ from typing import Any
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document to standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print one JSON document to standard output, in ASCII if its encoding lacks a character."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    print(text)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

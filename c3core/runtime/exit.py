@@ -20,7 +20,8 @@ def exit_cleanly() -> Iterator[None]:
 
     Exits with 2 on a `WrongCall`, with 1 on any other `C3Error` or if memory runs out, and with 130 on Ctrl-C, each
     after one line on standard error. Exits with 0 if the reader of standard output is gone (`… | head`). Shows each
-    warning as one line. Any other exception is a defect and keeps its traceback.
+    warning as one line. Any other exception is a defect and keeps its traceback. A character that the encoding of
+    standard output or error lacks is printed as its escape (`\\u72ac`).
 
     >>> @exit_cleanly()
     ... def main():
@@ -33,6 +34,9 @@ def exit_cleanly() -> Iterator[None]:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the program was started without it
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  stays open until the program ends
+        stream = getattr(sys, name)
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     showwarning = warnings.showwarning
     warnings.showwarning = lambda message, *_, **__: _print_error(f"warning: {message}\n")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,25 @@ def test_bridges_and_plugins_as_json() -> None:
     assert all(set(row) == {"name", "formula", "paper"} for row in rows)
     found = json.loads(c3("plugins", "--json").stdout)
     assert {"kind", "name", "modalities", "extra", "ready", "missing"} <= set(found[0])
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_no_output_is_lost_to_an_encoding(
+    encoding: str, captioner: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    listed = in_a_process("bridges", encoding=encoding)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "c3_imagebind" in listed.stdout
+    assert "\\u2212" in listed.stdout  # the minus of a formula
+    shutil.copy(photos / "0.png", tmp_path / "犬.png")
+    (tmp_path / "猫.png").write_text("no picture")
+    done = in_a_process("run", captioner, tmp_path, "-m", "image", "--json", encoding=encoding)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [Path(row["input"]).name for row in answer["outputs"]] == ["犬.png"]
+    assert [Path(row["input"]).name for row in answer["bad"]] == ["猫.png"]
+    assert "\\u732b.png: is no picture" in done.stderr
 
 
 def test_one_picture_is_one_line(captioner: Path, photos: Path) -> None:

@@ -31,7 +31,9 @@ def c3(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, status, said.getvalue(), complained.getvalue())
 
 
-def in_a_process(*words: object, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:
+def in_a_process(
+    *words: object, largest_file: int | None = None, encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[str]:
     """`c3` as a user calls it."""
     limit = (
         f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file})); "
@@ -39,7 +41,7 @@ def in_a_process(*words: object, largest_file: int | None = None) -> subprocess.
         else ""
     )
     command = [sys.executable, "-c", f"{limit}from c3core.cli import main; main()", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, encoding=encoding, timeout=120, check=False)
 
 
 def fails(*words: object, status: int = 1, says: str) -> None:

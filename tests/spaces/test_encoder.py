@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from c3core.io import short_hash
-from c3core.spaces.encoder import ConnectedEncoder, FeatureEncoder
+from c3core.spaces.encoder import ConnectedEncoder
+from c3core.spaces.features import FeatureEncoder
 from c3core.spaces.head import Head
 from tests.helpers.towers import VectorTower, vectors
 

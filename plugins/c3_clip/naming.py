@@ -87,7 +87,7 @@ def _weights(model: str, weights: str, tags: list[str]) -> str:
 
 def _file(path: str) -> str:
     try:
-        return regular_file(os.path.expanduser(path))
+        return regular_file(path)
     except C3Error as error:
         raise WrongCall(f"{path}: {error}. Check the path.") from None
 

@@ -47,7 +47,7 @@ def guess(*inputs: str, target: str = "image", known: tuple[str, ...] = KNOWN) -
         (np.zeros((4, 4)), None),  # a plane of depth, or a wave of four channels?
         ({"a": 1}, None),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:24] if isinstance(value, str | Path) else type(value).__name__,
 )
 def test_a_source_is_known_by_its_name_or_type(source: Any, modality: str | None) -> None:
     assert guess_modality(source, KNOWN, target="image") == modality

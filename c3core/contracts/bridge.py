@@ -16,6 +16,7 @@ class Bridge(ABC):
     """Maps embeddings to conditions. Fitted on each modality by itself, without pairs.
 
     `fit` and `extend` take for each modality a tensor (n, dim), an iterable of such tensors, a `Store` or `Moments`.
+    The embeddings must be of unit norm, as `Encoder.encode` and stores give them: a bridge does not normalize them.
     """
 
     name: str

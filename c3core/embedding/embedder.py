@@ -88,7 +88,7 @@ class Embedder:
             self.refused_in_a_row = self.refused_in_a_row + 1 if place in refused else 0
             if self.refused_in_a_row >= BROKEN:
                 raise C3Error(
-                    f"the encoder failed on {BROKEN} items in a row ({refused[place]}). Mend it, then run this again."
+                    f"the encoder failed on {BROKEN} items in a row ({refused[place]}). Fix it and run the same again."
                 )
         why |= {good[place]: reason for place, reason in refused.items()}
         kept = [run for at, (run, _) in enumerate(read) if at not in why]
@@ -126,7 +126,7 @@ def write_store(
     `embed_batches` gets the stream of these and the number of sources before it; it yields batches in order.
     """
     stream = named(sources)
-    # Close the writer in any case: a traceback that somebody keeps would keep the lock.
+    # Close the writer in any case: a stored traceback would keep the lock.
     with closing(StoreWriter(out, **asdict(encoder), shard_rows=shard_rows)) as writer:
         if total is None and not quiet:
             total = len(sources) if isinstance(sources, Sized) else None

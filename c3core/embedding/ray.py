@@ -110,7 +110,7 @@ def cluster() -> Iterator[Any]:
     try:
         yield ray
     except ray.exceptions.RayError as error:
-        raise C3Error(f"Ray failed: {lines_of(error)[-1].rstrip('.')}. Mend it, then run the same again.") from error
+        raise C3Error(f"Ray failed: {lines_of(error)[-1].rstrip('.')}. Fix it and run the same again.") from error
     finally:
         context.target_max_block_size, context.execution_options.preserve_order, context.enable_progress_bars = before
         if started:

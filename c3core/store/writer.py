@@ -86,7 +86,7 @@ class StoreWriter:
         try:
             self._open()
         except C3Error:
-            self.close()  # a traceback that somebody keeps would keep the lock
+            self.close()  # a stored traceback would keep the lock
             raise
         except Timeout:
             raise C3Error(f"another process is writing {self.folder}. Wait for it, or choose another folder.") from None

@@ -109,8 +109,9 @@ def test_links_are_followed_without_a_circle_and_pipes_are_left_to_the_reader(he
     Path("links/photos").symlink_to(here / "photos" / "sub")
     Path("links/up").symlink_to(here / "links")
     Path("links/broken.jpg").symlink_to("nowhere")
+    Path("links/itself").symlink_to(here / "links" / "itself")
     os.mkfifo("links/pipe")
-    assert paths("links") == ["links/broken.jpg", "links/photos/c.jpg", "links/pipe"]
+    assert paths("links") == ["links/broken.jpg", "links/itself", "links/photos/c.jpg", "links/pipe"]
     os.mkfifo("links/pipe.txt")
     with pytest.raises(C3Error, match=r"links/pipe\.txt is not a regular file"):
         pairs("links", text=True)

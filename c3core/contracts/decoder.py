@@ -32,8 +32,8 @@ class Objective:
     """
 
     name: str
-    parameters: list[nn.Parameter]
-    loss: Callable[..., Tensor]
+    parameters: list[nn.Parameter] = field(repr=False)
+    loss: Callable[..., Tensor] = field(repr=False)
     every: int = 1
     optimizer: dict[str, Any] = field(default_factory=dict)
 
@@ -81,6 +81,11 @@ class Decoder(nn.Module, ABC):
         self.prepared = not self.trainable
         self._on_device: Tensor  # empty: it moves with the module, so that `device` holds before there are weights
         self.register_buffer("_on_device", torch.empty(0, device=device_of(device)), persistent=False)
+
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.parameters())
+        sizes = f"condition_dim={self.condition_dim}, {count:,} parameters, device={self.device}"
+        return f"{type(self).__name__}({self.name}, makes {self.modality}, {sizes})"
 
     @property
     def device(self) -> torch.device:

@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from c3core.contracts.reader import BadItem, BadItems, Reader, name_of
 from c3core.errors import C3Error
+from c3core.runtime.devices import device_of
 from c3core.runtime.memory import is_out_of_memory
 
 Taken = tuple[Tensor, Tensor, dict[int, str]]
@@ -36,6 +37,9 @@ class Encoded:
     modality: str
     fingerprint: str
 
+    def __repr__(self) -> str:
+        return f"Encoded({len(self.index)} of {self.modality}, {len(self.bad)} bad)"
+
 
 class Encoder(ABC):
     """Turns items of one modality into embeddings of one space."""
@@ -47,6 +51,25 @@ class Encoder(ABC):
     license: str = "unknown"  # of the weights
     dtype: torch.dtype = torch.float32  # of the model's arithmetic; unit embeddings are float32
     has_embedded: bool = False  # set once an item was embedded: from then on, what fails is the item's fault
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.modality} of {self.space}, dim={self.dim}, device={self.device})"
+
+    def torch_modules(self) -> list[nn.Module]:
+        """Return the torch modules that hold the weights: by default those among the attributes."""
+        return [value for value in vars(self).values() if isinstance(value, nn.Module)]
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the weights are on; the CPU if there are none."""
+        tensors = (tensor for module in self.torch_modules() for tensor in (*module.parameters(), *module.buffers()))
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the weights to a device, in place."""
+        for module in self.torch_modules():
+            module.to(device_of(device))
+        return self
 
     @abstractmethod
     def reader(self) -> Reader:

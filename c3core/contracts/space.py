@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from c3core.contracts.encoder import Encoder
 from c3core.errors import C3Error, WrongCall, near
+from c3core.runtime.devices import device_of
 
 
 class Space:
-    """Encoders whose embeddings may be compared: a dimension and one encoder per modality, loaded when first asked for.
+    """Encoders whose embeddings can be compared: one for each modality, loaded at first use.
 
-    `spec` is what `load_space` takes to load it again; `folder` is set for a space that lives in a folder (`c3 connect`
-    wrote it), so that a pipeline can carry it along.
+    `dim` is the size of an embedding. `encoders` maps a modality to its encoder, or to a function that loads it.
+    `load_space(spec)` loads the space again. `folder` is the folder of a space that `c3 connect` wrote, for pipelines
+    that are saved with it.
     """
 
     def __init__(
@@ -29,26 +32,45 @@ class Space:
     ) -> None:
         self.spec, self.dim, self.folder = spec, dim, folder
         self._encoders = dict(encoders)
+        self._device: torch.device | None = None
+
+    def __repr__(self) -> str:
+        return f"Space({self.spec}, dim={self.dim}, takes {', '.join(self.modalities)})"
 
     @property
     def modalities(self) -> tuple[str, ...]:
         return tuple(self._encoders)
 
+    @property
+    def device(self) -> torch.device | None:
+        """The device of the encoders; None as long as none is loaded and no device was asked for."""
+        loaded = (encoder.device for encoder in self._encoders.values() if isinstance(encoder, Encoder))
+        return next(loaded, self._device)
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the encoders to a device, in place: those that are loaded now, the others when they are loaded."""
+        self._device = device_of(device)
+        for encoder in self._encoders.values():
+            if isinstance(encoder, Encoder):
+                encoder.to(self._device)
+        return self
+
     def encoder(self, modality: str) -> Encoder:
-        """The encoder of a modality; a `C3Error` names the known ones."""
+        """Return the encoder of a modality. Raises `WrongCall` for a modality that the space does not have."""
         if modality not in self._encoders:
             raise WrongCall(f"space {self.spec!r} has no modality {modality!r}: {near(modality, self._encoders)}")
         found = self._encoders[modality]
         if not isinstance(found, Encoder):
             found = self._encoders[modality] = found()
+            if self._device is not None:
+                found.to(self._device)
         if (found.modality, found.dim) != (modality, self.dim):
             raise C3Error(
-                f"space {self.spec!r} gives for {modality} an encoder of {found.modality} with {found.dim}"
-                " dimensions, not of"
-                f" {modality} with {self.dim}. The two must say the same."
+                f"the {modality} encoder of space {self.spec!r} is of {found.modality} with {found.dim} dimensions, not"
+                f" of {modality} with {self.dim}."
             )
         return found
 
     def encode(self, sources: Iterable[Any], modality: str, *, batch_size: int = 64) -> Tensor:
-        """`encoder(modality).encode(sources)`: (n, dim) float32 of unit norm."""
+        """Return embeddings (n, dim), float32 of unit norm: the same as `encoder(modality).encode(sources)`."""
         return self.encoder(modality).encode(sources, batch_size=batch_size)

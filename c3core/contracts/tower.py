@@ -27,6 +27,10 @@ class Tower(nn.Module, ABC):
     license: str = "own"  # of its weights; "own" if they are trained here
     training: bool
 
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return f"{type(self).__name__}({self.modality}, width={self.width}, {count:,} parameters)"
+
     @abstractmethod
     def reader(self) -> Reader:
         """Return the reader that makes this tower's items."""

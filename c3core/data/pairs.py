@@ -10,7 +10,7 @@ from c3core.errors import WrongCall
 from c3core.io.validation import by_position
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pairs:
     """Sources of a modality with their targets: `source[i]` goes with `target[i]`, by position.
 
@@ -26,6 +26,9 @@ class Pairs:
     modality: str
     target: Sequence[Any]
     item: Sequence[Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Pairs({len(self.source)} of {self.modality} with their targets)"
 
     def __post_init__(self) -> None:
         for name in ("source", "target", "item"):

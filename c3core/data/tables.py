@@ -23,7 +23,7 @@ TEXT = "text"  # the modality of words: where no reader is at hand, it is known 
 SAME_AS_TEXT = ("caption", "captions")  # columns of this name hold text as well
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """Rows of paired sources in memory, with a column for each modality: a list, an array or a pandas Series.
 
@@ -42,6 +42,9 @@ class Table:
         if len({len(column) for column in columns.values()}) > 1:
             lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
             raise WrongCall(f"the columns of a table must be of one length: {lengths}.")
+
+    def __repr__(self) -> str:
+        return f"Table({self.rows} rows of {', '.join(self.columns)})"
 
     @property
     def rows(self) -> int:

@@ -1,4 +1,4 @@
-"""Scoring a pipeline on a table: run it on each input, compare with the references on the input's rows."""
+"""Score a pipeline on a table: run it on each input, and compare its outputs with the references of the input."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from c3core.experiments.references import EmbeddedReferences, References, TextRe
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.custom import Metric, compute_metric, load_metrics
 from c3core.metrics.fid import EmbeddingScores, embedding_metrics
+from c3core.runtime.console import cell
 
 if TYPE_CHECKING:
     from c3core.pipeline.pipeline import Pipeline
 
 
-@dataclass
+@dataclass(repr=False)
 class Evaluation:
-    """Outputs with their references, and the figures: of captions in the paper's units (CIDEr 93.3), of others FID, KID
-    and R@1.
+    """Outputs with their references and scores: of captions in the paper's units (CIDEr 93.3), of others FID, KID, R@1.
+
+    It prints as a table of the scores. `bad` are the inputs that could not be read, `bad_references` the references.
     """
 
     scores: CaptionScores | EmbeddingScores
@@ -36,12 +38,19 @@ class Evaluation:
     all_references: int = 0  # distinct ones that were looked at
     best_of: int = 1
 
+    def __repr__(self) -> str:
+        rows = [(row["metric"], cell(row["value"])) for row in self.rows()]
+        name, value = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+        figures = [f"  {metric:{name}}  {score:>{value}}" for metric, score in rows]
+        return "\n".join([f"Evaluation of {self.items} items", *figures, *self.remarks()])
+
     @property
     def items(self) -> int:
+        """The number of inputs that were scored."""
         return len(self.outputs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Figures by name, what they were taken with, what was left out and why, and how many items."""
+        """Return the scores by name, how they were computed, what was left out and why, and the number of items."""
         return {
             **self.scores.to_dict(),
             "items": self.items,
@@ -51,11 +60,11 @@ class Evaluation:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a metric, for a table."""
+        """Return one row for each metric, for a table."""
         return [{"metric": name, "value": value} for name, value in self.scores.scores.items()]
 
     def remarks(self) -> list[str]:
-        """The tokenisation or the encoder behind the figures, and each metric that was left out with the reason."""
+        """Return the tokenizer or the encoder that the scores depend on, and why each missing metric was left out."""
         scores = self.scores
         how = (
             f"features: {scores.features}" + (f"; r1: among {scores.group}" if scores.group else "")
@@ -63,7 +72,7 @@ class Evaluation:
             else f"tokenizer: {scores.tokenizer}"
         )
         chosen = (
-            [f"best of {self.best_of}: the space chose, so that figures of its own encoders flatter"]
+            [f"best of {self.best_of}: the space chose them, so scores of its own encoders are too high"]
             if self.best_of > 1
             else []
         )
@@ -100,7 +109,7 @@ def evaluate(
         raise C3Error("the table has no rows to score.")
     modality = modality or input_column
     chosen, added = load_metrics(pipeline.decoder, modality, metrics or ())
-    pipeline.check_run(generation, seed=seed, best_of=best_of)
+    pipeline.check_run(generation=generation, seed=seed, best_of=best_of)
     reading = pipeline.encoder(modality)
     truth, bad = _truth(pipeline, groups, added), list[BadItem]()
     if isinstance(truth, TextReferences):

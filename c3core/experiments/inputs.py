@@ -11,7 +11,7 @@ from c3core.data.pairs import Pairs
 from c3core.data.tables import TEXT
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import FitRecipe, PairsRecipe
-from c3core.pipeline.fitting import checksum_of
+from c3core.pipeline.dataset import checksum_of
 from c3core.store.store import Store
 
 

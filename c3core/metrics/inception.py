@@ -20,7 +20,7 @@ from c3core.metrics.fid import fid_and_kid
 BATCH = 64
 
 
-def load_inception(path: Path) -> Any:
+def load_inception(path: Path, *, device: str | torch.device = "cpu") -> Any:
     """Load torch-fidelity's Inception v3, by which FID is defined, with its published weights in a `.safetensors` file.
 
     `c3 convert weights-inception-2015-12-05-6726825d.pth inception.safetensors` makes that file without running code in
@@ -36,7 +36,7 @@ def load_inception(path: Path) -> Any:
         weights.seek(0)
         return FeatureExtractorInceptionV3(
             "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=weights
-        )
+        ).to(device)
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = lines_of(error)[-1]
         raise CorruptFile(
@@ -53,9 +53,11 @@ def inception_features(network: Any, pictures: Sequence[Picture]) -> tuple[Tenso
     """
     if not len(pictures):
         raise WrongCall("there are no pictures to score. Give at least two.")
-    batches = [np.stack(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
-    pooled, logits = zip(*(network(torch.from_numpy(batch).permute(0, 3, 1, 2)) for batch in batches), strict=True)
-    return torch.cat(pooled), torch.cat(logits)
+    device = next(network.parameters()).device
+    batches = (np.stack(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH))
+    found = (network(torch.from_numpy(batch).permute(0, 3, 1, 2).to(device)) for batch in batches)
+    pooled, logits = zip(*found, strict=True)
+    return torch.cat(pooled).cpu(), torch.cat(logits).cpu()
 
 
 def inception_metrics(

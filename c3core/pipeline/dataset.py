@@ -1,27 +1,43 @@
-"""Embeddings with the decoder's targets, for training or held out: what a fit reads from a store."""
+"""What a decoder is trained on: embeddings with targets, of which a share is held out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zlib import crc32
 
 import torch
 from torch import Tensor
 
+from c3core.contracts import BadItem, Reader
+from c3core.data.fingerprint import checksum
+from c3core.data.pairs import Pairs
 from c3core.data.tables import key_of
+from c3core.errors import C3Error
 from c3core.store.store import Store
 
-VALIDATION_ROWS = 2000  # more held-out rows than this make a validation slower, not better
+VALIDATION_ROWS = 2000  # more held-out rows make a validation slower, not better
+VALIDATION_BATCH = 128
+
+Batch = tuple[Tensor, list[Any]]  # embeddings (n, dim) and n targets
+
+
+def checksum_of(data: Sequence[Any] | Store | Pairs) -> Any:
+    """Return a checksum of sources, of a store or of pairs."""
+    if isinstance(data, Store):
+        return data.checksum
+    if isinstance(data, Pairs):
+        data = [*data.source, *data.target, *(() if data.item is None else data.item)]
+    return checksum(data)
 
 
 class TargetDataset:
-    """Embeddings of one modality with the decoder's targets: what training reads.
+    """Embeddings of one modality with the decoder's targets.
 
-    `targets` are given by position, or stand in the store's `source` column. A share of the rows, chosen by a checksum
-    of their ids, is held out; where `items` are given, of these, so that all rows of one photo are for training or all
-    are held out.
+    `targets` are given by position; None takes the store's column `source`. A checksum of a row's id decides whether
+    it is held out, for a `share` of the rows. With `items`, a checksum of a row's item decides, so that all rows of
+    a photo are either trained on or held out.
     """
 
     def __init__(
@@ -37,16 +53,33 @@ class TargetDataset:
         self.limit = round(share * 2**32)
         self.groups = None if items is None else _groups(items)
 
+    @classmethod
+    def of(cls, store: Store, data: Sequence[Any] | Store | Pairs, share: float) -> Self:
+        """Make the dataset of a store and the data that it was made of: pairs, targets, or the store itself."""
+        if isinstance(data, Pairs):
+            items = data.source if data.item is None else data.item
+            return cls(store, store.modality, data.target, share, items=items)
+        return cls(store, store.modality, None if isinstance(data, Store) else data, share)
+
     def held_out(self, identity: str) -> bool:
+        """Whether the row of an id is held out."""
         group = identity if self.groups is None else self.groups[int(identity)]
         return crc32(group.encode(errors="backslashreplace")) < self.limit
 
     def count(self) -> int:
-        """How many rows are for training."""
+        """Count the rows to train on."""
         return sum(not self.held_out(i) for batch in self.store.batches(65536, columns=("id",)) for i in batch.ids)
 
-    def training(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[tuple[Tensor, list[Any]]]:
-        """Shuffled (embeddings, targets) of exactly `batch_size` rows; the order depends on seed and epoch alone."""
+    def read(self, reader: Reader) -> Iterator[Any]:
+        """Yield the target of each row, read, without those that cannot be read: for `Decoder.prepare`."""
+        for batch in self.store.batches(4096, columns=("id", "source")):
+            for identity, source in zip(batch.ids, batch.sources, strict=True):
+                item = reader(self.target(identity, source))
+                if not isinstance(item, BadItem):
+                    yield item
+
+    def training(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
+        """Yield shuffled batches of exactly `batch_size` rows. Only the seed and the epoch decide the order."""
         embeddings: list[Tensor] = []
         targets: list[Any] = []
         for batch in self.store.shuffled(batch_size, seed=seed, epoch=epoch):
@@ -58,8 +91,24 @@ class TargetDataset:
                 yield together[:batch_size], targets[:batch_size]
                 embeddings, targets = [together[batch_size:]], targets[batch_size:]
 
-    def validation(self) -> Iterator[tuple[Tensor, list[Any]]]:
-        """The held-out rows in order, at most `VALIDATION_ROWS`."""
+    def validation(self, reader: Reader) -> list[Batch]:
+        """Return the held-out rows in batches, at most `VALIDATION_ROWS`, without those whose target cannot be read.
+
+        Raises `C3Error` if no target of the held-out rows can be read.
+        """
+        batches: list[Batch] = []
+        bad: list[BadItem] = []
+        for embeddings, targets in self._held_out_rows():
+            read = [reader(target) for target in targets]
+            bad += [item for item in read if isinstance(item, BadItem)]
+            good = [k for k, item in enumerate(read) if not isinstance(item, BadItem)]
+            parts = [good[start : start + VALIDATION_BATCH] for start in range(0, len(good), VALIDATION_BATCH)]
+            batches += [(embeddings[part], [targets[k] for k in part]) for part in parts]
+        if bad and not batches:
+            raise C3Error(f"none of the {len(bad)} held-out targets could be read: {bad[0]}")
+        return batches
+
+    def _held_out_rows(self) -> Iterator[Batch]:
         left = VALIDATION_ROWS
         for batch in self.store.batches(4096, columns=("id", "source", "embedding")):
             keep = [k for k, identity in enumerate(batch.ids) if self.held_out(identity)][:left]
@@ -70,13 +119,12 @@ class TargetDataset:
                 return
 
     def target(self, identity: str, source: str) -> Any:
+        """Return the target of a row: a source of the decoder's modality."""
         return source if self.targets is None else self.targets[int(identity)]
 
 
 def _groups(items: Sequence[Any]) -> list[str]:
-    """The same name for the same item: a file or sentence by its own, anything else by the place where it first
-    came.
-    """
+    """A name for each item, the same for equal ones: the path or sentence itself, else its first place."""
     first: dict[Any, int] = {}
 
     def name(one: Any, place: int) -> str:

@@ -1,26 +1,23 @@
-"""How a pipeline is fitted: embed once into stores, gather the bridge's statistics, train the decoder from the
-store.
-"""
+"""Fit a pipeline: embed each item once into a store, gather the bridge's statistics, train the decoder."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from c3core.contracts import BadItem, Bridge, Decoder
+from c3core.contracts import BadItem, Bridge, Decoder, Reader, Space
 from c3core.contracts.reader import summarize_bad
-from c3core.data.fingerprint import checksum
 from c3core.data.pairs import Pairs
 from c3core.data.sources import Source
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
-from c3core.pipeline.dataset import TargetDataset
+from c3core.pipeline.dataset import TargetDataset, checksum_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
 from c3core.runtime.devices import device_of, processes
 from c3core.store.store import Store
@@ -29,23 +26,11 @@ from c3core.training.seed import seed_of
 from c3core.training.task import TrainingTask
 from c3core.training.trainer import train
 
-VALIDATION_BATCH = 128
-FEW = 30  # of fewer items the mean is as far off as a large part of the gap
+FEW = 30  # items; the mean of fewer is off by a large part of the modality gap
 
 
-def checksum_of(given: Sequence[Any] | Store | Pairs) -> Any:
-    """A checksum of what is fitted on."""
-    if isinstance(given, Store):
-        return given.checksum
-    if isinstance(given, Pairs):
-        given = [*given.source, *given.target, *(() if given.item is None else given.item)]
-    return checksum(given)
-
-
-def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
-    """A bridge that subtracts means says little of a mean of few: less it, the only item of a modality would be
-    nothing.
-    """
+def warn_of_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
+    """Warn if a modality has under 30 items: their mean is too noisy to subtract."""
     few = [f"{len(store)} of {modality}" for modality, store in stores.items() if len(store) < FEW]
     if few and "mean" in bridge.needs:
         warnings.warn(
@@ -54,14 +39,29 @@ def _say_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
         )
 
 
-def _say_bad(store: Store) -> None:
+def warn_of_missing(space: Space, bridge: Bridge, target: str) -> None:
+    """Warn which modalities of the space the fitted pipeline cannot take, other than the decoder's own."""
+    if missing := [modality for modality in space.modalities if modality != target and not bridge.takes(modality)]:
+        several = ", ".join(missing)
+        warnings.warn(
+            f"the pipeline will not take {several}: fit got no items of that. Give it some, or add them later:"
+            f" pipeline.extend({{{missing[0]!r}: …}}).",
+            stacklevel=2,
+        )
+
+
+def warn_of_bad(store: Store) -> None:
+    """Warn of the items that could not be read."""
     if store.bad:
         first = summarize_bad(store.errors(), store.bad)
         warnings.warn(f"{store.bad} {store.modality} item(s) could not be read and are left out: {first}", stacklevel=2)
 
 
 class PipelineFitter:
-    """One call of `Pipeline.fit`: fits `bridge` and trains `decoder` in place, and adds to `encoders` those it used."""
+    """One call of `Pipeline.fit`. Fits the bridge, trains the decoder, and notes the encoders that it used.
+
+    `bridge` is in the decoder's frame. `loaded` holds the sha256 of each file that the pipeline was loaded from.
+    """
 
     def __init__(
         self,
@@ -78,50 +78,72 @@ class PipelineFitter:
     ) -> None:
         self.encoders, self.bridge, self.decoder = encoders, bridge, decoder
         self.folder, self.options, self.quiet = folder, options, quiet
-        self.loaded = dict(loaded or {})  # the sha256 of each file that the pipeline was loaded from
+        self.loaded = dict(loaded or {})
         self.embeddings = path_of(embeddings or folder / "embeddings")
         self.device = None if device == "auto" else device_of(device)
         self._stores: dict[str, Store] = {}
 
-    # ---- embeddings
+    def fit(
+        self,
+        items: Mapping[str, Sequence[Any] | Store],
+        pairs: Pairs | None,
+        validation: Sequence[Any] | Store | Pairs | None,
+        bridge: str,
+    ) -> dict[str, Any]:
+        """Fit the bridge, unless it is to "keep", and train the decoder. Return what they saw, for the manifest."""
+        self.check(items, pairs, validation)
+        if bridge == "fit":
+            self.fit_bridge(items, pairs)
+        elif bridge != "keep":
+            raise WrongCall(f'bridge must be "fit" or "keep", not {bridge!r}.')
+        elif unused := sorted(items.keys() - {self.decoder.modality}):
+            raise WrongCall(
+                f"the bridge is kept, so that items of {', '.join(unused)} would do nothing. Leave them out, give"
+                " another bridge to be fitted on them, or add what it does not know by `extend` (in a recipe,"
+                " `training: null`)."
+            )
+        return self.train(items, pairs, validation)
 
-    def store(self, name: str, modality: str, sources: Sequence[Any] | Store) -> Store:
-        """The store of some sources that `_check_given` has passed, embedded once; or the store that was given."""
-        if isinstance(sources, Store):
-            self.encoders.add(modality, sources.fingerprint)
-            self._stores[name] = sources
-        elif name not in self._stores:
-            encoder = self.encoders.encoder(modality)
-            stream = (Source(str(i), source) for i, source in enumerate(sources))
-            with processes().main_process_first():  # of several processes one embeds, the others open what it wrote
-                self._stores[name] = embed(
-                    encoder, stream, self.embeddings / name, total=len(sources), quiet=self.quiet
-                )
-            self.encoders.add(modality, encoder.fingerprint)
-            _say_bad(self._stores[name])
-        return self._stores[name]
-
-    def fit_bridge(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None) -> None:
-        """Statistics of each modality: of `items`, and of the pairs' sources for a modality that `items` lacks."""
-        bridge, target = self.bridge, self.decoder.modality
-        stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
-        if pairs is not None and pairs.modality not in stores:
-            stores[pairs.modality] = self.store("pairs", pairs.modality, pairs.source)
-        _say_few(stores, bridge)
-        bridge.fit(stores, target=target)
-
-    def extend_bridge(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
-        """Statistics of more modalities; returns what was looked at, for the manifest."""
-        for modality, sources in items.items():  # said before anything is embedded
+    def extend(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
+        """Add modalities to the bridge, and return what it was fitted on, for the manifest."""
+        for modality, sources in items.items():
             if modality in self.bridge.modalities:
                 raise WrongCall(
                     f"the bridge knows {modality!r} already. Leave it out, or fit the pipeline again to replace it."
                 )
             self._check_given(modality, sources)
         stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
-        _say_few(stores, self.bridge)
+        warn_of_few(stores, self.bridge)
         self.bridge.extend(stores)
         return self._untrained(items)
+
+    # ---- embeddings
+
+    def store(self, name: str, modality: str, sources: Sequence[Any] | Store) -> Store:
+        """Return a store of the sources, embedded once; or the store that was given. Check the sources before."""
+        if isinstance(sources, Store):
+            self.encoders.add(modality, sources.fingerprint)
+            self._stores[name] = sources
+        elif name not in self._stores:
+            encoder = self.encoders.encoder(modality)
+            stream = (Source(str(i), source) for i, source in enumerate(sources))
+            with processes().main_process_first():  # one of several processes embeds, the others open its store
+                self._stores[name] = embed(
+                    encoder, stream, self.embeddings / name, total=len(sources), quiet=self.quiet
+                )
+            self.encoders.add(modality, encoder.fingerprint)
+            warn_of_bad(self._stores[name])
+        return self._stores[name]
+
+    def fit_bridge(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None) -> None:
+        """Fit the bridge on `items`, and on the pairs' sources if `items` lacks their modality."""
+        bridge, target = self.bridge, self.decoder.modality
+        stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
+        if pairs is not None and pairs.modality not in stores:
+            stores[pairs.modality] = self.store("pairs", pairs.modality, pairs.source)
+        warn_of_few(stores, bridge)
+        bridge.fit(stores, target=target)
+        warn_of_missing(self.encoders.space, bridge, target)
 
     # ---- the decoder
 
@@ -131,7 +153,7 @@ class PipelineFitter:
         pairs: Pairs | None,
         validation: Sequence[Any] | Store | Pairs | None,
     ) -> None:
-        """Refuse what would do nothing, something else than it says, or fail later, before anything is embedded."""
+        """Refuse a call that would do nothing, or fail after the embedding."""
         decoder, options = self.decoder, self.options
         if not items and pairs is None:
             raise WrongCall("nothing to fit on: give items={modality: sources}, or pairs.")
@@ -159,7 +181,7 @@ class PipelineFitter:
             self._check_given(modality, sources)
 
     def _check_given(self, modality: str, sources: Sequence[Any] | Store) -> None:
-        """Refuse what cannot be embedded, and a store that is not this space's of this modality."""
+        """Refuse an empty list, an unknown modality, and a store of another encoder."""
         if isinstance(sources, Store) and sources.modality != modality:
             raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
         encoder = self.encoders.encoder(modality)
@@ -178,17 +200,21 @@ class PipelineFitter:
         pairs: Pairs | None,
         validation: Sequence[Any] | Store | Pairs | None,
     ) -> dict[str, Any]:
-        """Train the decoder; returns what it was trained on, for the manifest."""
+        """Train the decoder, and return what it was trained on, for the manifest."""
         decoder, options = self.decoder, self.options
         if not decoder.trainable:  # only the bridge was fitted
             return self._untrained(items)
         if not decoder.validates:
             options = options.model_copy(update={"validation_split": 0.0})
-        rows = self._rows(items, pairs, options.validation_split if validation is None else 0.0)
-        held_out = rows if validation is None else self._validation_rows(validation)
-        torch.manual_seed(options.seed)  # the decoder's initial weights, where it makes them in `prepare`
+        share = options.validation_split if validation is None else 0.0
+        if pairs is None:
+            rows = self._dataset(decoder.modality, items[decoder.modality], share)
+        else:
+            rows = self._dataset("pairs", pairs, share)
+        held_out = rows if validation is None else self._dataset("validation", validation, 1.0)
+        torch.manual_seed(options.seed)  # of the initial weights that `prepare` may draw
         reader = decoder.reader()
-        decoder.prepare(self._read(rows, reader))
+        decoder.prepare(rows.read(reader))
         decoder.output_encoder = BridgedEncoder(self.encoders, self.bridge, decoder)
         count = rows.count()
         if not count:
@@ -231,39 +257,14 @@ class PipelineFitter:
     def _counts(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, int]:
         return {modality: len(self._stores[modality]) for modality in items if modality in self._stores}
 
-    def _rows(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None, share: float) -> TargetDataset:
-        target = self.decoder.modality
-        if pairs is not None:
-            store = self.store("pairs", pairs.modality, pairs.source)
-            return TargetDataset(
-                store, pairs.modality, pairs.target, share, items=pairs.source if pairs.item is None else pairs.item
-            )
-        sources = items[target]
-        return TargetDataset(
-            self.store(target, target, sources), target, None if isinstance(sources, Store) else sources, share
-        )
-
-    def _validation_rows(self, validation: Sequence[Any] | Store | Pairs) -> TargetDataset:
-        if isinstance(validation, Pairs):
-            store = self.store("validation", validation.modality, validation.source)
-            return TargetDataset(store, validation.modality, validation.target, 1.0)
-        target = self.decoder.modality
-        targets = None if isinstance(validation, Store) else validation
-        return TargetDataset(self.store("validation", target, validation), target, targets, 1.0)
-
-    @staticmethod
-    def _read(rows: TargetDataset, reader: Any) -> Iterator[Any]:
-        """The read targets of every row, for `Decoder.prepare`."""
-        for batch in rows.store.batches(4096, columns=("id", "source")):
-            for identity, source in zip(batch.ids, batch.sources, strict=True):
-                item = reader(rows.target(identity, source))
-                if not isinstance(item, BadItem):
-                    yield item
+    def _dataset(self, name: str, data: Sequence[Any] | Store | Pairs, share: float) -> TargetDataset:
+        modality, sources = (data.modality, data.source) if isinstance(data, Pairs) else (self.decoder.modality, data)
+        return TargetDataset.of(self.store(name, modality, sources), data, share)
 
     def _batch(
-        self, modality: str, batch: tuple[Tensor, list[Any]], reader: Any, generator: torch.Generator
+        self, modality: str, batch: tuple[Tensor, list[Any]], reader: Reader, generator: torch.Generator
     ) -> tuple[Tensor, Any]:
-        """Conditions and collated targets; a target that cannot be read is left out of its batch."""
+        """Return conditions and collated targets. A target that cannot be read is left out of its batch."""
         embeddings, sources = batch
         read = [reader(source) for source in sources]
         good = [k for k, item in enumerate(read) if not isinstance(item, BadItem)]
@@ -273,30 +274,21 @@ class PipelineFitter:
         decoder = self.decoder
         return decoder.check_conditions(conditions), decoder.collate([read[k] for k in good])
 
-    def _validator(self, rows: TargetDataset, reader: Any) -> Any:
-        """The mean loss over the held-out rows, with the same noise each time; None when no row is held out.
+    def _validator(self, rows: TargetDataset, reader: Reader) -> Callable[[], float] | None:
+        """Return a function that computes the mean loss of the held-out rows, with the same noise each time.
 
-        Targets that cannot be read are left out once and for all, or one of them could end the training.
+        None if no row is held out.
         """
-        pieces: list[tuple[Tensor, list[Any]]] = []
-        unread: list[BadItem] = []
-        for embeddings, targets in rows.validation():
-            read = [reader(target) for target in targets]
-            unread += [item for item in read if isinstance(item, BadItem)]
-            good = [k for k, item in enumerate(read) if not isinstance(item, BadItem)]
-            cut = [good[i : i + VALIDATION_BATCH] for i in range(0, len(good), VALIDATION_BATCH)]
-            pieces += [(embeddings[some], [targets[k] for k in some]) for some in cut]
-        if unread and not pieces:
-            raise C3Error(f"none of the {len(unread)} held-out targets could be read: {unread[0]}")
-        if not pieces:
+        batches = rows.validation(reader)
+        if not batches:
             return None
 
         def validate() -> float:
             total = 0.0
-            for number, piece in enumerate(pieces):
+            for number, batch in enumerate(batches):
                 generator = torch.Generator().manual_seed(seed_of(self.options.seed, number))
-                loss = self.decoder.loss(*self._batch(rows.modality, piece, reader, generator))
-                total += float(loss) * len(piece[1])
-            return total / sum(len(targets) for _, targets in pieces)
+                loss = self.decoder.loss(*self._batch(rows.modality, batch, reader, generator))
+                total += float(loss) * len(batch[1])
+            return total / sum(len(targets) for _, targets in batches)
 
         return validate

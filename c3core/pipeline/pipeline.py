@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, Bridge, Decoder, Encoded, Encoder, GenerationOptions, Space
@@ -20,6 +21,7 @@ from c3core.pipeline.fitting import PipelineFitter
 from c3core.pipeline.loading import pipeline_folder
 from c3core.pipeline.runner import Runner
 from c3core.pipeline.serialization import Saved, read_saved, save
+from c3core.runtime.devices import device_of
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
 
@@ -52,6 +54,29 @@ class Pipeline:
         self.licenses: dict[str, str] = {}  # of these encoders, as the pipeline's folder said
         self.loaded: dict[str, str] = {}  # the sha256 of each file that it was loaded from
 
+    def __repr__(self) -> str:
+        noise = getattr(getattr(self.bridge, "corrupt", None), "std", None)
+        bridge = self.bridge.name if noise is None else f"{self.bridge.name}(noise_std={noise:.4g})"
+        takes = f"takes {', '.join(self.modalities)}" if self.modalities else "not fitted"
+        return f"Pipeline({self.space.spec} → {bridge} → {self.decoder.name}, {takes})"
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities of sources that the pipeline takes."""
+        return tuple(modality for modality in self.space.modalities if self.bridge.takes(modality))
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the decoder. `to` moves it, and the encoders of the space."""
+        return self.decoder.device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the decoder and the encoders of the space to a device, in place."""
+        where = device_of(device)
+        self.decoder.to(where)
+        self.space.to(where)
+        return self
+
     def _framed_bridge(self) -> Bridge:
         """The bridge in the decoder's frame. It shares its statistics with `bridge`: to fit one is to fit both."""
         return self.bridge.native() if self.decoder.frame == "native" else self.bridge
@@ -71,77 +96,56 @@ class Pipeline:
         device: str = "auto",
         quiet: bool = False,
     ) -> Self:
-        """Fit the bridge on uni-modal `items`, then train the decoder; of other modalities than the decoder's only the
-        statistics are used, and no pairing.
+        """Fit the bridge on uni-modal `items`, then train the decoder on those of its own modality.
 
         `items` maps a modality to its sources (a list, an array, a pandas Series and the like, taken by position), or
-        to a `Store` of this space's embeddings. With `pairs` the decoder is
-        trained on them instead (supervised). `validation` holds targets (a list, a store, or pairs) for early stopping;
-        otherwise a share is held out. `bridge="keep"` leaves a fitted bridge as it is: fine-tuning. `folder` keeps
-        embeddings, checkpoints and metrics, so that a killed run continues; without it they are temporary. `embeddings`
-        is a folder for these alone, which trainings on the same items may share: they are made once. `device` is where
-        the decoder is trained, and stays; where several processes train, each has its own.
+        to a `Store` of this space's embeddings. Of the other modalities only statistics are used. `pairs` are trained
+        on instead, supervised. `validation` holds targets (a list, a store or pairs) for early stopping; by default a
+        share of the data is held out. `bridge="keep"` does not fit the bridge again, for fine-tuning. `folder` keeps
+        embeddings, checkpoints and metrics, so that a killed run resumes; by default they are temporary. `embeddings`
+        is a folder for the embeddings, which several trainings on the same items can share. `device` is where the
+        decoder is trained and stays; each of several processes has its own.
+
+        Warns of modalities of the space that the pipeline will not take. Raises `WrongCall` for a wrong call before
+        anything is embedded.
         """
-        chosen = TrainingOptions.of(training)
         items = _by_position({} if items is None else items)
         if validation is not None and not isinstance(validation, Pairs):
             validation = _by_position({self.decoder.modality: validation})[self.decoder.modality]
+        options = TrainingOptions.of(training)
         with working_folder(folder) as place:
-            run = PipelineFitter(
-                self.encoders,
-                self._framed_bridge(),
-                self.decoder,
-                place,
-                chosen,
-                loaded=self.loaded,
-                embeddings=embeddings,
-                device=device,
-                quiet=quiet,
-            )
-            run.check(items, pairs, validation)
-            if bridge == "fit":
-                run.fit_bridge(items, pairs)
-            elif bridge != "keep":
-                raise WrongCall(f'bridge must be "fit" or "keep", not {bridge!r}.')
-            elif unused := sorted(items.keys() - {self.decoder.modality}):
-                raise WrongCall(
-                    f"the bridge is kept, so that items of {', '.join(unused)} would do nothing. Leave them out, give"
-                    " another"
-                    " bridge to be fitted on them, or add what it does not know by `extend` (in a recipe, `training:"
-                    " null`)."
-                )
-            self.trained_on.append(run.train(items, pairs, validation))
+            fitter = self._fitter(place, options, loaded=self.loaded, embeddings=embeddings, device=device, quiet=quiet)
+            self.trained_on.append(fitter.fit(items, pairs, validation, bridge))
         return self
 
+    def extend(
+        self, items: Mapping[str, Sequence[Any] | Store], *, folder: str | Path | None = None, quiet: bool = True
+    ) -> Self:
+        """Add modalities to a fitted pipeline. Only their statistics are gathered; the decoder does not change.
+
+        `folder` keeps the embeddings, so that a killed run resumes. Raises `WrongCall` for a modality that the pipeline
+        knows.
+        """
+        items = _by_position(items)
+        with working_folder(folder) as place:
+            self.trained_on.append(self._fitter(place, TrainingOptions(), quiet=quiet).extend(items))
+        return self
+
+    def _fitter(self, folder: Path, options: TrainingOptions, **more: Any) -> PipelineFitter:
+        return PipelineFitter(self.encoders, self._framed_bridge(), self.decoder, folder, options, **more)
+
     def with_bridge(self, bridge: Bridge) -> Self:
-        """The same space and decoder with another bridge, yet to be fitted: on embeddings of the same encoders as this
-        one.
+        """Return a pipeline of the same space and decoder with another bridge, to be fitted with the same encoders.
 
         >>> import c3core
         >>> painter = c3core.load_pipeline("playground/painter-stylegan")
-        >>> painter.with_bridge(c3core.load_bridge("c3", noise_std=0.05, rescale="none")).bridge.modalities
-        ()
+        >>> painter.with_bridge(c3core.load_bridge("c3", noise_std=0.05, rescale="none"))
+        Pipeline(playground → c3(noise_std=0.05) → stylegan, not fitted)
         """
         pipeline = type(self)(self.space, bridge, self.decoder)
         pipeline.trained_on, pipeline.loaded = [*self.trained_on], dict(self.loaded)
         pipeline.encoders, pipeline.licenses = FittedEncoders(self.space, dict(self.fingerprints)), dict(self.licenses)
         return pipeline
-
-    def extend(
-        self, items: Mapping[str, Sequence[Any] | Store], *, folder: str | Path | None = None, quiet: bool = True
-    ) -> Self:
-        """Add modalities that were not there at training: only their statistics are gathered, the decoder stays as it
-        is.
-
-        `folder` keeps the embeddings, so that a killed run continues. A known modality is refused.
-        """
-        items = _by_position(items)
-        with working_folder(folder) as place:
-            run = PipelineFitter(
-                self.encoders, self._framed_bridge(), self.decoder, place, TrainingOptions(), quiet=quiet
-            )
-            self.trained_on.append(run.extend_bridge(items))
-        return self
 
     # ---- use
 
@@ -151,7 +155,7 @@ class Pipeline:
         return self.encoders.fingerprints
 
     def encoder(self, modality: str) -> Encoder:
-        """The space's encoder of a modality, refused if it is not the one that the bridge was fitted with."""
+        """Return the space's encoder of a modality. Raises `C3Error` if the bridge was fitted with another one."""
         return self.encoders.encoder(modality)
 
     def __call__(self, sources: Any, **options: Any) -> Any:
@@ -209,35 +213,21 @@ class Pipeline:
         return outputs[0] if one else outputs
 
     def stream(
-        self,
-        sources: Iterable[Any] | Iterable[Encoded] | Store,
-        *,
-        modality: str | None = None,
-        generation: GenerationOptions | Mapping[str, Any] | None = None,
-        seed: int = 0,
-        batch_size: int = 64,
-        best_of: int = 1,
-        **generation_options: Any,
+        self, sources: Iterable[Any] | Iterable[Encoded] | Store, *, modality: str | None = None, **options: Any
     ) -> Iterator[tuple[int, Any]]:
-        """Yield (position, output or `BadItem`) of many sources, as `run` makes them, as soon as a batch is done.
+        """Yield (position, output or `BadItem`) of many sources as soon as a batch is done.
 
-        Sources of one modality come in order; those of several come one modality after the other.
+        `options` are those of `run`. Sources of one modality come in order; those of several come one modality after
+        the other.
         """
-        runner = self._runner(generation, generation_options, seed=seed, batch_size=batch_size, best_of=best_of)
-        yield from runner.stream(sources, modality)
+        yield from self._runner(**options).stream(sources, modality)
 
-    def check_run(
-        self,
-        generation: GenerationOptions | Mapping[str, Any] | None = None,
-        *,
-        seed: int = 0,
-        batch_size: int = 64,
-        best_of: int = 1,
-        **generation_options: Any,
-    ) -> GenerationOptions:
-        """Return the decoder's options. Raises `C3Error` for what `run` would refuse whatever its sources are."""
-        runner = self._runner(generation, generation_options, seed=seed, batch_size=batch_size, best_of=best_of)
-        return runner.options
+    def check_run(self, **options: Any) -> GenerationOptions:
+        """Return the decoder's options. Raises `C3Error` for what `run` would refuse whatever its sources are.
+
+        `options` are those of `run`.
+        """
+        return self._runner(**options).options
 
     def condition(self, embeddings: Tensor, modality: str) -> Tensor:
         """Map unit embeddings (n, dim) to the decoder's conditions, for use."""
@@ -245,18 +235,17 @@ class Pipeline:
 
     def _runner(
         self,
-        generation: GenerationOptions | Mapping[str, Any] | None = None,
-        more: Mapping[str, Any] | None = None,
         *,
+        generation: GenerationOptions | Mapping[str, Any] | None = None,
         seed: int = 0,
         batch_size: int = 64,
         best_of: int = 1,
+        **generation_options: Any,
     ) -> Runner:
         options = self.decoder.check_options(generation)
-        if more:
-            options = self.decoder.check_options({**options.model_dump(exclude_unset=True), **more})
-        bridge = self._framed_bridge()
-        runner = Runner(self.encoders, bridge, self.decoder, options, seed, batch_size, best_of)
+        if generation_options:
+            options = self.decoder.check_options({**options.model_dump(exclude_unset=True), **generation_options})
+        runner = Runner(self.encoders, self._framed_bridge(), self.decoder, options, seed, batch_size, best_of)
         runner.check()
         return runner
 

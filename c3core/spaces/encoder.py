@@ -45,21 +45,17 @@ class ConnectedEncoder(Encoder):
             return self._project(self._features(self.tower.collate(items)))
         computed = iter(self._features(self.tower.collate(new)) if new else ())
         rows = [item.values if isinstance(item, Features) else next(computed) for item in items]
-        return self._project(torch.stack([row.to(self._device) for row in rows]))
+        return self._project(torch.stack([row.to(self.device) for row in rows]))
 
     def embed_raw(self, batch: Tensor) -> Tensor:
         return self._project(self._features(self.tower.from_raw(batch)))
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.head.parameters()).device
-
     def _features(self, batch: Any) -> Tensor:
-        with autocast(self._device, self.dtype):
-            features: Tensor = self.tower(to_device(batch, self._device))
+        with autocast(self.device, self.dtype):
+            features: Tensor = self.tower(to_device(batch, self.device))
         return features
 
     def _project(self, features: Tensor) -> Tensor:
-        with autocast(self._device, self.dtype):
+        with autocast(self.device, self.dtype):
             embeddings: Tensor = self.head(features)
         return embeddings

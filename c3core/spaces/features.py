@@ -33,9 +33,7 @@ class FeatureEncoder(Encoder):
         return self.tower.reader()
 
     def embed(self, items: Sequence[Any]) -> Tensor:
-        parameter = next(self.tower.parameters(), None)
-        device = torch.device("cpu") if parameter is None else parameter.device
-        features: Tensor = self.tower(to_device(self.tower.collate(items), device))
+        features: Tensor = self.tower(to_device(self.tower.collate(items), self.device))
         return features
 
 

@@ -27,7 +27,7 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
     settings = {"device": device, "precision": precision, **options}
     if os.path.isfile(Path(name) / SPACE):
         connected: Space = call_factory(load_connected, f"space {name!r}", name, **settings)
-        return connected
+        return connected.to(device)
     prefix, _, argument = name.partition(":")
     known = registered("space")
     if prefix not in known:
@@ -42,4 +42,4 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
         raise C3Error(
             f"space {prefix!r} says that its spec is {space.spec!r}. Its plugin must begin the spec with {prefix!r}."
         )
-    return space
+    return space.to(device)

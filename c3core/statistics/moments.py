@@ -85,6 +85,9 @@ class Moments:
         self._norms = _Scatter(1, 0)
         self._reservoir = Reservoir(dim, sample_size, seed) if "sample" in self.needs else None
 
+    def __repr__(self) -> str:
+        return f"Moments(count={self.count}, dim={self.dim}, needs={', '.join(sorted(self._gathered))})"
+
     @classmethod
     def of(
         cls, embeddings: Any, needs: Iterable[str] = NEEDS, *, sample_size: int | None = None, seed: int = 0

@@ -91,6 +91,10 @@ class EncoderContract(ReaderContract):
         assert raw.is_floating_point()
         assert torch.isfinite(raw).all()
 
+    def test_embeds_on_its_device_and_stays_there_when_moved_to_it(self, encoder: Encoder) -> None:
+        assert encoder.embed(self.items(encoder.reader())).device == encoder.device
+        assert encoder.to(encoder.device) is encoder
+
     def test_different_sources_get_different_embeddings(self, encoder: Encoder) -> None:
         apart = torch.pdist(encoder.encode(self.sources()))
         assert apart.min() > 10 * self.tolerance

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from c3_clip.model import Clip
@@ -27,6 +27,9 @@ class ClipEncoder(Encoder):
         self.clip, self.fingerprint, self.dtype = clip, fingerprint, dtype
         self.space, self.dim, self.license = str(clip.name), int(clip.config["embed_dim"]), clip.license
 
+    def torch_modules(self) -> list[nn.Module]:
+        return [self.clip.model]
+
 
 class TextEncoder(ClipEncoder):
     """Items are strings. A text that is longer than the context is cut as open_clip cuts it; a warning says so once."""
@@ -42,8 +45,8 @@ class TextEncoder(ClipEncoder):
 
     def embed(self, items: Sequence[str]) -> Tensor:
         """Embeddings (n, dim) of strings, in the model's own scale."""
-        ids = self.tokens(items).to(self.clip.device)
-        with autocast(self.clip.device, self.dtype):
+        ids = self.tokens(items).to(self.device)
+        with autocast(self.device, self.dtype):
             embeddings: Tensor = self.clip.model.encode_text(ids)
         return embeddings
 
@@ -56,7 +59,7 @@ class ImageEncoder(ClipEncoder):
     def __init__(self, clip: Clip, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(clip, clip.image_fingerprint, dtype)
         self.fit = Fit.of(clip.preprocess)
-        self.normalize = Normalize(clip.preprocess["mean"], clip.preprocess["std"], clip.device)
+        self.normalize = Normalize(clip.preprocess["mean"], clip.preprocess["std"])
 
     def reader(self) -> Reader:
         return picture_reader(self.fit)
@@ -70,12 +73,12 @@ class ImageEncoder(ClipEncoder):
 
         Torch resizes them as the reader does. A picture of the model's size gets the embedding that `embed` gives it.
         """
-        return self.features(self.fit.raw(check_raw(batch).to(self.clip.device, torch.float32)))
+        return self.features(self.fit.raw(check_raw(batch).to(self.device, torch.float32)))
 
     def features(self, pixels: Tensor) -> Tensor:
         """Embeddings (n, dim) of (n, 3, height, width) of the model's size: uint8, or floats in 0 to 1."""
-        with autocast(self.clip.device, self.dtype):
-            embeddings: Tensor = self.clip.model.encode_image(self.normalize(pixels))
+        with autocast(self.device, self.dtype):
+            embeddings: Tensor = self.clip.model.encode_image(self.normalize(pixels, self.device))
         return embeddings
 
 

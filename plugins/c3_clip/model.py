@@ -35,7 +35,6 @@ class Clip:
     model: Any  # open_clip's CLIP, CustomTextCLIP or CoCa
     config: dict[str, Any]
     preprocess: dict[str, Any]
-    device: torch.device
 
     @property
     def license(self) -> str:
@@ -103,7 +102,7 @@ def load_clip(name: Name, described: Mapping[str, Any], *, seed: int, device: to
     preprocess = vars(PreprocessCfg(**{**vars(PreprocessCfg()), **preprocess}))
     if name.is_file or name.model.startswith("local-dir:"):
         warn_of_doubts(name, config, model)
-    return Clip(name, model.to(device).eval().requires_grad_(False), config, preprocess, device)
+    return Clip(name, model.to(device).eval().requires_grad_(False), config, preprocess)
 
 
 def load_tokenizer(name: Name, config: Mapping[str, Any]) -> Any:

@@ -108,12 +108,12 @@ def check_raw(batch: Tensor) -> Tensor:
 class Normalize:
     """Turns uint8 pixels, or floats in 0 to 1, into the model's input on its device, exactly as torchvision does."""
 
-    def __init__(self, mean: Sequence[float] | float, std: Sequence[float] | float, device: torch.device) -> None:
+    def __init__(self, mean: Sequence[float] | float, std: Sequence[float] | float) -> None:
         # open_clip may give one number for all three channels.
-        self.mean, self.std = (torch.tensor(value, device=device).expand(3).view(3, 1, 1) for value in (mean, std))
+        self.mean, self.std = (torch.tensor(value).expand(3).view(3, 1, 1) for value in (mean, std))
 
-    def __call__(self, pixels: Tensor) -> Tensor:
-        pixels = pixels.to(self.mean.device)
+    def __call__(self, pixels: Tensor, device: torch.device) -> Tensor:
+        pixels, mean, std = (tensor.to(device) for tensor in (pixels, self.mean, self.std))
         if pixels.dtype == torch.uint8:  # in place, because allocating memory would take longer than the arithmetic
-            return pixels.float().div_(255).sub_(self.mean).div_(self.std)
-        return (pixels - self.mean) / self.std
+            return pixels.float().div_(255).sub_(mean).div_(std)
+        return (pixels - mean) / std

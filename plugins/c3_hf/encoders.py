@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from c3_hf.model import FEATURES, Loaded
 from c3_hf.readers import PictureReader, Prepared, SoundReader
@@ -32,11 +32,13 @@ class HFEncoder(Encoder):
         self._method = getattr(loaded.model, FEATURES[modality])
         self._parameters = set(inspect.signature(self._method).parameters)
 
+    def torch_modules(self) -> list[nn.Module]:
+        return [self.loaded.model]
+
     def features(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Embeddings (n, dim) of a processor's batch. Tensors that the model's method does not take are left out."""
-        device = self.loaded.device
-        arguments = {name: value.to(device) for name, value in batch.items() if name in self._parameters}
-        with autocast(device, self.dtype):
+        arguments = {name: value.to(self.device) for name, value in batch.items() if name in self._parameters}
+        with autocast(self.device, self.dtype):
             found = self._method(**arguments)
         # transformers 4 returns a tensor, transformers 5 an output with one.
         embeddings = found if isinstance(found, Tensor) else getattr(found, "pooler_output", None)

@@ -46,7 +46,6 @@ class Loaded:
     model: Any
     processor: Any
     license: str
-    device: torch.device
 
     @cached_property
     def identity(self) -> str:
@@ -115,7 +114,7 @@ def load_model(described: Described, *, device: torch.device) -> Loaded:
                 f"{name} has no {PROCESSORS[modality]} for {modality}. Save the model's processor beside its weights."
             )
     model = model.to(device).eval().requires_grad_(False)
-    return Loaded(described, model, processor, model_license(name), device)
+    return Loaded(described, model, processor, model_license(name))
 
 
 def _identity_of(config: Any) -> Any:

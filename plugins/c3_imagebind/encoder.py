@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from c3_imagebind.motion import MotionReader
 from c3_imagebind.pictures import ClipReader, PhotoReader, photos_of
@@ -18,7 +18,7 @@ from c3_imagebind.upstream import any_truncated, tokens_of
 from c3_imagebind.weights import PARTS, fingerprint
 from c3core import Encoder, Reader
 from c3core.media import TextReader, TruncationCheck
-from c3core.runtime import autocast, compute_dtype, device_of
+from c3core.runtime import autocast, compute_dtype
 
 PREPROCESSING = 1  # its version: count it up if a source gives other items than before
 CONTEXT = 77  # tokens
@@ -53,13 +53,14 @@ class ImageBindEncoder(Encoder):
 
     def __init__(self, model: Any, modality: str, *, size: Size, license: str, device: str, precision: str) -> None:
         self.space, self.modality, self.dim, self.license = "imagebind", modality, size.out_embed_dim, license
-        self.route, self.model, self.device = ROUTES[modality], model, device_of(device)
-        self.dtype = compute_dtype(precision, self.device)
+        self.route, self.model = ROUTES[modality], model
+        self.dtype = compute_dtype(precision, self.to(device).device)
         self.check = TruncationCheck(CONTEXT)
         settings = {"modality": modality, "preprocessing": PREPROCESSING, "size": size.model_dump()}
         self.fingerprint = fingerprint(model, self.route.trunk, settings)
-        for part in PARTS:  # the weights of the other modalities stay where they are
-            getattr(model, part)[self.route.trunk].to(self.device)
+
+    def torch_modules(self) -> list[nn.Module]:
+        return [getattr(self.model, part)[self.route.trunk] for part in PARTS]  # not those of the other modalities
 
     def reader(self) -> Reader:
         return self.route.reader()

@@ -248,9 +248,40 @@ def test_a_space_loads_an_encoder_when_first_asked_for_and_once():
 def test_an_encoder_of_another_modality_or_dimension_than_its_space_says_is_named(modality, dim):
     space = Space("numbers", dim, {modality: Numbers})
     with pytest.raises(
-        C3Error, match=f"gives for {modality} an encoder of number with 2 dimensions, not of {modality} with {dim}"
+        C3Error,
+        match=f"the {modality} encoder of space 'numbers' is of number with 2 dimensions, not of {modality} with {dim}",
     ):
         space.encoder(modality)
+
+
+class Weighted(Numbers):
+    """Numbers that go through a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+
+def test_an_encoder_moves_its_modules():
+    encoder = Weighted()
+    assert encoder.device == torch.device("cpu")
+    assert encoder.to("meta") is encoder
+    assert encoder.device == encoder.layer.weight.device == torch.device("meta")
+    assert Numbers().to("meta").device == torch.device("cpu")  # it has nothing to move
+
+
+def test_a_space_moves_the_encoders_that_are_loaded_and_those_that_will_be():
+    space = Space("numbers", 2, {"number": Weighted, "again": lambda: _named(Weighted(), "again")})
+    assert space.device is None
+    before = space.encoder("number")
+    assert space.device == torch.device("cpu")
+    assert space.to("meta") is space
+    assert {before.device, space.encoder("again").device, space.device} == {torch.device("meta")}
+
+
+def _named(encoder: Encoder, modality: str) -> Encoder:
+    encoder.modality = modality
+    return encoder
 
 
 def test_an_unknown_modality_offers_near_ones():

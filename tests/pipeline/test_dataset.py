@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import c3core.pipeline.dataset as under_test
+from c3core.media import TextReader
 from c3core.pipeline.dataset import TargetDataset
 from c3core.store.store import Store
 from tests.helpers.spaces import pictures
@@ -46,7 +47,7 @@ def test_a_validation_of_few_rows_does_not_read_the_others(tmp_path: Path, monke
 
     monkeypatch.setattr(Store, "batches", lambda self, *words, **more: counted(*words, **more))
     targets = [str(k) for k in range(9000)]
-    (found,) = TargetDataset(store, "image", targets, 1.0).validation()
+    (found,) = TargetDataset(store, "image", targets, 1.0).validation(TextReader())
     assert found[1] == targets[:10]
     assert torch.equal(found[0], next(batches(10)).embeddings)
     assert len(read) == 1

@@ -18,9 +18,8 @@ from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, l
 from c3core.contracts import Decoder, Objective, Reader
 from c3core.experiments.recipe import PairsRecipe
 from c3core.media.image import ImageReader
-from c3core.pipeline.fitting import PipelineFitter, checksum_of
+from c3core.pipeline.dataset import TargetDataset, checksum_of
 from c3core.store.store import Store
-from c3core.training.options import TrainingOptions
 from tests.helpers.labelled import Labelled
 from tests.helpers.spaces import DECODER, DIM, TRAINING, pictures, small_pipeline, write_space
 
@@ -125,15 +124,15 @@ def test_a_run_is_not_continued_with_another_store(space: Space, tmp_path: Path)
         fit(stores[1])
 
 
-def test_captions_of_one_photo_are_held_out_together_whichever_is_the_source(space: Space, tmp_path: Path) -> None:
+def test_captions_of_one_photo_are_held_out_together_whichever_is_the_source(tmp_path: Path) -> None:
     texts = World().sentences(60, modality="image")
     (tmp_path / "t.csv").write_text(
         "image,text\n" + "\n".join(f'{k // 3}.png,"{text}"' for k, text in enumerate(texts))
     )
     pairs = PairsRecipe(table="t.csv", source="text", target="text", item="image").load(tmp_path)
-    small = small_pipeline(space)
-    fit = PipelineFitter(small.encoders, small.bridge, small.decoder, tmp_path, TrainingOptions(steps=1), quiet=True)
-    rows = fit._rows({}, pairs, 0.3)
+    embeddings = torch.nn.functional.normalize(torch.randn(len(pairs.source), 4), dim=-1)
+    store = Store.from_embeddings(tmp_path / "store", embeddings, space="s", modality="text", fingerprint="f")
+    rows = TargetDataset.of(store, pairs, 0.3)
     assert pairs.item is not None
     photos: dict[bool, set[str]] = {True: set(), False: set()}
     for k, photo in enumerate(pairs.item):
@@ -219,6 +218,21 @@ def test_one_string_is_no_list_of_items(space: Space) -> None:
 def test_items_that_cannot_be_read_are_named(space: Space) -> None:
     with pytest.warns(UserWarning, match=r"1 image item\(s\) could not be read .* missing.png"):
         small_pipeline(space).fit({**items(), "image": [*pictures(5), "missing.png"]}, training=TRAINING, quiet=True)
+
+
+def test_modalities_that_the_pipeline_will_not_take_are_warned_of_if_there_are_any(space: Space) -> None:
+    texts = {"text": items()["text"]}
+    with pytest.warns(UserWarning, match="the pipeline will not take image: fit got no items of that") as warned:
+        pipeline = small_pipeline(space).fit(texts, training=TRAINING, quiet=True)
+    assert len([one for one in warned if "will not take" in str(one.message)]) == 1
+    assert pipeline.modalities == ("text",)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the pipeline will not take")
+        pipeline.extend({"image": pictures(5)})
+        assert pipeline.modalities == ("text", "image")
+        small_pipeline(space, "decap").fit(texts, training=TRAINING, quiet=True)  # takes what it was not fitted on
+        Pipeline(space, load_bridge("c3"), LinearPainter()).fit(items(), training=TRAINING, quiet=True)
+        pipeline.fit(texts, bridge="keep", training=TRAINING, quiet=True)
 
 
 def test_a_mean_of_few_items_is_warned_of_where_the_bridge_subtracts_it(space: Space) -> None:

@@ -125,6 +125,13 @@ def test_a_store_of_its_own_space_is_run_as_the_items_are(pipeline: Pipeline, tm
     assert pipeline.run(store) == pipeline.run(items, modality="image")
 
 
+def test_a_pipeline_moves_its_decoder_and_its_encoders(space_folder: Path) -> None:
+    pipeline = small_pipeline(load_space(space_folder, device="cpu"))
+    assert (pipeline.device, pipeline.space.device) == (torch.device("cpu"), torch.device("cpu"))
+    assert pipeline.to("meta") is pipeline
+    assert {pipeline.device, pipeline.decoder.device, pipeline.encoder("text").device} == {torch.device("meta")}
+
+
 def test_nan_embeddings_are_refused(pipeline: Pipeline) -> None:
     with pytest.raises(C3Error, match="NaN"):
         pipeline.condition(torch.full((1, pipeline.space.dim), float("nan")), "image")

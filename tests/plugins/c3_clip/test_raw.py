@@ -95,4 +95,4 @@ def test_other_modalities_refuse(folder: Path) -> None:
 
 def test_one_number_normalises_all_three_channels() -> None:
     pixels, cpu = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4), torch.device("cpu")
-    assert torch.equal(Normalize(0.5, 0.25, cpu)(pixels), Normalize([0.5] * 3, [0.25] * 3, cpu)(pixels))
+    assert torch.equal(Normalize(0.5, 0.25)(pixels, cpu), Normalize([0.5] * 3, [0.25] * 3)(pixels, cpu))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -130,6 +131,12 @@ def test_it_is_listed_as_ready(plugin_after, tmp_path) -> None:
 
 def test_its_space_prints_what_the_tutorial_says(plugin_after) -> None:
     assert plugin_after(SPACE).run("try_it.py") == output("try_it.py")
+
+
+def test_its_colors_are_embedded_on_the_command_line(plugin_after, tmp_path) -> None:
+    (command,) = re.findall(r"`c3 (embed .*) --out store`", TUTORIAL.read_text(encoding="utf-8"))
+    embedded = plugin_after(SPACE).run(*c3(*shlex.split(command), "--out", tmp_path / "store", "--json"))
+    assert json.loads(embedded)["rows"] == 2
 
 
 def test_its_embeddings_follow_its_formula_and_bad_sources_are_one_line(plugin_after) -> None:

@@ -62,28 +62,13 @@ def test_the_tokenizer_of_coco_by_hand() -> None:
 def sentences() -> list[str]:
     """Return captions, each with something that is not a plain word, and with random signs."""
     people = [
-        "A man",
-        "Two boys",
-        "The dog's owner",
-        "A woman (in red)",
-        '"Bob"',
-        "O'Neill",
-        "She",
-        "A 5-year-old",
-        "Mr. Lee",
-        "’Twas he who",
-    ]
+        "A man", "Two boys", "The dog's owner", "A woman (in red)", '"Bob"', "O'Neill", "She", "A 5-year-old",
+        "Mr. Lee", "’Twas he who",
+    ]  # fmt: skip
     do = [
-        "isn't running",
-        "can't sit",
-        "they'd jump",
-        "cannot see",
-        "is gonna eat",
-        "rides a T-shirt/hat",
-        "holds 2 1/2 cups of",
-        "won't",
-        "wasn’t",
-    ]
+        "isn't running", "can't sit", "they'd jump", "cannot see", "is gonna eat", "rides a T-shirt/hat",
+        "holds 2 1/2 cups of", "won't", "wasn’t",
+    ]  # fmt: skip
     what = [
         "the '90s car.", "a sign: \"No Parking!\"", "#23 & A&M", "$5.00, 10%", "at 3:45pm", "rock 'n' roll", "in the U.S.", "the letter B.", "co-op -- now",
         "café au lait…", "a cat;the dog", "his dogs' toys", "x-ray no. 5", "St. Mary's", "etc.", "a.m. or p.m.", "Ph.D. students", "ma'am?!", "a “star”",
@@ -93,32 +78,9 @@ def sentences() -> list[str]:
     plain = [" ".join(parts) for parts in itertools.product(people, do, what)]
     draw = random.Random(0)
     signs = [
-        "'",
-        '"',
-        "-",
-        ".",
-        ",",
-        "!",
-        "?",
-        "/",
-        "(",
-        ")",
-        "’",
-        "“",
-        "–",
-        "…",
-        "'s",
-        "n't",
-        "&",
-        ":",
-        ";",
-        " ",
-        "1",
-        "20",
-        "é",
-        "A",
-        "s",
-    ]
+        "'", '"', "-", ".", ",", "!", "?", "/", "(", ")", "’", "“", "–", "…", "'s", "n't", "&", ":", ";", " ", "1",
+        "20", "é", "A", "s",
+    ]  # fmt: skip
     for _ in range(4000):
         words = draw.choice(plain).split()
         for _ in range(draw.randint(1, 3)):

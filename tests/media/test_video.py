@@ -185,6 +185,19 @@ def test_if_keyframes_are_few_frames_are_decoded_once(tmp_path: Path, packets: l
     assert 2 * 600 <= len(packets) < 2 * 610  # once to find the end, once to decode
 
 
+@pytest.mark.parametrize(("codec", "coder"), [("libx264", {"x264-params": "open-gop=1"}), ("mpeg4", {"bf": "2"})])
+def test_if_a_keyframe_cannot_be_used_reading_starts_at_an_earlier_one(
+    tmp_path: Path, packets: list[Any], codec: str, coder: dict[str, str]
+) -> None:
+    write_video(tmp_path / "a.mp4", codec, count=400, coder=coder)
+    order = range(390, 0, -13)
+    with VideoReader().open(tmp_path / "a.mp4") as video:
+        packets.clear()
+        for i in order:
+            assert len(video.at([i / 10])) == 1
+    assert len(packets) < 23 * len(order)  # keyframes are 12 apart; from the start it would be 200 on average
+
+
 def test_a_trimmed_file_starts_where_it_was_trimmed_even_if_its_first_frames_are_alike(tmp_path: Path) -> None:
     write_video(tmp_path / "whole.mp4", "libx264", hold=20)
     copy(tmp_path / "whole.mp4", str(tmp_path / "a.mp4"), shift=-0.4, options={"avoid_negative_ts": "disabled"})

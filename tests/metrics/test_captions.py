@@ -177,11 +177,11 @@ def test_scores_equal_those_of_the_formulas() -> None:
 
 def test_scores_become_one_dictionary(capfd: pytest.CaptureFixture[str]) -> None:
     names = ["cider", "bleu1", "cider"]
-    found = caption_metrics(["A dog.", "Cats!"], [["a dog"], ["cats", "two cats"]], metrics=names, tokenizer="python")
-    assert list(found.to_dict()) == ["cider", "bleu1", "n", "tokenizer", "left_out"]
-    assert found.to_dict()["bleu1"] == found.scores["bleu1"]
-    assert found.to_dict()["n"] == 2
-    assert found.to_dict()["tokenizer"] == "ptb-like (python)"
+    result = caption_metrics(["A dog.", "Cats!"], [["a dog"], ["cats", "two cats"]], metrics=names, tokenizer="python")
+    assert list(result.to_dict()) == ["cider", "bleu1", "n", "tokenizer", "left_out"]
+    assert result.to_dict()["bleu1"] == result.scores["bleu1"]
+    assert result.to_dict()["n"] == 2
+    assert result.to_dict()["tokenizer"] == "ptb-like (python)"
     assert capfd.readouterr() == ("", "")
 
 

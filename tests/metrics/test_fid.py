@@ -52,9 +52,9 @@ def test_retrieval_is_among_groups_of_100_and_ignores_the_gap() -> None:
 
 
 def test_with_few_items_kid_is_left_out() -> None:
-    found = embedding_metrics(rows(5, 0), rows(5, 1), rows(5, 2), features="rows")
-    assert list(found.to_dict()) == ["r1", "fid", "n", "group", "features", "left_out"]
-    assert "100 outputs" in found.to_dict()["left_out"]["kid"]
+    result = embedding_metrics(rows(5, 0), rows(5, 1), rows(5, 2), features="rows")
+    assert list(result.to_dict()) == ["r1", "fid", "n", "group", "features", "left_out"]
+    assert "100 outputs" in result.to_dict()["left_out"]["kid"]
 
 
 def test_each_output_needs_its_input() -> None:

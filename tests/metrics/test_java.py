@@ -11,6 +11,8 @@ from c3core.errors import C3Error, NotInstalled
 from c3core.metrics.java import find_java, java_process, package_file
 from tests.helpers.fake_java import put_java
 
+SLEEP = "sleep 3 < /dev/null > /dev/null 2>&1"  # when `java` is killed, this keeps none of its pipes
+
 
 def ask(timeout: float = 60.0) -> str:
     """Send "question" to Java, and return the line that it answers."""
@@ -30,7 +32,7 @@ def test_text_goes_in_and_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("exec sleep 60", "took longer than 0.5 s"),
+        (f"{SLEEP}; echo late", "took longer than 0.5 s"),
         ("exit 1", "failed (no answer)"),
         ("printf 'no memory\\n\\tat Main.java\\n' >&2; exit 3", "failed (no answer; no memory)"),
     ],
@@ -44,6 +46,17 @@ def test_a_process_that_fails_is_one_error(
     assert str(error.value) == f"the Java process of TEST {why}. Try again."
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_an_error_in_the_block_ends_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_java(monkeypatch, tmp_path, f"echo wrong; {SLEEP}; touch {tmp_path / 'ended'}")
+    with (
+        pytest.raises(C3Error, match="could not convert"),
+        java_process("TEST", [], advice="", timeout=60) as process,
+    ):
+        assert process.stdout is not None
+        float(process.stdout.readline())
+    assert not (tmp_path / "ended").exists()
 
 
 def test_a_java_that_cannot_be_run_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

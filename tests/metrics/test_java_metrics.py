@@ -79,14 +79,26 @@ def test_without_the_models_of_spice_the_command_that_downloads_them_is_named() 
         spice(CANDIDATES, REFERENCES, timeout=60)
 
 
+def test_meteor_is_the_score_of_the_corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.txt"
+    script = f'read a; echo 1; read b; echo 2; read c; printf \'%s\\n\' "$a" "$b" "$c" > {lines}; printf \'0.1\\n0.2\\n0.7\\n\''
+    put_java(monkeypatch, tmp_path, script)
+    assert meteor(CANDIDATES, REFERENCES, timeout=60) == 0.7
+    assert lines.read_text().splitlines() == [
+        "SCORE ||| a man rides a brown horse ||| someone on a horse ||| a man on a brown horse",
+        "SCORE ||| two dogs run ||| a cat",
+        "EVAL ||| 1 ||| 2",
+    ]
+
+
 @pytest.mark.parametrize("script", ["exit 1", "echo 1; read a; echo b"])
 def test_a_meteor_that_fails_leaves_the_other_scores(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
 ) -> None:
     put_java(monkeypatch, tmp_path, script)
-    found = caption_metrics(["a dog"], [["a dog"]], metrics=["meteor", "bleu1"], tokenizer="python", timeout=60)
-    assert "failed" in found.left_out["meteor"]
-    assert found.scores["bleu1"] == pytest.approx(100, abs=1e-4)
+    result = caption_metrics(["a dog"], [["a dog"]], metrics=["meteor", "bleu1"], tokenizer="python", timeout=60)
+    assert "failed" in result.left_out["meteor"]
+    assert result.scores["bleu1"] == pytest.approx(100, abs=1e-4)
 
 
 @pytest.mark.parametrize(

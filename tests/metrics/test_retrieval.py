@@ -44,10 +44,10 @@ def sample(n: int, each: int, dim: int, noise: float, seed: int) -> tuple[Tensor
 def test_recall_equals_that_of_all_cosines(monkeypatch: pytest.MonkeyPatch, block: int, n: int, each: int) -> None:
     monkeypatch.setattr(retrieval, "BLOCK", block)
     x, y, pairs = sample(n, each, dim=16, noise=4.0, seed=0)
-    found = retrieval_metrics(x, y, pairs=pairs)
-    assert found == plain(x, y, pairs)
+    recall = retrieval_metrics(x, y, pairs=pairs)
+    assert recall == plain(x, y, pairs)
     if n > 1:
-        assert 0.1 < found["x_to_y"]["r1"] < found["x_to_y"]["r10"]
+        assert 0.1 < recall["x_to_y"]["r1"] < recall["x_to_y"]["r10"]
 
 
 @given(
@@ -86,9 +86,9 @@ def test_the_recall_of_equal_embeddings_is_zero() -> None:
 def test_other_sentences_of_the_same_picture_are_ignored() -> None:
     x = torch.eye(2)
     y = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.8, 0.9]])
-    found = retrieval_metrics(x, y, pairs=torch.tensor([0, 0, 1, 0]))
-    assert found["x_to_y"]["r1"] == 1.0
-    assert found["y_to_x"]["r1"] == 0.75  # the last sentence is nearer to the other picture
+    recall = retrieval_metrics(x, y, pairs=torch.tensor([0, 0, 1, 0]))
+    assert recall["x_to_y"]["r1"] == 1.0
+    assert recall["y_to_x"]["r1"] == 0.75  # the last sentence is nearer to the other picture
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

@@ -150,7 +150,9 @@ def test_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")
-@pytest.mark.parametrize("script", ["exit 3", "cat > /dev/null; echo one line"])
+@pytest.mark.parametrize(
+    "script", [r"cat > /dev/null; printf 'a\nx\nb\nx\n'; exit 3", "cat > /dev/null; echo one line"]
+)
 def test_a_java_that_fails_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
     put_java(monkeypatch, tmp_path, script)
     with pytest.raises(C3Error, match=r"failed .* of 2 sentences.*python tokenizer"):

@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any, TypeVar
 
@@ -44,7 +45,8 @@ def gpt2() -> Language:
 @torch.inference_mode()
 def one_at_a_time(decoder: CaptionDecoder, conditions: Tensor, tokens: int) -> list[str]:
     """Decode greedily as the reference code does: run the model on the whole sequence for each token."""
-    language, captions = decoder.language, []
+    language, captions = decoder.language, list[str]()
+    assert language is not None
     for condition in conditions:
         embeddings, ids = decoder.mapping(condition[None]), []
         for _ in range(tokens):
@@ -83,13 +85,13 @@ def measure(captions: int, tokens: int, looped: int, rounds: int) -> dict[str, A
             bar.advance()
         for number in range(rounds):
             some = torch.arange(number * looped, (number + 1) * looped) % captions
-            spent, found = timed(lambda some=some: one_at_a_time(decoder, conditions[some], tokens))
+            spent, found = timed(partial(one_at_a_time, decoder, conditions[some], tokens))
             if found != [expected[i] for i in some.tolist()]:
                 raise SystemExit("the loop and the batch made different captions, so nothing was measured")
             seconds["loop"].append(spent / looped)
             bar.advance()
             for precision in precisions:
-                spent, _ = timed(lambda precision=precision: batch(precision))
+                spent, _ = timed(partial(batch, precision))
                 seconds[precision].append(spent / captions)
                 bar.advance()
     figures = {name: median(values) for name, values in seconds.items()}

@@ -22,7 +22,7 @@ from c3_diffusion.settings import GUIDANCE
 from c3core.runtime import progress_bar
 
 CONDITION_DIM = 256
-SHIPPED = {"rows": 64, "hidden": 624}  # options of the playground's painter that are not defaults
+SHIPPED: dict[str, Any] = {"rows": 64, "hidden": 624}  # options of the playground's painter that are not defaults
 
 
 def milliseconds(decoder: DiffusionDecoder, batch: int, options: dict[str, Any]) -> float:

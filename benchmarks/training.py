@@ -14,6 +14,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from statistics import median
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -21,19 +22,18 @@ import torch
 from c3_gpt2.decoder import CaptionDecoder
 from c3_playground.world import World
 from c3core.runtime import compute_dtype, progress_bar
-from c3core.training import TrainingOptions, TrainingTask
-from c3core.training.trainer import Trainer
+from c3core.training import TrainingOptions, TrainingTask, trainer
 
 BATCH = 128
 
 
-def run_of(decoder: CaptionDecoder, sentences: list[str], folder: str) -> Trainer:
+def run_of(decoder: CaptionDecoder, sentences: list[str], folder: str) -> trainer.Trainer:
     """Return a training loop that repeats one batch."""
     conditions, batch = torch.randn(BATCH, decoder.condition_dim), decoder.collate(sentences[:BATCH])
     task = TrainingTask(
         decoder, decoder.objectives(), lambda epoch: iter([None]), lambda rows, generator: (conditions, batch), 1
     )
-    return Trainer(task, TrainingOptions(precision="bfloat16", warmup_steps=1), Path(folder), {})
+    return trainer.Trainer(task, TrainingOptions(precision="bfloat16", warmup_steps=1), Path(folder), {})
 
 
 def main() -> None:
@@ -43,10 +43,10 @@ def main() -> None:
     sentences = World().sentences(2000)
     decoder = CaptionDecoder(128, model="fresh", layers=3, heads=4, width=256, vocabulary=1500, mapping="mlp")
     decoder.prepare(sentences)
-    choices: dict[str, AbstractContextManager[None]] = {"the loop's choice": nullcontext()}
+    choices: dict[str, AbstractContextManager[Any]] = {"the loop's choice": nullcontext()}
     with tempfile.TemporaryDirectory() as folder:
         run = run_of(decoder, sentences, folder)
-        choices["torch's choice"] = patch("c3core.training.trainer.attention", lambda device: nullcontext())
+        choices["torch's choice"] = patch.object(trainer, "attention", lambda device: nullcontext())
         seconds: dict[str, list[float]] = {name: [] for name in choices}
         with progress_bar("training", total=steps + 1) as bar:
             for _ in range(steps + 1):

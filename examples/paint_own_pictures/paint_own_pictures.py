@@ -34,7 +34,8 @@ def main() -> None:
     recipe = read_recipe(HERE / f"{words.decoder}.yaml", FitRecipe)
     recipe.space, recipe.items = words.space, {"image": words.pictures, "text": words.sentences}
     if words.steps is not None:
-        recipe.training = TrainingOptions.of({**recipe.training.model_dump(), "steps": words.steps})
+        training = TrainingOptions.of(recipe.training)
+        recipe.training = TrainingOptions.of({**training.model_dump(), "steps": words.steps})
     fit_recipe(recipe, words.out, folder=Path())
     print(f'To draw a picture: c3 run {words.out} "a red circle above a blue star" -m text --out drawn')
 

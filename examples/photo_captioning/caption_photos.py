@@ -67,8 +67,9 @@ def main() -> None:
     print(f"To caption a photo: c3 run {words.out}/c3-0 photo.jpg -m image -o num_beams=3")
 
 
-def with_steps(training: TrainingOptions, steps: int | None) -> TrainingOptions:
-    return training if steps is None else TrainingOptions.of({**training.model_dump(), "steps": steps})
+def with_steps(training: TrainingOptions | None, steps: int | None) -> TrainingOptions:
+    options = TrainingOptions.of(training)
+    return options if steps is None else TrainingOptions.of({**options.model_dump(), "steps": steps})
 
 
 def print_scores(rows: list[dict[str, Any]], *, decimals: int) -> None:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo test test-slow lint bench clean
+.PHONY: setup demo lint test test-slow mutants bench clean
 
 setup: $(READY)
 
@@ -29,8 +29,11 @@ test: lint ## lint, types and tests; two processes of one thread each are faster
 test-slow: $(READY) ## full training recipes and long sweeps
 	$(BIN)/python -m pytest -m slow
 
+mutants: $(READY) ## break the code on purpose: how many of 400 faults does a test notice?
+	$(BIN)/python tests/mutants/run.py
+
 bench: $(READY) ## ratios against plain alternatives, each in one run
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants

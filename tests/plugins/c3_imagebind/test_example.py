@@ -27,7 +27,7 @@ def run(*words: object) -> list[str]:
 
 def test_videos_that_it_makes_itself():
     lines = run("--modality", "video", "--steps", 3)
-    assert [line.split(":")[0] for line in lines[:3]] == ["made"] * 3
+    assert [line.split(":")[0] for line in lines[:3]] == ["synthetic"] * 3
     assert lines[3].startswith("The model is random")
 
 

@@ -57,7 +57,7 @@ def measure(side: str, inputs: int, *, of_folder: bool, bad: bool) -> dict[str, 
     from safetensors.torch import save_file
 
     from c3core.contracts import Encoder, Reader
-    from c3core.data import Source, load_items
+    from c3core.data import Items, Source, load_items
     from c3core.embedding import embed
 
     torch.set_num_threads(1)
@@ -109,8 +109,9 @@ def measure(side: str, inputs: int, *, of_folder: bool, bad: bool) -> dict[str, 
         if side == "plain":
             plain(named, out)
         else:
-            stream = watched(load_items(named, "image" if of_folder else "text").named())
-            store = embed(Table(), stream, out, batch_size=BATCH, total=inputs)
+            items = load_items(named, "image" if of_folder else "text")
+            assert isinstance(items, Items)
+            store = embed(Table(), watched(items.named()), out, batch_size=BATCH, total=inputs)
             assert len(store) + store.bad == inputs
         seconds = time.monotonic() - started
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10  # before the folder is listed to remove it

@@ -36,7 +36,8 @@ def resident() -> float:
 def measure(resolution: int, channels: int, batch: int, rounds: int, generations: int) -> dict[str, Any]:
     torch.manual_seed(0)
     options = {"resolution": resolution, "channels": channels, "rows": 32, "hidden": 624}
-    decoder = StyleGANDecoder(CONDITION_DIM, device="cpu", **options).eval()
+    decoder = StyleGANDecoder(CONDITION_DIM, device="cpu", **options)
+    decoder.prepare([])
     conditions = torch.nn.functional.normalize(torch.randn(batch, CONDITION_DIM), dim=-1)
     generator = torch.Generator().manual_seed(0)
 

@@ -41,10 +41,10 @@ def main() -> None:
     words = parser.parse_args()
 
     sentences = c3core.load_items(words.sentences, "text") if words.sentences else SENTENCES
-    unlabelled = (
-        c3core.load_items(words.unlabelled, words.modality) if words.unlabelled else synthetic(words.modality, 12)
-    )
-    inputs = c3core.load_items(words.inputs, words.modality) if words.inputs else unlabelled[:3]
+    unlabelled: Any = synthetic(words.modality, 12)
+    if words.unlabelled:
+        unlabelled = c3core.load_items(words.unlabelled, words.modality)
+    inputs: Any = c3core.load_items(words.inputs, words.modality) if words.inputs else unlabelled[:3]
 
     space = c3core.load_space(words.space)
     bridge = c3core.load_bridge("c3_imagebind")  # collapse, and the noise of the paper for ImageBind: 0.1

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from heapq import nlargest
 from pathlib import Path
+from typing import Any
 
 import c3core
 from c3core.embedding import embed
@@ -29,7 +30,7 @@ def main() -> None:
     words = parser.parse_args()
 
     space = c3core.load_space(words.space, precision=words.precision)
-    items = c3core.load_items(words.folder, words.modality)
+    items: Any = c3core.load_items(words.folder, words.modality)
     store = embed(space.encoder(words.modality), items, words.out, workers=words.workers)
     print(f"{len(store)} embeddings of {words.space} in {words.out}")
     for bad in store.errors():

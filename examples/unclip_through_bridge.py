@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import c3core
 from c3_playground.world import World
@@ -46,7 +47,10 @@ def main() -> None:
     space = c3core.load_space(words.space)
     model = words.model or str(tiny_unclip(words.out / "tiny_unclip", space.dim))
     examples = World().items("image", "train", 40)  # if no sentences or pictures are given
-    items = {"text": [item.sentences[0] for item in examples], "image": [item.data for item in examples]}
+    items: dict[str, Any] = {
+        "text": [item.sentences[0] for item in examples],
+        "image": [item.data for item in examples],
+    }
     given = {"text": words.sentences, "image": words.pictures}
     items |= {modality: c3core.load_items(inputs, modality) for modality, inputs in given.items() if inputs}
 

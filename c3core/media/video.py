@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +15,22 @@ from c3core.errors import C3Error, NotInstalled, WrongCall
 from c3core.media.files import regular_file
 from c3core.media.image import MAX_PIXELS, check_sides
 
-if TYPE_CHECKING:
-    from c3core.media.video_file import VideoFile
-
 Frames = npt.NDArray[np.uint8]
 
 _NEAR = 1e-6  # s, or frames: rounding errors of times are smaller
 
 
 class Video:
-    """An open video: `duration` in s, and `rate` in frames a second on average (None if unknown).
+    """An open video: `duration` in s, and `rate` in frames a second on average (None if unknown). `close()` it.
 
     Times are in s from the first frame. Frames are uint8 RGB (n, height, width, 3), upright.
     """
 
-    def __init__(self, frames: VideoFile | _VideoArray) -> None:
-        self._frames = frames
-        self.duration: float = frames.duration
-        self.rate: float | None = frames.rate
+    def __init__(
+        self, duration: float, rate: float | None, frames_at: Callable[[list[float]], Frames], close: Callable[[], None]
+    ) -> None:
+        self.duration, self.rate, self.close = duration, rate, close
+        self._frames_at = frames_at
 
     def at(self, times: Sequence[float]) -> Frames:
         """Return the frames that show at the given times: for each time, the last frame that starts no later."""
@@ -40,7 +38,7 @@ class Video:
         if outside or not len(times):
             what = f"asks for frames at {outside or 'no time'}"
             raise WrongCall(f"{what}: the video lasts from 0 to {self.duration:.3f} s")
-        return self._frames.at([float(time) for time in times])
+        return self._frames_at([float(time) for time in times])
 
     def evenly(self, n: int) -> Frames:
         """Return the frames in the middle of n equal parts of the video. Frames repeat if it has fewer than n."""
@@ -61,10 +59,6 @@ class Video:
             times += [(first + (last - first) * i // max(frames - 1, 1) + 0.5) / self.rate for i in range(frames)]
         flat = self.at([min(time, self.duration) for time in times])
         return flat.reshape(len(starts), frames, *flat.shape[1:])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._frames.close()
 
     def __enter__(self) -> Self:
         return self
@@ -114,33 +108,27 @@ class VideoReader(Reader):
         if isinstance(source, str | os.PathLike):
             from c3core.media.video_file import VideoFile
 
-            return Video(VideoFile(regular_file(source), self.max_pixels))
-        if isinstance(source, np.ndarray):
-            return Video(_VideoArray(source, None, self.max_pixels))
-        if isinstance(source, tuple | list) and len(source) == 2 and isinstance(source[0], np.ndarray):
-            return Video(_VideoArray(source[0], float(source[1]), self.max_pixels))
+            file = VideoFile(regular_file(source), self.max_pixels)
+            return Video(file.duration, file.rate, file.at, file.close)
+        array, rate = source if isinstance(source, tuple | list) and len(source) == 2 else (source, None)
+        if isinstance(array, np.ndarray):
+            return _open_array(array, None if rate is None else float(rate), self.max_pixels)
         kind = type(source).__name__
         raise C3Error(f"a video must be a path, a uint8 array (n, h, w, 3), or such an array and its rate, not {kind}")
 
 
-class _VideoArray:
-    """An array of frames, with the methods of a `VideoFile`. Without a rate, a frame lasts 1 s."""
+def _open_array(array: npt.NDArray[Any], rate: float | None, max_pixels: int) -> Video:
+    """Return an array of frames as a video. Without a rate, a frame lasts 1 s."""
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or array.size == 0:
+        raise C3Error(f"a video as an array must be uint8 (n, h, w, 3), got {array.dtype} {array.shape}")
+    check_sides(array.shape[2], array.shape[1], max_pixels, "the video has frames of")
+    if rate is not None and not 0 < rate < np.inf:
+        raise C3Error(f"the rate of a video must be above 0 frames a second, got {rate}")
+    length = 1 / (rate or 1.0)
 
-    def __init__(self, array: npt.NDArray[Any], rate: float | None, max_pixels: int) -> None:
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or array.size == 0:
-            raise C3Error(f"a video as an array must be uint8 (n, h, w, 3), got {array.dtype} {array.shape}")
-        check_sides(array.shape[2], array.shape[1], max_pixels, "the video has frames of")
-        if rate is not None and not 0 < rate < np.inf:
-            raise C3Error(f"the rate of a video must be above 0 frames a second, got {rate}")
-        self._array, self.rate = array, rate
-        self._step = 1 / (rate or 1.0)
-        self.duration = len(array) * self._step
-
-    def at(self, times: Sequence[float]) -> Frames:
-        """Return the frames that show at the given times."""
-        index = [int((time + _NEAR * self._step) / self._step) for time in times]
-        frames: Frames = self._array[np.clip(index, 0, len(self._array) - 1)]
+    def frames_at(times: list[float]) -> Frames:
+        index = [int((time + _NEAR * length) / length) for time in times]
+        frames: Frames = array[np.clip(index, 0, len(array) - 1)]
         return frames
 
-    def close(self) -> None:
-        """Do nothing: an array holds no file."""
+    return Video(len(array) * length, rate, frames_at, lambda: None)

@@ -53,12 +53,9 @@ class VideoFile:
     def at(self, times: Sequence[float]) -> Frames:
         """Return the frames that show at the given times, (n, height, width, 3). Raises `C3Error` for a broken one."""
         frames: dict[int, Frames] = {}
-        pts, pixels = None, np.zeros(0, np.uint8)
         for i in sorted(range(len(times)), key=times.__getitem__):
             self._move_to(times[i])
-            if pts != self._current.pts:
-                pts, pixels = self._current.pts, _pixels(self._current, self._orientation)
-            frames[i] = pixels
+            frames[i] = _pixels(self._current, self._orientation)
         if len({frame.shape for frame in frames.values()}) > 1:
             raise C3Error("the frames of the video differ in size")
         return np.stack([frames[i] for i in range(len(times))])

@@ -110,43 +110,45 @@ def evaluate(
     modality = modality or input_column
     chosen, added = load_metrics(pipeline.decoder, modality, metrics or ())
     pipeline.check_run(generation=generation, seed=seed, best_of=best_of)
-    reading = pipeline.encoder(modality)
-    truth, bad = _truth(pipeline, groups, added), list[BadItem]()
-    if isinstance(truth, TextReferences):
-        mute = [source for source, several in groups if not truth.readable(several)]
-        bad += [BadItem(name_of(source), "none of its references has a word in it") for source in mute]
-        groups = [(source, several) for source, several in groups if truth.readable(several)]
-    batches = list(reading.encode_batches(source for source, _ in groups))
+    encoder = pipeline.encoder(modality)
+    known, bad = _read_references(pipeline, groups, added), list[BadItem]()
+    if isinstance(known, TextReferences):
+        wordless = [source for source, several in groups if not known.readable(several)]
+        bad += [BadItem(name_of(source), "none of its references has a word in it") for source in wordless]
+        groups = [(source, several) for source, several in groups if known.readable(several)]
+    batches = list(encoder.encode_batches(source for source, _ in groups))
     outputs = pipeline.run(batches, modality=modality, generation=generation, seed=seed, best_of=best_of)
-    made = _seen(pipeline.encoder(target), groups, outputs) if isinstance(truth, EmbeddedReferences) else None
+    embeddings = (
+        _embed_outputs(pipeline.encoder(target), groups, outputs) if isinstance(known, EmbeddedReferences) else None
+    )
     bad += [output for output in outputs if isinstance(output, BadItem)]
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
     if not good:
         raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
-    inputs, kept = [groups[k][0] for k in good], [outputs[k] for k in good]
-    references = [truth.readable(groups[k][1]) if truth else groups[k][1] for k in good]
+    inputs, good_outputs = [groups[k][0] for k in good], [outputs[k] for k in good]
+    references = [known.readable(groups[k][1]) if known else groups[k][1] for k in good]
     scores: CaptionScores | EmbeddingScores
-    if isinstance(truth, TextReferences):
-        scores = caption_metrics([str(output) for output in kept], references, metrics=chosen or METRICS)
-    elif isinstance(truth, EmbeddedReferences) and made is not None:
+    if isinstance(known, TextReferences):
+        scores = caption_metrics([str(output) for output in good_outputs], references, metrics=chosen or METRICS)
+    elif isinstance(known, EmbeddedReferences) and embeddings is not None:
         row_of = {
             position: row for row, position in enumerate(position for batch in batches for position in batch.index)
         }
-        asked = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
+        input_embeddings = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
         features = f"the {target} encoder of {pipeline.space.spec}"
-        scores = embedding_metrics(made, truth.embeddings, asked, features=features, seed=seed)
+        scores = embedding_metrics(embeddings, known.embeddings, input_embeddings, features=features, seed=seed)
     else:
         scores = EmbeddingScores(
             len(good), 0, "none", {}, {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."}
         )
-    unread, looked_at = ([*truth.bad.values()], truth.count) if truth else ([], 0)
-    return _with_plugins(Evaluation(scores, inputs, kept, references, bad, unread, looked_at, best_of), added)
+    unread, count = ([*known.bad.values()], known.count) if known else ([], 0)
+    return _with_plugins(Evaluation(scores, inputs, good_outputs, references, bad, unread, count, best_of), added)
 
 
-def _truth(
+def _read_references(
     pipeline: Pipeline, groups: Sequence[tuple[Any, Sequence[Any]]], added: Mapping[str, Metric]
 ) -> References | None:
-    """The references, as the decoder's outputs are compared with them; none where plugins alone can do that."""
+    """Read the references to compare outputs with them. Returns None if only the metrics of plugins can do that."""
     decoder, space = pipeline.decoder, pipeline.space
     if decoder.suffix is None:  # outputs are lines of text
         return TextReferences(groups)
@@ -156,7 +158,7 @@ def _truth(
 
 
 def _with_plugins(result: Evaluation, added: Mapping[str, Metric]) -> Evaluation:
-    """The evaluation with the figures of plugins' metrics beside its own."""
+    """Add the scores of plugins' metrics."""
     for name, metric in added.items():
         found, why = compute_metric(
             metric, result.inputs, result.outputs, result.references, taken=result.to_dict().keys()
@@ -167,8 +169,8 @@ def _with_plugins(result: Evaluation, added: Mapping[str, Metric]) -> Evaluation
     return result
 
 
-def _seen(encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]], outputs: list[Any]) -> Tensor:
-    """Embeddings of the outputs that are good; one that the encoder refuses becomes a `BadItem` in its place."""
+def _embed_outputs(encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]], outputs: list[Any]) -> Tensor:
+    """Embed the good outputs. An output that the encoder refuses becomes a `BadItem` in the list."""
     good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
     batches = list(encoder.encode_batches(outputs[k] for k in good))
     for at, item in (entry for batch in batches for entry in batch.bad):

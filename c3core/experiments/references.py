@@ -35,12 +35,11 @@ class TextReferences(References):
 
     def __init__(self, groups: Sequence[tuple[Any, Sequence[Any]]]) -> None:
         super().__init__(groups)
-        mute = {
-            key: said
-            for key, said in self.distinct.items()
-            if isinstance(said, str) and not ptb_tokenizer.tokenize(said)
+        self.bad = {
+            key: BadItem(text.strip() or "an empty sentence", "it has no word")
+            for key, text in self.distinct.items()
+            if isinstance(text, str) and not ptb_tokenizer.tokenize(text)
         }
-        self.bad = {key: BadItem(said.strip() or "an empty sentence", "it has no word") for key, said in mute.items()}
         self.refuse_none()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -50,7 +50,7 @@ class BadItems(C3Error):
 class Reader(ABC):
     """Turns a source into an item. It holds no model, so that it can be sent to a worker process."""
 
-    takes_text: ClassVar[bool] = False  # whether a string is the item itself, not the name of a file
+    takes_text: bool = False  # whether a string is the item itself, not the name of a file
 
     @abstractmethod
     def read(self, source: Any) -> Any:

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from c3core.contracts import Reader
 from c3core.errors import C3Error
@@ -27,7 +27,7 @@ class TextReader(Reader):
     'the text is empty'
     """
 
-    takes_text: ClassVar[bool] = True
+    takes_text = True
 
     def read(self, source: Any) -> str:
         """Return the stripped string. Raises `C3Error` with the reason."""

@@ -46,6 +46,10 @@ class ReaderContract(ABC):
         for source in self.sources():
             assert snapshot(sent(source)) == snapshot(reader(source))
 
+    def test_takes_text_only_if_its_sources_are_strings(self, reader: Reader) -> None:
+        assert isinstance(reader.takes_text, bool)
+        assert not reader.takes_text or all(isinstance(source, str) for source in self.sources())
+
     def test_the_reader_holds_no_tensors_and_no_modules(self, reader: Reader) -> None:
         assert held_in(reader) == []
 

@@ -179,6 +179,14 @@ class ReaderWithoutReason(ArrayReader):
         return super().read(source)
 
 
+class ReaderThatTakesText(ArrayReader):
+    takes_text = True
+
+
+class Elsewhere(Good):
+    device = torch.device("meta")
+
+
 def reading(reader: type[Reader]) -> type[Encoder]:
     """The good encoder with another reader."""
     return type(f"With{reader.__name__}", (Good,), {"reader": lambda self: reader()})
@@ -221,6 +229,8 @@ BROKEN = [
     (reading(ReaderWithFunction), "test_the_reader_can_be_sent_to_a_worker"),
     (reading(ReaderThatForgets), "test_the_reader_can_be_sent_to_a_worker"),
     (reading(ReaderWithModule), "test_the_reader_holds_no_tensors_and_no_modules"),
+    (reading(ReaderThatTakesText), "test_takes_text_only_if_its_sources_are_strings"),
+    (Elsewhere, "test_embeds_on_its_device_and_stays_there_when_moved_to_it"),
     (reading(ReaderThatTakesAll), "test_a_bad_source_gives_a_bad_item_with_a_reason"),
     (reading(ReaderThatRaises), "test_a_bad_source_gives_a_bad_item_with_a_reason"),
     (reading(ReaderWithoutReason), "test_a_bad_source_gives_a_bad_item_with_a_reason"),

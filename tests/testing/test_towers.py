@@ -236,6 +236,10 @@ class ReaderThatTakesAll(SignalReader):
         return torch.from_numpy(np.nan_to_num(source))
 
 
+class ReaderThatTakesText(SignalReader):
+    takes_text = True
+
+
 def reading(reader: type[Reader]) -> type[Tower]:
     """The good tower with another reader."""
     return type(f"With{reader.__name__}", (Good,), {"reader": lambda self: reader()})
@@ -266,6 +270,7 @@ BROKEN = [
     (reading(ReaderWithFunction), "test_the_reader_can_be_sent_to_a_worker"),
     (reading(ReaderWithModule), "test_the_reader_holds_no_tensors_and_no_modules"),
     (reading(ReaderInPlace), "test_reading_does_not_change_a_source"),
+    (reading(ReaderThatTakesText), "test_takes_text_only_if_its_sources_are_strings"),
     (reading(ReaderThatTakesAll), "test_a_bad_source_gives_a_bad_item_with_a_reason"),
 ]
 

@@ -1,4 +1,4 @@
-"""`c3 embed`, `c3 geometry`, `c3 convert`: from files to embeddings, and what they look like."""
+"""`c3 embed`, `c3 geometry` and `c3 convert`: make embeddings, measure them, and convert weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from c3core.cli.info import Json
+from c3core.cli.options import BatchSize, Device, Json, Precision, Quiet, Root, Seed
 from c3core.cli.output import report_bad, writable
-from c3core.cli.run import BatchSize, Device, Precision, Root, Seed
 from c3core.io.layout import path_of
 from c3core.runtime.console import cell, print_json, print_table
 
@@ -20,28 +19,28 @@ if TYPE_CHECKING:
 
 
 def embed(
-    space: Annotated[str, typer.Argument(help="By name (playground, clip:…), or a folder that c3 connect wrote.")],
-    modality: Annotated[str, typer.Argument(help="text, image, audio, …: one that the space has.")],
+    space: Annotated[str, typer.Argument(help="A space: a name (playground, clip:…), or a folder of c3 connect.")],
+    modality: Annotated[str, typer.Argument(help="A modality of the space: text, image, audio, …")],
     inputs: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, a .txt of one item per line, or file.csv:column.")
+        list[str], typer.Argument(help="Files, folders, globs, a .txt of one item a line, table.csv:column, sentences.")
     ],
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder of the store; the same command continues a killed run.", parser=writable, metavar="<folder>"
+            help="Folder of the store. The same command continues a killed run.", parser=writable, metavar="<folder>"
         ),
     ],
     root: Root = None,
     batch_size: BatchSize = 64,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0 reads in the one that embeds.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Number of processes that read; 0: the one that embeds.")] = 0,
     engine: Annotated[
-        str, typer.Option(help="local, or ray: on a cluster (RAY_ADDRESS names it) or on this machine.")
+        str, typer.Option(help="local, or ray: on the cluster of RAY_ADDRESS, or on this machine.")
     ] = "local",
-    actors: Annotated[int | None, typer.Option(min=1, help="With ray: how many models; 1 if not given.")] = None,
-    shard_rows: Annotated[int, typer.Option(min=1, help="Inputs per shard; a kill loses one shard at most.")] = 16384,
+    actors: Annotated[int | None, typer.Option(min=1, help="Number of models with ray; by default 1.")] = None,
+    shard_rows: Annotated[int, typer.Option(min=1, help="Inputs in a shard. A kill loses at most one shard.")] = 16384,
     device: Device = "auto",
     precision: Precision = "float32",
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Embed inputs of one modality into a store."""
@@ -109,33 +108,31 @@ def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encod
 
 def geometry(
     x: Annotated[str, typer.Argument(help="Embeddings: a store, .npy, .parquet or .safetensors.")],
-    y: Annotated[str, typer.Argument(help="Their pairs: row i belongs to row i of the first.")],
+    y: Annotated[str, typer.Argument(help="Embeddings of the pairs: row i belongs to row i of X.")],
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for geometry.png, spectrum.png (extra plots).", parser=writable, metavar="<folder>"),
     ] = None,
     group_size: Annotated[
         int,
-        typer.Option(
-            min=2, max=2000, help="Pairs in a random group; figures are means over groups, of which two are needed."
-        ),
+        typer.Option(min=2, max=2000, help="Pairs in a random group. Figures are means over at least two groups."),
     ] = 100,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Measure the gap and the noise of paired embeddings. With the effective dimension, as in the paper's Table 1."""
+    """Measure the gap, the noise and the effective dimension of paired embeddings, as in the paper's Table 1."""
     from c3core.statistics.geometry import measure_geometry as measure
     from c3core.store.array_files import load_embeddings
     from c3core.store.store import Store
 
-    # Whole stores: those of one table are paired by its rows, of which each may lack others.
+    # Give stores as they are: those of one table are paired by its rows, since each may lack some.
     sides = [Store.open(path) if path_of(path).is_dir() else load_embeddings(path) for path in (x, y)]
     found = measure(*sides, group_size=group_size, seed=seed)
     if json:
         print_json(found.to_dict())
     else:
         _print_geometry(found)
-    if out is not None:  # last: where the plots cannot be written, the figures stand already
+    if out is not None:  # last, so that the figures are printed even if the plots cannot be written
         from c3core.statistics.plots import plot_geometry
 
         plot_geometry(found, out)
@@ -157,7 +154,7 @@ def convert(
     weights: Annotated[Path, typer.Argument(help="Upstream weights: a .pth, .pt or .bin file.")],
     out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
 ) -> None:
-    """Convert a torch file of weights to safetensors. No code in it is run."""
+    """Convert a torch file of weights to safetensors, without running code in it."""
     from c3core.io.convert import convert_weights as work
 
     count = work(weights, out)

@@ -1,4 +1,4 @@
-"""`c3 plugins`, `c3 bridges`, `c3 info`: what is installed, and what a folder holds."""
+"""`c3 plugins`, `c3 bridges` and `c3 info`: show what is installed, and what a folder holds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from c3core.cli.options import Json
+from c3core.io.layout import PIPELINE, SPACE, STORE
 from c3core.runtime.console import print_json, print_table
 
 if TYPE_CHECKING:
     from c3core.registry.discovery import Entry
 
 KINDS = ("pipeline", "space", "store")
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def plugins(json: Json = False) -> None:
-    """List what plugins bring, and what is missing for it."""
+    """List what the plugins register, and what must be installed for it."""
     from c3core.registry.discovery import entries
 
     rows = []
@@ -33,14 +34,14 @@ def plugins(json: Json = False) -> None:
 
 
 def bridges(json: Json = False) -> None:
-    """List the bridges with their formulas and papers."""
+    """List the bridges, with their formulas and papers."""
     from c3core.bridges.presets import list_presets
     from c3core.registry.discovery import registered
 
     rows = list_presets()
     known = {row["name"] for row in rows}
-    brought = [found for name, found in registered("bridge").items() if name not in known]
-    rows += [{"name": found.name, "formula": found.summary, "paper": f"plugin {found.plugin}"} for found in brought]
+    others = [found for name, found in registered("bridge").items() if name not in known]
+    rows += [{"name": found.name, "formula": found.summary, "paper": f"plugin {found.plugin}"} for found in others]
     if json:
         print_json(rows)
     else:
@@ -48,11 +49,13 @@ def bridges(json: Json = False) -> None:
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A folder, or the name of something that a plugin brings.")],
-    check: Annotated[bool, typer.Option("--check", help="Read every row of a store, and say what is wrong.")] = False,
+    name: Annotated[str, typer.Argument(help="A folder, or a name that `c3 plugins` lists.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Read each row of a store, and report the first fault.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Describe a pipeline, a space, a store or a decoder. What it is, was trained on, its licenses and options."""
+    """Describe a pipeline, a space, a store or a decoder: what it is, what it was trained on, licenses, options."""
     from c3core.errors import WrongCall
     from c3core.io.layout import unfinished
     from c3core.pipeline.loading import pipeline_folder
@@ -61,30 +64,30 @@ def info(
     from c3core.spaces.loading import load_space
 
     name, spaces = os.path.expanduser(name), registered("space")
-    brought = [found for found in entries() if found.name == name and found.kind not in KINDS]
-    if brought and name not in spaces and not os.path.exists(name):
-        described = _brought(brought[0])
+    named = [found for found in entries() if found.name == name and found.kind not in KINDS]
+    if named and name not in spaces and not os.path.exists(name):
+        described = _registered(named[0])
     elif name.partition(":")[0] in spaces and not any(os.path.isfile(Path(name) / f"{one}.json") for one in KINDS):
         space = load_space(name)
         described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}
-    elif ((folder := pipeline_folder(name, also=spaces)) / "pipeline.json").is_file() or unfinished(folder):
+    elif ((folder := pipeline_folder(name, also=spaces)) / PIPELINE).is_file() or unfinished(folder):
         manifest = read_manifest(folder)
         verify(folder, manifest)
         described = {"kind": "pipeline", **manifest.model_dump(mode="json"), "options": _options(manifest.decoder.name)}
-    elif (folder / "space.json").is_file():
-        described = {"kind": "space", **_fields(folder / "space.json")}
-    elif (folder / "store.json").is_file():
-        described = {"kind": "store", **_fields(folder / "store.json")}
+    elif (folder / SPACE).is_file():
+        described = {"kind": "space", **_fields(folder / SPACE)}
+    elif (folder / STORE).is_file():
+        described = {"kind": "store", **_fields(folder / STORE)}
         if check or described.get("complete"):
             from c3core.store.store import Store
 
-            store = Store.open(folder)  # which sees a shard that is missing or cut short
+            store = Store.open(folder)  # raises an error for a missing or truncated shard
             if check:
                 store.check()
-                described["checked"] = "every row is whole, of unit norm and finite"
+                described["checked"] = "each row is complete, finite and of unit norm"
     else:
         raise WrongCall(
-            f"{folder} is neither a pipeline, a space nor a store: it has no pipeline.json, space.json or store.json."
+            f"{folder} is neither a pipeline, a space nor a store: it has no {PIPELINE}, {SPACE} or {STORE}."
         )
     if json:
         print_json(described)
@@ -92,15 +95,15 @@ def info(
         _describe(described)
 
 
-def _brought(found: Entry) -> dict[str, Any]:
-    """What a plugin says of something that it brings; of a decoder its options, too."""
+def _registered(found: Entry) -> dict[str, Any]:
+    """What a plugin registered under a name; for a decoder also its options."""
     about = {"kind": found.kind, "name": found.name, "plugin": found.plugin, "modalities": list(found.modalities)}
     about |= {"summary": found.summary} if found.summary else {}
     return about | ({"options": _options(found.name)} if found.kind == "decoder" else {})
 
 
 def _options(decoder: str) -> dict[str, str]:
-    """The options of `c3 run -o`, with their defaults; none where the decoder cannot be loaded here."""
+    """The options of `c3 run -o` with their defaults; none if the decoder's plugin cannot be loaded."""
     from c3core.errors import C3Error
     from c3core.registry.discovery import registered
 
@@ -108,11 +111,11 @@ def _options(decoder: str) -> dict[str, str]:
         fields = registered("decoder")[decoder].load().options_class.model_fields
     except (KeyError, C3Error):
         return {}
-    said = {}
+    described = {}
     for name, field in fields.items():
         default = "required" if field.is_required() else str(field.get_default(call_default_factory=True)) or "''"
-        said[name] = default + (f" ({field.description})" if field.description else "")
-    return said
+        described[name] = default + (f" ({field.description})" if field.description else "")
+    return described
 
 
 def _fields(path: Path) -> dict[str, Any]:
@@ -121,12 +124,12 @@ def _fields(path: Path) -> dict[str, Any]:
 
     values = read_json(path)
     if not isinstance(values, dict):
-        raise CorruptFile(f"{path} does not hold fields. It was changed by something else: make it again.")
+        raise CorruptFile(f"{path} does not hold fields. It was changed: make it again.")
     return values
 
 
 def _describe(value: object, indent: str = "") -> None:
-    """Nested values as indented lines; long lists and texts are cut, the JSON form has them whole."""
+    """Print nested values as indented lines. Long lists and texts are cut; --json prints them whole."""
     assert isinstance(value, dict)
     for key, entry in value.items():
         if isinstance(entry, dict) and entry:

@@ -16,7 +16,7 @@ from c3core.runtime.console import one_line
 
 
 def writable(name: str | Path) -> Path:
-    """The folder that `--out` names. Refuse one that cannot be written before hours of work."""
+    """Return the folder of `--out`. Refuses one that cannot be written, before hours of work."""
     if not str(name).strip():
         raise BadParameter("it is empty. Name a folder; `.` is the one that you are in.")
     path = path_of(name)
@@ -31,7 +31,7 @@ def writable(name: str | Path) -> Path:
 
 
 def report_bad(bad: Iterable[Any], count: int, total: int, what: str = "item(s)") -> None:
-    """The first ten of `count` bad items, and the count, on standard error."""
+    """Print the first ten of `count` bad items, and how many of `total` were bad, to standard error."""
     for item in islice(bad, 10):
         print(f"left out: {one_line(str(item))}", file=sys.stderr)
     if count > 10:

@@ -1,9 +1,10 @@
-"""`c3 demo`, `c3 run`, `c3 evaluate`: using pipelines."""
+"""`c3 demo`, `c3 run` and `c3 evaluate`: use a pipeline."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import tee
 from math import isqrt
 from pathlib import Path
@@ -11,53 +12,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from c3core.cli.info import Json
+from c3core.cli.options import (
+    BatchSize,
+    BestOf,
+    DecoderOption,
+    Device,
+    Json,
+    MetricName,
+    PipelineName,
+    Precision,
+    Root,
+    Seed,
+)
 from c3core.cli.output import report_bad, writable
 from c3core.errors import C3Error, WrongCall, near
 from c3core.runtime.console import one_line, print_json, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from c3core.contracts import Decoder
     from c3core.pipeline.pipeline import Pipeline
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
-Precision = Annotated[str, typer.Option(help="What the encoders compute in: float32, bfloat16 or float16.")]
-Option = Annotated[
-    list[str],
-    typer.Option(
-        "--option",
-        "-o",
-        help="An option of the decoder, as name=value: -o num_beams=3. Repeatable; c3 info lists them.",
-    ),
-]
-Metric = Annotated[
-    list[str],
-    typer.Option(
-        "--metric",
-        help="A metric of captions: only those named are computed, not all. A plugin's: it is added. Repeatable.",
-    ),
-]
-Name = Annotated[
-    str, typer.Argument(help="A pipeline's folder, or the name of one that a plugin brings (playground/painter).")
-]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything that is drawn by chance.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Inputs that the model takes at once.")]
-Root = Annotated[
-    Path | None,
-    typer.Option(help="Folder that the paths in a list or table start from; by default that of the list or table."),
-]
-BestOf = Annotated[
-    int, typer.Option(min=1, help="Make this many outputs of each input; keep the one that the space sees nearest.")
-]
-
-OVERVIEW = 32  # inputs on an overview: more would be too small to look at
-WIDEST = 8  # outputs in one of its rows
+OVERVIEW = 32  # inputs on an overview; of more, each would be too small
+WIDEST = 8  # outputs in a row of an overview
 
 
 def demo(
-    task: Annotated[str, typer.Option(help="caption, or another task that a plugin brings.")] = "caption",
+    task: Annotated[str, typer.Option(help="caption, or the task of a plugin's demo.")] = "caption",
     out: Annotated[
         Path, typer.Option(help="Folder for results.json and index.html.", parser=writable, metavar="<folder>")
     ] = Path("demo"),
@@ -70,25 +50,27 @@ def demo(
 
 
 def run(
-    pipeline: Name,
+    pipeline: PipelineName,
     inputs: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, a .txt of one item per line, table.csv:column, text.")
+        list[str],
+        typer.Argument(help="Files, folders, globs, a .txt of one item a line, table.csv:column, sentences, a store."),
     ],
     modality: Annotated[
-        str | None, typer.Option("--modality", "-m", help="Modality of the inputs; needed where it cannot be guessed.")
+        str | None,
+        typer.Option("--modality", "-m", help="Modality of all inputs. By default it is guessed for each of them."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for outputs that are files; those of the same names are replaced.",
+            help="Folder for outputs that are files. Files of the same names are replaced.",
             parser=writable,
             metavar="<folder>",
         ),
     ] = None,
     root: Root = None,
-    option: Option = [],  # noqa: B006  typer copies it
+    option: DecoderOption = [],  # noqa: B006  typer copies it
     seed: Seed = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="How many outputs of each input, with seeds from --seed on.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of outputs of each input, with seeds from --seed on.")] = 1,
     best_of: BestOf = 1,
     batch_size: BatchSize = 64,
     device: Device = "auto",
@@ -105,55 +87,85 @@ def run(
         raise WrongCall(
             f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}. Take smaller ones."
         )
-    asked = options_of(option)  # what is wrong with the call is said before anything is loaded
+    generation = options_of(option)
     loaded = load_pipeline(pipeline, device=device, precision=precision)
-    chosen = loaded.decoder.check_options(asked)
+    generation = loaded.decoder.check_options(generation)
     _check_call(loaded, pipeline, modality, out)
     ids, parts, left_out = find_inputs(loaded, inputs, modality, root)
     if out is not None:
         make_folder(out)
-    rows: list[dict[str, Any]] = []
-    made: dict[int, list[Any]] = {}  # of each input (of the first, if they are large), what the seeds made of it
-    bad = [*left_out.items()]
+    results = _Results(loaded.decoder, ids, out, json=json, several=seeds > 1)
+    results.bad = {position: BadItem(ids[position], item.why) for position, item in left_out.items()}
     for part in parts:
-        batches = part.batches(loaded, batch_size)  # inputs are embedded once for all seeds
+        batches = part.batches(loaded, batch_size)  # embedded once for all seeds
         copies = tee(batches, seeds) if isinstance(batches, Iterator) else [batches] * seeds
         for number, copy in zip(range(seed, seed + seeds), copies, strict=True):
             for at, output in loaded.stream(
-                copy, modality=part.modality, generation=chosen, seed=number, batch_size=batch_size, best_of=best_of
+                copy, modality=part.modality, generation=generation, seed=number, batch_size=batch_size, best_of=best_of
             ):
-                position = part.positions[at]
-                if isinstance(output, BadItem):
-                    bad += [(position, BadItem(ids[position], output.why))] if number == seed else []
-                    continue
-                if position in made or len(made) < OVERVIEW or (seeds > 1 and not loaded.decoder.suffix):
-                    made.setdefault(position, []).append(output)
-                name = f"{position:06d}{f'-{number}' if seeds > 1 else ''}"
-                row = {
-                    "input": ids[position],
-                    **_kept(loaded.decoder, output, out, name),
-                    **({"seed": number} if seeds > 1 else {}),
-                }
-                if json:
-                    rows.append(row)
-                else:
-                    print(
-                        row["output"] if len(ids) == 1 else f"{one_line(ids[position])}\t{one_line(row['output'])}",
-                        flush=True,
-                    )
-    sheet = None
-    if out is not None and made:
-        sheet = _overview(loaded.decoder, [made[position] for position in sorted(made)], out)
-        if sheet and not json:
-            print(sheet if len(ids) - len(bad) == len(made) else f"{sheet} (of the first {OVERVIEW} inputs)")
-    _say_same(made.values())
-    left_out_items = [item for _, item in sorted(bad, key=lambda entry: entry[0])]
-    if json:
-        shown = [{"input": item.source, "why": item.why} for item in left_out_items]
-        print_json({"outputs": rows, **({"overview": str(sheet)} if sheet else {}), "bad": shown})
-    report_bad(left_out_items, len(bad), len(ids))
-    if len(bad) == len(ids):
-        raise C3Error("no input could be read.")
+                results.add(part.positions[at], output, number)
+    results.finish()
+
+
+@dataclass
+class _Results:
+    """The outputs of `c3 run`: each is printed or written as soon as it is made, or all as one JSON document."""
+
+    decoder: Decoder
+    ids: list[str]
+    out: Path | None
+    json: bool
+    several: bool  # seeds
+    rows: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)  # seed, position, row
+    shown: dict[int, list[Any]] = field(default_factory=dict)  # the outputs of an input, for the overview
+    bad: dict[int, Any] = field(default_factory=dict)
+
+    def add(self, position: int, output: Any, seed: int) -> None:
+        from c3core.contracts import BadItem
+
+        if isinstance(output, BadItem):
+            self.bad[position] = BadItem(self.ids[position], output.why)
+            return
+        if position in self.shown or len(self.shown) < OVERVIEW or (self.several and not self.decoder.suffix):
+            self.shown.setdefault(position, []).append(output)
+        row: dict[str, Any] = {"input": self.ids[position], "output": self._write(position, output, seed)}
+        if (score := getattr(output, "score", None)) is not None:
+            row["score"] = score
+        if self.several:
+            row["seed"] = seed
+        if self.json:
+            self.rows.append((seed, position, row))
+        elif len(self.ids) == 1:
+            print(row["output"], flush=True)
+        else:
+            print(f"{one_line(row['input'])}\t{one_line(row['output'])}", flush=True)
+
+    def _write(self, position: int, output: Any, seed: int) -> str:
+        """Write an output that is a file. Return its path, or the output as text."""
+        if not self.decoder.suffix or self.out is None:
+            return str(output)
+        path = self.out / f"{position:06d}{f'-{seed}' if self.several else ''}{self.decoder.suffix}"
+        self.decoder.write(output, path)
+        return str(path)
+
+    def finish(self) -> None:
+        """Write the overview, print what was not yet printed, and raise a `C3Error` if no input could be read."""
+        overview = None
+        if self.out is not None and self.shown:
+            shown = [self.shown[position] for position in sorted(self.shown)]
+            overview = _write_overview(self.decoder, shown, self.out)
+        if overview and not self.json:
+            every = len(self.ids) - len(self.bad) == len(self.shown)
+            print(overview if every else f"{overview} (of the first {OVERVIEW} inputs)")
+        _warn_of_same(list(self.shown.values()))
+        bad = [self.bad[position] for position in sorted(self.bad)]
+        if self.json:
+            rows = [row for _, _, row in sorted(self.rows, key=lambda entry: entry[:2])]
+            left_out = [{"input": item.source, "why": item.why} for item in bad]
+            print_json({"outputs": rows, **({"overview": str(overview)} if overview else {}), "bad": left_out})
+        report_bad(bad, len(bad), len(self.ids))
+        if len(bad) == len(self.ids):
+            raise C3Error("no input could be read.")
 
 
 def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | None) -> None:
@@ -164,64 +176,49 @@ def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | N
         raise WrongCall(f"pipeline {name} makes {decoder.suffix} files. Say where they go: --out DIR.")
     if not decoder.suffix and out is not None:
         raise WrongCall(
-            f"pipeline {name} makes {decoder.modality}, which is printed. Leave --out out; --json > FILE keeps it."
+            f"pipeline {name} prints the {decoder.modality} that it makes. Leave --out out; --json > FILE keeps it."
         )
 
 
-def _kept(decoder: Decoder, output: Any, out: Path | None, name: str) -> dict[str, Any]:
-    """What is said of an output; one that is a file is written."""
-    said = str(output)
-    if decoder.suffix and out is not None:
-        path = out / f"{name}{decoder.suffix}"
-        decoder.write(output, path)
-        said = str(path)
-    score = getattr(output, "score", None)
-    return {"output": said} | ({"score": score} if score is not None else {})
-
-
-def _say_same(made: Iterable[list[Any]]) -> None:
-    """Warn where each seed gave the same."""
+def _warn_of_same(outputs: Sequence[list[Any]]) -> None:
+    """Warn if each seed gave the same outputs."""
     from c3core.pipeline.best_of import same
 
-    several = [outputs for outputs in made if len(outputs) > 1]
+    several = [made for made in outputs if len(made) > 1]
     if several and all(same(first, other) for first, *others in several for other in others):
-        print("warning: each seed gave the same. The options (-o) may leave nothing to chance.", file=sys.stderr)
+        print("warning: each seed gave the same. Nothing may be random with these options (-o).", file=sys.stderr)
 
 
-def _overview(decoder: Decoder, made: list[list[Any]], out: Path) -> Path | None:
-    """Write the outputs side by side, an input in a row, or in several where it has many; those of one each as a
-    square. None of a single output.
-    """
-    sheet = out / f"overview{decoder.suffix}"
+def _write_overview(decoder: Decoder, outputs: list[list[Any]], out: Path) -> Path | None:
+    """Write one file of several outputs: a square of those of one seed, else the seeds of an input in a row or more."""
+    path = out / f"overview{decoder.suffix}"
     try:
-        sheet.unlink(missing_ok=True)  # one that stands there shows other outputs
+        path.unlink(missing_ok=True)  # an older one shows other outputs
     except OSError as error:
-        raise C3Error(
-            f"{sheet} cannot be replaced: {error.strerror}. Take it away, or choose another --out."
-        ) from error
-    if all(len(row) == 1 for row in made):
-        made = [[row[0] for row in made]]
-        side = isqrt(len(made[0]) - 1) + 1
+        raise C3Error(f"{path} cannot be replaced: {error.strerror}. Remove it, or choose another --out.") from error
+    if all(len(row) == 1 for row in outputs):
+        outputs = [[row[0] for row in outputs]]
+        width = isqrt(len(outputs[0]) - 1) + 1
     else:
-        side = min(WIDEST, max(map(len, made)))
-    made = [row[start : start + side] for row in made for start in range(0, len(row), side)]
-    return sheet if sum(map(len, made)) > 1 and decoder.write_overview(made, sheet) else None
+        width = min(WIDEST, max(map(len, outputs)))
+    rows = [row[start : start + width] for row in outputs for start in range(0, len(row), width)]
+    return path if sum(map(len, rows)) > 1 and decoder.write_overview(rows, path) else None
 
 
 def evaluate(
-    pipeline: Name,
+    pipeline: PipelineName,
     table: Annotated[
-        str, typer.Argument(help="A CSV with one column per modality (caption stands for text), or plugin:argument.")
+        str, typer.Argument(help="A CSV with a column for each modality (caption means text), or plugin:argument.")
     ],
     input_column: Annotated[str | None, typer.Option(help="Column of the inputs.")] = None,
     output_column: Annotated[str | None, typer.Option(help="Column of the references.")] = None,
     modality: Annotated[
         str | None,
-        typer.Option("--modality", "-m", help="Modality of the inputs, if their column is called otherwise."),
+        typer.Option("--modality", "-m", help="Modality of the inputs, if their column has another name."),
     ] = None,
     root: Root = None,
-    metric: Metric = [],  # noqa: B006
-    option: Option = [],  # noqa: B006
+    metric: MetricName = [],  # noqa: B006
+    option: DecoderOption = [],  # noqa: B006
     seed: Seed = 0,
     best_of: BestOf = 1,
     device: Device = "auto",
@@ -234,27 +231,26 @@ def evaluate(
     from c3core.experiments.evaluation import evaluate as score
     from c3core.pipeline.pipeline import load_pipeline
 
-    asked, rows = options_of(option), load_table(table, root=root)
-    loaded = load_pipeline(pipeline, device=device, precision=precision)
-    figures = score(
-        loaded,
+    generation, rows = options_of(option), load_table(table, root=root)
+    found = score(
+        load_pipeline(pipeline, device=device, precision=precision),
         rows,
         input_column=input_column,
         output_column=output_column,
         modality=modality,
-        generation=asked,
+        generation=generation,
         seed=seed,
         best_of=best_of,
         metrics=metric,
     )
     if json:
-        print_json(figures.to_dict())
+        print_json(found.to_dict())
     else:
-        print_table(figures.rows(), ["metric", "value"])
-        for line in figures.remarks():
+        print_table(found.rows(), ["metric", "value"])
+        for line in found.remarks():
             print(line)
-    report_bad(figures.bad, len(figures.bad), figures.items + len(figures.bad), "input(s)")
-    report_bad(figures.bad_references, len(figures.bad_references), figures.all_references, "reference(s)")
+    report_bad(found.bad, len(found.bad), found.items + len(found.bad), "input(s)")
+    report_bad(found.bad_references, len(found.bad_references), found.all_references, "reference(s)")
 
 
 COMMANDS = (demo, run, evaluate)

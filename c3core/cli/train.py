@@ -1,4 +1,4 @@
-"""`c3 connect`, `c3 fit`, `c3 ablate`: training by recipes."""
+"""`c3 connect`, `c3 fit` and `c3 ablate`: train by a recipe."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from c3core.cli.info import Json
+from c3core.cli.options import DecoderOption, Json, MetricName, Quiet
 from c3core.cli.output import writable
-from c3core.cli.run import Metric, Option
 from c3core.io.layout import path_of
 from c3core.runtime.console import cell, print_json, print_table
 
@@ -24,18 +23,15 @@ Out = Annotated[
         help="Folder to write; the same command again continues a killed run.", parser=writable, metavar="<folder>"
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
 @contextmanager
 def _resumable() -> Iterator[None]:
-    """Ctrl-C at a moment that has nothing of its own to say: what was done before is kept even so."""
+    """Say on Ctrl-C how to resume, if nothing else does."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(
-            str(interrupt) or "stopped. The same command again goes on from what was kept."
-        ) from None
+        raise KeyboardInterrupt(str(interrupt) or "stopped. Run the same command again to continue.") from None
 
 
 @_resumable()
@@ -75,7 +71,7 @@ def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> N
         done, trained_on = f"nothing left to do: {out} is finished", read_manifest(out).trained_on
     else:
         pipeline = fit_recipe(read, out, folder=recipe.parent, quiet=quiet)
-        takes = ", ".join(pipeline.bridge.modalities)
+        takes = ", ".join(pipeline.modalities)
         done, trained_on = f"saved {out}, which takes {takes}", pipeline.trained_on
     if json:
         print_json({"pipeline": str(out), "trained_on": trained_on})
@@ -90,8 +86,8 @@ def ablate(
     out: Out,
     bridges: Annotated[str, typer.Option(help="Names of bridges, separated by commas.")] = "c1,c2_1,c2_2,c3",
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
-    metric: Metric = [],  # noqa: B006
-    option: Option = [],  # noqa: B006
+    metric: MetricName = [],  # noqa: B006
+    option: DecoderOption = [],  # noqa: B006
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:

@@ -25,9 +25,9 @@ LEAST_NORM = 1e-12  # an embedding that is shorter has no direction
 class Encoded:
     """One batch of a stream of sources.
 
-    `index` (n,) are the positions of the good sources in the stream, `embeddings` (n, dim) float32 of unit norm,
-    `norms` (n,) float32 the norms before normalising, `bad` the positions of the other sources with their reasons;
-    `modality` and `fingerprint` are the encoder's.
+    `index` (n,) are the positions of the good sources in the stream, `embeddings` (n, dim) are float32 of unit norm,
+    and `norms` (n,) are their norms before. `bad` are the positions of the other sources, with the reasons. `modality`
+    and `fingerprint` are those of the encoder.
     """
 
     index: list[int]
@@ -42,15 +42,18 @@ class Encoded:
 
 
 class Encoder(ABC):
-    """Turns items of one modality into embeddings of one space."""
+    """Turns items of one modality into embeddings of one space.
+
+    A plugin sets `space`, `modality`, `dim` and `fingerprint`, and writes `reader` and `embed`.
+    """
 
     space: str
     modality: str
     dim: int
-    fingerprint: str  # of weights and preprocessing: a store or a pipeline refuses another encoder's embeddings
+    fingerprint: str  # of weights and preprocessing: embeddings of another one are not comparable
     license: str = "unknown"  # of the weights
     dtype: torch.dtype = torch.float32  # of the model's arithmetic; unit embeddings are float32
-    has_embedded: bool = False  # set once an item was embedded: from then on, what fails is the item's fault
+    has_embedded: bool = False  # an item was embedded: after that, a failure is the item's fault
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.modality} of {self.space}, dim={self.dim}, device={self.device})"
@@ -73,17 +76,17 @@ class Encoder(ABC):
 
     @abstractmethod
     def reader(self) -> Reader:
-        """The reader that makes this encoder's items. Holds no model, can be sent to a worker process."""
+        """Return the reader that makes items of sources. It holds no model, so that a worker process can run it."""
 
     @abstractmethod
     def embed(self, items: Sequence[Any]) -> Tensor:
-        """(n, dim) embeddings in the model's own scale, on the model's device, differentiable."""
+        """Return embeddings (n, dim) of n items, in the model's own scale, on its device, differentiable."""
 
     def embed_raw(self, batch: Tensor) -> Tensor:
-        """(n, dim) embeddings of what a decoder made, with gradient, in the model's own scale.
+        """Return embeddings (n, dim) of a decoder's outputs, in the model's own scale, with gradient.
 
-        Pictures are (n, 3, h, w), RGB in 0 .. 1. A loss on a decoder's outputs needs this; few others do, so that the
-        base refuses.
+        Pictures are (n, 3, h, w), RGB in 0 to 1. Only losses on a decoder's outputs need this. By default it raises
+        `C3Error`.
         """
         raise C3Error(
             f"the {self.modality} encoder of {self.space!r} gives no gradient to its input. Leave out the losses that"
@@ -91,7 +94,7 @@ class Encoder(ABC):
         )
 
     def embed_items(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        """Unit embeddings (n, dim) and norms (n,), float32 on the CPU, without gradient; (0, dim) of an empty batch."""
+        """Return unit embeddings (n, dim) and norms (n,), float32 on the CPU, without gradient."""
         if not len(items):
             return torch.zeros(0, self.dim), torch.zeros(0)
         with torch.no_grad():
@@ -100,7 +103,7 @@ class Encoder(ABC):
         return raw / norms.clamp_min(LEAST_NORM).unsqueeze(-1), norms
 
     def encode_batches(self, sources: Iterable[Any], *, batch_size: int = 64) -> Iterator[Encoded]:
-        """Read, embed and normalise a stream of sources, batch by batch; bad ones are reported beside the good."""
+        """Read, embed and normalize a stream of sources, batch by batch. A batch lists its bad sources."""
         if isinstance(sources, str):
             raise C3Error("sources must be a list, not one string. Write [source].")
         if batch_size < 1:
@@ -119,9 +122,9 @@ class Encoder(ABC):
             start += len(chunk)
 
     def encode(self, sources: Iterable[Any], *, batch_size: int = 64) -> Tensor:
-        """(n, dim) float32 of unit norm, in the order of the sources.
+        """Return embeddings (n, dim) of n sources, float32 of unit norm.
 
-        Raises `BadItems`, after all were tried, if any was bad.
+        Raises `BadItems`, after all were tried, if any source was bad.
         """
         batches = list(self.encode_batches(sources, batch_size=batch_size))
         embeddings = torch.cat([batch.embeddings for batch in batches]) if batches else torch.zeros(0, self.dim)
@@ -132,11 +135,10 @@ class Encoder(ABC):
 
 
 def embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
-    """Unit embeddings (m, dim) and norms (m,) of the items that the encoder takes, and by position why it takes no
-    others.
+    """Return unit embeddings (m, dim) and norms (m,) of the good items, and by position why the others are bad.
 
-    Refused are items that the encoder raises on, and those whose embedding is zero, NaN or infinite. Raises `C3Error`
-    if the encoder refuses all of its first batch for the same reason: then the model is broken, not the items.
+    An item is bad if the encoder raises an error over it, or if its embedding is zero, NaN or infinite. Raises
+    `C3Error` if all of an encoder's first batch is bad for the same reason: then the model is broken, not the items.
     """
     embeddings, norms, refused = _embed_valid(encoder, items)
     if len(embeddings):
@@ -156,9 +158,7 @@ def _embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
     try:
         embeddings, norms = encoder.embed_items(items)
     except Exception as error:  # whatever a model raises over an odd item
-        failed = error.with_traceback(
-            None
-        )  # whose frames would keep the batch in memory while its items are tried alone
+        failed = error.with_traceback(None)  # its frames would keep the batch in memory
     if failed is not None:
         return _one_by_one(encoder, items, failed)
     if embeddings.shape != (len(items), encoder.dim) or norms.shape != (len(items),):
@@ -174,14 +174,12 @@ def _embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
 
 
 def _one_by_one(encoder: Encoder, items: Sequence[Any], failed: Exception) -> Taken:
-    """What is taken of items that failed together; the one that fails alone is bad."""
+    """Embed items one by one that failed together. An item is bad if it fails alone."""
     if len(items) == 1:
         return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(failed) or repr(failed)}
     parts = [_embed_valid(encoder, [item]) for item in items]
     refused = {at: part[2][0] for at, part in enumerate(parts) if part[2]}
-    if is_out_of_memory(failed) and len(refused) in (
-        0,
-        len(items),
-    ):  # not a single item is too large, but the batch, or any
+    too_large = len(refused) in (0, len(items))  # the batch, or any item: not one item among others
+    if is_out_of_memory(failed) and too_large:
         raise C3Error(f"no memory for a batch of {len(items)}: use a smaller batch_size, then run again.") from failed
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), refused

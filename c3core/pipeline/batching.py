@@ -1,4 +1,4 @@
-"""Batches of embeddings, cut anew: what a seed draws must not depend on how its inputs were embedded."""
+"""Re-batch embeddings, so that what a seed draws does not depend on the batches in which they were embedded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from c3core.errors import C3Error
 
 
 def rebatch(batches: Iterable[Encoded], size: int) -> Iterator[Encoded]:
-    """The same stream in parts of `size` sources each, the last one of fewer; a part holds its bad ones too.
+    """Yield a stream of batches again, in batches of `size` sources, good or bad; the last one may have fewer.
 
-    Raises `C3Error` where positions do not go on from batch to batch, as in two streams put one after the other.
+    Raises `C3Error` if positions do not increase from batch to batch, as in two streams one after the other.
 
     >>> rows = torch.eye(5)
     >>> whole = Encoded([0, 1, 3, 4], rows[:4], torch.ones(4), [], "text", "")

@@ -1,4 +1,4 @@
-"""`pipeline.json`: what a saved pipeline is, was trained on, and the checksum of each of its files."""
+"""Read, check and put in place `pipeline.json`: what a pipeline is, what it was trained on, and checksums."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict
 
 from c3core.errors import C3Error, CorruptFile, WrongCall
 from c3core.io.files import PICKLES, sha256
-from c3core.io.layout import unfinished
+from c3core.io.layout import PIPELINE, unfinished
 from c3core.io.validation import read_checked
 
-STAGED = ".saving."  # a folder beside a pipeline's parts, with those that are to take their place when all are written
-PARTS = ("bridge.safetensors", "decoder", "space")  # beside `pipeline.json`
-LOCK = ".lock"  # held by the process that writes
+STAGED = ".saving."  # prefix of the folder that a save is written to before it is moved into place
+PARTS = ("bridge.safetensors", "decoder", "space")
+LOCK = ".lock"  # held by the process that saves
 PATIENCE = 60.0  # seconds
 
 
@@ -27,9 +27,7 @@ class _Part(BaseModel):
 
 
 class SpacePart(_Part):
-    """The space: what `load_space` takes ("space/" for one carried in the folder), its dimension, a fingerprint an
-    encoder.
-    """
+    """The space: the argument of `load_space` ("space/" for a copy in the folder), and its encoders' fingerprints."""
 
     spec: str
     dim: int
@@ -37,11 +35,15 @@ class SpacePart(_Part):
 
 
 class BridgePart(_Part):
+    """The bridge: its name, and what rebuilds it."""
+
     name: str
     config: dict[str, Any]
 
 
 class DecoderPart(_Part):
+    """The decoder: its registered name, and the modality that it makes."""
+
     name: str
     modality: str
 
@@ -60,8 +62,9 @@ class Manifest(_Part):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a pipeline's folder; a `C3Error` says when the folder is none. Of a save that was killed it does
-    the rest.
+    """Read the manifest of a pipeline's folder. A save that was killed after all was written is finished first.
+
+    Raises `WrongCall` if the folder holds no pipeline, and `CorruptFile` if the manifest is damaged.
     """
     if not folder.is_dir():
         raise WrongCall(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
@@ -70,28 +73,26 @@ def read_manifest(folder: Path) -> Manifest:
     except C3Error:
         raise
     except OSError as error:
-        raise C3Error(
-            f"{folder} was being saved when that was stopped, and the rest cannot be done: {error.strerror}."
-        ) from error
+        raise C3Error(f"a save of {folder} was stopped, and it cannot be finished: {error.strerror}.") from error
     if unfinished(folder):
         raise WrongCall(
-            f"{folder} holds a training that is not finished. The same `c3 fit` or `c3 connect` again goes on with it."
+            f"{folder} holds a training that is not finished. Run the same `c3 fit` or `c3 connect` again to finish it."
         )
-    if not (folder / "pipeline.json").is_file():
-        raise WrongCall(f"{folder} is not a pipeline: it has no pipeline.json. `c3 fit` writes one.")
-    return read_checked(Manifest, folder / "pipeline.json")
+    if not (folder / PIPELINE).is_file():
+        raise WrongCall(f"{folder} is not a pipeline: it has no {PIPELINE}. `c3 fit` writes one.")
+    return read_checked(Manifest, folder / PIPELINE)
 
 
 def finish_save(folder: Path) -> None:
     """Finish a save that was killed after all of it was written, if there is one in the folder."""
-    if next(folder.glob(f"{STAGED}*/pipeline.json"), None) is not None:
+    if next(folder.glob(f"{STAGED}*/{PIPELINE}"), None) is not None:
         with saving(folder):
             put_in_place(folder)
 
 
 @contextmanager
 def saving(folder: Path) -> Iterator[None]:
-    """One process at a time writes a pipeline's folder; a `C3Error` where another one does not come to its end."""
+    """Hold the lock of a pipeline's folder, so that one process at a time saves. Raises `C3Error` after a minute."""
     try:
         with FileLock(folder / LOCK, timeout=PATIENCE):
             yield
@@ -100,32 +101,31 @@ def saving(folder: Path) -> Iterator[None]:
 
 
 def put_in_place(folder: Path) -> None:
-    """Put the parts of a save in their place, if all were written: its `pipeline.json` comes last, to be written and to
-    be moved.
+    """Move the parts of a save into place, if all were written. `pipeline.json` is written last and moved last.
 
-    Done again it changes nothing, so that a save which was killed in here is finished by whoever comes next.
+    If this is killed, the next call finishes the move.
     """
-    for written in sorted(folder.glob(f"{STAGED}*/pipeline.json")):
+    for written in sorted(folder.glob(f"{STAGED}*/{PIPELINE}")):
         staged, target = written.parent, folder / written.name
-        carries_space = read_checked(Manifest, written).space.spec == "space/"
+        has_space = read_checked(Manifest, written).space.spec == "space/"
         for part in [staged / name for name in PARTS if (staged / name).exists()]:
             if part.is_dir():
                 shutil.rmtree(folder / part.name, ignore_errors=True)
             part.replace(folder / part.name)
-        if not carries_space:
+        if not has_space:
             shutil.rmtree(folder / "space", ignore_errors=True)  # of another pipeline that was saved here
         written.replace(target)
         shutil.rmtree(staged, ignore_errors=True)
 
 
 def listed_files(folder: Path) -> dict[str, str]:
-    """The sha256 of each file of the pipeline in `folder` (its run's own files are not part of it)."""
+    """Return the sha256 of each file of the pipeline in a folder, without those of its training run."""
     parts = [folder / "bridge.safetensors", *(folder / "decoder").rglob("*"), *(folder / "space").rglob("*")]
     return {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(parts) if path.is_file()}
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
-    """Refuse a folder with a pickle in it, or with a file that is missing, changed or not listed."""
+    """Raise `CorruptFile` for a missing, changed or unlisted file, and `C3Error` for a pickle."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICKLES:
             raise C3Error(f"{path} may hold pickled code, which is never read. Remove it, or save the pipeline again.")
@@ -135,9 +135,9 @@ def verify(folder: Path, manifest: Manifest) -> None:
             raise CorruptFile(f"{folder / name} is missing. Copy the whole folder again, or train it again.")
         if found[name] != digest:
             raise CorruptFile(
-                f"{folder / name} was changed or truncated: its sha256 is not the one in pipeline.json. Copy it again."
+                f"{folder / name} was changed or truncated: its sha256 is not that in {PIPELINE}. Copy it again."
             )
     if extra := sorted(set(found) - set(manifest.files)):
         raise CorruptFile(
-            f"{folder / extra[0]} does not belong to the pipeline (pipeline.json does not list it). Remove it."
+            f"{folder / extra[0]} does not belong to the pipeline ({PIPELINE} does not list it). Remove it."
         )

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from c3core.bridges.c3 import C3Bridge
 from c3core.contracts import Bridge, Decoder, Space
-from c3core.errors import C3Error, CorruptFile, NotInstalled
+from c3core.errors import C3Error, CorruptFile, NotInstalled, library_errors
 from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json
+from c3core.io.layout import PIPELINE, SPACE
 from c3core.pipeline.manifest import (
     STAGED,
     BridgePart,
@@ -36,7 +36,7 @@ from c3core.version import __version__
 
 @dataclass(frozen=True)
 class Saved:
-    """What a pipeline's folder holds. `files` are the sha256 of each file that it was read from."""
+    """What a pipeline's folder holds. `files` are the sha256 of the files that it was read from."""
 
     space: Space
     bridge: Bridge
@@ -50,13 +50,13 @@ class Saved:
 def save(pipeline: Saved, folder: str | Path) -> None:
     """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`.
 
-    What stood in the folder stays until all of the new is written; a `C3Error` says why that cannot be done.
+    The old pipeline in the folder stays until the new one is written whole. Raises `C3Error` if that cannot be done.
     """
     folder = make_folder(folder)
     try:
         with saving(folder):
             put_in_place(folder)
-            for left in folder.glob(f"{STAGED}*"):  # by a process that was killed before all was written
+            for left in folder.glob(f"{STAGED}*"):  # left by a save that was killed before all was written
                 shutil.rmtree(left, ignore_errors=True)
             _write(pipeline, folder)
     except C3Error:
@@ -78,20 +78,19 @@ def _write(pipeline: Saved, folder: Path) -> None:
         if pipeline.space.folder:
             _copy_space(pipeline.space.folder, staged / "space")
         with atomic_write(staged / "bridge.safetensors") as temporary:
-            # safetensors refuses an empty file for some readers: a bridge without statistics still says so with one
-            # tensor
+            # Some readers of safetensors refuse a file without tensors, so a bridge without statistics writes one.
             save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
-        write_json(staged / "pipeline.json", _manifest(pipeline, staged).model_dump(mode="json"))
+        write_json(staged / PIPELINE, _manifest(pipeline, staged).model_dump(mode="json"))
         put_in_place(folder)
     finally:
-        if not (staged / "pipeline.json").exists():
+        if not (staged / PIPELINE).exists():
             shutil.rmtree(staged, ignore_errors=True)
 
 
 def _manifest(pipeline: Saved, folder: Path) -> Manifest:
     licenses = {}
     for modality in pipeline.fingerprints:
-        name = f"encoder:{modality}"  # known of a loaded pipeline, whose encoders need not be at hand
+        name = f"encoder:{modality}"  # a loaded pipeline knows it without loading the encoder
         licenses[name] = pipeline.licenses.get(name) or pipeline.space.encoder(modality).license
     return Manifest(
         c3core=__version__,
@@ -109,8 +108,10 @@ def _manifest(pipeline: Saved, folder: Path) -> Manifest:
 
 
 def read_saved(folder: Path, *, device: str, precision: str, space: Space | None = None) -> Saved:
-    """What `save` wrote; a `C3Error` for what is missing, changed or not a pipeline. `space` stands in for the saved
-    one.
+    """Read what `save` wrote. `space` replaces the saved one.
+
+    Raises `WrongCall` for a folder without a pipeline, `CorruptFile` for a missing or changed file, and `NotInstalled`
+    without the plugin of its space or decoder.
     """
     manifest = read_manifest(folder)
     verify(folder, manifest)
@@ -119,12 +120,9 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
         if spec != "space/":
             _require("space", spec.partition(":")[0], folder)
         space = load_space(str(folder / "space") if spec == "space/" else spec, device=device, precision=precision)
-    try:
-        state = load_file(folder / "bridge.safetensors")
-    except (SafetensorError, OSError) as error:
-        raise CorruptFile(
-            f"{folder / 'bridge.safetensors'} cannot be read ({error}). Save the pipeline again."
-        ) from error
+    path = folder / "bridge.safetensors"
+    with library_errors(f"{path} cannot be read", "Save the pipeline again.", CorruptFile):
+        state = load_file(path)
     _require("decoder", manifest.decoder.name, folder)
     decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
     bridge = _restore_bridge(manifest.bridge, state)
@@ -136,13 +134,12 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
 def _require(kind: str, name: str, folder: Path) -> None:
     if name not in registered(kind):
         raise NotInstalled(
-            f"{folder} needs the {kind} {name!r}, which no installed plugin brings. Install the one that it was made"
-            " with."
+            f"{folder} needs the {kind} {name!r}, which no installed plugin has. Install the plugin that made it."
         )
 
 
 def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:
-    """A plugin's bridge class restores itself; every preset, and a C3Bridge made by hand, is a C3Bridge."""
+    """Restore a bridge by the class that a plugin registers for its name, or as a `C3Bridge`: each preset is one."""
     known = registered("bridge")
     factory = known[part.name].load() if part.name in known else C3Bridge
     state.pop("empty", None)
@@ -152,6 +149,6 @@ def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:
 
 def _copy_space(source: Path, target: Path) -> None:
     target.mkdir(exist_ok=True)
-    for path in [source / "space.json", *source.glob("*.safetensors")]:
+    for path in [source / SPACE, *source.glob("*.safetensors")]:
         with atomic_write(target / path.name) as temporary:
             shutil.copyfile(path, temporary)

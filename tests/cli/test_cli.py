@@ -250,7 +250,7 @@ def test_ctrl_c_between_two_trainings_says_how_to_go_on(tmp_path: Path, monkeypa
     monkeypatch.setattr("c3core.experiments.fit.fit_recipe", stopped)
     (tmp_path / "fit.yaml").write_text("space: playground\nitems: {text: a.txt}\n")
     done = c3("fit", tmp_path / "fit.yaml", "--out", tmp_path / "out")
-    assert (done.returncode, done.stderr) == (130, "stopped. The same command again goes on from what was kept.\n")
+    assert (done.returncode, done.stderr) == (130, "stopped. Run the same command again to continue.\n")
 
 
 def test_ctrl_c_says_how_to_go_on(space: Path, tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""The options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Precision = Annotated[str, typer.Option(help="What the encoders compute in: float32, bfloat16 or float16.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random draws.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Number of inputs that the model takes at once.")]
+PipelineName = Annotated[
+    str,
+    typer.Argument(
+        help="A pipeline: a folder, the name of one that a plugin ships (playground/painter), or a name on the hub."
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(help="Folder where the paths in a list or table start; by default that of the list or table."),
+]
+BestOf = Annotated[
+    int, typer.Option(min=1, help="Make this many outputs of each input, and keep the one that the space sees nearest.")
+]
+DecoderOption = Annotated[
+    list[str],
+    typer.Option(
+        "--option", "-o", help="An option of the decoder, as in -o num_beams=3. Repeatable. c3 info lists the options."
+    ),
+]
+MetricName = Annotated[
+    list[str],
+    typer.Option(
+        "--metric",
+        help="A caption metric to compute instead of all, or a plugin's metric to compute as well. Repeatable.",
+    ),
+]

@@ -179,7 +179,7 @@ class TensorModel:
     """A model whose `get_text_features` returns a tensor, as those of transformers 4 do."""
 
     def __init__(self, model: Any) -> None:
-        self.state_dict, self.parameters = model.state_dict, model.parameters
+        self.state_dict, self.parameters, self.buffers = model.state_dict, model.parameters, model.buffers
 
         @wraps(model.get_text_features)
         def features(**arguments: Any) -> torch.Tensor:

@@ -214,7 +214,7 @@ def test_turning_and_scaling_the_space_changes_no_angle(seed: int, scale: float)
         ([], [], {}, "x and y are empty"),
         ([], torch.ones(3, 4), {}, "x has fewer rows than y"),
         (torch.ones(300, 4), torch.full((300, 4), math.nan), {}, "row 0 of y holds NaN"),
-        (torch.ones(300), torch.ones(300), {}, r"\(n, d\)"),
+        (torch.ones(300), torch.ones(300), {}, "n, d"),
         ("x.npy", torch.ones(300, 4), {}, "got str"),
         (torch.ones(300, 4), torch.ones(300, 4), {"group_size": 1}, "from 2 to 2,000"),
         (torch.ones(300, 4), torch.ones(300, 4), {"max_pairs": 199}, "max_pairs must be at least 200"),

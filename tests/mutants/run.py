@@ -75,7 +75,7 @@ def run_tests(package: str, mutants: Sequence[str]) -> dict[str, str]:
             bar.advance(done - shown)
             shown = done
     if process.returncode:
-        sys.exit(f"mutmut failed on {package}: see {log}")
+        sys.exit(f"mutmut failed on {package} (exit status {process.returncode}): see {log}")
     return statuses(folder, mutants)
 
 
@@ -99,7 +99,7 @@ def diff(package: str, mutant: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--count", type=int, default=400, help="mutants to draw")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--packages", nargs="+", choices=PACKAGES, default=PACKAGES)
     arguments = parser.parse_args()
@@ -108,14 +108,15 @@ def main() -> None:
     named = sorted((package, name) for package, names in population.items() for name in names)
     drawn = random.Random(arguments.seed).sample(named, min(arguments.count, len(named)))
     sampled = {package: [name for owner, name in drawn if owner == package] for package in arguments.packages}
-    found = {package: run_tests(package, names) for package, names in sampled.items() if names}
-    for package, results in found.items():
-        for name, status in results.items():
-            if status not in (*KILLED, "timeout"):
-                print(f"{name}: {status}\n{diff(package, name)}\n")
+    found: dict[str, dict[str, str]] = {}
+    for package, names in sampled.items():
+        if names:
+            found[package] = run_tests(package, names)
+            for name, status in found[package].items():
+                if status not in (*KILLED, "timeout"):
+                    print(f"{name}: {status}\n{diff(package, name)}\n", flush=True)
     rows = [row(package, len(population[package]), [*results.values()]) for package, results in found.items()]
-    everything = [status for results in found.values() for status in results.values()]
-    rows.append(row("all", len(named), everything))
+    rows.append(row("all", len(named), [status for results in found.values() for status in results.values()]))
     print_table(rows, list(rows[0]))
 
 

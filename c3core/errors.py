@@ -38,7 +38,6 @@ class NotReachable(C3Error, ConnectionError):
 
 def _restore(kind: type[C3Error], args: tuple[Any, ...], attributes: dict[str, Any]) -> C3Error:
     error = kind.__new__(kind, *args)
-    error.args = args
     error.__dict__.update(attributes)
     return error
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from c3core.contracts.reader import BadItem, BadItems, Reader, name_of
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.runtime.devices import device_of
 from c3core.runtime.memory import is_out_of_memory
 
@@ -105,9 +105,9 @@ class Encoder(ABC):
     def encode_batches(self, sources: Iterable[Any], *, batch_size: int = 64) -> Iterator[Encoded]:
         """Read, embed and normalize a stream of sources, batch by batch. A batch lists its bad sources."""
         if isinstance(sources, str):
-            raise C3Error("sources must be a list, not one string. Write [source].")
+            raise WrongCall("sources must be a list, not one string. Write [source].")
         if batch_size < 1:
-            raise C3Error(f"batch_size must be at least 1, got {batch_size}.")
+            raise WrongCall(f"batch_size must be at least 1, got {batch_size}.")
         reader, start, stream = self.reader(), 0, iter(sources)
         while chunk := list(islice(stream, batch_size)):
             read = [reader(source) for source in chunk]

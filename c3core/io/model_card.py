@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from c3core.errors import library_errors
+from c3core.errors import NotReachable, library_errors
 
 UNKNOWN_LICENSE = "unknown: see the model's card"
 
@@ -13,7 +13,7 @@ def model_license(name: str | Path) -> str:
     """The license that the card of a model names, or `UNKNOWN_LICENSE` if it has no card or the card names none.
 
     `name` is a folder, or a name on the Hugging Face hub. The hub is asked only for a model that is not in its cache.
-    Raises `C3Error` if the hub has no such model or cannot be reached.
+    Raises `NotReachable` if the hub has no such model or does not answer.
     """
     if Path(name).expanduser().is_dir():
         return _license_in(Path(name).expanduser() / "README.md")
@@ -22,6 +22,7 @@ def model_license(name: str | Path) -> str:
     with library_errors(
         f"there is no folder {str(name)!r}, and the hub has no such model or cannot be reached",
         "Check the name and the network, or give a folder.",
+        NotReachable,
     ):
         if isinstance(try_to_load_from_cache(str(name), "config.json"), str):
             card = try_to_load_from_cache(str(name), "README.md")

@@ -87,12 +87,12 @@ def test_no_output_is_lost_to_an_encoding(
     assert (listed.returncode, listed.stderr) == (0, "")
     assert "c3_imagebind" in listed.stdout
     assert "\\u2212" in listed.stdout  # the minus of a formula
-    shutil.copy(photos / "0.png", tmp_path / "犬.png")
+    shutil.copy(photos / "0.png", tmp_path / "犬 é 🐕.png")
     (tmp_path / "猫.png").write_text("no picture")
     done = in_a_process("run", captioner, tmp_path, "-m", "image", "--json", encoding=encoding)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert [Path(row["input"]).name for row in answer["outputs"]] == ["犬.png"]
+    assert [Path(row["input"]).name for row in answer["outputs"]] == ["犬 é 🐕.png"]
     assert [Path(row["input"]).name for row in answer["bad"]] == ["猫.png"]
     assert "\\u732b.png: is no picture" in done.stderr
 

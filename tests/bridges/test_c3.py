@@ -284,3 +284,26 @@ def test_a_foreign_config_or_state_is_refused() -> None:
         C3Bridge.restore(bridge.config(), {"image.mean": torch.zeros(DIM)})
     with pytest.raises(C3Error, match="without the mean of 'text'"):
         C3Bridge.restore(bridge.config(), {}).condition(torch.eye(DIM), "text")
+
+
+def test_a_bridge_takes_what_it_was_fitted_on_or_any_modality_if_it_reads_only_the_target() -> None:
+    rows = {"text": torch.eye(DIM), "image": torch.eye(DIM) + 1}
+    mean, noise = preset("c3"), preset("capdec")
+    assert not mean.takes("text")  # not fitted yet
+    assert noise.takes("text")  # needs no statistics
+    mean.fit(rows, target="text")
+    assert [mean.takes(modality) for modality in ("text", "image", "audio")] == [True, True, False]
+    span = preset("c2_2_span").fit(rows, target="text")
+    assert span.takes("image")
+
+
+def test_the_smallest_memory_holds_one_embedding() -> None:
+    memory = plain(Memory(size=1, temperature=0.5)).fit({"text": torch.eye(DIM)})
+    assert memory.state()["text.sample"].shape == (1, DIM)
+    with pytest.raises(WrongCall):
+        Memory(size=0)
+
+
+def test_the_mean_norm_is_kept_in_float64() -> None:
+    bridge = C3Bridge("none", "none", "native").fit({"text": 3 * torch.eye(DIM)})
+    assert bridge.state()["text.norm"].dtype == torch.float64

@@ -26,6 +26,7 @@ from c3core.statistics.geometry import (
 )
 from c3core.store.store import Store
 from tests.helpers.pairs import unit_pairs
+from tests.helpers.small_stores import KIND, write
 
 DIM, GROUP, GAP = 64, 100, 0.8
 
@@ -264,3 +265,23 @@ def test_unit_embeddings_of_a_narrow_cone_have_a_long_gap() -> None:
     found = measure_geometry(x, y)
     assert found.gap_length is not None
     assert found.gap_length.mean == pytest.approx(2**0.5, abs=0.08)
+
+
+def test_more_rows_than_a_chunk_in_several_batches_are_those_of_one_tensor() -> None:
+    x, y = unit_pairs(20_000, span=8, dim=16)
+    whole = measure_geometry(x, y, seed=3)
+    pieces = measure_geometry(torch.split(x, 5000), torch.split(y, 7000), seed=3)
+    assert pieces.to_dict() == whole.to_dict()
+
+
+@pytest.mark.parametrize("sides", [("x",), ("y",), ("x", "y")], ids="-".join)
+def test_stores_whose_rows_may_be_shifted_by_a_bad_input_are_refused(sides: tuple[str, ...], tmp_path: Path) -> None:
+    x, y = unit_pairs(300)
+    stores = [
+        write(tmp_path / side, rows, piece=300, shard_rows=1000)
+        if side in sides
+        else Store.from_embeddings(tmp_path / side, rows, **KIND)
+        for side, rows in (("x", x), ("y", y))
+    ]
+    with pytest.raises(C3Error, match="cannot be paired"):
+        measure_geometry(*stores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from c3core.errors import C3Error
 from c3core.statistics.moments import NEEDS, Moments
+from tests.helpers.small_stores import unit, write
 
 quick = settings(max_examples=40, deadline=None)
 SEEDS = 700
@@ -165,3 +167,20 @@ def test_read_only_arrays_other_dtypes_and_gradients() -> None:
     check(Moments.of(array), rows)
     check(Moments.of(rows.half()), rows.half())
     check(Moments.of(rows.clone().requires_grad_()), rows)
+
+
+def test_a_sample_may_have_one_row() -> None:
+    moments = Moments(4, {"sample"}, sample_size=1)
+    moments.update(data(9))
+    assert moments.sample.shape == (1, 4)
+    with pytest.raises(C3Error):
+        Moments(4, {"sample"}, sample_size=0)
+
+
+def test_those_of_a_store_are_those_of_its_rows(tmp_path: Path) -> None:
+    rows = unit(60)
+    store = write(tmp_path / "store", rows)
+    moments = Moments.of(store, {"covariance"})
+    check(moments, rows)
+    assert moments.needs == {"covariance"}
+    assert moments.fingerprint == store.fingerprint

@@ -31,6 +31,12 @@ def test_the_learning_rate_rises_to_its_maximum_and_never_rises_again(warmup: in
     assert max(factors) == 1.0
 
 
+def test_options_stay_the_object_that_was_given() -> None:
+    options = TrainingOptions(steps=3)
+    assert TrainingOptions.of(options) is options
+    assert TrainingOptions.of(None) == TrainingOptions()
+
+
 def test_gradients_are_clipped_by_default_and_null_is_allowed() -> None:
     assert TrainingOptions().max_grad_norm == 1.0
     assert TrainingOptions.of({"max_grad_norm": None}).max_grad_norm is None

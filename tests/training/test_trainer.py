@@ -182,6 +182,30 @@ def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
     assert torch.equal(task.module[0].weight, seen[1])
 
 
+def test_of_equal_validations_the_first_one_is_the_best(tmp_path: Path) -> None:
+    task = make_task()
+    task.validate = lambda: 1.0
+    assert train(task, OPTIONS, tmp_path, quiet=True).best_step == OPTIONS.eval_steps
+
+
+def test_the_metrics_hold_the_loss_of_each_objective_and_the_learning_rate(tmp_path: Path) -> None:
+    options = OPTIONS.model_copy(update={"steps": 4, "logging_steps": 1, "eval_steps": 100, "warmup_steps": 2})
+    result = train(make_task(), options, tmp_path, quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    factors = [options.learning_rate_factor(step, 4) for step in range(4)]
+    assert [line["learning_rate"] for line in steps] == [0.05 * factor for factor in factors]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4]
+    assert all(line["losses"].keys() == {"main", "other"} for line in steps)
+    assert [line["losses"]["main"] for line in steps] == [line["loss"] for line in steps]
+    assert steps[-1]["loss"] == result.loss
+
+
+def test_a_share_of_an_epoch_is_at_least_one_step(tmp_path: Path) -> None:
+    options = OPTIONS.model_copy(update={"steps": None, "epochs": 0.01})
+    assert train(make_task(), options, tmp_path, quiet=True).steps == 1
+
+
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     train(make_task(), OPTIONS, tmp_path, quiet=True)
     with pytest.raises(WrongCall, match="another recipe: training.learning_rate was 0.05"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import typer
 
 from c3core.cli import embed, info, run, train
+from c3core.cli.plugin_commands import with_plugin_commands
 from c3core.runtime.exit import exit_cleanly
 
 app = typer.Typer(
@@ -44,4 +46,4 @@ def main() -> None:
     failed.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    app()
+    with_plugin_commands(app, sys.argv[1:])()

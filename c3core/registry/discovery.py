@@ -25,6 +25,7 @@ KINDS = {
     "metric": "c3_metrics",
     "pipeline": "c3_pipelines",
     "demo": "c3_demos",
+    "command": "c3_commands",
 }
 OWN = "c3core"  # the distribution of the core and its own plugins
 

@@ -79,3 +79,9 @@ class Hooks:
     @hookspec
     def c3_demos(self, register: Register) -> None:
         """Demonstrations: `factory(*, out, seed)`; `c3 demo --task NAME` calls it."""
+
+    @hookspec
+    def c3_commands(self, register: Register) -> None:
+        """Commands of `c3`: the factory is the function, with arguments as typer has them. `c3 --help` imports its
+        module, which must be light: import what the work needs inside of the function.
+        """

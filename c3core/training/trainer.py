@@ -92,6 +92,7 @@ class Trainer:
                 f"an epoch has {task.batches_per_epoch} batches, too few for {self.process_count} processes. Lower"
                 " batch_size."
             )
+        self.steps_per_evaluation = options.eval_steps if options.eval_strategy == "steps" else self.steps_per_epoch
         self.total_steps = options.steps or max(1, round(options.epochs * self.steps_per_epoch))
         self.state = TrainingState()
         self.session_start, self.session_first_step = time.monotonic(), 0
@@ -114,7 +115,7 @@ class Trainer:
                 last = state.step == self.total_steps
                 if last or state.step % options.logging_steps == 0:
                     self._log_losses()
-                if self.task.validate and (last or state.step % options.eval_steps == 0):
+                if self.task.validate and (last or state.step % self.steps_per_evaluation == 0):
                     self._evaluate(self.task.validate)
                 stop = interrupted() or self.done
                 if stop or state.step % options.save_steps == 0:

@@ -51,6 +51,7 @@ class CaptionOptions(GenerationOptions):
     repetition_penalty: float = Field(1.0, gt=0)
     no_repeat_ngram_size: int = Field(0, ge=0)
     suppress_tokens: list[int] | None = Field(None, description="ids that are never written")
+    stop_strings: list[str] | None = Field(None, description="a caption ends with the first of these that it has")
     renormalize_logits: bool = False
     scores: bool = Field(False, description="compute `Caption.score`, which takes one more pass")
     precision: Literal["float32", "bfloat16"] | None = Field(

@@ -19,7 +19,7 @@ from c3_gpt2.generation import continue_prefix
 from c3_gpt2.language import Language
 from c3_gpt2.mapping import build_mapping
 from c3_gpt2.settings import FRESH, Settings
-from c3_gpt2.tokens import Tokens, decode, encode, until_end
+from c3_gpt2.tokens import Tokens, decode, encode, stopped, until_end
 from c3core.contracts import Decoder, DecoderSettings, GenerationOptions, Reader
 from c3core.errors import WrongCall
 from c3core.io import UNKNOWN_LICENSE, read_tensors, write_tensors
@@ -128,12 +128,18 @@ class CaptionDecoder(Decoder):
         for target in targets:
             if not isinstance(target, str):
                 raise WrongCall(f"sentences must be strings, got {type(target).__name__}. Use the decoder's reader.")
-        tokens, cut = encode(language.tokenizer, targets, language.end, self.settings.max_tokens)
+        settings = self.settings
+        tokens, cut = encode(
+            language.tokenizer, targets, language.end, settings.max_tokens, end_of_text=settings.end_of_text
+        )
         self._check_length(lambda: cut > 0)
         return Tokens(tokens.ids.to(self.device), tokens.keep.to(self.device))
 
     def loss(self, conditions: Tensor, batch: Tokens) -> Tensor:
-        """The mean of −log p(token | condition, earlier tokens) over the tokens of a batch, ends of text included."""
+        """The mean of −log p(token | condition, earlier tokens) over the tokens of a batch, ends of text included.
+
+        0 for a batch without a token: of empty sentences, if the decoder learns no ends of text.
+        """
         conditions = self.check_conditions(conditions, len(batch.ids))
         dtype = compute_dtype(self.settings.precision, self.device)
         total = torch.zeros((), device=conditions.device)
@@ -141,7 +147,7 @@ class CaptionDecoder(Decoder):
             with torch.autocast(self.device.type, dtype) if dtype is torch.bfloat16 else nullcontext():
                 logits = self._logits(self.model, conditions[rows], part)
             total = total + F.cross_entropy(logits.float(), part.ids[part.keep], reduction="sum")
-        return total / batch.keep.sum()
+        return total / batch.keep.sum().clamp_min(1)
 
     def _logits(self, model: Any, conditions: Tensor, batch: Tokens) -> Tensor:
         """Return the logits (m, vocabulary) of the m tokens that `batch` keeps, row by row."""
@@ -170,8 +176,11 @@ class CaptionDecoder(Decoder):
         language = self._language()
         dtype = compute_dtype(options.precision or self.settings.precision, self.device)
         model = self._copy.of(self.model) if dtype is torch.bfloat16 else self.model
-        ids = continue_prefix(model, self.mapping(conditions).to(model.dtype), options, language.end, generators)
+        prefix = self.mapping(conditions).to(model.dtype)
+        ids = continue_prefix(model, prefix, options, language.end, generators, language.tokenizer)
         keep = until_end(ids, language.end)
+        if options.stop_strings:  # the end of text after one is padding
+            keep &= (ids != language.end) | ~stopped(language.tokenizer, ids, keep, options.stop_strings)[:, None]
         texts = decode(language.tokenizer, ids, keep)
         if not options.scores:
             return [Caption(text) for text in texts]

@@ -10,28 +10,40 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedTokenizerBase
 from transformers.generation import logits_process
 
 from c3_gpt2.caption import SAMPLING, CaptionOptions
 
 
 def continue_prefix(
-    model: Any, prefix: Tensor, options: CaptionOptions, end: int, generators: Sequence[torch.Generator]
+    model: Any,
+    prefix: Tensor,
+    options: CaptionOptions,
+    end: int,
+    generators: Sequence[torch.Generator],
+    tokenizer: PreTrainedTokenizerBase,
 ) -> Tensor:
-    """Generate token ids (n, t) after prefixes (n, p, width). After the first `end` a row is padded with `end`."""
+    """Generate token ids (n, t) after prefixes (n, p, width).
+
+    After the first `end`, or the first of `stop_strings`, a row is padded with `end`. `tokenizer` knows those strings.
+    """
     if options.do_sample and options.num_beams > 1:  # transformers draws beams from torch's global generator
         rows = []
         for row, generator in zip(prefix, generators, strict=True):
             with _seeded(generator):
-                rows.append(_generate(model, row[None], _config(options, end))[0])
+                rows.append(_generate(model, row[None], _config(options, end), tokenizer)[0])
         return pad_sequence(rows, batch_first=True, padding_value=end)
     sampling = [*_warpers(options, prefix.device), RowSampler(generators)] if options.do_sample else []
-    return _generate(model, prefix, _config(options, end), sampling)
+    return _generate(model, prefix, _config(options, end), tokenizer, sampling)
 
 
 def _generate(
-    model: Any, prefix: Tensor, config: GenerationConfig, processors: Sequence[LogitsProcessor] = ()
+    model: Any,
+    prefix: Tensor,
+    config: GenerationConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    processors: Sequence[LogitsProcessor] = (),
 ) -> Tensor:
     with warnings.catch_warnings():
         # Penalties see only the generated tokens, not the prefix, as they should.
@@ -42,6 +54,7 @@ def _generate(
             inputs_embeds=prefix,
             attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device),
             generation_config=config,
+            tokenizer=tokenizer if config.stop_strings else None,
             logits_processor=LogitsProcessorList(processors),
         )
     return ids

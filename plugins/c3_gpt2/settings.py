@@ -29,6 +29,9 @@ class Settings(DecoderSettings):
         "float32", description="a device without bfloat16 computes in float32"
     )
     max_tokens: int = Field(64, ge=1, description="longer training sentences are cut")
+    end_of_text: bool = Field(
+        True, description="learn where a sentence ends; without it, generation needs stop_strings or max_new_tokens"
+    )
     dropout: float | None = Field(
         None, ge=0, lt=1, description="of the language model; None: its own, and 0 for a fresh one"
     )

@@ -18,7 +18,7 @@ CHARACTER = 4  # bytes of the longest character
 
 @dataclass(frozen=True)
 class Tokens:
-    """A batch of sentences, each with the end of text as its last token.
+    """A batch of sentences, by default each with the end of text as its last token.
 
     `ids` is (n, t) int64, padded on the right to the longest sentence. `keep` is (n, t) bool, false for padding.
     """
@@ -33,7 +33,7 @@ class Tokens:
         """
         lengths = self.keep.sum(1)
         for rows in torch.split(lengths.argsort(), size):
-            longest = int(lengths[rows].max())
+            longest = max(1, int(lengths[rows].max()))
             yield rows, Tokens(self.ids[rows, :longest], self.keep[rows, :longest])
 
 
@@ -58,11 +58,12 @@ def train_tokenizer(sentences: Iterable[str], vocabulary: int) -> PreTrainedToke
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], end: int, max_tokens: int
+    tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], end: int, max_tokens: int, *, end_of_text: bool = True
 ) -> tuple[Tokens, int]:
     """Turn sentences into `Tokens` on the CPU. Also returns how many were cut.
 
-    A sentence is cut to `max_tokens`, without a character that the cut would split. The end of text is added to that.
+    A sentence is cut to `max_tokens`, without a character that the cut would split. With `end_of_text`, the end of text
+    is added to that.
     """
     # A sentence may spell out a special token: it is text, and must not end the sentence.
     rows = tokenizer(
@@ -70,9 +71,9 @@ def encode(
     )["input_ids"]
     cut = sum(len(row) > max_tokens for row in rows)
     rows = [row if len(row) <= max_tokens else _whole_characters(tokenizer, row[:max_tokens]) for row in rows]
-    rows = [[*row, end] for row in rows]
+    rows = [[*row, end] if end_of_text else row for row in rows]
     lengths = torch.tensor([len(row) for row in rows])
-    longest = int(lengths.max())
+    longest = max(1, int(lengths.max()))
     ids = torch.tensor([row + [end] * (longest - len(row)) for row in rows])
     return Tokens(ids, torch.arange(longest) < lengths[:, None]), cut
 
@@ -89,6 +90,12 @@ def until_end(ids: Tensor, end: int) -> Tensor:
     """Return a mask (n, t) of generated ids (n, t): true for everything up to the first end of text, and for that."""
     before = (ids == end).cumsum(1) - (ids == end).long()  # ends before each place
     return before == 0
+
+
+def stopped(tokenizer: PreTrainedTokenizerBase, ids: Tensor, keep: Tensor, strings: Sequence[str]) -> Tensor:
+    """Return a mask (n,) of generated ids (n, t): true for a caption that has one of the strings."""
+    texts = decode(tokenizer, ids, keep)
+    return torch.tensor([any(string in text for string in strings) for text in texts], device=ids.device)
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, keep: Tensor) -> list[str]:

@@ -182,6 +182,17 @@ def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
     assert torch.equal(task.module[0].weight, seen[1])
 
 
+def test_validation_after_each_epoch(tmp_path: Path) -> None:
+    task = make_task()
+    task.batches_per_epoch = 7
+    rows = task.rows
+    task.rows = lambda epoch: [*rows(epoch)][:7]
+    options = OPTIONS.model_copy(update={"eval_strategy": "epoch", "logging_steps": 100})
+    train(task, options, tmp_path, quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "validation" in line] == [7, 14, 21, 24]
+
+
 def test_of_equal_validations_the_first_one_is_the_best(tmp_path: Path) -> None:
     task = make_task()
     task.validate = lambda: 1.0

@@ -165,7 +165,7 @@ def test_sampling_follows_the_distribution(decoder: CaptionDecoder) -> None:
         generators = [torch.Generator().manual_seed(seed) for seed in range(count)]
         with torch.no_grad():
             prefix = decoder.mapping(condition.expand(count, -1))
-            ids = continue_prefix(decoder.model, prefix, chosen, 0, generators)[:, 0]
+            ids = continue_prefix(decoder.model, prefix, chosen, 0, generators, decoder.language.tokenizer)[:, 0]
         expected = expected / expected.sum()
         for token in best:
             share, p = (ids == token).float().mean(), expected[token]

@@ -22,9 +22,9 @@ class TrainingOptions(BaseModel):
       it to zero ("linear", "cosine") or keeps it ("constant").
     - `max_grad_norm` is the largest norm of an objective's gradient; a larger one is scaled down. None: do not clip.
     - `validation_split` is the share of the targets that is held out if no validation data are given.
-    - Early stopping: every `eval_steps`, or after each epoch with `eval_strategy` "epoch", the loss on the held-out data
-      is computed. Training stops after `early_stopping_patience` evaluations without a lower loss, and the weights of
-      the lowest are kept.
+    - Early stopping: every `eval_steps`, or after each epoch with `eval_strategy` "epoch", the loss on the held-out
+      data is computed. Training stops after `early_stopping_patience` evaluations without a lower loss, and the weights
+      of the lowest are kept.
     - A checkpoint is written every `save_steps`, a line of `metrics.jsonl` every `logging_steps`.
     - `precision` "auto" is bfloat16 on CUDA and float32 elsewhere. A device that would have to emulate bfloat16, as
       most processors would, trains in float32: to emulate it takes many times as long.

@@ -63,6 +63,7 @@ class Decoder(nn.Module, ABC):
     frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: conditions are like the target's own embeddings
     suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: an output is a line of text
     trainable: ClassVar[bool] = True  # False for a pretrained decoder with nothing to train
+    memorizes: ClassVar[bool] = False  # True, beside trainable = False, if `fit` gives it items to keep: `memorize`
     trainable_options: ClassVar[frozenset[str]] = frozenset()  # the settings that `reconfigure` may change
     settings_class: ClassVar[type[DecoderSettings]] = DecoderSettings
     options_class: ClassVar[type[GenerationOptions]] = GenerationOptions
@@ -78,7 +79,7 @@ class Decoder(nn.Module, ABC):
             raise WrongCall(f"condition_dim must be at least 1, got {condition_dim}.")
         self.condition_dim = condition_dim
         self.settings = checked(self.settings_class, settings, what=f"settings of decoder {self.name!r}")
-        self.prepared = not self.trainable
+        self.prepared = not (self.trainable or self.memorizes)
         self._on_device: Tensor  # empty: it moves with the module, so that `device` holds before there are weights
         self.register_buffer("_on_device", torch.empty(0, device=device_of(device)), persistent=False)
 
@@ -109,13 +110,27 @@ class Decoder(nn.Module, ABC):
         `targets` is a stream of read targets, to learn a vocabulary from. Weights are drawn from torch's global
         generator, so that a run that starts again starts from the same weights.
         """
-        if not self.prepared:
+        if not (self.prepared or self.memorizes):
             self._build(targets)
             self.to(self.device)
             self.prepared = True
 
     def _build(self, targets: Iterable[Any]) -> None:
         """Make the parameters and buffers. `targets` is a stream of read targets; `load` gives none."""
+
+    def memorize(self, rows: Iterable[tuple[Tensor, Sequence[Any]]]) -> None:
+        """Keep the items of a fit, for a decoder that `memorizes` them instead of being trained.
+
+        `rows` gives conditions (n, condition_dim) as in use, without noise, with their n read targets, batch by batch.
+        They replace those of an earlier fit. Random numbers come from torch's global generator.
+        """
+        self._memorize(rows)
+        self.to(self.device)
+        self.prepared = True
+
+    def _memorize(self, rows: Iterable[tuple[Tensor, Sequence[Any]]]) -> None:
+        """Make the buffers that hold what `memorize` was given. A decoder that `memorizes` implements it."""
+        raise C3Error(f"decoder {self.name!r} keeps no items.")
 
     @abstractmethod
     def collate(self, targets: Sequence[Any]) -> Any:
@@ -241,7 +256,8 @@ class Decoder(nn.Module, ABC):
 
     def _check_prepared(self) -> None:
         if not self.prepared:
-            raise C3Error(f"decoder {self.name!r} has no weights yet: call `prepare`, or fit its pipeline.")
+            what, call = ("items", "memorize") if self.memorizes else ("weights", "prepare")
+            raise C3Error(f"decoder {self.name!r} has no {what} yet: call `{call}`, or fit its pipeline.")
 
     # ---- files
 

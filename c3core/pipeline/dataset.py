@@ -78,6 +78,14 @@ class TargetDataset:
                 if not isinstance(item, BadItem):
                     yield item
 
+    def in_order(self, reader: Reader) -> Iterator[Batch]:
+        """Yield all rows in batches, their targets read, without those whose target cannot be read."""
+        for batch in self.store.batches(4096, columns=("id", "source", "embedding")):
+            read = [reader(self.target(*row)) for row in zip(batch.ids, batch.sources, strict=True)]
+            good = [k for k, item in enumerate(read) if not isinstance(item, BadItem)]
+            if good:
+                yield batch.embeddings[good], [read[k] for k in good]
+
     def training(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
         """Yield shuffled batches of exactly `batch_size` rows. Only the seed and the epoch decide the order."""
         embeddings: list[Tensor] = []

@@ -157,7 +157,7 @@ class PipelineFitter:
         decoder, options = self.decoder, self.options
         if not items and pairs is None:
             raise WrongCall("nothing to fit on: give items={modality: sources}, or pairs.")
-        if decoder.trainable and pairs is None and decoder.modality not in items:
+        if (decoder.trainable or decoder.memorizes) and pairs is None and decoder.modality not in items:
             raise WrongCall(f"the decoder learns from {decoder.modality}: give items of {decoder.modality}, or pairs.")
         if not decoder.trainable:
             if validation is not None:
@@ -202,15 +202,17 @@ class PipelineFitter:
     ) -> dict[str, Any]:
         """Train the decoder, and return what it was trained on, for the manifest."""
         decoder, options = self.decoder, self.options
-        if not decoder.trainable:  # only the bridge was fitted
+        if not (decoder.trainable or decoder.memorizes):  # only the bridge was fitted
             return self._untrained(items)
-        if not decoder.validates:
+        if not (decoder.trainable and decoder.validates):
             options = options.model_copy(update={"validation_split": 0.0})
         share = options.validation_split if validation is None else 0.0
         if pairs is None:
             rows = self._dataset(decoder.modality, items[decoder.modality], share)
         else:
             rows = self._dataset("pairs", pairs, share)
+        if decoder.memorizes:
+            return self._memorized(rows, items, supervised=pairs is not None)
         held_out = rows if validation is None else self._dataset("validation", validation, 1.0)
         torch.manual_seed(options.seed)  # of the initial weights that `prepare` may draw
         reader = decoder.reader()
@@ -244,6 +246,17 @@ class PipelineFitter:
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
         figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}
         return {**recipe["trained_on"], **figures, "statistics_of": self._counts(items), "seed": options.seed}  # type: ignore[dict-item]
+
+    def _memorized(
+        self, rows: TargetDataset, items: Mapping[str, Sequence[Any] | Store], *, supervised: bool
+    ) -> dict[str, Any]:
+        """Give the decoder all rows to keep."""
+        torch.manual_seed(self.options.seed)
+        condition = self.bridge.condition
+        batches = rows.in_order(self.decoder.reader())
+        self.decoder.memorize((condition(embeddings, rows.modality), targets) for embeddings, targets in batches)
+        kept = {"modality": rows.modality, "rows": rows.count(), "supervised": supervised}
+        return self._untrained(items) | kept
 
     def _untrained(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
         return {

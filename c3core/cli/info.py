@@ -30,7 +30,7 @@ def plugins(json: Json = False) -> None:
     if json:
         print_json([{key: value for key, value in row.items() if key != "status"} for row in rows])
     else:
-        print_table(rows, ["kind", "name", "modalities", "plugin", "extra", "status"])
+        print_table(rows, ["kind", "name", "modalities", "plugin", "extra", "status", "summary"])
 
 
 def bridges(json: Json = False) -> None:

@@ -12,11 +12,10 @@ from typing import Any
 
 from c3core.data.modality import guess_modality, is_path
 from c3core.data.sources import Source, files_in, sources_in
-from c3core.data.tables import COLUMN, TEXT, Table, load_table
+from c3core.data.tables import COLUMN, TEXT, Table, is_table, load_table, split_column
 from c3core.data.text_files import LIST, beside, check_root
 from c3core.errors import WrongCall
 from c3core.io.layout import STORE
-from c3core.registry.discovery import registered
 from c3core.store.store import Store
 
 
@@ -64,10 +63,10 @@ def load_items(
     """Return the items of a modality that `inputs` name, in order, as `c3 embed` and `c3 run` take them.
 
     An input is a file, a folder (every file below it, sorted, without hidden ones), a glob (sorted), a `.txt` list of
-    one item a line, `table.csv:column`, `plugin:argument` for the table of a plugin, or the folder of a store (which
-    must be the only input, and comes back as a `Store`). For text, the lines and cells are the items themselves, a
-    folder stands for its `.txt` files, and an input that is no path is a sentence. `modality` may be None for files of
-    several modalities.
+    one item a line, `table.csv:column`, `plugin:argument:column` for the table of a plugin (by default its column of
+    the modality), or the folder of a store (which must be the only input, and comes back as a `Store`). For text, the
+    lines and cells are the items themselves, a folder stands for its `.txt` files, and an input that is no path is a
+    sentence. `modality` may be None for files of several modalities.
 
     Relative inputs start at `folder`, and the paths inside lists and tables at `root`, by default that of the list or
     table. `takes_text` is that of the modality's reader (`Reader.takes_text`); without it, only "text" does. Blank
@@ -82,9 +81,7 @@ def load_items(
     if len(names) == 1 and os.path.isfile(os.path.join(folder, names[0], STORE)):
         return Store.open(os.path.join(folder, names[0]))
     if is_table(names[0]):
-        if modality is None:
-            raise WrongCall(f"say which modality of the table {names[0]} to take (modality=…, or --modality).")
-        rows = [row for name in names for row in _rows(name, load_table(name), modality)]
+        rows = [row for name in names for row in _table_rows(name, modality, folder)]
         return Items(lambda: iter(rows))
     check_root(root)
     names = [_from(folder, name, text=text) for name in names]
@@ -130,9 +127,11 @@ def _guessed(
 ) -> tuple[list[Source], str | None]:
     """The sources of one file, list, column or sentence, with the modality of all of them, or None for that of each."""
     if is_table(part):
-        table = load_table(part)
-        modality = _only([name for name in table.columns if name in known and name != target], part, known)
-        return _rows(part, table, modality), modality
+        name, asked = split_column(part)
+        table = load_table(name)
+        columns = [*table.columns] if asked is None else [table.named(asked)]
+        modality = _only([column for column in columns if column in known and column != target], part, known)
+        return _rows(name, table, modality), modality
     guessed = guess_modality(part, known, target=target)
     if inside and guessed != TEXT:
         return [Source(part, part)], guessed
@@ -142,6 +141,14 @@ def _guessed(
     found = [*sources_in(part, root, guessed == TEXT, alone=alone)]
     paths = part.lower().endswith(LIST) and guessed != TEXT
     return found, None if paths else guessed
+
+
+def _table_rows(name: str, modality: str | None, folder: str | Path) -> list[Source]:
+    """The rows of the column that an input names; by default of that of the modality."""
+    table, column = split_column(name)
+    if column is None and modality is None:
+        raise WrongCall(f"say which column of the table {name} to take: {name}:COLUMN.")
+    return _rows(table, load_table(table, folder=folder), column or str(modality))
 
 
 def _rows(name: str, table: Table, modality: str) -> list[Source]:
@@ -161,12 +168,6 @@ def _names(inputs: str | Path | Iterable[str | Path]) -> list[str]:
     if not all(name.strip() for name in names):
         raise WrongCall("an input is empty. Leave it out.")
     return names
-
-
-def is_table(name: str) -> bool:
-    """Whether an input is `plugin:argument`, a table that a plugin makes."""
-    prefix, colon, argument = name.partition(":")
-    return bool(colon) and prefix in registered("table") and argument == argument.strip()
 
 
 def _from(folder: str | Path, name: str, *, text: bool) -> str:

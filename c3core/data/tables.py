@@ -19,6 +19,7 @@ from c3core.registry.factory import call_factory, require_kind
 
 TABLES = (".csv", ".tsv")
 COLUMN = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE)
+PLUGIN_COLUMN = re.compile(r"([^:]+:.*):([\w-]+)", re.DOTALL)  # plugin:argument:column
 TEXT = "text"  # the modality of words: where no reader is at hand, it is known by this name
 SAME_AS_TEXT = ("caption", "captions")  # columns of this name hold text as well
 
@@ -83,14 +84,32 @@ def key_of(source: Any) -> Hashable:
 def load_table(name: str | Path, *, folder: str | Path = "", root: str | Path | None = None) -> Table:
     """Load a table: a CSV or TSV file (in `folder`), or `plugin:argument` for one that a plugin makes.
 
-    Relative paths in the file start at its folder, or at `root`. Raises `C3Error` as `read_table` does.
+    Relative paths in the file start at its folder, or at `root`; those in a plugin's argument at `folder`. Raises
+    `C3Error` as `read_table` does.
     """
     prefix, colon, argument = str(name).partition(":")
     if colon and prefix in registered("table"):
-        table: Table = call_factory(entry("table", prefix).load(), f"table {name!r}", argument)
+        factory = entry("table", prefix).load()
+        table: Table = call_factory(factory, f"table {name!r}", argument, folder=path_of(folder))
         require_kind(table, Table, "table", prefix)
         return table
     return read_table(path_of(folder) / path_of(name), root=root)
+
+
+def is_table(name: str) -> bool:
+    """Whether an input is `plugin:argument`, a table that a plugin makes, or a column of it."""
+    prefix, colon, argument = name.partition(":")
+    return bool(colon) and prefix in registered("table") and argument == argument.strip()
+
+
+def split_column(name: str) -> tuple[str, str | None]:
+    """The table and the column that `plugin:argument:column` names; None if it names no column.
+
+    >>> split_column("playground:image/test/10:text"), split_column("playground:image/test/10")
+    (('playground:image/test/10', 'text'), ('playground:image/test/10', None))
+    """
+    found = PLUGIN_COLUMN.fullmatch(name)
+    return (found[1], found[2]) if found else (name, None)
 
 
 def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from c3core.data.items import is_table, load_items
+from c3core.data.items import load_items
 from c3core.data.pairs import Pairs
-from c3core.data.tables import TEXT
+from c3core.data.tables import TEXT, key_of
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import FitRecipe, PairsRecipe
 from c3core.pipeline.dataset import checksum_of
@@ -27,8 +27,9 @@ def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], fol
     items = load_items(named, modality, folder=folder, root=recipe.root_from(folder))
     if isinstance(items, Store):
         return items
-    distinct = modality != TEXT and not is_table(named if isinstance(named, str) else named[0])
-    return list(dict.fromkeys(items) if distinct else items)  # a CSV names a photo once for each of its captions
+    if modality == TEXT:
+        return list(items)
+    return list({key_of(item): item for item in items}.values())  # a table names a photo once for each of its captions
 
 
 def validation_of(recipe: FitRecipe, modality: str, folder: Path) -> Pairs | list[Any] | Store | None:

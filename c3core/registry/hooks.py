@@ -64,7 +64,11 @@ class Hooks:
 
     @hookspec
     def c3_tables(self, register: Register) -> None:
-        """Tables of pairs: `factory(argument) -> Table`; a recipe calls it with "name:argument"."""
+        """Tables of pairs: `factory(argument, *, folder) -> Table`; `load_table("name:argument")` calls it.
+
+        Relative paths inside the argument start at `folder`: a recipe's, or the current one. "name:argument:column" is
+        one column of the table, so an argument does not end in a colon and a word.
+        """
 
     @hookspec
     def c3_metrics(self, register: Register) -> None:

@@ -24,7 +24,7 @@ CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: the facto
     "space": (("argument",), ("device", "precision")),
     "decoder": (("condition_dim",), ()),
     "bridge": (("name",), ()),
-    "table": (("argument",), ()),
+    "table": (("argument",), ("folder",)),
     "pipeline": ((), ()),
     "demo": ((), ("out", "seed")),
 }

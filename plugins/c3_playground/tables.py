@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from c3_playground.world import World
 from c3_playground.world.world import SENTENCES_PER_ITEM
 from c3core.data import Table
 from c3core.errors import WrongCall
 
 
-def table(argument: str) -> Table:
+def table(argument: str, *, folder: Path = Path()) -> Table:
     """A table with the columns `<modality>` (arrays) and `text`, with `<sentences>` rows for each item (5).
 
-    With one sentence for each item, a column has no repeats, and can be trained on.
+    With one sentence for each item, a column has no repeats, and can be trained on. No file is read from `folder`.
 
     >>> sorted(table("image/test/2").columns)
     ['image', 'text']

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c3core import load_items
-from c3core.data.items import Items
-from c3core.data.tables import read_table
+from c3core.data.items import Items, guess_items
+from c3core.data.tables import load_table, read_table
 from c3core.errors import C3Error, WrongCall
 
 
@@ -157,6 +157,32 @@ def test_a_column_of_a_table(here: Path) -> None:
     assert pairs("t.tsv:image") == [("t.tsv:1", "a.jpg"), ("t.tsv:2", "")]
     assert pairs("photos/table.csv:text", text=True) == pairs("photos/table.csv:caption", text=True)
     assert read_table("photos/table.csv").column("caption") == ["one, two", "line\nbreak"]
+
+
+def test_a_column_of_the_table_of_a_plugin() -> None:
+    table = load_table("playground:image/test/2/2")
+    rows = [f"playground:image/test/2/2:{row}" for row in (1, 2, 3, 4)]
+    assert pairs("playground:image/test/2/2:caption", text=True) == list(zip(rows, table.column("text"), strict=True))
+    assert pairs("playground:image/test/2/2", text=True) == pairs("playground:image/test/2/2:text", text=True)
+    images = [*items(["playground:image/test/2/2:image"]).named()]
+    assert [source.id for source in images] == rows  # one table, so that its columns are paired
+    assert all((source.source == array).all() for source, array in zip(images, table.column("image"), strict=True))
+    assert len(load_items("playground:image/test/2/2:image", None)) == 4
+    with pytest.raises(WrongCall, match="say which column of the table playground:image/test/2"):
+        load_items("playground:image/test/2", None)
+    with pytest.raises(WrongCall, match="no column 'imag': did you mean image"):
+        items(["playground:image/test/2:imag"])
+
+
+def test_the_modality_of_a_column_of_a_plugin_is_its_name() -> None:
+    known = ("text", "image", "audio")
+    sources, guesses = guess_items("playground:image/test/2/1:image", known)
+    assert [source.id for source in sources] == ["playground:image/test/2/1:1", "playground:image/test/2/1:2"]
+    assert guesses == ["image", "image"]
+    assert guess_items("playground:image/test/2/1:caption", known)[1] == ["text", "text"]
+    assert guess_items("playground:image/test/2/1", known, target="text")[1] == ["image", "image"]
+    with pytest.raises(WrongCall, match="say which modality"):
+        guess_items("playground:image/test/2/1", known)
 
 
 def test_text_that_names_no_file_is_an_item(here: Path) -> None:

@@ -39,6 +39,13 @@ def test_no_input_at_all(tmp_path: Path) -> None:
         sources_of(recipe(), "text", [], tmp_path)
 
 
+def test_an_item_that_a_table_repeats_counts_once_but_for_text(tmp_path: Path) -> None:
+    table = "playground:image/train/3/5"
+    images, sentences = (sources_of(recipe(), modality, table, tmp_path) for modality in ("image", "text"))
+    assert len(images) == 3
+    assert len(sentences) == 15
+
+
 def test_the_root_is_relative_to_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").touch()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from c3core import C3Error, load_bridge, load_decoder, load_space, load_tower
@@ -73,8 +75,8 @@ class Tower(c3core.Tower):
 
 Decoder.__abstractmethods__ = Misnamed.__abstractmethods__ = Tower.__abstractmethods__ = frozenset()
 
-def table(argument):
-    return c3core.Table({"text": [argument]})
+def table(argument, *, folder):
+    return c3core.Table({"text": [argument], "folder": [folder]})
 
 def wrong(*names, **options):
     return {"dim": 7}
@@ -103,7 +105,8 @@ def test_the_others_get_their_options():
     assert load_decoder("echo", space=Sized(), layers=3).called_with == (7, 3)
     assert load_decoder("echo", condition_dim=5).called_with == (5, 2)
     assert load_tower("echo", width=3).called_with == 3
-    assert load_table("echo:train/10").columns == {"text": ["train/10"]}
+    assert load_table("echo:train/10").columns == {"text": ["train/10"], "folder": [Path()]}
+    assert load_table("echo:a:b", folder="recipes").columns == {"text": ["a:b"], "folder": [Path("recipes")]}
 
 
 def test_a_factory_that_takes_anything_gets_anything():

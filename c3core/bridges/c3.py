@@ -179,6 +179,15 @@ class C3Bridge(Bridge):
         bridge._statistics, bridge.fingerprints = self._statistics, self.fingerprints
         return bridge
 
+    def gap(self, modality: str) -> Tensor:
+        """Return the modality gap ē_m − ē_target (d,), float64. The bridge must be fitted on the means of both.
+
+        >>> embeddings = {"text": torch.zeros(2, 2), "image": torch.tensor([[0.0, 5.0]])}
+        >>> C3Bridge().fit(embeddings, target="text").gap("image").tolist()
+        [0.0, 5.0]
+        """
+        return self._statistics.get(modality, "mean") - self._statistics.of_target("mean")
+
     def config(self) -> dict[str, Any]:
         """Return what rebuilds the bridge, as JSON values, without the statistics of `state`."""
         return {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+
+from c3core.errors import WrongCall
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
@@ -39,3 +41,17 @@ MetricName = Annotated[
         help="A caption metric to compute instead of all, or a plugin's metric to compute as well. Repeatable.",
     ),
 ]
+
+Number = TypeVar("Number", int, float)
+
+
+def numbers_of(text: str, kind: type[Number], what: str) -> list[Number]:
+    """Numbers separated by commas; none of an empty text. Raises `WrongCall` for a word that is no number.
+
+    >>> numbers_of("0, 0.5,1", float, "shifts")
+    [0.0, 0.5, 1.0]
+    """
+    try:
+        return [kind(word) for word in text.split(",")] if text.strip() else []
+    except ValueError:
+        raise WrongCall(f"{what} are {'whole ' * (kind is int)}numbers separated by commas, not {text!r}.") from None

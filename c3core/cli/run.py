@@ -23,6 +23,7 @@ from c3core.cli.options import (
     Precision,
     Root,
     Seed,
+    numbers_of,
 )
 from c3core.cli.output import report_bad, writable
 from c3core.errors import C3Error, WrongCall, near
@@ -221,6 +222,9 @@ def evaluate(
     option: DecoderOption = [],  # noqa: B006
     seed: Seed = 0,
     best_of: BestOf = 1,
+    shift: Annotated[
+        str, typer.Option(help="Distances, separated by commas: move the inputs' embeddings so far along the gap.")
+    ] = "",
     device: Device = "auto",
     precision: Precision = "float32",
     json: Json = False,
@@ -228,11 +232,11 @@ def evaluate(
     """Score a pipeline on a table. Rows of the same input are its references."""
     from c3core.cli.inputs import options_of
     from c3core.data.tables import load_table
-    from c3core.experiments.evaluation import evaluate as score
+    from c3core.experiments.evaluation import Evaluator
     from c3core.pipeline.pipeline import load_pipeline
 
-    generation, rows = options_of(option), load_table(table, root=root)
-    found = score(
+    generation, rows, shifts = options_of(option), load_table(table, root=root), numbers_of(shift, float, "shifts")
+    evaluator = Evaluator(
         load_pipeline(pipeline, device=device, precision=precision),
         rows,
         input_column=input_column,
@@ -243,10 +247,17 @@ def evaluate(
         best_of=best_of,
         metrics=metric,
     )
+    every = [evaluator.score(one) for one in shifts or [0.0]]
+    found = every[0]
     if json:
-        print_json(found.to_dict())
+        documents = [{"shift": at} | one.to_dict() for at, one in zip(shifts, every, strict=True)] if shifts else []
+        print_json(documents or found.to_dict())
+    elif shifts:
+        lines = [{"shift": str(at)} | one.scores.scores for at, one in zip(shifts, every, strict=True)]
+        print_table(lines, list(lines[0]))
     else:
         print_table(found.rows(), ["metric", "value"])
+    if not json:
         for line in found.remarks():
             print(line)
     report_bad(found.bad, len(found.bad), found.items + len(found.bad), "input(s)")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from c3core.cli.options import DecoderOption, Json, MetricName, Quiet
+from c3core.cli.options import DecoderOption, Json, MetricName, Quiet, numbers_of
 from c3core.cli.output import writable
 from c3core.io.layout import path_of
 from c3core.runtime.console import cell, print_json, print_table
@@ -86,6 +86,12 @@ def ablate(
     out: Out,
     bridges: Annotated[str, typer.Option(help="Names of bridges, separated by commas.")] = "c1,c2_1,c2_2,c3",
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
+    fractions: Annotated[
+        str, typer.Option(help="Shares of the recipe's pairs to train on, separated by commas. Draws fractions.png.")
+    ] = "",
+    against: Annotated[
+        str | None, typer.Option(help="Published figures to compare with, such as table2. `c3 plugins` lists them.")
+    ] = None,
     metric: MetricName = [],  # noqa: B006
     option: DecoderOption = [],  # noqa: B006
     quiet: Quiet = False,
@@ -93,39 +99,50 @@ def ablate(
 ) -> None:
     """Train and score a recipe with several bridges. Prints one table, mean ± std over seeds."""
     from c3core.cli.inputs import options_of
-    from c3core.errors import WrongCall
     from c3core.experiments.ablation import ablate as work
     from c3core.experiments.recipe import FitRecipe, read_recipe
 
-    try:
-        numbers = [int(seed) for seed in seeds.split(",")]
-    except ValueError:
-        raise WrongCall(f"seeds are whole numbers separated by commas, not {seeds!r}.") from None
     result = work(
         read_recipe(recipe, FitRecipe),
         table,
         out,
         bridges=[bridge.strip() for bridge in bridges.split(",")],
-        seeds=numbers,
+        seeds=numbers_of(seeds, int, "seeds"),
+        fractions=numbers_of(fractions, float, "fractions"),
+        against=against,
         folder=recipe.parent,
         generation=options_of(option),
         metrics=metric,
         quiet=quiet,
     )
+    if fractions:
+        from c3core.experiments.fraction_plot import plot_fractions
+
+        plot_fractions(result["rows"], out)
     if json:
         print_json(result)
         return
-    rows = []
-    for row in result["rows"]:
-        cells = {name: value for name, value in row.items() if not isinstance(value, dict)}
-        for name, value in row.items():
-            if isinstance(value, dict):
-                cells[name] = cell(value["mean"]) + (f" ± {cell(value['std'])}" if value["std"] is not None else "")
-        rows.append(cells)
-    print_table(rows, list(rows[0]))
+    rows = [cells for row in result["rows"] for cells in _cells(row)]
+    print_table(rows, list(dict.fromkeys(name for row in rows for name in row)))
     left_out = {f"{metric}: {why}" for run in result["runs"] for metric, why in run["left_out"].items()}
     for line in sorted(left_out):
         print(line)
+
+
+def _cells(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a row: its means, and with published figures these and the difference."""
+    named = {name: value for name, value in row.items() if not isinstance(value, dict)}
+    compared = {name: row[name] for name in ("paper", "difference") if name in row}
+    means = {
+        name: cell(value["mean"]) + (f" ± {cell(value['std'])}" if value["std"] is not None else "")
+        for name, value in row.items()
+        if isinstance(value, dict) and name not in compared
+    }
+    if not compared:
+        return [named | means]
+    paper = {name: cell(value) for name, value in row["paper"].items()}
+    difference = {name: f"{value:+.1f}" for name, value in row["difference"].items()}
+    return [named | means, {"bridge": "  paper"} | paper, {"bridge": "  difference"} | difference]
 
 
 COMMANDS = (connect, fit, ablate)

@@ -15,8 +15,9 @@ class Pairs:
     """Sources of a modality with their targets: `source[i]` goes with `target[i]`, by position.
 
     Photos with captions train a ClipCap; captions with other captions of the same photo train a WS-ClipCap-Multi. Pairs
-    with equal `item`s are either all trained on or all held out; by default the sources are the items. Each is a list,
-    an array, a pandas Series or the like. Raises `WrongCall` if their lengths differ.
+    with equal `item`s are either all trained on or all held out; by default the sources are the items. With `noise`
+    false the bridge adds no noise to the sources. Each of the others is a list, an array, a pandas Series or the like.
+    Raises `WrongCall` if their lengths differ.
 
     >>> Pairs(source=["a dog runs"], modality="text", target=["a running dog"]).modality
     'text'
@@ -26,6 +27,7 @@ class Pairs:
     modality: str
     target: Sequence[Any]
     item: Sequence[Any] | None = None
+    noise: bool = True
 
     def __repr__(self) -> str:
         return f"Pairs({len(self.source)} of {self.modality} with their targets)"

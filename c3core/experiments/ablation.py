@@ -1,9 +1,10 @@
-"""Fit and score one recipe with several bridges and seeds."""
+"""Fit and score one recipe with several bridges and seeds, and with several fractions of its pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -15,9 +16,10 @@ from c3core.errors import C3Error, WrongCall
 from c3core.experiments.evaluation import evaluate, input_column
 from c3core.experiments.fit import build, fit_recipe
 from c3core.experiments.inputs import data_checksums, items_of
+from c3core.experiments.published import load_published, published_row
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import read_json, write_json
-from c3core.io.layout import path_of
+from c3core.io.layout import PIPELINE, path_of
 from c3core.metrics.custom import load_metrics
 from c3core.pipeline.pipeline import load_pipeline
 from c3core.registry.discovery import entry
@@ -27,7 +29,43 @@ from c3core.training.options import TrainingOptions
 
 SCORES = "scores.json"  # in the folder of each run of an ablation
 EMBEDDINGS = "embeddings"  # the folder that the runs share
-SHOWN = ("cider", "bleu4", "bleu1", "rouge_l", "r1", "fid", "kid_mean")
+SHOWN = ("cider", "bleu4", "bleu1", "meteor", "rouge_l", "spice", "r1", "fid", "kid_mean")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an ablation. `fraction` is the share of the recipe's pairs that it trains on, if that is varied."""
+
+    bridge: str
+    seed: int
+    fraction: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its folder.
+
+        >>> Run("c3", 0).name, Run("c3", 1, fraction=0.05).name
+        ('c3-0', 'c3-0.05-1')
+        """
+        return "-".join(str(part) for part in (self.bridge, self.fraction, self.seed) if part is not None)
+
+    def of(self, recipe: FitRecipe) -> FitRecipe:
+        """The recipe of this run. `start` names an ablation: this run goes on from its run of that bridge and seed."""
+        own = recipe.model_copy(deep=True)
+        own.training = TrainingOptions.of({**recipe.training.model_dump(), "seed": self.seed})  # type: ignore[union-attr]
+        if self.fraction is not None and own.pairs is not None:
+            own.pairs.fraction, own.pairs.seed = self.fraction, self.seed
+        if recipe.start is not None:
+            own.start = str(Path(recipe.start) / Run(self.bridge, self.seed).name)
+        else:
+            own.bridge = type(recipe.bridge)(name=self.bridge, **options_for(self.bridge, recipe.bridge.options))
+        return own
+
+    def embeddings(self, out: Path) -> Path:
+        """Where its embeddings are: runs of the same items share them."""
+        if self.fraction is None or self.fraction == 1:
+            return out / EMBEDDINGS
+        return out / EMBEDDINGS / f"{self.fraction}-{self.seed}"
 
 
 def ablate(
@@ -38,6 +76,8 @@ def ablate(
     bridges: Sequence[str],
     seeds: Sequence[int],
     folder: Path,
+    fractions: Sequence[float] = (),
+    against: str | None = None,
     generation: Mapping[str, Any] | None = None,
     metrics: Sequence[str] = (),
     quiet: bool = False,
@@ -45,53 +85,83 @@ def ablate(
     """Fit and score the recipe with each bridge and each seed: {"rows": one a bridge, mean and std, "runs": one a run}.
 
     Embeddings are made once and shared. A run that is done already (its `scores.json` is there) is not done again, but
-    scored anew where other `metrics` (those of `evaluate`) are asked for, or the table holds something else than
-    before. Options of the recipe's bridge are passed to each that has them.
+    scored anew if other `metrics` (those of `evaluate`) are asked for, or the table holds something else than before.
+    Options of the recipe's bridge are passed to each that has them.
+
+    With `fractions` each bridge and seed is run with each share of the recipe's pairs, drawn by the seed (Table 5 of
+    the C3 paper). `start` in the recipe names an earlier ablation: each run trains its run of that bridge and seed
+    further.
+    `against` names published figures: each row gets theirs and the difference, as `paper` and `difference`.
     """
     out, folder = path_of(out), path_of(folder)
-    if recipe.start is not None:
-        raise WrongCall("an ablation trains from scratch: give `space` in the recipe, not `start`.")
     # What is wrong is said before hours of training, not after.
-    for name, several in (("bridge", bridges), ("seed", seeds)):
+    for name, several in (("bridge", bridges), ("seed", seeds), ("fraction", fractions)):
         if len(set(several)) < len(several):
             raise WrongCall(f"a {name} is named twice: its runs would be one, counted twice.")
+    if fractions and recipe.pairs is None:
+        raise WrongCall("fractions are those of the recipe's pairs: give it pairs.")
+    if wrong := [fraction for fraction in fractions if not 0 < fraction <= 1]:
+        raise WrongCall(f"a fraction is above 0 and at most 1, not {wrong[0]}.")
+    runs = [Run(*each) for each in product(bridges, seeds, fractions or (None,))]
+    recipes = {run: _recipe_of(run, recipe, folder) for run in runs}
+    published = load_published(against) if against else []
     scored = load_table(table, root=recipe.root_from(folder))
-    for bridge in bridges:
-        load_bridge(bridge, **options_for(bridge, recipe.bridge.options))
-    first = build(recipe, folder)
+    first = build(recipes[runs[0]], folder)
     first.decoder.check_options(generation)
-    load_metrics(first.decoder, input_column(first, scored), metrics)
-    assert recipe.training is not None  # it is with `space`
-    trainings = {seed: TrainingOptions.of({**recipe.training.model_dump(), "seed": seed}) for seed in seeds}
+    modality = input_column(first, scored)
+    load_metrics(first.decoder, modality, metrics)
     items = items_of(recipe, folder)
-    trained_on = data_checksums(recipe, first.decoder.modality, folder, items)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
-    runs = []
-    for bridge in bridges:
-        for seed in seeds:
-            one_out = out / f"{bridge}-{seed}"
-            one = recipe.model_copy(deep=True)
-            one.bridge = type(recipe.bridge)(name=bridge, **options_for(bridge, recipe.bridge.options))
-            one.training = trainings[seed]
-            asked = {
-                "recipe": one.model_dump(mode="json"),
-                "data": trained_on,
-                "table": table,
-                "options": dict(generation or {}),
-            }
-            done = _done(one_out, asked)
-            if done is None:
-                fit_recipe(one, one_out, folder=folder, items=items, embeddings=out / EMBEDDINGS, quiet=quiet)
-                processes().wait_for_everyone()  # the first one saves
-            if done is None or done.get("by") != by:  # which needs no other training
-                pipeline = load_pipeline(one_out, device=recipe.device, space=first.space)  # always as saved
-                scores = evaluate(pipeline, scored, generation=generation, metrics=metrics)
-                done = {"bridge": bridge, "seed": seed, **scores.to_dict(), "by": by, "asked": asked}
-                write_json(one_out / SCORES, done)
-            runs.append({name: value for name, value in done.items() if name != "asked"})
-    result = {"rows": [_summary(bridge, runs, every=bool(metrics)) for bridge in bridges], "runs": runs}
+    results = []
+    for run, own in recipes.items():
+        asked = {
+            "recipe": own.model_dump(mode="json"),
+            "data": data_checksums(own, first.decoder.modality, folder, items),
+            "table": table,
+            "options": dict(generation or {}),
+        }
+        run_out = out / run.name
+        done = _done(run_out, asked)
+        if done is None:
+            fit_recipe(own, run_out, folder=folder, items=items, embeddings=run.embeddings(out), quiet=quiet)
+            processes().wait_for_everyone()  # the first one saves
+        if done is None or done.get("by") != by:  # which needs no other training
+            pipeline = load_pipeline(run_out, device=recipe.device, space=first.space)  # always as saved
+            scores = evaluate(pipeline, scored, generation=generation, metrics=metrics)
+            done = {**_described(run), **scores.to_dict(), "by": by, "asked": asked}
+            write_json(run_out / SCORES, done)
+        results.append({name: value for name, value in done.items() if name != "asked"})
+    rows = []
+    for bridge, fraction in product(bridges, fractions or (None,)):
+        row = _summary(Run(bridge, seeds[0], fraction), results, every=bool(metrics))
+        if against:
+            row |= _compared(row, published_row(published, bridge=bridge, fraction=fraction, modality=modality))
+        rows.append(row)
+    result = {"rows": rows, "runs": results}
     write_json(out / "results.json", result)
     return result
+
+
+def _recipe_of(run: Run, recipe: FitRecipe, folder: Path) -> FitRecipe:
+    """The recipe of a run. Raises `WrongCall` for a wrong bridge, or if there is nothing to start from."""
+    if recipe.start is None:
+        load_bridge(run.bridge, **options_for(run.bridge, recipe.bridge.options))
+        return run.of(recipe)
+    if "bridge" in recipe.model_fields_set or recipe.training is None:
+        raise WrongCall(
+            "an ablation with `start` trains each of its runs further with its own bridge: leave bridge out."
+        )
+    own = run.of(recipe)
+    if not (folder / str(own.start) / PIPELINE).is_file():
+        raise WrongCall(
+            f"{folder / str(own.start)} is no pipeline. In an ablation `start` names the --out of an earlier one with"
+            f" the same bridges and seeds."
+        )
+    return own
+
+
+def _described(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in vars(run).items() if value is not None}
 
 
 def _done(out: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -114,13 +184,23 @@ def options_for(bridge: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if known is None or name in known}
 
 
-def _summary(bridge: str, runs: Sequence[Mapping[str, Any]], *, every: bool) -> dict[str, Any]:
-    """Mean and std over a bridge's runs: of the figures that papers show, or of every one where metrics were named."""
-    own = [run for run in runs if run["bridge"] == bridge]
-    row: dict[str, Any] = {"bridge": bridge, "seeds": len(own)}
-    figures = dict.fromkeys(name for run in own for name, value in run.items() if isinstance(value, float))
+def _summary(run: Run, results: Sequence[Mapping[str, Any]], *, every: bool) -> dict[str, Any]:
+    """Mean and std over the seeds of a run: of the figures that papers show, or of every one if metrics were named."""
+    described = _described(run)
+    del described["seed"]
+    own = [result for result in results if described.items() <= result.items()]
+    row: dict[str, Any] = {**described, "seeds": len(own)}
+    figures = dict.fromkeys(
+        name for result in own for name, value in result.items() if isinstance(value, float) and name not in described
+    )
     for metric in figures if every else SHOWN:
-        values = [run[metric] for run in own if metric in run]
+        values = [result[metric] for result in own if metric in result]
         if values:
             row[metric] = {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None}
     return row
+
+
+def _compared(row: Mapping[str, Any], paper: Mapping[str, float]) -> dict[str, Any]:
+    """The published figures of the metrics that a row has, and the row's difference to them."""
+    both = {metric: value for metric, value in paper.items() if metric in row}
+    return {"paper": both, "difference": {metric: row[metric]["mean"] - value for metric, value in both.items()}}

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from c3core.contracts import BadItem, Encoder, name_of
+from c3core.bridges.c3 import C3Bridge
+from c3core.contracts import BadItem, Bridge, Encoder, name_of
 from c3core.data.tables import Table
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.references import EmbeddedReferences, References, TextReferences
@@ -79,19 +81,16 @@ class Evaluation:
         return [how, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
 
 
-def evaluate(
-    pipeline: Pipeline,
-    table: Table,
-    *,
-    input_column: str | None = None,
-    output_column: str | None = None,
-    modality: str | None = None,
-    generation: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    best_of: int = 1,
-    metrics: Sequence[str] | None = None,
-) -> Evaluation:
+def evaluate(pipeline: Pipeline, table: Table, **options: Any) -> Evaluation:
     """Run the pipeline on the inputs of a table and score its outputs against the references.
+
+    `options` are those of `Evaluator`, whose `score` this calls once.
+    """
+    return Evaluator(pipeline, table, **options).score()
+
+
+class Evaluator:
+    """Scores a pipeline on a table. Inputs and references are read once, for one or several scores.
 
     Columns are named after modalities: the output's is the decoder's, the input's the other one that the space has,
     unless said otherwise. Rows of the same input are its references. Inputs that cannot be read are left out and listed
@@ -99,50 +98,94 @@ def evaluate(
     embeddings that the space gives them. `metrics` chooses among those of captions (all, if it names none), and adds
     those of plugins to either.
     """
-    if not isinstance(table, Table):
-        raise WrongCall(f"the table must be a Table, not {type(table).__name__}. Load it: c3core.load_table(name).")
-    target = pipeline.decoder.modality
-    output_column = target if output_column is None else table.named(output_column)
-    input_column = _input_column(pipeline, table, output_column) if input_column is None else table.named(input_column)
-    groups = table.grouped(by=input_column, of=output_column)
-    if not groups:
-        raise C3Error("the table has no rows to score.")
-    modality = modality or input_column
-    chosen, added = load_metrics(pipeline.decoder, modality, metrics or ())
-    pipeline.check_run(generation=generation, seed=seed, best_of=best_of)
-    encoder = pipeline.encoder(modality)
-    known, bad = _read_references(pipeline, groups, added), list[BadItem]()
-    if isinstance(known, TextReferences):
-        wordless = [source for source, several in groups if not known.readable(several)]
-        bad += [BadItem(name_of(source), "none of its references has a word in it") for source in wordless]
-        groups = [(source, several) for source, several in groups if known.readable(several)]
-    batches = list(encoder.encode_batches(source for source, _ in groups))
-    outputs = pipeline.run(batches, modality=modality, generation=generation, seed=seed, best_of=best_of)
-    embeddings = (
-        _embed_outputs(pipeline.encoder(target), groups, outputs) if isinstance(known, EmbeddedReferences) else None
-    )
-    bad += [output for output in outputs if isinstance(output, BadItem)]
-    good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
-    if not good:
-        raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
-    inputs, good_outputs = [groups[k][0] for k in good], [outputs[k] for k in good]
-    references = [known.readable(groups[k][1]) if known else groups[k][1] for k in good]
-    scores: CaptionScores | EmbeddingScores
-    if isinstance(known, TextReferences):
-        scores = caption_metrics([str(output) for output in good_outputs], references, metrics=chosen or METRICS)
-    elif isinstance(known, EmbeddedReferences) and embeddings is not None:
-        row_of = {
-            position: row for row, position in enumerate(position for batch in batches for position in batch.index)
-        }
-        input_embeddings = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
-        features = f"the {target} encoder of {pipeline.space.spec}"
-        scores = embedding_metrics(embeddings, known.embeddings, input_embeddings, features=features, seed=seed)
-    else:
-        scores = EmbeddingScores(
-            len(good), 0, "none", {}, {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."}
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        table: Table,
+        *,
+        input_column: str | None = None,
+        output_column: str | None = None,
+        modality: str | None = None,
+        generation: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        best_of: int = 1,
+        metrics: Sequence[str] | None = None,
+    ) -> None:
+        if not isinstance(table, Table):
+            raise WrongCall(f"the table must be a Table, not {type(table).__name__}. Load it: c3core.load_table(name).")
+        self.pipeline, self.generation, self.seed, self.best_of = pipeline, generation, seed, best_of
+        target = pipeline.decoder.modality
+        output = target if output_column is None else table.named(output_column)
+        column = _input_column(pipeline, table, output) if input_column is None else table.named(input_column)
+        groups = table.grouped(by=column, of=output)
+        if not groups:
+            raise C3Error("the table has no rows to score.")
+        self.modality = modality or column
+        self.chosen, self.added = load_metrics(pipeline.decoder, self.modality, metrics or ())
+        pipeline.check_run(generation=generation, seed=seed, best_of=best_of)
+        encoder = pipeline.encoder(self.modality)
+        self.known, self.bad = _read_references(pipeline, groups, self.added), list[BadItem]()
+        if isinstance(self.known, TextReferences):
+            wordless = [source for source, several in groups if not self.known.readable(several)]
+            self.bad = [BadItem(name_of(source), "none of its references has a word in it") for source in wordless]
+            groups = [(source, several) for source, several in groups if self.known.readable(several)]
+        self.groups = groups
+        self.batches = list(encoder.encode_batches(source for source, _ in groups))
+
+    def score(self, shift: float = 0.0) -> Evaluation:
+        """Run the pipeline and score its outputs.
+
+        With a `shift`, the embeddings e of the inputs become e + shift·g/‖g‖, where g is the gap between the input's
+        modality (or, if that is the decoder's, the first other one) and the decoder's: Table 6 of the C3 paper. The
+        bridge must know the means of both.
+        """
+        pipeline, groups, known, bad = self.pipeline, self.groups, self.known, [*self.bad]
+        target, batches = pipeline.decoder.modality, self.batches
+        if shift:
+            step = shift * normalize(gap_of(pipeline.bridge, self.modality), dim=0).float()
+            batches = [replace(batch, embeddings=batch.embeddings + step) for batch in batches]
+        options: dict[str, Any] = {"generation": self.generation, "seed": self.seed, "best_of": self.best_of}
+        outputs = pipeline.run(batches, modality=self.modality, **options)
+        embeddings = (
+            _embed_outputs(pipeline.encoder(target), groups, outputs) if isinstance(known, EmbeddedReferences) else None
         )
-    unread, count = ([*known.bad.values()], known.count) if known else ([], 0)
-    return _with_plugins(Evaluation(scores, inputs, good_outputs, references, bad, unread, count, best_of), added)
+        bad += [output for output in outputs if isinstance(output, BadItem)]
+        good = [k for k, output in enumerate(outputs) if not isinstance(output, BadItem)]
+        if not good:
+            raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
+        inputs, good_outputs = [groups[k][0] for k in good], [outputs[k] for k in good]
+        references = [known.readable(groups[k][1]) if known else groups[k][1] for k in good]
+        scores: CaptionScores | EmbeddingScores
+        if isinstance(known, TextReferences):
+            chosen = self.chosen or METRICS
+            scores = caption_metrics([str(output) for output in good_outputs], references, metrics=chosen)
+        elif isinstance(known, EmbeddedReferences) and embeddings is not None:
+            positions = (position for batch in batches for position in batch.index)
+            row_of = {position: row for row, position in enumerate(positions)}
+            input_embeddings = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
+            features = f"the {target} encoder of {pipeline.space.spec}"
+            scores = embedding_metrics(
+                embeddings, known.embeddings, input_embeddings, features=features, seed=self.seed
+            )
+        else:
+            why = {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."}
+            scores = EmbeddingScores(len(good), 0, "none", {}, why)
+        unread, count = ([*known.bad.values()], known.count) if known else ([], 0)
+        found = Evaluation(scores, inputs, good_outputs, references, bad, unread, count, self.best_of)
+        return _with_plugins(found, self.added)
+
+
+def gap_of(bridge: Bridge, modality: str) -> Tensor:
+    """The gap (d,) that a bridge is fitted on, as `Evaluator.score` takes it. Raises `WrongCall` if it has none."""
+    others = [modality, *bridge.modalities]
+    other = next((name for name in others if name != bridge.target), None)
+    if not isinstance(bridge, C3Bridge) or "mean" not in bridge.needs or other is None:
+        raise WrongCall(
+            f"bridge {bridge.name!r} knows no gap to shift along. Take one that is fitted on the means of two"
+            " modalities, such as c2_1 or c3."
+        )
+    return bridge.gap(other)
 
 
 def _read_references(

@@ -60,8 +60,8 @@ class PairsRecipe(BaseModel):
     """Pairs from a table: the columns of the sources (named after their modality) and the targets.
 
     `item` is the column that tells which rows belong together, by default `source`. Only a `fraction` of the items is
-    used, chosen with `seed`. If `source` and `target` are one column of text, each text is paired with each other text
-    of the same `item`, as for WS-ClipCap-Multi.
+    used, chosen with `seed`. With `noise: false` the bridge adds no noise to the sources. If `source` and `target` are
+    one column of text, each text is paired with each other text of the same `item`, as for WS-ClipCap-Multi.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -72,6 +72,7 @@ class PairsRecipe(BaseModel):
     item: str | None = None
     fraction: float = Field(1.0, gt=0, le=1)
     seed: int = 0
+    noise: bool = True
 
     def load(self, folder: Path, root: str | None = None) -> Pairs:
         """Load the pairs. `folder` is the recipe's. Raises `C3Error` for a wrong table or column."""
@@ -90,7 +91,8 @@ class PairsRecipe(BaseModel):
         for item, own in self._share(items):
             couples = [(one, other) for one, _ in own for other, _ in own if one != other] if same else own
             pairs += [(item, *couple) for couple in couples]
-        return Pairs([pair[1] for pair in pairs], source, [pair[2] for pair in pairs], item=[pair[0] for pair in pairs])
+        names, sources, targets = ([pair[place] for pair in pairs] for place in range(3))
+        return Pairs(sources, source, targets, item=names, noise=self.noise)
 
     def _share(self, items: list[Any]) -> list[Any]:
         if not items:

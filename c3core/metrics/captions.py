@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
+from statistics import mean
 from typing import Any
 
 from c3core.errors import C3Error, NotInstalled, WrongCall, near
@@ -12,7 +14,7 @@ from c3core.metrics.java import INSTALL
 from c3core.metrics.java_metrics import meteor, spice
 from c3core.metrics.tokenizer import TokenizerName, tokenize
 
-METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "spice")
+METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge_l", "meteor", "spice")
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ def caption_metrics(
 ) -> CaptionScores:
     """Compare each candidate caption with its references, by pycocoevalcap.
 
-    BLEU-1 … 4 are of the whole corpus, with the reference length that is closest; ROUGE-L and CIDEr are means over
-    items. CIDEr takes its document frequencies from these references: for one item it is 0, because each of its words
-    is in every document, and for a few items it depends on which they are. An empty candidate scores 0; a reference
-    without a word is ignored.
+    BLEU-1 … 4 are of the whole corpus, with the reference length that is closest; ROUGE-1 (the F-measure of shared
+    words, with the reference that shares most), ROUGE-L and CIDEr are means over items. CIDEr takes its document
+    frequencies from these references: for one item it is 0, because each of its words is in every document, and for a
+    few items it depends on which they are. An empty candidate scores 0; a reference without a word is ignored.
 
     `tokenizer` is "ptb" (Java), "python" (the same rules), or "auto": "ptb" if there is Java. `timeout`, in seconds,
     limits each Java process.
@@ -118,8 +120,17 @@ def _coco_scores(
     if any(metric.startswith("bleu") for metric in metrics):
         bleu, _ = Bleu(4).compute_score(*pair, verbose=0)  # else it prints its counts
         scores |= {f"bleu{k}": 100 * float(value) for k, value in enumerate(bleu, start=1)}
+    if "rouge1" in metrics:
+        scores["rouge1"] = 100 * mean(map(_rouge1, candidates, references))
     if "rouge_l" in metrics:
         scores["rouge_l"] = 100 * float(Rouge().compute_score(*pair)[0])
     if "cider" in metrics:
         scores["cider"] = 100 * float(Cider().compute_score(*pair)[0])
     return scores
+
+
+def _rouge1(candidate: str, references: Sequence[str]) -> float:
+    """Return the F-measure of the words that a tokenized caption shares with the reference that shares most."""
+    words = Counter(candidate.split())
+    others = [Counter(reference.split()) for reference in references]
+    return max(2 * (words & other).total() / max(1, words.total() + other.total()) for other in others)

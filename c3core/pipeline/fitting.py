@@ -81,6 +81,7 @@ class PipelineFitter:
         self.loaded = dict(loaded or {})
         self.embeddings = path_of(embeddings or folder / "embeddings")
         self.device = None if device == "auto" else device_of(device)
+        self.noise = True
         self._stores: dict[str, Store] = {}
 
     def fit(
@@ -215,6 +216,7 @@ class PipelineFitter:
             return self._memorized(rows, items, supervised=pairs is not None)
         held_out = rows if validation is None else self._dataset("validation", validation, 1.0)
         torch.manual_seed(options.seed)  # of the initial weights that `prepare` may draw
+        self.noise = pairs is None or pairs.noise
         reader = decoder.reader()
         decoder.prepare(rows.read(reader))
         decoder.output_encoder = BridgedEncoder(self.encoders, self.bridge, decoder)
@@ -238,7 +240,12 @@ class PipelineFitter:
             "space": self.encoders.space.spec,
             "bridge": self.bridge.config(),
             "decoder": {"name": decoder.name, **decoder.settings.model_dump(mode="json")},
-            "trained_on": {"modality": rows.modality, "rows": count, "supervised": pairs is not None},
+            "trained_on": {
+                "modality": rows.modality,
+                "rows": count,
+                "supervised": pairs is not None,
+                "noise": self.noise,
+            },
             "start": self.loaded,
             "data": {name: store.checksum for name, store in self._stores.items()},
             "targets": [checksum_of(one) for one in (pairs, validation) if isinstance(one, Pairs)],
@@ -283,8 +290,11 @@ class PipelineFitter:
         good = [k for k, item in enumerate(read) if not isinstance(item, BadItem)]
         if not good:
             raise C3Error(f"none of a batch's {len(read)} targets could be read: {read[0]}")
-        conditions = self.bridge.train_condition(embeddings[good], modality, generator=generator)
-        decoder = self.decoder
+        decoder, bridge = self.decoder, self.bridge
+        if self.noise:
+            conditions = bridge.train_condition(embeddings[good], modality, generator=generator)
+        else:
+            conditions = bridge.condition(embeddings[good], modality)
         return decoder.check_conditions(conditions), decoder.collate([read[k] for k in good])
 
     def _validator(self, rows: TargetDataset, reader: Reader) -> Callable[[], float] | None:

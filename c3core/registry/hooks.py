@@ -77,6 +77,13 @@ class Hooks:
         """
 
     @hookspec
+    def c3_published(self, register: Register) -> None:
+        """Published figures: `factory(name) -> rows`, each a mapping with its `bridge`, if they tell also its
+        `modality` (of the inputs) and `fraction` (of the pairs), and figures by metric; `c3 ablate --against NAME`
+        shows the difference to them.
+        """
+
+    @hookspec
     def c3_pipelines(self, register: Register) -> None:
         """Pipelines that a package ships: `factory() -> Path` of the folder; `load_pipeline(name)` calls it."""
 

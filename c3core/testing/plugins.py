@@ -25,6 +25,7 @@ CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: the facto
     "decoder": (("condition_dim",), ()),
     "bridge": (("name",), ()),
     "table": (("argument",), ("folder",)),
+    "published": (("name",), ()),
     "pipeline": ((), ()),
     "demo": ((), ("out", "seed")),
 }

@@ -11,7 +11,7 @@ import pytest
 
 from c3_playground.world import World
 from c3core.embedding.embedder import embed
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.experiments.ablation import ablate, options_for
 from c3core.experiments.recipe import FitRecipe
 from c3core.media.image_decoder import write_png
@@ -186,3 +186,67 @@ def test_a_painter_learns_from_pictures_that_a_plugin_makes(tmp_path: Path) -> N
         "factors" not in row and row["r1"] == old["r1"] for row, old in zip(again["rows"], scores["rows"], strict=True)
     )
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == trained  # scored anew alone
+
+
+PUBLISHED = """
+from c3core import hookimpl
+
+@hookimpl
+def c3_published(register):
+    register("ours", "own_figures:rows")
+"""
+FIGURES = """
+def rows(name):
+    return [
+        {"bridge": "c1", "fraction": 0.5, "modality": "image", "bleu1": 40.0},
+        {"bridge": "c1", "fraction": 1.0, "modality": "image", "bleu1": 60.0, "spice": 1.0},
+        {"bridge": "c1", "fraction": 1.0, "modality": "audio", "bleu1": 70.0},
+    ]
+"""
+
+
+def test_fractions_of_the_pairs_train_an_earlier_ablation_further(
+    tmp_path: Path, install_plugin: Callable[..., None]
+) -> None:
+    pytest.importorskip("transformers", reason="needs the extra gpt2")
+    pytest.importorskip("pycocoevalcap", reason="needs the extra metrics")
+    install_plugin("own", PUBLISHED, own_figures=FIGURES)
+    items = {"text": "playground:image/train/8/1", "image": "playground:image/train/8/1"}
+    decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
+    first = recipe(space=str(write_space(tmp_path / "space")), items=items, decoder=decoder, training=TRAINING)
+    words = {"bridges": ["c1"], "seeds": [0, 1], "folder": tmp_path, "quiet": True, "metrics": ["bleu1"]}
+    ablate(first, "playground:image/test/3", tmp_path / "first", **words)
+    pairs = {"table": "playground:image/train/8", "source": "image", "target": "text", "noise": False}
+    second = FitRecipe.model_validate({"start": "first", "pairs": pairs, "training": TRAINING})
+    words |= {"fractions": [0.5, 1.0], "against": "ours"}
+    found = ablate(second, "playground:image/test/3", tmp_path / "second", **words)
+    assert [(row["bridge"], row["fraction"], row["seeds"]) for row in found["rows"]] == [("c1", 0.5, 2), ("c1", 1.0, 2)]
+    assert found["rows"][1]["paper"] == {"bleu1": 60.0}
+    for row, published in zip(found["rows"], (40, 60), strict=True):
+        assert row["difference"]["bleu1"] == pytest.approx(row["bleu1"]["mean"] - published)
+    for name, rows in (("c1-0.5-0", 20), ("c1-1.0-1", 40)):  # five sentences a picture
+        before, after = load_pipeline(tmp_path / "second" / name).trained_on
+        assert before["supervised"] is False
+        assert (after["supervised"], after["noise"], after["rows"] + 1) == (True, False, pytest.approx(rows, abs=2))
+    halves = [load_pipeline(tmp_path / "second" / f"c1-0.5-{seed}").trained_on[1]["recipe"]["pairs"] for seed in (0, 1)]
+    assert [(half["fraction"], half["seed"]) for half in halves] == [(0.5, 0), (0.5, 1)]
+    assert ablate(second, "playground:image/test/3", tmp_path / "second", **words) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "message"),
+    [
+        ({}, {"fractions": [0.5]}, "give it pairs"),
+        ({"pairs": {"table": "t.csv", "source": "image", "target": "text"}}, {"fractions": [1.5]}, "at most 1"),
+        ({"space": None, "start": "nothing"}, {}, "no pipeline"),
+        ({"space": None, "start": "nothing", "bridge": "c1"}, {}, "leave bridge out"),
+        ({}, {"against": "table22"}, "no published is called"),
+    ],
+)
+def test_what_an_ablation_cannot_vary_is_said_first(
+    tmp_path: Path, change: dict[str, object], more: dict[str, object], message: str
+) -> None:
+    words = {"bridges": ["c1"], "seeds": [0], "folder": tmp_path, "quiet": True, **more}
+    with pytest.raises(WrongCall, match=message):
+        ablate(recipe(**change), "playground:image/test/3", tmp_path / "out", **words)
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from c3_playground.painters.metric import factors
 from c3_playground.world import World
 from c3core import C3Error, Pipeline, Space, load_pipeline
 from c3core.data.tables import Table
-from c3core.experiments.evaluation import evaluate
+from c3core.errors import WrongCall
+from c3core.experiments.evaluation import Evaluator, evaluate
 from c3core.metrics import custom
 from c3core.metrics.captions import caption_metrics
 from c3core.registry.discovery import Entry
@@ -255,3 +257,30 @@ def test_that_the_space_chose_is_said(pipeline: Pipeline) -> None:
     assert found.to_dict()["best_of"] == 2
     assert any("best of 2" in remark for remark in found.remarks())
     assert not any("best of" in remark for remark in evaluate(pipeline, table(1), metrics=["bleu4"]).remarks())
+
+
+def test_inputs_are_moved_along_the_gap(pipeline: Pipeline) -> None:
+    table = Table({"image": pictures(6), "text": World().sentences(6, modality="image")})
+    evaluator = Evaluator(pipeline, table, metrics=["rouge1"])
+    embeddings, state = pipeline.space.encode(table.column("image"), "image"), pipeline.bridge.state()
+    gap = (state["image.mean"] - state["text.mean"]).float()
+    for shift in (0.0, 0.5, 30.0):
+        conditions = pipeline.condition(embeddings + shift * gap / gap.norm(), "image")
+        assert evaluator.score(shift).outputs == pipeline.decoder.generate(conditions)
+    assert evaluator.score(30.0).outputs != evaluator.score().outputs
+
+
+def test_sentences_are_moved_along_the_gap_to_the_other_modality(pipeline: Pipeline) -> None:
+    sentences = World().sentences(6, modality="image")
+    evaluator = Evaluator(pipeline, Table({"text": sentences}), input_column="text", metrics=["rouge1"])
+    state = pipeline.bridge.state()
+    gap = (state["image.mean"] - state["text.mean"]).float()
+    moved = pipeline.space.encode(sentences, "text") + 30 * gap / gap.norm()
+    assert evaluator.score(30.0).outputs == pipeline.decoder.generate(pipeline.condition(moved, "text"))
+
+
+def test_without_a_gap_nothing_can_be_moved(tmp_path: Path) -> None:
+    bare = fitted(write_space(tmp_path / "space"), "c1")
+    evaluator = Evaluator(bare, Table({"image": pictures(2), "text": ["a", "b"]}), metrics=["rouge1"])
+    with pytest.raises(WrongCall, match="knows no gap"):
+        evaluator.score(0.5)

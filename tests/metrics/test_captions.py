@@ -58,11 +58,18 @@ def test_rouge_l_of_lin_2004() -> None:
 # --- by hand
 
 
+def test_rouge_1_is_the_f_measure_of_the_shared_words_with_the_reference_that_shares_most() -> None:
+    # Of two words "the" one is shared. 2 · 3 / (5 + 4), and 2 · 1 / (5 + 1) with the other reference.
+    scores = score(["the dog saw the cat"], [["the cat saw me", "dog"]])
+    assert scores["rouge1"] == pytest.approx(100 * 6 / 9)
+    assert score(["one", "a bird"], [["two"], ["a bird"]])["rouge1"] == pytest.approx(50)
+
+
 def test_the_reference_itself_has_the_highest_scores() -> None:
     references = [["a red dog runs fast"], ["two cats sleep on sofas"], ["one bird sings by day"]]
     scores = score([reference for (reference,) in references], references)
     assert scores == pytest.approx(
-        {"cider": 1000, "bleu1": 100, "bleu2": 100, "bleu3": 100, "bleu4": 100, "rouge_l": 100}, abs=1e-4
+        {"cider": 1000, "bleu1": 100, "bleu2": 100, "bleu3": 100, "bleu4": 100, "rouge1": 100, "rouge_l": 100}, abs=1e-4
     )
 
 

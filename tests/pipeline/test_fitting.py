@@ -107,6 +107,23 @@ def test_a_run_is_continued_with_the_same_settings_and_targets_alone(space: Spac
         fit(texts, max_tokens=5)
 
 
+def test_pairs_may_be_trained_on_without_noise(space: Space) -> None:
+    """With noise off, C³ trains as C²₁ does."""
+    texts = World().sentences(40, modality="image")
+
+    def weights(bridge: str, noise: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        pipeline = Pipeline(space, load_bridge(bridge), load_decoder("gpt2", space=space, **DECODER))
+        pairs = Pairs(pictures(40), "image", texts, noise=noise)
+        pipeline.fit(items(), pairs=pairs, training=TRAINING, quiet=True)
+        assert pipeline.trained_on[0]["noise"] is noise
+        return [parameter.detach() for parameter in pipeline.decoder.parameters()]
+
+    quiet, without, noisy = weights("c3", False), weights("c2_1", True), weights("c3", True)
+    assert all(map(torch.equal, quiet, without))
+    assert not all(map(torch.equal, quiet, noisy))
+
+
 def test_a_run_is_not_continued_with_another_store(space: Space, tmp_path: Path) -> None:
     stores = []
     for name, texts in (("a", World().sentences(30, modality="image")), ("b", World().sentences(30, modality="audio"))):

@@ -10,6 +10,13 @@ import typer
 from c3core.errors import WrongCall
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Change = Annotated[
+    list[str],
+    typer.Option("--set", help="Replace a field of the recipe, as in --set training.steps=100. Repeatable."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Try the whole recipe on the first 32 items of each, for two steps.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(help="What the encoders compute in: float32, bfloat16 or float16.")]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from c3core.cli.options import DecoderOption, Json, MetricName, Quiet, numbers_of
+from c3core.cli.options import Change, DecoderOption, DryRun, Json, MetricName, Quiet, numbers_of
 from c3core.cli.output import writable
 from c3core.io.layout import path_of
 from c3core.runtime.console import cell, print_json, print_table
+
+if TYPE_CHECKING:
+    from c3core.experiments.recipe import FitRecipe
 
 Recipe = Annotated[
     Path, typer.Argument(parser=path_of, metavar="RECIPE", help="A YAML file; its paths are relative to it.")
@@ -35,14 +38,21 @@ def _resumable() -> Iterator[None]:
 
 
 @_resumable()
-def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
+def connect(
+    recipe: Recipe,
+    out: Out,
+    change: Change = [],  # noqa: B006  typer copies it
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
     """Train a space from pairs. Its towers and projection heads learn by a contrastive loss."""
+    from c3core.cli.inputs import options_of
     from c3core.experiments.recipe import read_recipe
     from c3core.spaces.contrastive_trainer import connect as work
     from c3core.spaces.contrastive_trainer import is_connected, measured_figures
     from c3core.spaces.recipe import ConnectRecipe
 
-    read = read_recipe(recipe, ConnectRecipe)
+    read = read_recipe(recipe, ConnectRecipe, changes=options_of(change))
     if is_connected(read, out, folder=recipe.parent):
         done, measured = f"nothing left to do: {out} is finished", measured_figures(out)
     else:
@@ -60,13 +70,19 @@ def connect(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) 
 
 
 @_resumable()
-def fit(recipe: Recipe, out: Out, quiet: Quiet = False, json: Json = False) -> None:
+def fit(
+    recipe: Recipe,
+    out: Out,
+    change: Change = [],  # noqa: B006
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
     """Fit a bridge, train a decoder and save the pipeline."""
     from c3core.experiments.fit import fit_recipe, is_fitted
-    from c3core.experiments.recipe import FitRecipe, read_recipe
     from c3core.pipeline.manifest import read_manifest
 
-    read = read_recipe(recipe, FitRecipe)
+    read = _read(recipe, change, dry_run)
     if is_fitted(read, out, folder=recipe.parent):
         done, trained_on = f"nothing left to do: {out} is finished", read_manifest(out).trained_on
     else:
@@ -94,16 +110,17 @@ def ablate(
     ] = None,
     metric: MetricName = [],  # noqa: B006
     option: DecoderOption = [],  # noqa: B006
+    change: Change = [],  # noqa: B006
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Train and score a recipe with several bridges. Prints one table, mean ± std over seeds."""
     from c3core.cli.inputs import options_of
     from c3core.experiments.ablation import ablate as work
-    from c3core.experiments.recipe import FitRecipe, read_recipe
 
     result = work(
-        read_recipe(recipe, FitRecipe),
+        _read(recipe, change, dry_run),
         table,
         out,
         bridges=[bridge.strip() for bridge in bridges.split(",")],
@@ -127,6 +144,13 @@ def ablate(
     left_out = {f"{metric}: {why}" for run in result["runs"] for metric, why in run["left_out"].items()}
     for line in sorted(left_out):
         print(line)
+
+
+def _read(path: Path, change: list[str], dry_run: bool) -> FitRecipe:
+    from c3core.cli.inputs import options_of
+    from c3core.experiments.recipe import DRY_RUN, FitRecipe, read_recipe
+
+    return read_recipe(path, FitRecipe, changes=(DRY_RUN if dry_run else {}) | options_of(change))
 
 
 def _cells(row: dict[str, Any]) -> list[dict[str, Any]]:

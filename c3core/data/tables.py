@@ -52,6 +52,12 @@ class Table:
         """The number of rows."""
         return len(next(iter(self.columns.values()), []))
 
+    def head(self, count: int | None) -> Table:
+        """The first `count` rows; all, if it is None."""
+        if count is None or count >= self.rows:
+            return self
+        return Table({name: [column[row] for row in range(count)] for name, column in self.columns.items()})
+
     def column(self, name: str) -> Sequence[Any]:
         """One column; `caption` also finds `text`. Raises `WrongCall` for an unknown name, with near names."""
         return self.columns[self.named(name)]

@@ -90,7 +90,7 @@ def ablate(
 
     With `fractions` each bridge and seed is run with each share of the recipe's pairs, drawn by the seed (Table 5 of
     the C3 paper). `start` in the recipe names an earlier ablation: each run trains its run of that bridge and seed
-    further.
+    further. `limit` cuts the table, too.
     `against` names published figures: each row gets theirs and the difference, as `paper` and `difference`.
     """
     out, folder = path_of(out), path_of(folder)
@@ -105,7 +105,7 @@ def ablate(
     runs = [Run(*each) for each in product(bridges, seeds, fractions or (None,))]
     recipes = {run: _recipe_of(run, recipe, folder) for run in runs}
     published = load_published(against) if against else []
-    scored = load_table(table, root=recipe.root_from(folder))
+    scored = load_table(table, root=recipe.root_from(folder)).head(recipe.limit)
     first = build(recipes[runs[0]], folder)
     first.decoder.check_options(generation)
     modality = input_column(first, scored)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from c3core.errors import WrongCall
-from c3core.experiments.inputs import data_checksums, items_of, validation_of
+from c3core.experiments.inputs import data_checksums, items_of, pairs_of, validation_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import sha256
 from c3core.io.layout import PIPELINE, SPACE, path_of
@@ -112,7 +112,7 @@ def _fit(
     else:
         pipeline.fit(
             items,
-            pairs=recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None,
+            pairs=pairs_of(recipe, recipe.pairs, folder),
             validation=validation_of(recipe, pipeline.decoder.modality, folder),
             bridge="keep" if _keeps_bridge(recipe) else "fit",
             training=recipe.training,

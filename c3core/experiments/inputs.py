@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from c3core.data.items import load_items
 from c3core.data.pairs import Pairs
@@ -28,8 +29,18 @@ def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], fol
     if isinstance(items, Store):
         return items
     if modality == TEXT:
-        return list(items)
-    return list({key_of(item): item for item in items}.values())  # a table names a photo once for each of its captions
+        return list(islice(items, recipe.limit))
+    distinct = {key_of(item): item for item in items}  # a table names a photo once for each of its captions
+    return list(islice(distinct.values(), recipe.limit))
+
+
+@overload
+def pairs_of(recipe: FitRecipe, named: PairsRecipe, folder: Path) -> Pairs: ...
+@overload
+def pairs_of(recipe: FitRecipe, named: PairsRecipe | None, folder: Path) -> Pairs | None: ...
+def pairs_of(recipe: FitRecipe, named: PairsRecipe | None, folder: Path) -> Pairs | None:
+    """The pairs of a recipe, to train on or held out."""
+    return None if named is None else named.load(folder, recipe.root_from(folder), limit=recipe.limit)
 
 
 def validation_of(recipe: FitRecipe, modality: str, folder: Path) -> Pairs | list[Any] | Store | None:
@@ -37,13 +48,13 @@ def validation_of(recipe: FitRecipe, modality: str, folder: Path) -> Pairs | lis
     if recipe.validation is None:
         return None
     if isinstance(recipe.validation, PairsRecipe):
-        return recipe.validation.load(folder, recipe.root_from(folder))
+        return pairs_of(recipe, recipe.validation, folder)
     return sources_of(recipe, modality, recipe.validation, folder)
 
 
 def data_checksums(recipe: FitRecipe, modality: str, folder: Path, items: Mapping[str, Any]) -> dict[str, Any]:
     """The size and checksum of each part of the data. `modality` is the decoder's."""
-    pairs = recipe.pairs.load(folder, recipe.root_from(folder)) if recipe.pairs else None
+    pairs = pairs_of(recipe, recipe.pairs, folder)
     parts = {**items, "pairs": pairs, "validation": validation_of(recipe, modality, folder)}
     return {name: _count_and_checksum(part) for name, part in parts.items() if part is not None}
 

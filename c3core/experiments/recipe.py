@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -74,8 +75,11 @@ class PairsRecipe(BaseModel):
     seed: int = 0
     noise: bool = True
 
-    def load(self, folder: Path, root: str | None = None) -> Pairs:
-        """Load the pairs. `folder` is the recipe's. Raises `C3Error` for a wrong table or column."""
+    def load(self, folder: Path, root: str | None = None, *, limit: int | None = None) -> Pairs:
+        """Load the pairs, or those of the first `limit` items. `folder` is the recipe's.
+
+        Raises `C3Error` for a wrong table or column.
+        """
         from c3core.data.tables import load_table
 
         table = load_table(self.table, folder=folder, root=root)
@@ -88,7 +92,7 @@ class PairsRecipe(BaseModel):
         rows = [*zip(table.column(source), table.column(target), strict=True)]
         items = Table({"item": table.column(self.item or source), "row": rows}).grouped(by="item", of="row")
         pairs = []
-        for item, own in self._share(items):
+        for item, own in self._share(items)[:limit]:
             couples = [(one, other) for one, _ in own for other, _ in own if one != other] if same else own
             pairs += [(item, *couple) for couple in couples]
         names, sources, targets = ([pair[place] for pair in pairs] for place in range(3))
@@ -109,7 +113,8 @@ class FitRecipe(BaseModel):
     computed there are reused. `start` is a pipeline to train further, by folder or name, with its own space, bridge and
     decoder; then `bridge` replaces its bridge by one fitted on `items`, `decoder` changes how its decoder is trained,
     and `training: null` trains nothing but adds the modalities of `items` to its bridge. Paths are relative to the
-    recipe's folder; those in lists and tables to the list or table, or to `root`.
+    recipe's folder; those in lists and tables to the list or table, or to `root`. With `limit` only the first items of
+    each modality, and the pairs of the first items, are used: to try a recipe.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -123,6 +128,7 @@ class FitRecipe(BaseModel):
     validation: Annotated[PairsRecipe | str | list[str], BeforeValidator(_held_out)] | None = None
     start: PathField | None = None
     root: PathField | None = None
+    limit: int | None = Field(None, ge=1)
     training: TrainingOptions | None = TrainingOptions()
     device: str = "auto"
     precision: str = "float32"
@@ -150,8 +156,14 @@ class FitRecipe(BaseModel):
         return None if self.root is None else str(folder / self.root)
 
 
-def read_recipe(path: str | Path, model: type[Model]) -> Model:
-    """Read a recipe from a YAML file. Raises `WrongCall` with the file, and the field or line that is wrong."""
+DRY_RUN = {"limit": 32, "training.steps": 2}  # changes of a recipe that try all of it in a moment
+
+
+def read_recipe(path: str | Path, model: type[Model], *, changes: Mapping[str, Any] | None = None) -> Model:
+    """Read a recipe from a YAML file. Raises `WrongCall` with the file, and the field or line that is wrong.
+
+    `changes` replace fields, named as in "training.steps" or "decoder.model".
+    """
     path = path_of(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -163,4 +175,17 @@ def read_recipe(path: str | Path, model: type[Model]) -> Model:
     values = load_yaml(text, str(path))
     if not isinstance(values, dict):
         raise WrongCall(f"{path} is no recipe: it must hold fields, as in `space: playground`.")
+    for name, value in (changes or {}).items():
+        _change(values, name.split("."), value)
     return checked(model, values, what=str(path))
+
+
+def _change(values: dict[str, Any], names: list[str], value: Any) -> None:
+    """Set the field that `names` lead to. A bridge or decoder that is only a name becomes one with options."""
+    for name in names[:-1]:
+        inner = values.get(name)
+        values[name] = {"name": inner} if isinstance(inner, str) else {} if inner is None else inner
+        values = values[name]
+        if not isinstance(values, dict):
+            raise WrongCall(f"{'.'.join(names)} cannot be set: {name} has no fields in the recipe.")
+    values[names[-1]] = value

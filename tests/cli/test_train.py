@@ -55,3 +55,34 @@ def test_a_finished_training_started_again_has_nothing_left_to_do(tmp_path: Path
     assert longer.returncode == 2
     assert "training.steps was 2. Choose another folder (--out)." in longer.stderr
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == described
+
+
+def test_a_dry_run_tries_the_whole_recipe(tmp_path: Path) -> None:
+    recipe = fit_recipe(tmp_path) | {"items": {"image": "playground:image/train/90/1"}, "training": {"steps": 10**6}}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    done = c3("fit", tmp_path / "recipe.yaml", "--out", tmp_path / "out", "--dry-run", "--set", "training.batch_size=8")
+    assert done.returncode == 0, done.stderr
+    (trained_on,) = json.loads((tmp_path / "out" / "pipeline.json").read_text())["trained_on"]
+    assert (trained_on["steps"], trained_on["statistics_of"]) == (2, {"image": 32})
+    assert trained_on["recipe"]["training"]["batch_size"] == 8
+
+
+def test_an_ablation_is_printed_beside_published_figures(tmp_path: Path, install_plugin: Any) -> None:
+    plugin = "from c3core import hookimpl\n\n@hookimpl\ndef c3_published(register):\n"
+    rows = "def rows(name):\n    return [{'bridge': 'c1', 'fraction': 1.0, 'r1': 50.0}]\n"
+    install_plugin("own", plugin + "    register('ours', 'own_figures:rows')\n", own_figures=rows)
+    pairs = {"table": "playground:image/train/8", "source": "text", "target": "image"}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(fit_recipe(tmp_path) | {"pairs": pairs}))
+    words = ["ablate", tmp_path / "recipe.yaml", "playground:image/test/90", "--out", tmp_path / "out", "--dry-run"]
+    words += ["--bridges", "c1", "--fractions", "0.5,1", "--against", "ours"]
+    done = c3(*words)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[:2] for line in lines if line[:1] == ["c1"]] == [["c1", "0.5"], ["c1", "1"]]
+    assert ["paper", "50.0"] in lines
+    assert (tmp_path / "out" / "fractions.png").is_file()
+    (row, whole) = json.loads(c3(*words, "--json").stdout)["rows"]
+    assert row["paper"] == {}
+    assert whole["difference"]["r1"] == pytest.approx(whole["r1"]["mean"] - 50)
+    wrong = c3(*words, "--seeds", "0,x")
+    assert (wrong.returncode, "seeds are whole numbers" in wrong.stderr) == (2, True)

@@ -112,3 +112,9 @@ def test_waves_with_a_rate_are_grouped_by_identity() -> None:
     grouped = Table({"audio": [waves[0], waves[0], waves[1]], "text": ["a", "b", "c"]}).grouped("audio", "text")
     assert [said for _, said in grouped] == [["a", "b"], ["c"]]
     assert all(source is wave for (source, _), wave in zip(grouped, waves, strict=True))
+
+
+def test_the_head_of_a_table() -> None:
+    table = Table({"image": ["a.png", "b.png", "c.png"], "text": ["x", "y", "z"]})
+    assert table.head(2).columns == {"image": ["a.png", "b.png"], "text": ["x", "y"]}
+    assert table.head(3) is table.head(None) is table

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
+from c3core.experiments.inputs import items_of, pairs_of, validation_of
 from c3core.experiments.recipe import FitRecipe, PairsRecipe, read_recipe
 from c3core.spaces.recipe import ConnectRecipe
 
@@ -97,6 +98,36 @@ def test_fields_may_be_merged_from_an_anchor(tmp_path: Path) -> None:
         read_recipe(write(tmp_path, text), FitRecipe)
     text = text[: text.index("validation")]
     assert read_recipe(write(tmp_path, text), FitRecipe).decoder.options == {"noise_std": 0.2}
+
+
+def test_fields_may_be_changed_by_name(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "decoder: gpt2\nbridge: {name: c3, noise_std: 0.1}\n")
+    changes = {"decoder.model": "fresh", "bridge.noise_std": 0.2, "training.steps": 5, "items.image": "a.png"}
+    changed = read_recipe(path, FitRecipe, changes=changes)
+    text = "space: playground\nitems: {text: a.txt, image: a.png}\ntraining: {steps: 5}\n"
+    text += "decoder: {name: gpt2, model: fresh}\nbridge: {name: c3, noise_std: 0.2}\n"
+    assert changed == read_recipe(write(tmp_path, text), FitRecipe)
+    for wrong in ({"training.step": 5}, {"root.deeper.still": 1}, {"bridge.noise_std.deeper": 1}):
+        with pytest.raises(WrongCall):
+            read_recipe(path, FitRecipe, changes=wrong)
+
+
+def test_a_limit_takes_the_first_items_and_the_pairs_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\nthree\n")
+    (tmp_path / "t.csv").write_text("image,text\n0.png,a\n0.png,b\n1.png,c\n2.png,d\n")
+    for number in range(3):
+        (tmp_path / f"{number}.png").touch()
+    given = {
+        "space": "playground",
+        "items": {"text": "a.txt", "image": "t.csv:image"},
+        "pairs": {"table": "t.csv", "source": "image", "target": "text"},
+        "validation": {"table": "t.csv", "source": "image", "target": "text"},
+        "limit": 2,
+    }
+    recipe = FitRecipe.model_validate(given)
+    assert items_of(recipe, tmp_path) == {"text": ["one", "two"], "image": [f"{tmp_path}/{k}.png" for k in (0, 1)]}
+    for pairs in (pairs_of(recipe, recipe.pairs, tmp_path), validation_of(recipe, "text", tmp_path)):
+        assert list(pairs.target) == ["a", "b", "c"]
 
 
 def test_a_missing_or_binary_recipe(tmp_path: Path) -> None:

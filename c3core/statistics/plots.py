@@ -33,12 +33,16 @@ def plot_geometry(geometry: Geometry | Mapping[str, Geometry], folder: str | Pat
         raise C3Error("there is no geometry to plot. Measure one: measure_geometry(x, y).")
     folder = path_of(folder)
     return [
-        _save(histograms(measured), folder / "geometry.png"),
-        _save(spectra(measured), folder / "spectrum.png"),
+        save_figure(histograms(measured), folder / "geometry.png"),
+        save_figure(spectra(measured), folder / "spectrum.png"),
     ]
 
 
-def _figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, Any]:
+def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, Any]:
+    """Return a figure of matplotlib and its axes (rows, columns), each `width` by `height` inches.
+
+    Raises `NotInstalled` without matplotlib.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -47,7 +51,8 @@ def _figure(rows: int, columns: int, *, width: float, height: float) -> tuple[An
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save_figure(figure: Any, path: Path) -> Path:
+    """Write a figure as a PNG file, whole or not at all, and return its path."""
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=150)
     return path
@@ -55,7 +60,7 @@ def _save(figure: Any, path: Path) -> Path:
 
 def histograms(measured: Mapping[str, Geometry]) -> Any:
     """A figure of the statistics of each measurement, by name."""
-    figure, axes = _figure(len(measured), len(_PANELS), width=3.1, height=2.9)
+    figure, axes = new_figure(len(measured), len(_PANELS), width=3.1, height=2.9)
     for axis, (title, meaning, _) in zip(axes[0], _PANELS.values(), strict=True):
         axis.set_title(f"{title}\n{meaning}", fontsize=9)
     for row, (name, geometry) in zip(axes, measured.items(), strict=True):
@@ -84,7 +89,7 @@ def histograms(measured: Mapping[str, Geometry]) -> Any:
 
 def spectra(measured: Mapping[str, Geometry]) -> Any:
     """A figure of the singular values of each measurement, by name."""
-    figure, axes = _figure(1, len(measured), width=4.6, height=3.4)
+    figure, axes = new_figure(1, len(measured), width=4.6, height=3.4)
     for axis, (name, geometry) in zip(axes[0], measured.items(), strict=True):
         floor = max(float(values[0]) for values in geometry.spectrum.values()) * 1e-10
         for (which, values), color in zip(geometry.spectrum.items(), (_BLUE, _ORANGE), strict=True):

@@ -7,4 +7,4 @@ from c3core.registry import Register, hookimpl
 
 @hookimpl
 def c3_commands(register: Register) -> None:
-    pass
+    register("theory", "c3_paper.theory_command:theory", summary="Measure what the paper's theory claims, and draw it.")

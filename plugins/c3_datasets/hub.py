@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ MEDIA = ("image", "audio", "video")
 
 
 class Options(TableOptions):
-    """What may follow the `?`. `text` may name several columns, separated by commas."""
+    """What may follow the `?`. `text` may name several columns, and fields of them: `title,json.text`."""
 
     split: str | None = None
     config: str | None = None
@@ -77,8 +77,9 @@ def _local(name: str, folder: Path) -> Path | None:
 def _rows(name: str, local: Path | None, options: Options) -> Iterator[dict[str, list[Any]]]:
     """The cells of each row: a list of one file for each modality, and of captions for text."""
     stream = _open(name, local, options)
-    columns = [*options.media.values(), *options.texts]
     known = stream.column_names or list(next(iter(stream), {}))
+    texts = [[column] if column in known else column.split(".") for column in options.texts]
+    columns = [*options.media.values(), *(place[0] for place in texts)]
     for column in columns:
         if column not in known:
             raise WrongCall(f"hf-dataset: {name} has no column {column!r}: {near(column, known)}")
@@ -88,8 +89,8 @@ def _rows(name: str, local: Path | None, options: Options) -> Iterator[dict[str,
     with library_errors(f"hf-dataset: {name} cannot be read", advice), progress_bar(f"reading {name}") as bar:
         for row in stream:
             cells = {modality: [row[column]] for modality, column in options.media.items()}
-            if options.texts:
-                cells["text"] = [text for column in options.texts for text in _captions(row, column, name)]
+            if texts:
+                cells["text"] = [text for place in texts for text in _captions(row, place, name)]
             yield cells
             bar.advance(1)
 
@@ -109,11 +110,13 @@ def _open(name: str, local: Path | None, options: Options) -> Any:
     return found[choose_split(options.split, found, name)]
 
 
-def _captions(row: Mapping[str, Any], column: str, name: str) -> list[str]:
-    """The captions of a cell: one, a list of them, or none."""
-    cell = row[column]
+def _captions(row: Mapping[str, Any], place: Sequence[str], name: str) -> list[str]:
+    """The captions of a cell, or of a field inside it: one, a list of them, or none."""
+    cell: Any = row
+    for part in place:
+        cell = cell.get(part) if isinstance(cell, Mapping) else None
     found = [text for text in (cell if isinstance(cell, list) else [cell]) if text is not None]
     for text in found:
         if not isinstance(text, str):
-            raise WrongCall(f"hf-dataset: column {column!r} of {name} holds {type(text).__name__}, not text.")
+            raise WrongCall(f"hf-dataset: column {'.'.join(place)} of {name} holds {type(text).__name__}, not text.")
     return [text.strip() for text in found if text.strip()]

@@ -62,7 +62,7 @@ class Decoder(nn.Module, ABC):
     modality: ClassVar[str]
     frame: ClassVar[Literal["bridge", "native"]] = "bridge"  # native: conditions are like the target's own embeddings
     suffix: ClassVar[str | None] = None  # of the file that an output is written to; None: an output is a line of text
-    trainable: ClassVar[bool] = True  # False for a pretrained decoder with nothing to train
+    trainable: bool = True  # False for a pretrained decoder with nothing to train
     memorizes: ClassVar[bool] = False  # True, beside trainable = False, if `fit` gives it items to keep: `memorize`
     trainable_options: ClassVar[frozenset[str]] = frozenset()  # the settings that `reconfigure` may change
     settings_class: ClassVar[type[DecoderSettings]] = DecoderSettings

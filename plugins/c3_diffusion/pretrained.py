@@ -59,7 +59,7 @@ class PretrainedDecoder(PictureDecoder):
     """
 
     frame: ClassVar[Literal["bridge", "native"]] = "native"
-    trainable: ClassVar[bool] = False
+    trainable = False
     settings_class: ClassVar[type[DecoderSettings]] = PretrainedSettings
     options_class: ClassVar[type[GenerationOptions]] = PretrainedOptions
     state_class: ClassVar[type[DecoderState]] = PretrainedState

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from c3core.contracts import GenerationOptions
+from c3_gpt2.guidance.options import GuidanceOptions
 
 
 class Caption(str):
@@ -26,16 +26,19 @@ class Caption(str):
 
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")  # need do_sample
 BEAMS = ("length_penalty", "early_stopping")  # need num_beams > 1
+GUIDED = {*GuidanceOptions.model_fields, "max_new_tokens", "prompt", "stop_strings", "scores", "precision"}
 
 
-class CaptionOptions(GenerationOptions):
+class CaptionOptions(GuidanceOptions):
     """Options of generating captions, under the names that transformers gives them.
 
     Greedy by default. `num_beams` > 1 searches with beams, with `length_penalty` and `early_stopping`. `do_sample`
     draws tokens at random, with `temperature`, `top_p`, `top_k` and the other ways to cut off unlikely tokens.
+    `guidance` lets the space choose the words.
     """
 
     max_new_tokens: int = Field(40, ge=1)
+    prompt: str = Field("", description="words that every caption goes on from, and does not repeat")
     min_new_tokens: int = Field(0, ge=0)
     num_beams: int = Field(1, ge=1)
     length_penalty: float = Field(1.0, ge=-10, le=10)
@@ -66,6 +69,9 @@ class CaptionOptions(GenerationOptions):
             for name in names:
                 if not met and getattr(self, name) != fields[name].default:
                     raise ValueError(f"{name} has no effect without {need}")
+        for name in fields.keys() - GUIDED:
+            if self.guidance and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} has no effect with guidance={self.guidance}")
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(f"min_new_tokens {self.min_new_tokens} is more than max_new_tokens {self.max_new_tokens}")
         return self

@@ -16,6 +16,10 @@ from c3_gpt2 import lora
 from c3_gpt2.bfloat16_copy import Bfloat16Copy
 from c3_gpt2.caption import Caption, CaptionOptions
 from c3_gpt2.generation import continue_prefix
+from c3_gpt2.guidance.drafts import Drafts
+from c3_gpt2.guidance.likeness import Likeness
+from c3_gpt2.guidance.magic import magic
+from c3_gpt2.guidance.zerocap import zerocap
 from c3_gpt2.language import Language
 from c3_gpt2.mapping import build_mapping
 from c3_gpt2.settings import FRESH, Settings
@@ -25,6 +29,8 @@ from c3core.errors import WrongCall
 from c3core.io import UNKNOWN_LICENSE, read_tensors, write_tensors
 from c3core.media import TextReader, TruncationCheck
 from c3core.runtime import compute_dtype
+
+SEARCHES = {"magic": magic, "zerocap": zerocap}
 
 
 class CaptionDecoder(Decoder):
@@ -67,12 +73,15 @@ class CaptionDecoder(Decoder):
             language = languages.pretrained(self.settings.model)
         if language is not None:
             self._take(language)
+        if self.settings.train == "none":
+            self.trainable = False
+            self.prepare(())
 
     def _take(self, language: Language) -> None:
-        longest = self.settings.prefix_length + self.settings.max_tokens
+        longest = self.settings.places + self.settings.max_tokens
         if language.positions is not None and longest > language.positions:
             raise WrongCall(
-                f"prefix_length {self.settings.prefix_length} and max_tokens {self.settings.max_tokens} do not fit the"
+                f"prefix_length {self.settings.places} and max_tokens {self.settings.max_tokens} do not fit the"
                 f" language model's {language.positions} positions. Lower one of them."
             )
         self.language, self.model, self.license = language, language.model, language.license
@@ -89,16 +98,16 @@ class CaptionDecoder(Decoder):
         settings = self.settings
         if self.language is None:
             self._take(languages.fresh(targets, settings))
-        self.mapping = build_mapping(
-            settings.mapping,
-            self.condition_dim,
-            self._language().width,
-            settings.prefix_length,
-            layers=settings.mapping_layers,
-        )
+        if settings.mapping == "none":
+            self.mapping = nn.Identity()  # without a weight; `_prefix` starts with the start of text
+        else:
+            width, length = self._language().width, settings.prefix_length
+            self.mapping = build_mapping(
+                settings.mapping, self.condition_dim, width, length, layers=settings.mapping_layers
+            )
         if settings.train == "lora":
             lora.add_adapters(self.model, settings.lora_rank)
-        elif settings.train == "mapping":
+        elif settings.train in ("mapping", "none"):
             self.model.requires_grad_(False)
 
     def _language(self) -> Language:
@@ -116,7 +125,7 @@ class CaptionDecoder(Decoder):
     def train(self, mode: bool = True) -> Self:
         """As any module. A language model that is not trained stays in eval mode."""
         super().train(mode)
-        if self.settings.train == "mapping" and self.model is not None:
+        if self.settings.train in ("mapping", "none") and self.model is not None:
             self.model.eval()
         return self
 
@@ -145,17 +154,31 @@ class CaptionDecoder(Decoder):
         total = torch.zeros((), device=conditions.device)
         for rows, part in batch.by_length(max(16, -(-len(conditions) // 2))):
             with torch.autocast(self.device.type, dtype) if dtype is torch.bfloat16 else nullcontext():
-                logits = self._logits(self.model, conditions[rows], part)
+                logits = self._logits(self.model, self._prefix(self.model, conditions[rows]), part)
             total = total + F.cross_entropy(logits.float(), part.ids[part.keep], reduction="sum")
         return total / batch.keep.sum().clamp_min(1)
 
-    def _logits(self, model: Any, conditions: Tensor, batch: Tokens) -> Tensor:
+    def _prefix(self, model: Any, conditions: Tensor, prompt: str = "") -> Tensor:
+        """Return what stands before the sentences, (n, p, width): the mapped conditions or a start, and the prompt."""
+        embed, ids = model.get_input_embeddings(), self._prompt_ids(prompt)
+        if self.settings.mapping == "none":
+            ids = [self._language().start, *ids]
+        words: Tensor = embed(torch.tensor(ids, dtype=torch.long, device=conditions.device))
+        words = words.expand(len(conditions), -1, -1)  # (n, q, width)
+        if self.settings.mapping == "none":
+            return words
+        return torch.cat([self.mapping(conditions).to(words.dtype), words], dim=1)
+
+    def _prompt_ids(self, prompt: str) -> list[int]:
+        ids: list[int] = self._language().tokenizer(prompt, add_special_tokens=False)["input_ids"] if prompt else []
+        return ids
+
+    def _logits(self, model: Any, prefix: Tensor, batch: Tokens) -> Tensor:
         """Return the logits (m, vocabulary) of the m tokens that `batch` keeps, row by row."""
         words = model.get_input_embeddings()(batch.ids[:, :-1])  # (n, t-1, width): nothing follows the last token
-        prefix = self.mapping(conditions).to(words.dtype)  # (n, p, width)
         # The token at place i is predicted at place p-1+i. No attention mask: padding follows everything that counts.
         predicting = F.pad(batch.keep, (prefix.shape[1] - 1, 0))
-        inputs = torch.cat([prefix, words], dim=1)
+        inputs = torch.cat([prefix.to(words.dtype), words], dim=1)
         out: Tensor = model(inputs_embeds=inputs, logits_to_keep=predicting, use_cache=False).logits
         return out
 
@@ -165,7 +188,7 @@ class CaptionDecoder(Decoder):
         """As any decoder. Refuses more tokens than the language model has positions."""
         chosen = super().check_options(options)
         if self.language is not None and self.language.positions is not None:
-            room = self.language.positions - self.settings.prefix_length
+            room = self.language.positions - self.settings.places - len(self._prompt_ids(chosen.prompt))
             if chosen.max_new_tokens > room:
                 raise WrongCall(f"max_new_tokens {chosen.max_new_tokens}: the language model has room for {room}.")
         return chosen
@@ -176,20 +199,36 @@ class CaptionDecoder(Decoder):
         language = self._language()
         dtype = compute_dtype(options.precision or self.settings.precision, self.device)
         model = self._copy.of(self.model) if dtype is torch.bfloat16 else self.model
-        prefix = self.mapping(conditions).to(model.dtype)
-        ids = continue_prefix(model, prefix, options, language.end, generators, language.tokenizer)
+        prefix = self._prefix(model, conditions, options.prompt)
+        if options.guidance:
+            ids = self._guide(model, conditions, prefix, options)
+        else:
+            ids = continue_prefix(model, prefix, options, language.end, generators, language.tokenizer)
         keep = until_end(ids, language.end)
         if options.stop_strings:  # the end of text after one is padding
             keep &= (ids != language.end) | ~stopped(language.tokenizer, ids, keep, options.stop_strings)[:, None]
         texts = decode(language.tokenizer, ids, keep)
         if not options.scores:
             return [Caption(text) for text in texts]
-        scores = self._scores(model, conditions, Tokens(ids, keep))
+        scores = self._scores(model, prefix, Tokens(ids, keep))
         return [Caption(text, score) for text, score in zip(texts, scores, strict=True)]
 
-    def _scores(self, model: Any, conditions: Tensor, batch: Tokens) -> list[float]:
+    def _guide(self, model: Any, conditions: Tensor, prefix: Tensor, options: CaptionOptions) -> Tensor:
+        """Let the space choose among the words that the language model proposes."""
+        if self.output_encoder is None:
+            raise WrongCall("guidance needs the space's text encoder: generate by a pipeline, or set `output_encoder`.")
+        language = self._language()
+        drafts = Drafts(
+            len(prefix), language.tokenizer, language.end, prompt=options.prompt, stop_strings=options.stop_strings
+        )
+        likeness = Likeness(self.output_encoder, conditions, options.guidance_temperature)
+        search = SEARCHES[str(options.guidance)]
+        ids = search(model, prefix, drafts, likeness, options, max_new_tokens=options.max_new_tokens)
+        return ids.to(prefix.device)
+
+    def _scores(self, model: Any, prefix: Tensor, batch: Tokens) -> list[float]:
         """Return the mean log-probability of each row's tokens."""
-        logits = self._logits(model, conditions, batch).float()
+        logits = self._logits(model, prefix, batch).float()
         losses = F.cross_entropy(logits, batch.ids[batch.keep], reduction="none")
         totals = torch.zeros(batch.keep.shape, device=losses.device).masked_scatter(batch.keep, losses).sum(1)
         means: list[float] = (-totals / batch.keep.sum(1)).tolist()
@@ -202,7 +241,8 @@ class CaptionDecoder(Decoder):
         adapted = self.settings.train == "lora"
         weights = lora.base_state(self.model) if adapted else None
         languages.write(self._language(), folder / "model", weights=weights)
-        write_tensors(folder / "mapping.safetensors", self.mapping.state_dict())
+        if self.settings.mapping != "none":
+            write_tensors(folder / "mapping.safetensors", self.mapping.state_dict())
         if adapted:
             write_tensors(folder / "adapter.safetensors", lora.adapter_state(self.model))
 
@@ -212,6 +252,7 @@ class CaptionDecoder(Decoder):
 
     def _load_weights(self, folder: Path, state: Any) -> None:
         self._build(())
-        read_tensors(folder / "mapping.safetensors", self.mapping)
+        if self.settings.mapping != "none":
+            read_tensors(folder / "mapping.safetensors", self.mapping)
         if self.settings.train == "lora":
             read_tensors(folder / "adapter.safetensors", self.model, lora.adapter_state(self.model))

@@ -14,6 +14,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 from transformers.generation import logits_process
 
 from c3_gpt2.caption import SAMPLING, CaptionOptions
+from c3_gpt2.guidance.options import GuidanceOptions
 
 
 def continue_prefix(
@@ -63,7 +64,8 @@ def _generate(
 def _config(options: CaptionOptions, end: int) -> GenerationConfig:
     """Options for transformers. One beam samples by `RowSampler`, so that transformers searches greedily."""
     by_beams = options.do_sample and options.num_beams > 1
-    unused = {"batch_size", "scores", "precision", "do_sample"} | (set() if by_beams else set(SAMPLING))
+    unused = {"prompt", "scores", "precision", "do_sample", *GuidanceOptions.model_fields}
+    unused |= set() if by_beams else set(SAMPLING)
     if not options.min_new_tokens:
         unused.add("min_new_tokens")
     chosen = options.model_dump(exclude=unused, exclude_none=True)

@@ -52,6 +52,8 @@ class Language:
                 "the language model's tokenizer has no end-of-text token. Set its eos_token and save it again."
             )
         self.end: int = end
+        bos = self.tokenizer.bos_token_id
+        self.start: int = end if bos is None else bos
         self.width: int = self.model.get_input_embeddings().weight.shape[1]
         self.positions: int | None = getattr(config, "max_position_embeddings", None)
         rows = self.model.get_input_embeddings().weight.shape[0]
@@ -79,7 +81,7 @@ def fresh(sentences: Iterable[str], settings: Settings) -> Language:
     end = tokenizer.eos_token_id
     config = GPT2Config(
         vocab_size=len(tokenizer),
-        n_positions=settings.prefix_length + max(settings.max_tokens, 128),
+        n_positions=settings.places + max(settings.max_tokens, 128),
         n_embd=settings.width,
         n_layer=settings.layers,
         n_head=settings.heads,

@@ -20,10 +20,14 @@ class Settings(DecoderSettings):
         min_length=1,
         description='a causal language model: a hub name, a local folder, a .gguf file, or "fresh" for a new GPT-2',
     )
-    mapping: Literal["linear", "mlp", "transformer"] = "mlp"
+    mapping: Literal["linear", "mlp", "transformer", "none"] = Field(
+        "mlp", description="none: no prefix of the condition; only guidance brings it in"
+    )
     mapping_layers: int = Field(8, ge=1, le=64, description="of the transformer mapping")
     prefix_length: int = Field(10, ge=1, le=1024, description="tokens that a condition is mapped to")
-    train: Literal["all", "mapping", "lora"] = "all"
+    train: Literal["all", "mapping", "lora", "none"] = Field(
+        "all", description='"none" uses a pretrained model as it is, without a mapping'
+    )
     lora_rank: int = Field(8, ge=1, le=8192)
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="a device without bfloat16 computes in float32"
@@ -43,15 +47,23 @@ class Settings(DecoderSettings):
         4000, ge=257, description="of a fresh model: the most subwords; 256 bytes and the end of text are among them"
     )
 
+    @property
+    def places(self) -> int:
+        """The places before a sentence: the prefix, or the token that starts a text."""
+        return 1 if self.mapping == "none" else self.prefix_length
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         fields = type(self).model_fields
         for name, need, met in (
             ("lora_rank", 'train="lora"', self.train == "lora"),
             ("mapping_layers", 'mapping="transformer"', self.mapping == "transformer"),
+            ("prefix_length", "a mapping", self.mapping != "none"),
         ):
             if not met and getattr(self, name) != fields[name].default:
                 raise ValueError(f"{name} has no effect without {need}")
+        if self.train in ("mapping", "none") and (self.mapping == "none") != (self.train == "none"):
+            raise ValueError(f'train="{self.train}" does not go with mapping="{self.mapping}"')
         if self.model != FRESH:
             for name in FRESH_ONLY:
                 if getattr(self, name) != fields[name].default:

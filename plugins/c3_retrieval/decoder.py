@@ -49,7 +49,7 @@ class RetrievalDecoder(Decoder):
 
     name: ClassVar[str] = "clipre"
     modality: ClassVar[str] = "text"
-    trainable: ClassVar[bool] = False
+    trainable = False
     memorizes: ClassVar[bool] = True
     settings_class: ClassVar[type[DecoderSettings]] = RetrievalSettings
     state_class: ClassVar[type[DecoderState]] = RetrievalState

@@ -78,7 +78,7 @@ class Pretrained(LinearPainter):
 
     name = "pretrained"
     frame: ClassVar[Literal["bridge", "native"]] = "native"
-    trainable: ClassVar[bool] = False
+    trainable = False
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Guided decoding: the space chooses among the words that the language model proposes."""

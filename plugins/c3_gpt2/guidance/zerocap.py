@@ -1,0 +1,86 @@
+"""ZeroCap (Tewel et al. 2022, arXiv 2111.14447): gradient steps on the cached keys and values, for each token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from c3_gpt2.guidance.cache import Pairs, pairs_of
+from c3_gpt2.guidance.drafts import Drafts
+from c3_gpt2.guidance.likeness import Likeness
+from c3_gpt2.guidance.options import GuidanceOptions
+
+NORM_POWER = 0.9  # of a gradient's length, which it is divided by; the authors' code has it
+
+
+def zerocap(
+    model: Any, prefix: Tensor, drafts: Drafts, likeness: Likeness, options: GuidanceOptions, *, max_new_tokens: int
+) -> Tensor:
+    """Write captions after prefixes (n, p, width). Return their token ids (n, t) on the CPU, padded with the end.
+
+    For each token, `zerocap_iterations` steps change the keys and values of all earlier places, so that the next
+    token's probabilities p lower
+
+        − Σ_v softmax_v(cos(condition, text of [x : v]) / τ) log p(v) + λ KL(p ‖ p₀)
+
+    where v goes over the `zerocap_candidates` most probable tokens and p₀ is p before any step. The most probable token
+    is written, and the next one starts from keys and values without changes. Without an earlier place, which is the
+    case for the first token after a prefix of one place, a token is not guided.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        last = prefix.clone()[:, -1:]  # a tensor of the inference mode cannot take part in a gradient
+        cache: Pairs = []
+        if prefix.shape[1] > 1:
+            cache = pairs_of(model(inputs_embeds=prefix.clone()[:, :-1], use_cache=True, logits_to_keep=1))
+        for _ in range(max_new_tokens):
+            out = model(inputs_embeds=last, past_key_values=DynamicCache(cache), use_cache=True)
+            logits = out.logits[:, -1].float()
+            if cache:
+                shifted = _shifted(model, last, cache, logits.log_softmax(dim=-1), drafts, likeness, options)
+                logits = model(inputs_embeds=last, past_key_values=DynamicCache(shifted)).logits[:, -1].float()
+            tokens = logits.argmax(dim=-1)
+            stays = drafts.add(tokens)
+            if not stays:
+                break
+            cache = [(keys[stays], values[stays]) for keys, values in pairs_of(out)]
+            last = model.get_input_embeddings()(tokens[stays, None])
+    return drafts.ids()
+
+
+def _shifted(
+    model: Any,
+    last: Tensor,
+    cache: Pairs,
+    unguided: Tensor,
+    drafts: Drafts,
+    likeness: Likeness,
+    options: GuidanceOptions,
+) -> Pairs:
+    """Return the keys and values after all steps. `unguided` are the log-probabilities (n, vocabulary) before them."""
+    flat = [tensor for pair in cache for tensor in pair]
+    for _ in range(options.zerocap_iterations):
+        leaves = [tensor.detach().requires_grad_() for tensor in flat]
+        with torch.enable_grad():
+            logits = model(inputs_embeds=last, past_key_values=DynamicCache(_paired(leaves))).logits[:, -1].float()
+            guided = logits.log_softmax(dim=-1)  # (n, vocabulary)
+            tokens = guided.topk(min(options.zerocap_candidates, guided.shape[1])).indices
+            alike = likeness(drafts.texts(tokens), drafts.open).to(guided.device)
+            loss = -(alike * guided.gather(1, tokens)).sum()
+            loss = loss + options.zerocap_ce_scale * (guided.exp() * (guided - unguided)).sum()
+            gradients = torch.autograd.grad(loss, leaves)
+        flat = [tensor - _step(gradient, options) for tensor, gradient in zip(leaves, gradients, strict=True)]
+    return _paired([tensor.detach() for tensor in flat])
+
+
+def _step(gradient: Tensor, options: GuidanceOptions) -> Tensor:
+    """Scale the gradient (n, heads, t, width) of each row by its length."""
+    length = gradient.flatten(1).norm(dim=1).clamp_min(1e-15)[:, None, None, None]
+    step: Tensor = options.zerocap_step_size * gradient / length**NORM_POWER
+    return step
+
+
+def _paired(tensors: list[Tensor]) -> Pairs:
+    return list(zip(tensors[::2], tensors[1::2], strict=True))

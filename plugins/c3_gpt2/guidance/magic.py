@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import DynamicCache
 
-from c3_gpt2.guidance.cache import pairs_of
+from c3_gpt2.guidance.cache import run
 from c3_gpt2.guidance.drafts import Drafts
 from c3_gpt2.guidance.likeness import Likeness
 from c3_gpt2.guidance.options import GuidanceOptions
@@ -27,13 +26,13 @@ def magic(
     where x are the prefix and the tokens so far, and h the last hidden states of the language model. For each step the
     model runs once, on all candidates of all rows.
     """
-    out = model(inputs_embeds=prefix, use_cache=True, output_hidden_states=True, logits_to_keep=1)
-    cache, logits, context = pairs_of(out), out.logits[:, -1], normalize(out.hidden_states[-1].float(), dim=-1)
+    out, cache = run(model, [], inputs_embeds=prefix, output_hidden_states=True, logits_to_keep=1)
+    logits, context = out.logits[:, -1], normalize(out.hidden_states[-1].float(), dim=-1)
     for _ in range(max_new_tokens):
         probabilities, tokens = logits.float().softmax(dim=-1).topk(min(options.magic_k, logits.shape[1]))  # (n, k)
         n, k = tokens.shape
-        wide = DynamicCache([(keys.repeat_interleave(k, 0), values.repeat_interleave(k, 0)) for keys, values in cache])
-        out = model(input_ids=tokens.reshape(-1, 1), past_key_values=wide, use_cache=True, output_hidden_states=True)
+        wide = [(keys.repeat_interleave(k, 0), values.repeat_interleave(k, 0)) for keys, values in cache]
+        out, wide = run(model, wide, input_ids=tokens.reshape(-1, 1), output_hidden_states=True)
         states = normalize(out.hidden_states[-1].float(), dim=-1).view(n, k, -1)
         repetition = (states @ context.transpose(1, 2)).amax(dim=-1)  # (n, k)
         alike = likeness(drafts.texts(tokens), drafts.open).to(tokens.device)
@@ -44,7 +43,7 @@ def magic(
             break
         rows = torch.tensor(stays, device=tokens.device)
         chosen = rows * k + best[rows]
-        cache = [(keys[chosen], values[chosen]) for keys, values in pairs_of(out)]
+        cache = [(keys[chosen], values[chosen]) for keys, values in wide]
         logits = out.logits[chosen, -1]
         context = torch.cat([context[rows], states[rows, best[rows]][:, None]], dim=1)
     return drafts.ids()

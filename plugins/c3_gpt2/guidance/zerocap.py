@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from c3_gpt2.guidance.cache import Pairs, pairs_of
+from c3_gpt2.guidance.cache import Pairs, run
 from c3_gpt2.guidance.drafts import Drafts
 from c3_gpt2.guidance.likeness import Likeness
 from c3_gpt2.guidance.options import GuidanceOptions
@@ -34,18 +33,18 @@ def zerocap(
         last = prefix.clone()[:, -1:]  # a tensor of the inference mode cannot take part in a gradient
         cache: Pairs = []
         if prefix.shape[1] > 1:
-            cache = pairs_of(model(inputs_embeds=prefix.clone()[:, :-1], use_cache=True, logits_to_keep=1))
+            _, cache = run(model, [], inputs_embeds=prefix.clone()[:, :-1], logits_to_keep=1)
         for _ in range(max_new_tokens):
-            out = model(inputs_embeds=last, past_key_values=DynamicCache(cache), use_cache=True)
+            out, longer = run(model, cache, inputs_embeds=last)
             logits = out.logits[:, -1].float()
             if cache:
                 shifted = _shifted(model, last, cache, logits.log_softmax(dim=-1), drafts, likeness, options)
-                logits = model(inputs_embeds=last, past_key_values=DynamicCache(shifted)).logits[:, -1].float()
+                logits = run(model, shifted, inputs_embeds=last)[0].logits[:, -1].float()
             tokens = logits.argmax(dim=-1)
             stays = drafts.add(tokens)
             if not stays:
                 break
-            cache = [(keys[stays], values[stays]) for keys, values in pairs_of(out)]
+            cache = [(keys[stays], values[stays]) for keys, values in longer]
             last = model.get_input_embeddings()(tokens[stays, None])
     return drafts.ids()
 
@@ -64,8 +63,8 @@ def _shifted(
     for _ in range(options.zerocap_iterations):
         leaves = [tensor.detach().requires_grad_() for tensor in flat]
         with torch.enable_grad():
-            logits = model(inputs_embeds=last, past_key_values=DynamicCache(_paired(leaves))).logits[:, -1].float()
-            guided = logits.log_softmax(dim=-1)  # (n, vocabulary)
+            out, _ = run(model, _paired(leaves), inputs_embeds=last)
+            guided = out.logits[:, -1].float().log_softmax(dim=-1)  # (n, vocabulary)
             tokens = guided.topk(min(options.zerocap_candidates, guided.shape[1])).indices
             alike = likeness(drafts.texts(tokens), drafts.open).to(guided.device)
             loss = -(alike * guided.gather(1, tokens)).sum()

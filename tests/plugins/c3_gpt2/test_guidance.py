@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
-from transformers import DynamicCache
+from transformers import DynamicCache, GPT2LMHeadModel
 
 from c3_gpt2.caption import CaptionOptions
 from c3_gpt2.decoder import CaptionDecoder
@@ -19,12 +20,13 @@ from c3core import Pipeline, load_bridge, load_space
 from c3core.errors import C3Error, WrongCall
 from tests.helpers.spaces import TRAINING, World, pictures, write_space
 
-STEPS = 6
+CACHE = "cache" if "cache" in signature(GPT2LMHeadModel.forward).parameters else "past_key_values"
+STEPS = 5
 SETTINGS: dict[str, Any] = {"model": "fresh", "layers": 2, "heads": 2, "width": 32, "vocabulary": 300, "device": "cpu"}
 MAGIC = {"guidance": "magic", "magic_k": 7, "magic_alpha": 0.3, "magic_beta": 1.5, "guidance_temperature": 0.1}
 ZEROCAP = {
     "guidance": "zerocap",
-    "zerocap_candidates": 20,
+    "zerocap_candidates": 12,
     "zerocap_iterations": 3,
     "zerocap_step_size": 2.0,
     "zerocap_ce_scale": 0.5,
@@ -33,13 +35,13 @@ ZEROCAP = {
 
 
 @pytest.fixture(scope="module", params=[("linear", "c3"), ("none", "c1")], ids=["prefix", "none"])
-def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+def pipeline(request: pytest.FixtureRequest, llama_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """A captioner on a small space. Its language model is in float64, so that both ways choose the same words."""
     mapping, bridge = request.param
     space = load_space(str(write_space(tmp_path_factory.mktemp("space"))))
-    length = {"prefix_length": 3} if mapping != "none" else {}
+    own = {**SETTINGS, "prefix_length": 3} if mapping != "none" else {"model": str(llama_folder), "device": "cpu"}
     torch.manual_seed(0)
-    decoder = CaptionDecoder(16, mapping=mapping, **length, **SETTINGS)
+    decoder = CaptionDecoder(16, mapping=mapping, **own)
     pipeline = Pipeline(space, load_bridge(bridge), decoder)
     items = {"text": World().sentences(60, modality="image"), "image": pictures(30)}
     pipeline.fit(items, training={**TRAINING, "steps": 40, "learning_rate": 3e-3}, quiet=True)
@@ -49,7 +51,7 @@ def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def conditions(pipeline: Pipeline) -> Tensor:
-    (batch,) = pipeline.encoder("image").encode_batches(pictures(5, "test"))
+    (batch,) = pipeline.encoder("image").encode_batches(pictures(3, "test"))
     return pipeline.condition(batch.embeddings, "image")
 
 
@@ -128,14 +130,15 @@ def plain_zerocap(pipeline: Pipeline, condition: Tensor, prompt: str = "") -> st
         unguided = model(inputs_embeds=inputs).logits[0, -1].softmax(dim=0).detach()
         if inputs.shape[1] == 1:
             return int(unguided.argmax())
-        layers = model(inputs_embeds=inputs[:, :-1], use_cache=True).past_key_values
+        layers = DynamicCache()
+        model(inputs_embeds=inputs[:, :-1], use_cache=True, **{CACHE: layers})
         context = [part.detach() for layer in layers for part in layer[:2]]
         shifts = [torch.zeros_like(part) for part in context]
 
         def run() -> Tensor:
             parts = [part + shift for part, shift in zip(context, shifts, strict=True)]
             cache = DynamicCache(list(zip(parts[::2], parts[1::2], strict=True)))
-            out: Tensor = model(inputs_embeds=inputs[:, -1:], past_key_values=cache).logits[0, -1].softmax(dim=0)
+            out: Tensor = model(inputs_embeds=inputs[:, -1:], **{CACHE: cache}).logits[0, -1].softmax(dim=0)
             return out
 
         for _ in range(ZEROCAP["zerocap_iterations"]):

@@ -78,7 +78,7 @@ def test_an_ablation_is_printed_beside_published_figures(tmp_path: Path, install
     done = c3(*words)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert [line[:2] for line in lines if line[:1] == ["c1"]] == [["c1", "0.5"], ["c1", "1"]]
+    assert [line[:2] for line in lines if line[:1] == ["c1"]] == [["c1", "0.5"], ["c1", "1.0"]]
     assert ["paper", "50.0"] in lines
     assert (tmp_path / "out" / "fractions.png").is_file()
     (row, whole) = json.loads(c3(*words, "--json").stdout)["rows"]

@@ -162,11 +162,13 @@ def _cells(row: dict[str, Any]) -> list[dict[str, Any]]:
         for name, value in row.items()
         if isinstance(value, dict) and name not in compared
     }
-    if not compared:
+    if not compared.get("paper"):
         return [named | means]
+    blank = dict.fromkeys(named | means, "")
     paper = {name: cell(value) for name, value in row["paper"].items()}
     difference = {name: f"{value:+.1f}" for name, value in row["difference"].items()}
-    return [named | means, {"bridge": "  paper"} | paper, {"bridge": "  difference"} | difference]
+    others = [blank | {"bridge": "  paper"} | paper, blank | {"bridge": "  difference"} | difference]
+    return [named | means, *others]
 
 
 COMMANDS = (connect, fit, ablate)

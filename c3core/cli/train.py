@@ -146,11 +146,12 @@ def ablate(
         print(line)
 
 
-def _read(path: Path, change: list[str], dry_run: bool) -> FitRecipe:
+def _read(path: Path, change: list[str], dry: bool) -> FitRecipe:
     from c3core.cli.inputs import options_of
-    from c3core.experiments.recipe import DRY_RUN, FitRecipe, read_recipe
+    from c3core.experiments.recipe import FitRecipe, dry_run, read_recipe
 
-    return read_recipe(path, FitRecipe, changes=(DRY_RUN if dry_run else {}) | options_of(change))
+    read = read_recipe(path, FitRecipe, changes=options_of(change))
+    return dry_run(read) if dry else read
 
 
 def _cells(row: dict[str, Any]) -> list[dict[str, Any]]:

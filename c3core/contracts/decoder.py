@@ -79,6 +79,9 @@ class Decoder(nn.Module, ABC):
             raise WrongCall(f"condition_dim must be at least 1, got {condition_dim}.")
         self.condition_dim = condition_dim
         self.settings = checked(self.settings_class, settings, what=f"settings of decoder {self.name!r}")
+        checked(
+            self.options_class, self.settings.generation, what=f"generation in the settings of decoder {self.name!r}"
+        )
         self.prepared = not (self.trainable or self.memorizes)
         self._on_device: Tensor  # empty: it moves with the module, so that `device` holds before there are weights
         self.register_buffer("_on_device", torch.empty(0, device=device_of(device)), persistent=False)
@@ -155,11 +158,15 @@ class Decoder(nn.Module, ABC):
         """
 
     def reconfigure(self, changes: Mapping[str, Any]) -> None:
-        """Change settings for a further training. Raises `C3Error` for one that is not in `trainable_options`."""
+        """Change settings for a further training: `generation`, and those in `trainable_options`.
+
+        Raises `C3Error` for another one.
+        """
         settings = checked(
             self.settings_class, {**self.settings.model_dump(), **changes}, what=f"settings of decoder {self.name!r}"
         )
-        for name in changes:
+        checked(self.options_class, settings.generation, what=f"generation in the settings of decoder {self.name!r}")
+        for name in changes.keys() - {"generation"}:
             if name not in self.trainable_options and getattr(settings, name) != getattr(self.settings, name):
                 may = ", ".join(sorted(self.trainable_options)) or "nothing"
                 raise WrongCall(
@@ -226,11 +233,15 @@ class Decoder(nn.Module, ABC):
     # ---- checks
 
     def check_options(self, options: GenerationOptions | Mapping[str, Any] | None) -> Any:
-        """Return options as this decoder's `options_class`. Raises `C3Error` with the name of a wrong one."""
+        """Return options as this decoder's `options_class`, with those of its settings where none are given.
+
+        Raises `C3Error` with the name of a wrong one.
+        """
         if isinstance(options, self.options_class):
             return options
-        values = options.model_dump(exclude_unset=True) if isinstance(options, GenerationOptions) else options
-        return checked(self.options_class, {} if values is None else values, what=f"options of decoder {self.name!r}")
+        given = options.model_dump(exclude_unset=True) if isinstance(options, GenerationOptions) else options or {}
+        what = f"options of decoder {self.name!r}"
+        return checked(self.options_class, {**self.settings.generation, **given}, what=what)
 
     def check_conditions(self, conditions: Tensor, targets: int | None = None) -> Tensor:
         """Return the conditions on the decoder's device, after a check of their shape and that they are finite.

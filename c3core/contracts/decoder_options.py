@@ -30,6 +30,8 @@ class DecoderSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
+    generation: dict[str, Any] = Field({}, description="options of generating, unless others are given")
+
     def to_save(self) -> dict[str, Any]:
         """Return the settings as JSON values, as a saved decoder keeps them."""
         return self.model_dump(mode="json")

@@ -16,6 +16,7 @@ from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
 from c3core.io.validation import PathField, checked
 from c3core.io.yaml_text import load_yaml
+from c3core.registry.discovery import registered
 from c3core.training.options import TrainingOptions
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -156,7 +157,14 @@ class FitRecipe(BaseModel):
         return None if self.root is None else str(folder / self.root)
 
 
-DRY_RUN = {"limit": 32, "training.steps": 2}  # changes of a recipe that try all of it in a moment
+def dry_run(recipe: FitRecipe) -> FitRecipe:
+    """A recipe that tries all of another in a moment: with the first 32 items of each modality, for two steps."""
+    own = recipe.model_copy(deep=True)
+    own.limit = 32
+    decoder = registered("decoder").get(recipe.decoder.name)
+    if own.training is not None and (decoder is None or decoder.load().trainable):
+        own.training.steps = 2
+    return own
 
 
 def read_recipe(path: str | Path, model: type[Model], *, changes: Mapping[str, Any] | None = None) -> Model:

@@ -182,6 +182,25 @@ def test_options_of_generate_come_in_any_form(given: Any) -> None:
     assert options.scale == (2 if given else 1)
 
 
+def test_settings_may_hold_options_of_generating(tmp_path: Path) -> None:
+    decoder = prepared(generation={"scale": 3})
+    plain = prepared().generate(ROWS)
+    decoder.load_state_dict(prepared().state_dict())
+    assert decoder.generate(ROWS) == pytest.approx([3 * value for value in plain])
+    assert decoder.generate(ROWS, {"scale": 1}) == pytest.approx(plain)
+    assert decoder.check_options(Options(noise=1)) == Options(noise=1)  # whole options are taken as they are
+    decoder.save(tmp_path)
+    assert Adder.load(tmp_path, device="cpu").check_options(None) == Options(scale=3)
+    decoder.reconfigure({"generation": {"scale": 2}})
+    assert decoder.check_options({"noise": 1}) == Options(scale=2, noise=1)
+    for wrong in (
+        lambda: Adder(2, generation={"scaale": 1}),
+        lambda: decoder.reconfigure({"generation": {"scale": "x"}}),
+    ):
+        with pytest.raises(WrongCall, match="generation in the settings of decoder 'adder'"):
+            wrong()
+
+
 def test_options_of_the_base_class_are_taken_over() -> None:
     assert prepared().check_options(GenerationOptions(batch_size=3)) == Options(batch_size=3)
 
@@ -245,7 +264,7 @@ def test_a_saved_decoder_loads_with_its_settings_state_and_license(tmp_path: Pat
     assert json.loads((tmp_path / "decoder.json").read_text()) == {
         "condition_dim": 2,
         "license": "mit",
-        "settings": {"width": 5, "weight": 1.0},
+        "settings": {"generation": {}, "width": 5, "weight": 1.0},
         "state": {"steps": 7},
     }
     loaded = Adder.load(tmp_path, device="cpu")

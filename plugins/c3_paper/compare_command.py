@@ -1,0 +1,42 @@
+"""`c3 compare`: the outputs of several pipelines for the same inputs, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Pipelines: folders, or names that `c3 plugins` lists.")],
+    inputs: Annotated[list[str], typer.Option(help="A file, folder, list, column or sentence. Repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder of the page, index.html.")],
+    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Modality of the inputs.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show the first so many inputs.")] = 12,
+    option: Annotated[
+        list[str], typer.Option("--option", "-o", help="An option of the decoders, as in -o num_beams=3. Repeatable.")
+    ] = [],  # noqa: B006  typer copies it
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Show what several pipelines make of the same inputs on one page (Figures 10 and 11 of the paper)."""
+    from itertools import islice
+
+    from c3_paper.compare_page import write_page
+    from c3core import load_items, load_pipeline
+    from c3core.errors import WrongCall
+    from c3core.io import load_yaml, path_of
+
+    options = {}
+    for word in option:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise WrongCall(f"an option is written name=value, not {word!r}.")
+        options[name] = load_yaml(value, name)
+    sources = list(islice(load_items(inputs, modality), limit))
+    outputs = {}
+    for run in runs:  # one at a time, so that only one is in memory
+        pipeline = load_pipeline(run, device=device)
+        outputs[run] = pipeline.run(sources, modality=modality, generation=options, seed=seed)
+    print(write_page(path_of(out), sources, outputs))

@@ -24,7 +24,7 @@ def compare(
     from itertools import islice
 
     from c3_paper.compare_page import write_page
-    from c3core import load_items, load_pipeline
+    from c3core import Store, load_items, load_pipeline
     from c3core.errors import WrongCall
     from c3core.io import load_yaml, path_of
 
@@ -34,7 +34,10 @@ def compare(
         if not equals or not name:
             raise WrongCall(f"an option is written name=value, not {word!r}.")
         options[name] = load_yaml(value, name)
-    sources = list(islice(load_items(inputs, modality), limit))
+    items = load_items(inputs, modality)
+    if isinstance(items, Store):
+        raise WrongCall(f"{inputs[0]} is a store, whose inputs cannot be shown. Name the inputs themselves.")
+    sources = list(islice(items, limit))
     outputs = {}
     for run in runs:  # one at a time, so that only one is in memory
         pipeline = load_pipeline(run, device=device)

@@ -1,5 +1,6 @@
 from .contrastive import info_nce as info_nce
 from .contrastive_trainer import connect as connect
+from .encoder import ConnectedEncoder as ConnectedEncoder
 from .head import Head as Head
 from .loading import load_space as load_space
 from .recipe import ConnectRecipe as ConnectRecipe

@@ -7,11 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+OF_A_SPACE = "space untrained table root"
 STUDIES = {  # name: (what it shows, the options that it takes)
+    "collapse": ("Figures 3 and 12: effective dimension of an untrained and a trained space", OF_A_SPACE),
     "gap": ("Figure 4: the modality gap before and after contrastive training", "steps learning_rate"),
     "gradient": ("Lemma 1 against automatic differentiation", ""),
     "margin": ("Lemma 2 and Figure 5: the stable region by temperature", ""),
     "depth": ("Figure 13: effective dimension by depth of a network", ""),
+    "cone": ("Figure 14: cosines within a modality of an untrained and a trained space", OF_A_SPACE),
 }
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help=f"{', '.join(STUDIES)}. Without a name, list them.")]
@@ -19,6 +22,17 @@ Out = Annotated[Path | None, typer.Option(metavar="<folder>", help="Draw the pic
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random draws.")]
 Steps = Annotated[int | None, typer.Option(help="gap: number of training steps (1,000; in the paper 200,000).")]
 LearningRate = Annotated[float | None, typer.Option(help="gap: learning rate (0.1, as in the paper).")]
+SpaceName = Annotated[str | None, typer.Option(help="collapse, cone: a trained space (playground).")]
+Untrained = Annotated[
+    str | None,
+    typer.Option(help="collapse, cone: the same space without training. Those of playground and clip need no name."),
+]
+TableName = Annotated[
+    str | None, typer.Option(help="collapse, cone: a table of the items to embed (playground:image/test/1000).")
+]
+Root = Annotated[
+    Path | None, typer.Option(help="collapse, cone: folder where the paths in the table start; by default the table's.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -29,6 +43,10 @@ def theory(
     seed: Seed = 0,
     steps: Steps = None,
     learning_rate: LearningRate = None,
+    space: SpaceName = None,
+    untrained: Untrained = None,
+    table: TableName = None,
+    root: Root = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -40,6 +58,7 @@ def theory(
         print_json(listed) if json else print_table(listed, ["name", "shows"])
         return
     given: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate}
+    given |= {"space": space, "untrained": untrained, "table": table, "root": root}
     options = _checked(name, {option: value for option, value in given.items() if value is not None})
     found, picture = _run(name, out, seed=seed, quiet=quiet or json, **options)
     if json:

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
+from c3_paper.theory.cone import mean_cosine
 from c3_paper.theory.study import BLUE, ORANGE, Row, Study, plain
 from c3core.statistics import effective_dimension, new_figure, singular_values
 
@@ -27,16 +27,6 @@ def features(n: int, dim: int, layers: int, seed: int) -> list[Tensor]:
         rows = (rows @ weight.T).relu()
         outputs.append(rows)
     return outputs
-
-
-def mean_cosine(rows: Tensor) -> float:
-    """The mean cosine of two different rows (n, d).
-
-    >>> mean_cosine(torch.eye(3))
-    0.0
-    """
-    unit, n = normalize(rows.double(), dim=1), len(rows)
-    return ((unit.sum(0).square().sum() - unit.square().sum()) / (n * (n - 1))).item()
 
 
 def study(*, seed: int = 0, quiet: bool = False, n: int = 1000, dim: int = 512, layers: int = LAYERS) -> Study:

@@ -28,7 +28,10 @@ class Row:
         """The row as a table shows it."""
 
         def text(value: float | str | None) -> str | None:
-            return value if value is None or isinstance(value, str) else format(value, self.form)
+            if value is None or isinstance(value, str):
+                return value
+            shown = format(value, self.form)
+            return "0.00" if shown == "-0.00" else shown
 
         return {"figure": self.figure, "paper": text(self.paper), "here": text(self.here)}
 

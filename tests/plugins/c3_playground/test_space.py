@@ -54,6 +54,13 @@ class TestImageEncoder(Items):
     modality = "image"
 
 
+class TestRandomImageEncoder(Items):
+    modality = "image"
+
+    def make(self) -> Encoder:
+        return load_space("playground:random?seed=1").encoder(self.modality)
+
+
 class TestVideoEncoder(Items):
     modality = "video"
 
@@ -154,3 +161,23 @@ def test_the_recipes_give_a_space_as_good_as_the_one_that_ships(tmp_path: Path) 
     for figures in measured.values():
         assert figures["x_to_y"] >= 0.85
         assert figures["gap"] >= 0.5
+
+
+def test_the_random_space_has_the_networks_of_the_trained_one_with_weights_of_its_seed():
+    trained, sentences = load_space("playground"), World().sentences(5, split="test")
+    one, same, other = (load_space(f"playground:random{seed}") for seed in ("", "?seed=0", "?seed=1"))
+    assert one.modalities == trained.modalities
+    for modality in trained.modalities:
+        shapes, expected = (
+            [
+                tuple(weights.shape)
+                for module in space.encoder(modality).torch_modules()
+                for weights in module.parameters()
+            ]
+            for space in (one, trained)
+        )
+        assert shapes == expected
+    embeddings = one.encode(sentences, "text")
+    assert torch.equal(embeddings, same.encode(sentences, "text"))
+    assert not torch.allclose(embeddings, other.encode(sentences, "text"), atol=0.1)
+    assert one.encoder("text").fingerprint != other.encoder("text").fingerprint

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from c3_paper.theory.depth import features, mean_cosine, study
+from c3_paper.theory.depth import features, study
 
 
 def test_features_are_those_of_random_layers():
@@ -17,14 +16,6 @@ def test_features_are_those_of_random_layers():
     assert all((rows >= 0).all() for rows in outputs[1:])
     # A Xavier weight keeps the mean square of its input, ReLU halves it.
     assert outputs[1].square().mean().item() == pytest.approx(0.5, abs=0.1)
-
-
-def test_the_mean_cosine_is_that_of_all_pairs():
-    rows = features(20, 8, 2, seed=1)[-1].numpy()
-    rows = rows[np.linalg.norm(rows, axis=1) > 0]
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    expected = (unit @ unit.T)[np.triu_indices(len(unit), 1)].mean()
-    assert mean_cosine(torch.from_numpy(rows)) == pytest.approx(expected)
 
 
 def test_the_effective_dimension_is_numpys_and_falls():

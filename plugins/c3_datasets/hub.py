@@ -13,7 +13,7 @@ from c3_datasets.argument import TableOptions, choose_split, parse
 from c3_datasets.extracted import Extracted
 from c3_datasets.files import held
 from c3core.data import Table
-from c3core.errors import C3Error, NotReachable, WrongCall, library_errors, near
+from c3core.errors import C3Error, NotReachable, WrongCall, library_errors, lines_of, near
 from c3core.io import path_of
 from c3core.runtime import progress_bar
 
@@ -101,12 +101,11 @@ def _open(name: str, local: Path | None, options: Options) -> Any:
     if local is not None:
         where = {"path": str(local)} if local.is_dir() else {"path": str(local.parent), "data_files": local.name}
     try:
-        with library_errors(f"hf-dataset: {name} cannot be opened", "Check its name, config and revision."):
-            found: Mapping[str, Any] = datasets.load_dataset(name=options.config, streaming=True, **where)
-    except C3Error as error:
-        if isinstance(error.__cause__, ConnectionError):
-            raise NotReachable(f"{error} If it is local, check the path.") from error
-        raise
+        found: Mapping[str, Any] = datasets.load_dataset(name=options.config, streaming=True, **where)
+    except Exception as error:  # whatever a format or the network raises
+        kind = NotReachable if isinstance(error, ConnectionError) else C3Error
+        reason = " ".join(lines_of(error))[:300].rstrip(".:")
+        raise kind(f"hf-dataset: {name} cannot be opened: {reason}. Check its name, config and revision.") from error
     return found[choose_split(options.split, found, name)]
 
 

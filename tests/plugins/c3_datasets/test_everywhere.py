@@ -121,6 +121,12 @@ def test_connect_trains_on_them(here: Path) -> None:
     assert (here / "space" / "space.json").exists()
 
 
+def test_the_home_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here))
+    table = load_table("karpathy:~/data/dataset_coco.json?split=val&images=~/data/photos")
+    assert table.column("image") == [str(here / "data" / "photos" / "val2014" / "two.png")]
+
+
 def test_a_table_starts_at_its_folder(here: Path) -> None:
     table = load_table(TEST, folder=here)
     assert table.rows == 4

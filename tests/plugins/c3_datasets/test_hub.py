@@ -82,12 +82,27 @@ def test_several_columns_of_text_or_none(parquet: Path) -> None:
 def test_what_was_read_once_is_kept_until_its_file_changes(parquet: Path) -> None:
     name = "birds?split=train&image=img&text=more"
     first = load(parquet, name)
-    Path(first.column("image")[0]).write_bytes(b"kept")
+    written = {path: path.stat().st_mtime_ns for path in (parquet / "kept").rglob("*.*")}
     assert load(parquet, name).columns == first.columns
-    assert Path(first.column("image")[0]).read_bytes() == b"kept"
+    assert {path: path.stat().st_mtime_ns for path in (parquet / "kept").rglob("*.*")} == written
     train = parquet / "birds" / "train-00000-of-00001.parquet"
+    os.utime(train, (0, 0))  # of the same size
+    assert load(parquet, name).columns == first.columns
+    again = {path: path.stat().st_mtime_ns for path in (parquet / "kept").rglob("*.*")}
+    assert again.items() > written.items()
+    assert [path.suffix for path in again.keys() - written] == [".json"]  # its pictures are there already
     train.write_bytes((parquet / "birds" / "test-00000-of-00001.parquet").read_bytes())
     assert load(parquet, name).column("text") == ["uno", "dos"]
+
+
+def test_one_of_several_configurations(tmp_path: Path) -> None:
+    for config in ("de", "en"):
+        (tmp_path / f"{config}.jsonl").write_text(json.dumps({"text": config}))
+    configs = "".join(f"- config_name: {config}\n  data_files: {config}.jsonl\n" for config in ("de", "en"))
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    assert load(tmp_path, ".?config=en&text=text").column("text") == ["en"]
+    with pytest.raises(C3Error, match="cannot be opened: .*de.*en"):
+        load(tmp_path, ".?text=text")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -1,9 +1,10 @@
-"""Time `measure_geometry` on paired embeddings against plain numpy, and its memory as the number of pairs grows.
+"""Measure the time of `measure_geometry` against plain numpy, its memory as pairs grow, and how many rows it needs.
 
     python benchmarks/geometry.py [--pairs 5000] [--stream 100000]
 
 Plain numpy holds all pairs and loops over the groups, as a script does. The memory is measured on a stream of a tenth
-of `--stream` pairs and on the whole stream, each in a process of its own.
+of `--stream` pairs and on the whole stream, each in a process of its own. Gaussian rows of known covariances show
+how many rows an effective dimension needs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.nn.functional import normalize
 
 from c3core.runtime import progress_bar
 from c3core.statistics import measure_geometry
+from c3core.statistics.spectrum import effective_dimension, singular_values
 
 GROUP = 100
 
@@ -80,7 +82,7 @@ def main() -> None:
         stream(arguments.only_memory_of, arguments.dim)
         return
     sizes = (arguments.stream // 10, arguments.stream)
-    with progress_bar("measuring", total=2 + len(sizes)) as bar:
+    with progress_bar("measuring", total=3 + len(sizes)) as bar:
         x, y = (torch.cat(list(batches(arguments.pairs, arguments.dim, side))) for side in (0, 1))
         ours = seconds(lambda: measure_geometry(x, y))
         bar.advance()
@@ -88,20 +90,37 @@ def main() -> None:
         bar.advance()
         print(f"{arguments.pairs} pairs: {ours:.2f} s, with covariances and spectra")
         print(f"numpy, the five statistics only: {numpy:.2f} s, ratio {ours / numpy:.2f}", flush=True)
+        effective_dimensions(arguments.dim)
+        bar.advance()
         for pairs in sizes:
             command = [sys.executable, __file__, "--only-memory-of", str(pairs), "--dim", str(arguments.dim)]
             subprocess.run(command, check=True)
             bar.advance()
 
 
+def effective_dimensions(dim: int) -> None:
+    """Print the effective dimension of few rows over the true one, for several spectra."""
+    rank = torch.arange(1, dim + 1, dtype=torch.float64)
+    spectra = {f"rank^-{power}": rank**-power for power in (0.0, 0.5, 1.0, 1.5, 2.0)}
+    spectra |= {f"exp(-rank/{scale})": (-rank / scale).exp() for scale in (dim // 50, dim // 10)}
+    for name, spectrum in spectra.items():
+        true, shares = effective_dimension(spectrum), []
+        for each in (1, 2, 5, 10, 20):
+            generator = torch.Generator().manual_seed(0)
+            rows = torch.randn(each * true, dim, generator=generator, dtype=torch.float64) * spectrum.sqrt()
+            shares.append(effective_dimension(singular_values(torch.cov(rows.T))) / true)
+        shown = ", ".join(f"{share:.2f}" for share in shares)
+        print(f"effective dimension of {name}: {true}; of it from 1, 2, 5, 10, 20 rows for each: {shown}", flush=True)
+
+
 def stream(pairs: int, dim: int) -> None:
     """Measure a stream of pairs, and print its time and the peak memory of this process."""
-    started = time.monotonic()
+    started = time.process_time()
     found = measure_geometry(batches(pairs, dim, 0), batches(pairs, dim, 1))
-    measuring, started = time.monotonic() - started, time.monotonic()
+    measuring, started = time.process_time() - started, time.process_time()
     for _ in zip(batches(pairs, dim, 0), batches(pairs, dim, 1), strict=True):
         continue
-    making = time.monotonic() - started
+    making = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     times = f"{measuring:.1f} s ({making:.1f} s of them to make the pairs)"
     print(f"{pairs:>9} pairs streamed in {times}, {found.groups} groups: peak {peak:.0f} MB")

@@ -18,11 +18,13 @@ from c3core.statistics import Geometry, Spread, measure_geometry
 FIGURES = {
     "gap_length": "length of the gap",
     "gap_direction": "cosine of the gaps of two groups",
-    "gap_span": "cosine of the gap and differences within a modality",
-    "noise_mean": "mean of the noise",
+    "gap_span_x": "cosine of the gap and differences within the modality",
+    "gap_span_y": "cosine of the gap and differences within text",
     "noise_cosine": "cosine of the noise of two pairs",
     "noise_std": "standard deviation of the noise, per dimension",
+    "noise_anisotropy": "largest variance of the noise over the mean one",
     "pair_cosine": "cosine of a pair",
+    "distance_left": "share of a pair's distance that is left after collapse",
 }
 
 
@@ -48,7 +50,7 @@ def main() -> None:
         for figure, text in FIGURES.items()
     ]
     dimensions = {name: dimensions_of(geometry) for name, geometry in geometries.items()}
-    rows.append({"figure": f"effective dimension of {words.modality} and text"} | dimensions)
+    rows.append({"figure": f"effective dimension of {words.modality}, text and noise"} | dimensions)
     print_table(rows, ["figure", *geometries])
 
 
@@ -60,7 +62,8 @@ def shown(geometry: Geometry, figure: str) -> str:
 
 
 def dimensions_of(geometry: Geometry) -> str:
-    return f"{geometry.effective_dimension['x']} and {geometry.effective_dimension['y']} of {geometry.dim}"
+    x, y, noise = (geometry.effective_dimension[name] for name in ("x", "y", "noise"))
+    return f"{x}, {y} and {noise} of {geometry.dim}"
 
 
 if __name__ == "__main__":

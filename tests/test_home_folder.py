@@ -43,11 +43,11 @@ def test_files_and_folders_that_are_written(home: Path) -> None:
 
 
 def test_stores_and_embeddings(home: Path) -> None:
-    x, y = unit_pairs(200)
+    x, y = unit_pairs(400)
     store = Store.from_embeddings("~/store", x, space="s", modality="text", fingerprint="f")
     assert torch.equal(Store.open("~/store").embeddings(), store.embeddings())
     np.save(home / "y.npy", y.numpy())
-    assert sum(len(rows) for rows in load_embeddings("~/y.npy")) == 200
+    assert sum(len(rows) for rows in load_embeddings("~/y.npy")) == 400
     plot_geometry(measure_geometry(store, y), "~/plots")
     assert (home / "plots" / "geometry.png").is_file()
     done = CliRunner().invoke(app, ["geometry", "~/store", "~/y.npy", "--out=~/more"])

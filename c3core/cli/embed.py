@@ -1,4 +1,4 @@
-"""`c3 embed`, `c3 geometry` and `c3 convert`: make embeddings, measure them, and convert weights."""
+"""`c3 embed` and `c3 convert`: make embeddings, and convert weights."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from c3core.cli.options import BatchSize, Device, Json, Precision, Quiet, Root, Seed
+from c3core.cli.options import BatchSize, Device, Json, Precision, Quiet, Root
 from c3core.cli.output import report_bad, writable
-from c3core.io.layout import path_of
-from c3core.runtime.console import cell, print_json, print_table
+from c3core.runtime.console import print_json
 
 if TYPE_CHECKING:
     from c3core.contracts import Encoder
     from c3core.data.items import Items
-    from c3core.statistics.geometry import Geometry
 
 
 def embed(
@@ -106,50 +104,6 @@ def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encod
     return load_space(space, device=device, precision=precision).encoder(modality)
 
 
-def geometry(
-    x: Annotated[str, typer.Argument(help="Embeddings: a store, .npy, .parquet or .safetensors.")],
-    y: Annotated[str, typer.Argument(help="Embeddings of the pairs: row i belongs to row i of X.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for geometry.png, spectrum.png (extra plots).", parser=writable, metavar="<folder>"),
-    ] = None,
-    group_size: Annotated[
-        int,
-        typer.Option(min=2, max=2000, help="Pairs in a random group. Figures are means over at least two groups."),
-    ] = 100,
-    seed: Seed = 0,
-    json: Json = False,
-) -> None:
-    """Measure the gap, the noise and the effective dimension of paired embeddings, as in the paper's Table 1."""
-    from c3core.statistics.geometry import measure_geometry as measure
-    from c3core.store.array_files import load_embeddings
-    from c3core.store.store import Store
-
-    # Give stores as they are: those of one table are paired by its rows, since each may lack some.
-    sides = [Store.open(path) if path_of(path).is_dir() else load_embeddings(path) for path in (x, y)]
-    found = measure(*sides, group_size=group_size, seed=seed)
-    if json:
-        print_json(found.to_dict())
-    else:
-        _print_geometry(found)
-    if out is not None:  # last, so that the figures are printed even if the plots cannot be written
-        from c3core.statistics.plots import plot_geometry
-
-        plot_geometry(found, out)
-
-
-def _print_geometry(found: Geometry) -> None:
-    figures, rows = found.to_dict(), []
-    for name, value in figures.items():
-        if isinstance(value, dict) and {"mean", "std"} <= value.keys():
-            rows.append({"statistic": name, "mean": f"{value['mean']:.4f}", "std": f"{value['std']:.4f}"})
-        elif isinstance(value, dict):
-            rows.append({"statistic": name, "mean": ", ".join(f"{key} {cell(entry)}" for key, entry in value.items())})
-        else:
-            rows.append({"statistic": name, "mean": f"{value:.4f}" if isinstance(value, float) else cell(value)})
-    print_table(rows, ["statistic", "mean", "std"])
-
-
 def convert(
     weights: Annotated[Path, typer.Argument(help="Upstream weights: a .pth, .pt or .bin file.")],
     out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
@@ -161,4 +115,4 @@ def convert(
     print(f"{count} tensors in {out}")
 
 
-COMMANDS = (embed, geometry, convert)
+COMMANDS = (embed, convert)

@@ -1,9 +1,9 @@
 from .geometry import Geometry as Geometry
 from .geometry import Spread as Spread
-from .geometry import effective_dimension as effective_dimension
 from .geometry import measure_geometry as measure_geometry
-from .geometry import singular_values as singular_values
 from .moments import Moments as Moments
 from .plots import new_figure as new_figure
 from .plots import plot_geometry as plot_geometry
 from .plots import save_figure as save_figure
+from .spectrum import effective_dimension as effective_dimension
+from .spectrum import singular_values as singular_values

@@ -4,15 +4,15 @@
     difference       r_jk = e_xj − e_xk         noise            ε_j = d_j − d
 
 The statistics are those of Table 1 and Appendix C of the paper. The gap is constant if ‖d‖ and the direction of d are
-the same in every group. It lies outside the span if d is orthogonal to every r. The rest is noise if the ε are zero on
-average and orthogonal to each other. Sums are in float64, the sampled pairs in float32.
+the same in every group. It lies outside the span if d is orthogonal to every r, of x and of y. The rest is noise if the
+ε are orthogonal to each other. The mean of ε is zero by construction, since each group's own mean is subtracted. Sums
+are in float64, the sampled pairs in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -20,13 +20,17 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.errors import C3Error, WrongCall
-from c3core.statistics.moments import Moments, row_batches
+from c3core.statistics.distribution_gap import frechet, frechet_of_halves
+from c3core.statistics.moments import Moments
+from c3core.statistics.paired_batches import paired_batches
+from c3core.statistics.repeated_items import items_of, row_numbers, warn_of_repeats
+from c3core.statistics.spectrum import effective_dimension, singular_values, warn_of_few_rows
 from c3core.statistics.unit_norm import unit_rows
 
 MAX_PAIRS = 20_000  # pairs measured in groups: more change the third digit of no figure, and take memory
 MAX_DIRECTIONS = 1_000  # group gaps compared with each other: half a million cosines
 _SAME = 1e-5  # a difference that is shorter, relative to the embeddings, is of one item given twice
-_CHUNK = 8192
+_NO_VARIANCE = 1e-12  # a smaller sum of singular values is rounding
 
 
 @dataclass(frozen=True)
@@ -46,23 +50,32 @@ class Spread:
 class Geometry:
     """The result of `measure_geometry`. A statistic is None if it is undefined, as the direction of a gap of zero."""
 
-    n: int  # pairs given; means, covariances and effective dimensions are of all of them
+    n: int  # pairs measured; means, covariances and effective dimensions are of all of them
     dim: int
     groups: int  # the other figures are of groups × group_size pairs, drawn at random
     group_size: int
     gap_length: Spread | None  # ‖d^(i)‖
     gap_direction: Spread | None  # cos(d^(i), d^(j)), i ≠ j
-    gap_span: Spread | None  # cos(d^(i), r_jk^(i)), j < k
-    noise_mean: Spread | None  # E[ε]_k over the dimensions k
-    noise_cosine: Spread | None  # cos(ε_j^(i), ε_k^(i)), j < k
+    gap_span_x: Spread | None  # cos(d^(i), r_jk^(i)), j < k, with r = e_xj − e_xk
+    gap_span_y: Spread | None  # the same with r = e_yj − e_yk
+    noise_mean: Spread | None  # E[ε]_k over the dimensions k: zero by construction
+    # cos(ε_j^(i), ε_k^(i+1)): of two groups, since two ε of one group of m pairs, which add up to zero, have a mean
+    # cosine of −1/(m − 1) even if the noise is random.
+    noise_cosine: Spread | None
     noise_std: float  # σ of ε ~ N(0, σ²I), per dimension: the noise_std to give a bridge
+    noise_anisotropy: float | None  # the largest singular value of the covariance of e_x − e_y over the mean one
     pair_cosine: Spread | None  # cos(e_xj, e_yj)
-    effective_dimension: dict[str, int]  # of x and y: Definition 1, γ = 0.99
+    distance_left: float | None  # mean distance of a pair after each side's mean is subtracted, over that before
+    effective_dimension: dict[str, int]  # of x, y and the noise: Definition 1, γ = 0.99
+    trace_ratio: float | None  # tr Σ_x / tr Σ_y
     # Squared Fréchet distance of gaussians fitted to x and y, "before" and "after" the modality means are removed: the
-    # difference is the squared distance of the means, "after" is the part that no shift can close.
+    # difference is the squared distance of the means. Few rows make both too large.
     distribution_gap: dict[str, float]
-    left_out: dict[str, int]  # cosines left out: "span" of one item given twice (r = 0), "noise" of zero noise (ε = 0)
-    spectrum: dict[str, Tensor] = field(repr=False, compare=False)  # (d,) singular values of the covariance of x and y
+    # "after" between two halves of the sampled pairs: of x, of y, and of x of one half and y of the other ("x_y"). The
+    # part of "x_y" that is above "x" and "y" is a difference of the modalities, and not of few rows.
+    distribution_gap_of_halves: dict[str, float] | None
+    left_out: dict[str, int]  # cosines left out: "span_x", "span_y" of one item given twice (r = 0), "noise" if ε = 0
+    spectrum: dict[str, Tensor] = field(repr=False, compare=False)  # (d,) singular values of x, y and the noise
     values: dict[str, Tensor] = field(repr=False, compare=False)  # the values behind each `Spread`, for histograms
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,13 +84,28 @@ class Geometry:
         return {name: vars(value) if isinstance(value, Spread) else value for name, value in figures.items()}
 
 
-def measure_geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, max_pairs: int = MAX_PAIRS) -> Geometry:
+def measure_geometry(
+    x: Any,
+    y: Any,
+    *,
+    group_size: int = 100,
+    seed: int = 0,
+    max_pairs: int = MAX_PAIRS,
+    one_per: Sequence[Hashable] | None = None,
+) -> Geometry:
     """Measure paired embeddings: row i of `x` belongs to row i of `y`.
 
     `x` and `y` are tensors or arrays (n, d), stores, or iterables of batches, which may be of different sizes. Rows
     that are not of unit norm are normalized with a warning. Memory does not grow with n: moments are streamed, and at
-    most `max_pairs` pairs, drawn uniformly with `seed`, go into the random groups. Raises `C3Error` if rows or
-    dimensions do not match, for a row that is zero, NaN or infinite, and if there are fewer than two groups.
+    most `max_pairs` pairs, drawn uniformly with `seed`, go into the random groups.
+
+    Several pairs of one item, such as five captions of a photo, share their noise: a warning tells if a row of x or y
+    repeats. `one_per` names the item of each pair (of each row of the table, if x and y are stores of one table); only
+    one pair of each item, drawn with `seed`, is measured. Another warning tells how many rows an effective dimension
+    needs.
+
+    Raises `C3Error` if rows or dimensions do not match, for a row that is zero, NaN or infinite, and if there are fewer
+    than two groups.
 
     >>> y = normalize(torch.randn(400, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
     >>> found = measure_geometry(-y, y)
@@ -88,7 +116,7 @@ def measure_geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, ma
         raise WrongCall(f"a group has from 2 to 2,000 pairs, not {group_size}.")
     if max_pairs < 2 * group_size:
         raise WrongCall(f"max_pairs must be at least {2 * group_size}, two groups, not {max_pairs}.")
-    moments, pairs = _gather(x, y, seed, max_pairs)
+    moments, pairs = _gather(x, y, seed, max_pairs, one_per)
     n, dim = moments["x"].count, moments["x"].dim
     groups = len(pairs) // group_size
     if groups < 2:
@@ -96,9 +124,18 @@ def measure_geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, ma
         raise WrongCall(f"{n} pair{'s' * (n != 1)} make no two groups of {group_size}. Give more pairs{smaller}.")
     grouped = pairs[: groups * group_size].reshape(groups, group_size, 2, dim)
     values, left_out, squares = measure_groups(grouped)
-    spectrum = {name: singular_values(moments[name].covariance) for name in ("x", "y")}
-    spreads = {name: Spread.of(of) for name, of in values.items()}
+    spectrum = {name: singular_values(of.covariance) for name, of in moments.items()}
+    effective = {name: effective_dimension(of) for name, of in spectrum.items()}
+    trace = {name: of.sum().item() for name, of in spectrum.items()}
+    sides = {"x": pairs[:, 0], "y": pairs[:, 1]}
+    numbers = {name: row_numbers(side) for name, side in sides.items()}
+    different = {name: int(of.max()) + 1 for name, of in numbers.items()}
+    warn_of_repeats(len(pairs), different)
+    rows = {name: n * count // len(pairs) for name, count in different.items()}
+    warn_of_few_rows(effective, {**rows, "noise": max(rows.values())}, dim)
     after = frechet(moments["x"].covariance, moments["y"].covariance)
+    halves = frechet_of_halves(sides["x"], sides["y"], items_of(numbers["x"], numbers["y"]), seed)
+    spreads = {name: Spread.of(of) for name, of in values.items()}
     return Geometry(
         n=n,
         dim=dim,
@@ -106,70 +143,49 @@ def measure_geometry(x: Any, y: Any, *, group_size: int = 100, seed: int = 0, ma
         group_size=group_size,
         **spreads,  # type: ignore[arg-type]
         noise_std=(squares / (groups * (group_size - 1) * dim)) ** 0.5,  # a group's own gap takes one degree of freedom
-        effective_dimension={name: effective_dimension(of) for name, of in spectrum.items()},
+        noise_anisotropy=spectrum["noise"][0].item() * dim / trace["noise"] if trace["noise"] > _NO_VARIANCE else None,
+        distance_left=_distance_left(pairs, moments["noise"].mean),
+        effective_dimension=effective,
+        trace_ratio=trace["x"] / trace["y"] if trace["y"] > _NO_VARIANCE else None,
         distribution_gap={
             "before": after + (moments["x"].mean - moments["y"].mean).square().sum().item(),
             "after": after,
         },
+        distribution_gap_of_halves=halves,
         left_out=left_out,
         spectrum=spectrum,
         values=values,
     )
 
 
-def _gather(x: Any, y: Any, seed: int, max_pairs: int) -> tuple[dict[str, Moments], Tensor]:
-    """The moments of x and y, and a uniform sample (m, 2d) of the pairs in random order, in one pass."""
+def _gather(
+    x: Any, y: Any, seed: int, max_pairs: int, one_per: Sequence[Hashable] | None
+) -> tuple[dict[str, Moments], Tensor]:
+    """The moments of x, y and x − y, and a uniform sample (m, 2, d) of the pairs in random order, in one pass."""
     moments: dict[str, Moments] = {}
     sample: Moments | None = None
-    for pair in _pairs(x, y):
+    read = 0
+    for one, other, taken in paired_batches(x, y, one_per=one_per, seed=seed):
+        dim = one.shape[1]
         if sample is None:
-            moments = {name: Moments(pair[0].shape[1], {"covariance"}) for name in ("x", "y")}
-            sample = Moments(2 * pair[0].shape[1], {"sample"}, sample_size=max_pairs, seed=seed)
-        unit = [
-            unit_rows(rows, of=name, start=known.count)
-            for rows, (name, known) in zip(pair, moments.items(), strict=True)
-        ]
-        for rows, known in zip(unit, moments.values(), strict=True):
+            moments = {name: Moments(dim, {"covariance"}) for name in ("x", "y", "noise")}
+            sample = Moments(2 * dim, {"sample"}, sample_size=max_pairs, seed=seed)
+        unit = [unit_rows(rows, of=name, start=read)[taken] for name, rows in (("x", one), ("y", other))]
+        read += len(one)
+        pair = torch.cat([rows.float() for rows in unit], dim=1)
+        for rows, known in zip((*unit, pair[:, :dim] - pair[:, dim:]), moments.values(), strict=True):
             known.update(rows)
-        sample.update(torch.cat([rows.float() for rows in unit], dim=1))
+        sample.update(pair)
     if sample is None or not sample.count:
         raise C3Error("there are no pairs to measure: x and y are empty.")
-    return moments, sample.sample
+    return moments, sample.sample.reshape(-1, 2, sample.dim // 2)
 
 
-def _pairs(x: Any, y: Any) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of the same rows of x and y, however each of them comes in batches."""
-    if hasattr(x, "paired_with") and hasattr(y, "paired_with"):
-        if paired := x.paired_with(y):  # stores of one table
-            x, y = paired
-        elif x.bad or y.bad:  # row i of one store belongs to another row of the other after each bad input
-            raise C3Error(
-                f"{x.bad} input(s) of x and {y.bad} of y gave no embedding, so that their rows cannot be paired. Embed"
-                " both from one table (pairs.csv:image, pairs.csv:text), which tells the pairs, or leave the bad ones"
-                " out."
-            )
-    for one, other in zip_longest(_chunks(x), _chunks(y)):
-        rows = {"x": 0 if one is None else len(one), "y": 0 if other is None else len(other)}
-        short, long = sorted(rows, key=lambda name: rows[name])
-        if rows[short] < rows[long]:
-            raise C3Error(f"{short} has fewer rows than {long}. Give pairs: row i of x belongs to row i of y.")
-        if one.shape[1] != other.shape[1]:
-            raise WrongCall(f"x has {one.shape[1]} dimensions and y {other.shape[1]}. Use encoders of one space.")
-        yield one, other
-
-
-def _chunks(embeddings: Any) -> Iterator[Tensor]:
-    """The rows in chunks of `_CHUNK`, the last of fewer."""
-    held: list[Tensor] = []
-    for batch in row_batches(embeddings):
-        for rows in torch.split(batch.detach().cpu(), _CHUNK):  # type: ignore[no-untyped-call]
-            held.append(rows)
-            if sum(map(len, held)) >= _CHUNK:
-                together = torch.cat(held)
-                yield together[:_CHUNK]
-                held = [together[_CHUNK:]]
-    if any(map(len, held)):
-        yield torch.cat(held)
+def _distance_left(pairs: Tensor, gap: Tensor) -> float | None:
+    """The mean of ‖e_x − e_y − gap‖ over the mean of ‖e_x − e_y‖, of pairs (m, 2, d)."""
+    before = pairs[:, 0] - pairs[:, 1]
+    distance = before.norm(dim=-1).mean().item()
+    return (before - gap.float()).norm(dim=-1).mean().item() / distance if distance else None
 
 
 def measure_groups(grouped: Tensor) -> tuple[dict[str, Tensor], dict[str, int], float]:
@@ -177,61 +193,47 @@ def measure_groups(grouped: Tensor) -> tuple[dict[str, Tensor], dict[str, int], 
 
     Also returns how many cosines were left out, and the sum of the squares of all noise.
     """
-    size = grouped.shape[1]
-    upper = torch.ones(size, size, dtype=torch.bool).triu(1)  # each pair j < k once
-    gaps, spans, noises, pair_cosines = [], [], [], []
-    noise_sum, squares = torch.zeros(grouped.shape[3], dtype=torch.float64), 0.0
+    groups, size, _, dim = grouped.shape
+    values: dict[str, list[Tensor]] = {name: [] for name in ("gap_span_x", "gap_span_y", "noise_cosine", "pair_cosine")}
+    gaps, noise_sum, squares = [], torch.zeros(dim, dtype=torch.float64), 0.0
+    previous: Tensor | None = None  # the directions of the noise of the group before
     for group in grouped:
         x, y = group.double().unbind(1)  # (m, d) each
         pair_gaps = x - y
         gap = pair_gaps.mean(0)
         gaps.append(gap)
-        pair_cosines.append(torch.cosine_similarity(x, y))
-        lengths = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")  # ‖r_jk‖, exact near zero
-        along = x @ gap
-        differs = upper & (lengths > _SAME * x.norm(dim=-1).max())
-        spans.append(((along.unsqueeze(1) - along) / (lengths * gap.norm()))[differs])
+        values["pair_cosine"].append(torch.cosine_similarity(x, y))
+        values["gap_span_x"].append(_span_cosines(gap, x))
+        values["gap_span_y"].append(_span_cosines(gap, y))
         noise = pair_gaps - gap
         noise_sum += noise.sum(0)
         squares += noise.square().sum().item()
-        unit = normalize(noise[noise.norm(dim=-1) > 1e-6 * pair_gaps.norm(dim=-1).max()], dim=-1)
-        noises.append((unit @ unit.T)[upper[: len(unit), : len(unit)]])
+        directions = normalize(noise[noise.norm(dim=-1) > 1e-6 * pair_gaps.norm(dim=-1).max()], dim=-1)
+        if previous is not None:
+            values["noise_cosine"].append((previous @ directions.T).flatten())
+        previous = directions
     gap_lengths = torch.stack(gaps).norm(dim=-1)
-    directions = torch.stack(gaps)[gap_lengths > 0][:MAX_DIRECTIONS]
-    cosines = normalize(directions, dim=-1) @ normalize(directions, dim=-1).T
-    values = {
+    some = normalize(torch.stack(gaps)[gap_lengths > 0][:MAX_DIRECTIONS], dim=-1)
+    found = {
         "gap_length": gap_lengths,
-        "gap_direction": cosines[torch.ones_like(cosines, dtype=torch.bool).triu(1)],
-        "gap_span": torch.cat(spans),
-        "noise_mean": noise_sum / (len(grouped) * size),
-        "noise_cosine": torch.cat(noises),
-        "pair_cosine": torch.cat(pair_cosines),
+        "gap_direction": (some @ some.T)[torch.ones(len(some), len(some), dtype=torch.bool).triu(1)],
+        "noise_mean": noise_sum / (groups * size),
+        **{name: torch.cat(of) for name, of in values.items()},
     }
-    values["gap_span"] = values["gap_span"][values["gap_span"].isfinite()]  # a group without a gap has no direction
-    every = len(grouped) * size * (size - 1) // 2
-    left_out = {"span": every - len(values["gap_span"]), "noise": every - len(values["noise_cosine"])}
-    return values, left_out, squares
+    every = {"span": groups * size * (size - 1) // 2, "noise": (groups - 1) * size**2}
+    left_out = {
+        "span_x": every["span"] - len(found["gap_span_x"]),
+        "span_y": every["span"] - len(found["gap_span_y"]),
+        "noise": every["noise"] - len(found["noise_cosine"]),
+    }
+    return found, left_out, squares
 
 
-def singular_values(covariance: Tensor) -> Tensor:
-    """(d,) the singular values of a covariance (d, d), in decreasing order."""
-    values: Tensor = torch.linalg.eigvalsh(covariance.double())
-    return values.clamp_min(0).flip(0)
-
-
-def effective_dimension(values: Tensor, gamma: float = 0.99) -> int:
-    """How many of the singular values, in decreasing order, make up `gamma` of their sum (Definition 1 of the paper).
-
-    >>> effective_dimension(torch.tensor([98.0, 1.5, 0.5, 0.0]))
-    2
-    """
-    total = values.double().cumsum(0)
-    return int((total < gamma * total[-1] * (1 - 1e-12)).sum()) + 1 if total[-1] > 0 else 0
-
-
-def frechet(one: Tensor, other: Tensor) -> float:
-    """tr(A + B − 2 (A½ B A½)½): the squared Fréchet distance of two gaussians of equal means and covariances (d, d)."""
-    values, vectors = torch.linalg.eigh(one.double())
-    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ other.double() @ root).clamp_min(0).sqrt().sum()
-    return max(float(one.trace() + other.trace() - 2 * cross), 0.0)
+def _span_cosines(gap: Tensor, side: Tensor) -> Tensor:
+    """cos(gap, r_jk) of each j < k, without those that are undefined, from a gap (d,) and the rows (m, d) of a side."""
+    lengths = torch.cdist(side, side, compute_mode="donot_use_mm_for_euclid_dist")  # ‖r_jk‖, exact near zero
+    along = side @ gap
+    upper = torch.ones_like(lengths, dtype=torch.bool).triu(1)  # each pair j < k once
+    differs = upper & (lengths > _SAME * side.norm(dim=-1).max())
+    cosines: Tensor = ((along.unsqueeze(1) - along) / (lengths * gap.norm()))[differs]
+    return cosines[cosines.isfinite()]  # a group without a gap has no direction

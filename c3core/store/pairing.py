@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,8 +21,16 @@ class EmbeddingRows(Protocol):
     def batches(self, batch_size: int = ..., *, columns: Sequence[str] = ...) -> Iterator[StoreBatch]: ...
 
 
-def paired_rows(x: EmbeddingRows, y: EmbeddingRows) -> tuple[Iterator[Tensor], Iterator[Tensor]] | None:
-    """The embeddings of x, and those of y, of the rows that both have, in batches; None if they have no common table.
+class PairedRows(NamedTuple):
+    """The embeddings of two stores of the rows of one table that both have, in batches, and the numbers of the rows."""
+
+    x: Iterator[Tensor]
+    y: Iterator[Tensor]
+    numbers: NDArray[np.int64]
+
+
+def paired_rows(x: EmbeddingRows, y: EmbeddingRows) -> PairedRows | None:
+    """Pair the rows of x and y; None if they have no common table.
 
     The ids tell the table and the rows (`pairs.csv:17`). Warns of the number of rows that only one of the stores has.
     """
@@ -34,7 +42,7 @@ def paired_rows(x: EmbeddingRows, y: EmbeddingRows) -> tuple[Iterator[Tensor], I
     common = np.intersect1d(x_rows, y_rows, assume_unique=True)
     if left_out := len(x_rows) + len(y_rows) - 2 * len(common):
         warnings.warn(f"{left_out} row(s) of {table} are in only one of the two stores and are left out.", stacklevel=4)
-    return _chosen(x, np.isin(x_rows, common)), _chosen(y, np.isin(y_rows, common))
+    return PairedRows(_chosen(x, np.isin(x_rows, common)), _chosen(y, np.isin(y_rows, common)), common)
 
 
 def _split(identity: str) -> tuple[str, str]:

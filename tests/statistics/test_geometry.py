@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.errors import C3Error
-from c3core.statistics.geometry import (
-    effective_dimension,
-    frechet,
-    measure_geometry,
-    measure_groups,
-    singular_values,
-)
+from c3core.errors import C3Error, WrongCall
+from c3core.statistics.geometry import measure_geometry, measure_groups
 from c3core.store.store import Store
 from tests.helpers.pairs import unit_pairs
 from tests.helpers.small_stores import KIND, write
@@ -43,11 +37,13 @@ def test_two_groups_by_hand() -> None:
     values, left_out, squares = measure_groups(grouped)
     assert values["gap_length"].tolist() == pytest.approx([math.sqrt(1.25), math.sqrt(2)])
     assert values["gap_direction"].tolist() == pytest.approx([-0.5 / math.sqrt(2.5)])
-    assert values["gap_span"].tolist() == pytest.approx([-0.5 / math.sqrt(2.5)])
+    assert values["gap_span_x"].tolist() == pytest.approx([-0.5 / math.sqrt(2.5)])
+    assert values["gap_span_y"].tolist() == pytest.approx([1 / math.sqrt(1.25), 1 / math.sqrt(2)])
     assert values["noise_mean"].tolist() == pytest.approx([0.0, 0.0])
-    assert values["noise_cosine"].tolist() == pytest.approx([-1.0, -1.0])
+    cosine = 1 / math.sqrt(1.25)  # of each ε of one group with each of the other
+    assert values["noise_cosine"].tolist() == pytest.approx([-cosine, cosine, cosine, -cosine])
     assert values["pair_cosine"].tolist() == pytest.approx([0.0, -1.0, 1.0, 1 / math.sqrt(5)])
-    assert left_out == {"span": 1, "noise": 0}
+    assert left_out == {"span_x": 1, "span_y": 0, "noise": 0}
     assert squares == pytest.approx(4.5)
 
 
@@ -55,7 +51,8 @@ def test_against_plain_loops() -> None:
     x, y = unit_pairs(30)
     grouped = torch.stack([x, y], dim=1).reshape(3, 10, 2, DIM)
     values, _, squares = measure_groups(grouped)
-    spans, noises, gaps, total = [], [], [], 0.0
+    spans: dict[str, list[float]] = {"x": [], "y": []}
+    gaps, noises, total = [], [], 0.0
 
     def cosine(a: np.ndarray, b: np.ndarray) -> float:
         return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
@@ -64,12 +61,15 @@ def test_against_plain_loops() -> None:
         d = group[:, 0] - group[:, 1]
         gap = d.mean(0)
         gaps.append(gap)
+        noises.append(d - gap)
         total += ((d - gap) ** 2).sum()
         for j, k in combinations(range(10), 2):
-            spans.append(cosine(gap, group[j, 0] - group[k, 0]))
-            noises.append(cosine(d[j] - gap, d[k] - gap))
-    assert values["gap_span"].tolist() == pytest.approx(spans, abs=1e-12)
-    assert values["noise_cosine"].tolist() == pytest.approx(noises, abs=1e-12)
+            for side, name in enumerate(spans):
+                spans[name].append(cosine(gap, group[j, side] - group[k, side]))
+    for name, expected in spans.items():
+        assert values[f"gap_span_{name}"].tolist() == pytest.approx(expected, abs=1e-12)
+    across = [cosine(a, b) for one, other in pairwise(noises) for a in one for b in other]
+    assert values["noise_cosine"].tolist() == pytest.approx(across, abs=1e-12)
     directions = [cosine(a, b) for a, b in combinations(gaps, 2)]
     assert values["gap_direction"].tolist() == pytest.approx(directions, abs=1e-12)
     assert squares == pytest.approx(total)
@@ -86,17 +86,19 @@ def test_a_known_gap_and_noise_are_recovered() -> None:
     assert found.gap_length.mean == pytest.approx(squared**0.5, abs=0.001)
     assert found.gap_direction is not None
     assert found.gap_direction.mean == pytest.approx(GAP**2 / squared, abs=0.0005)
-    assert found.gap_span is not None
-    assert found.gap_span.mean == pytest.approx(0.0, abs=0.005)
+    assert found.gap_span_x is not None
+    assert found.gap_span_x.mean == pytest.approx(0.0, abs=0.005)
+    assert found.gap_span_y is not None
+    assert found.gap_span_y.mean == pytest.approx(0.0, abs=0.005)
     assert found.noise_mean is not None
     assert abs(found.noise_mean.mean) < 1e-12
     assert found.noise_mean.std < 1e-12
     assert found.noise_cosine is not None
-    assert found.noise_cosine.mean == pytest.approx(-1 / (GROUP - 1), abs=0.001)  # the noise of a group adds up to zero
+    assert found.noise_cosine.mean == pytest.approx(0.0, abs=0.001)
     assert found.noise_cosine.std == pytest.approx(1 / 40**0.5, rel=0.05)
     assert found.noise_std == pytest.approx((squares / DIM) ** 0.5, rel=0.005)
-    assert found.left_out == {"span": 0, "noise": 0}
-    assert found.effective_dimension == {"x": 40, "y": 40}
+    assert found.left_out == {"span_x": 0, "span_y": 0, "noise": 0}
+    assert found.effective_dimension == {"x": 40, "y": 40, "noise": 40}
     removed = found.distribution_gap["before"] - found.distribution_gap["after"]
     assert removed == pytest.approx((x.double().mean(0) - y.double().mean(0)).square().sum().item())
 
@@ -133,6 +135,7 @@ def test_a_gap_inside_the_span_shows() -> None:
     assert outside.gap_direction.mean > 0.99
 
 
+@pytest.mark.filterwarnings("ignore:items repeat", "ignore:too few rows")
 def test_the_same_item_twice_is_left_out_and_counted() -> None:
     x, y = unit_pairs(200)
     x = x[: 200 // 5].repeat_interleave(5, dim=0)  # five captions a photo
@@ -140,28 +143,30 @@ def test_the_same_item_twice_is_left_out_and_counted() -> None:
     for photos in (x, jitter):
         found = measure_geometry(photos, y, group_size=100)
         # 400 of the 19,900 pairs are of one photo; half as many fall into one of the two groups
-        assert found.left_out["span"] == pytest.approx(2 * 4950 * 400 / 19_900, abs=60)
-        assert len(found.values["gap_span"]) == 2 * 4950 - found.left_out["span"]
-        assert found.gap_span is not None
-        assert math.isfinite(found.gap_span.std)
-    whole = measure_geometry(x, y, group_size=100)
-    assert whole.left_out["span"] > 0
+        assert found.left_out["span_x"] == pytest.approx(2 * 4950 * 400 / 19_900, abs=60)
+        assert found.left_out["span_y"] == 0
+        assert len(found.values["gap_span_x"]) == 2 * 4950 - found.left_out["span_x"]
+        assert found.gap_span_x is not None
+        assert math.isfinite(found.gap_span_x.std)
 
 
+@pytest.mark.filterwarnings("ignore:items repeat", "ignore:too few rows")
 def test_undefined_statistics_are_none() -> None:
     x, _ = unit_pairs(400)
     same = measure_geometry(x, x.clone())
     assert same.gap_length is not None
     assert same.gap_length.mean == 0
-    assert same.gap_direction is same.gap_span is same.noise_cosine is None
+    assert same.gap_direction is same.gap_span_x is same.gap_span_y is same.noise_cosine is None
+    assert same.noise_anisotropy is same.distance_left is None
     assert same.noise_std == 0
     values, left_out, _ = measure_groups(torch.stack([x, x - 0.5], dim=1).reshape(4, 100, 2, DIM))
     assert not len(values["noise_cosine"])  # float32 rounding is no noise
-    assert left_out["noise"] == 4 * 4950
+    assert left_out["noise"] == 3 * 100**2
     assert values["gap_direction"].mean().item() == pytest.approx(1.0)
     one = torch.eye(3)[[0]].repeat(200, 1)
     constant = measure_geometry(one, -one)
-    assert constant.effective_dimension == {"x": 0, "y": 0}
+    assert constant.effective_dimension == {"x": 0, "y": 0, "noise": 0}
+    assert constant.trace_ratio is constant.distribution_gap_of_halves is None
     figures = same.to_dict()
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert figures["gap_length"] == {"mean": 0.0, "std": 0.0}
@@ -176,10 +181,10 @@ def test_batches_arrays_and_stores_give_the_result_of_one_tensor(tmp_path: Path)
     for one, other in [(x.split([1, 0, 499, 500]), iter(y.split(333))), (x.numpy(), y.numpy()), (store, y)]:
         again = measure_geometry(one, other, seed=4)
         assert again.noise_std == pytest.approx(whole.noise_std, rel=1e-12)
-        assert again.gap_span == whole.gap_span  # the very same groups
+        assert again.gap_span_x == whole.gap_span_x  # the very same groups
         assert again.distribution_gap["after"] == pytest.approx(whole.distribution_gap["after"], rel=1e-6)
     other_groups = measure_geometry(x, y, seed=5)
-    assert other_groups.gap_span != whole.gap_span
+    assert other_groups.gap_span_x != whole.gap_span_x
     assert other_groups.noise_std == pytest.approx(whole.noise_std, rel=0.01)
 
 
@@ -200,7 +205,7 @@ def test_turning_and_scaling_the_space_changes_no_angle(seed: int, scale: float)
     turn = torch.linalg.qr(torch.randn(DIM, DIM, generator=generator, dtype=torch.float64)).Q * scale
     grouped = torch.stack([x, y], dim=1).reshape(3, 100, 2, DIM)
     here, there = measure_groups(grouped)[0], measure_groups(grouped @ turn)[0]
-    for name in ("gap_direction", "gap_span", "noise_cosine", "pair_cosine"):
+    for name in ("gap_direction", "gap_span_x", "gap_span_y", "noise_cosine", "pair_cosine"):
         torch.testing.assert_close(here[name], there[name], rtol=0, atol=1e-9)
     torch.testing.assert_close(here["gap_length"] * scale, there["gap_length"])
 
@@ -225,35 +230,6 @@ def test_turning_and_scaling_the_space_changes_no_angle(seed: int, scale: float)
 def test_wrong_pairs_are_refused(x: object, y: object, options: dict[str, int], message: str) -> None:
     with pytest.raises(C3Error, match=message):
         measure_geometry(x, y, **options)
-
-
-def test_effective_dimension_and_singular_values() -> None:
-    assert effective_dimension(torch.tensor([99.0, 1.0])) == 1  # ≥ γ, not > γ
-    assert effective_dimension(torch.tensor([98.9, 1.1])) == 2
-    assert effective_dimension(torch.ones(100)) == 99
-    assert effective_dimension(torch.ones(100), gamma=0.5) == 50
-    assert effective_dimension(torch.ones(7), gamma=1.0) == 7
-    assert effective_dimension(torch.zeros(7)) == 0
-    matrix = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)).double()
-    covariance = matrix @ matrix.T
-    torch.testing.assert_close(singular_values(covariance), torch.linalg.svdvals(covariance))
-
-
-def test_frechet_against_commuting_covariances() -> None:
-    turn = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(0)).double()).Q
-    a, b = torch.tensor([4.0, 1.0, 0.25, 0.0, 2.0]).double(), torch.tensor([1.0, 1.0, 4.0, 9.0, 0.0]).double()
-    expected = (a.sqrt() - b.sqrt()).square().sum().item()
-    assert frechet((turn * a) @ turn.T, (turn * b) @ turn.T) == pytest.approx(expected)
-    assert frechet(torch.diag(a), torch.diag(a)) == pytest.approx(0.0, abs=1e-9)
-
-
-def test_frechet_is_symmetric_and_needs_no_common_axes() -> None:
-    generator = torch.Generator().manual_seed(0)
-    one, other = (torch.cov(torch.randn(4, 50, generator=generator).double()) for _ in range(2))
-    assert frechet(one, other) == pytest.approx(frechet(other, one))
-    # tr (AB)½ is the sum of the roots of the eigenvalues of AB, which is not symmetric
-    roots = torch.linalg.eigvals(one @ other).real.sqrt().sum().item()
-    assert frechet(one, other) == pytest.approx((one.trace() + other.trace()).item() - 2 * roots)
 
 
 def test_unit_embeddings_of_a_narrow_cone_have_a_long_gap() -> None:
@@ -285,3 +261,78 @@ def test_stores_whose_rows_may_be_shifted_by_a_bad_input_are_refused(sides: tupl
     ]
     with pytest.raises(C3Error, match="cannot be paired"):
         measure_geometry(*stores)
+
+
+def test_the_noise_cosine_of_random_noise_has_a_mean_of_zero() -> None:
+    """The ε of one group would have −1/9 for noise of one length, and another mean for noise of many lengths."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = (2 * torch.rand(4000, 10, 1, generator=generator)).exp()
+    noise = torch.randn(4000, 10, 6, generator=generator) * lengths
+    values, _, _ = measure_groups(torch.stack([noise + 1, torch.zeros_like(noise)], dim=2))
+    assert values["noise_cosine"].mean().item() == pytest.approx(0.0, abs=0.003)
+
+
+def test_figures_of_the_covariances_against_numpy() -> None:
+    x, y = unit_pairs(600, noise=0.5)
+    y[:, 7] *= 3
+    y = normalize(y, dim=-1)
+    found = measure_geometry(x, y)
+    a, b = x.double().numpy(), y.double().numpy()
+    singular = np.linalg.svd(np.cov((a - b).T, bias=True), compute_uv=False)
+    assert found.noise_anisotropy == pytest.approx(singular[0] / singular.mean())
+    assert found.effective_dimension["noise"] == np.searchsorted(singular.cumsum() / singular.sum(), 0.99) + 1
+    assert found.trace_ratio == pytest.approx(a.var(0).sum() / b.var(0).sum())
+    left = np.linalg.norm((a - a.mean(0)) - (b - b.mean(0)), axis=1).mean()
+    assert found.distance_left == pytest.approx(left / np.linalg.norm(a - b, axis=1).mean())
+
+
+def test_one_pair_of_each_item_is_measured() -> None:
+    x, y = unit_pairs(700)
+    photos = [f"{number}.jpg" for number in range(700) for _ in range(3)]
+    repeated = [side.repeat_interleave(3, dim=0) for side in (x, y)]
+    with pytest.warns(UserWarning, match="of 2100 pairs, x has 700 different rows and y has 700 different rows"):
+        every = measure_geometry(*repeated)
+    assert every.n == 2100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = measure_geometry(*repeated, one_per=photos)
+        expected = measure_geometry(x, y)
+        halves = measure_geometry(repeated[0].split(512), repeated[1].split(999), one_per=np.array(photos))
+    assert found.n == halves.n == 700
+    assert found.distribution_gap == pytest.approx(expected.distribution_gap)
+    assert found.effective_dimension == expected.effective_dimension
+    assert halves.to_dict() == found.to_dict()
+
+
+def test_another_seed_draws_other_pairs_of_the_items() -> None:
+    x, y = unit_pairs(1400)
+    items = torch.arange(1400) % 700
+    first, second = (measure_geometry(x, y, one_per=items, seed=seed) for seed in (0, 1))
+    assert first.n == second.n == 700
+    assert first.distribution_gap != second.distribution_gap
+
+
+def test_stores_of_one_table_take_the_items_of_its_rows(tmp_path: Path) -> None:
+    x, y = unit_pairs(700)
+    rows = [row for row in range(1, 701) if row != 3]  # as `c3 embed` numbers them
+    at = torch.tensor(rows) - 1
+    ids = [f"pairs.csv:{row}" for row in rows]
+    stores = [Store.from_embeddings(tmp_path / name, side[at], **KIND, ids=ids) for name, side in (("x", x), ("y", y))]
+    items = [min(row, 600) for row in range(1, 701)]
+    assert measure_geometry(*stores, one_per=items).n == 599
+    with pytest.raises(C3Error, match="names 699 items, but the stores hold rows 1 to 700"):
+        measure_geometry(*stores, one_per=items[1:])
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (range(699), "names 699 items, but there are more pairs"),
+        (range(701), "names 701 items, but there are 700 pairs"),
+        ("photo", "must be a list"),
+    ],
+)
+def test_items_that_do_not_fit_the_pairs_are_refused(items: object, message: str) -> None:
+    x, y = unit_pairs(700)
+    with pytest.raises(WrongCall, match=message):
+        measure_geometry(x, y, one_per=items)  # type: ignore[arg-type]

@@ -24,9 +24,9 @@ def measured() -> Geometry:
 
 def test_the_panels_hold_every_value_and_name_the_figures(measured: Geometry) -> None:
     axes = histograms({"CLIP": measured, "again": measured}).axes
-    assert len(axes) == 10
+    assert len(axes) == 12
     for axis, statistic in zip(
-        axes, ("gap_length", "gap_direction", "gap_span", "noise_mean", "noise_cosine"), strict=False
+        axes, ("gap_length", "gap_direction", "gap_span_x", "gap_span_y", "noise_mean", "noise_cosine"), strict=False
     ):
         heights = sum(patch.get_height() for patch in axis.patches)
         assert heights == len(measured.values[statistic])  # nothing falls outside the axis
@@ -41,10 +41,14 @@ def test_the_panels_hold_every_value_and_name_the_figures(measured: Geometry) ->
 def test_the_spectrum_marks_the_effective_dimensions(measured: Geometry) -> None:
     (axis,) = spectra({"": measured}).axes
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert labels == ["x: effective dimension 8 of 16", "y: effective dimension 8 of 16"]
+    assert labels == [
+        "x: effective dimension 8 of 16",
+        "y: effective dimension 8 of 16",
+        "noise: effective dimension 8 of 16",
+    ]
     curves = [line for line in axis.lines if line.get_linestyle() == "-"]
     np.testing.assert_allclose(curves[1].get_ydata(), measured.spectrum["y"][:8])  # zero is not drawn on a log scale
-    assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == "--"] == [8, 8]
+    assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == "--"] == [8, 8, 8]
 
 
 def test_files_are_written_as_png(measured: Geometry, tmp_path: Path) -> None:
@@ -57,11 +61,12 @@ def test_files_are_written_as_png(measured: Geometry, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == ["geometry.png", "spectrum.png"]
 
 
+@pytest.mark.filterwarnings("ignore:items repeat", "ignore:too few rows")
 def test_an_undefined_statistic_is_labelled_undefined(tmp_path: Path) -> None:
     x, _ = unit_pairs(200)
     same = measure_geometry(x, x)
     texts = [[text.get_text() for text in axis.texts] for axis in histograms({"": same}).axes]
-    assert texts == [["0.00\n± 0.00"], ["undefined"], ["undefined"], ["0.00\n± 0.00"], ["undefined"]]
+    assert texts == [["0.00\n± 0.00"], *[["undefined"]] * 3, ["0.00\n± 0.00"], ["undefined"]]
     assert len(plot_geometry(same, tmp_path)) == 2
     constant = measure_geometry(one := torch.eye(3)[[0]].repeat(200, 1), -one)
     assert len(plot_geometry(constant, tmp_path)) == 2

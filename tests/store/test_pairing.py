@@ -35,8 +35,9 @@ def test_only_rows_of_both_are_paired(
     with pytest.warns(UserWarning, match=rf"^{alone} row\(s\) of pairs.csv") if alone else nullcontext():
         pairs = x.paired_with(y)
     assert pairs is not None
-    one, other = (torch.cat(list(stream)) for stream in pairs)
-    assert len(one) == len(set(kept[0]) & set(kept[1]))
+    one, other = (torch.cat(list(stream)) for stream in (pairs.x, pairs.y))
+    assert pairs.numbers.tolist() == sorted(set(kept[0]) & set(kept[1]))
+    assert len(one) == len(pairs.numbers)
     torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 

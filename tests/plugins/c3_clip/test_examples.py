@@ -46,8 +46,8 @@ def test_two_spaces_are_compared_on_the_same_pairs(folder: Path) -> None:
     lines = {line.split("  ")[0].strip(): line for line in done.stdout.splitlines()}
     for figure in ("length of the gap", "cosine of a pair", "standard deviation of the noise, per dimension"):
         assert len([word for word in lines[figure].split() if word[-1].isdigit()]) >= 2
-    assert "of 256" in lines["effective dimension of image and text"]
-    assert "of 32" in lines["effective dimension of image and text"]
+    assert "of 256" in lines["effective dimension of image, text and noise"]
+    assert "of 32" in lines["effective dimension of image, text and noise"]
 
 
 def test_the_benchmark_runs_and_both_sides_agree() -> None:

@@ -1,0 +1,75 @@
+"""Read the same rows of two sides in batches, however each side comes in batches of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from c3core.errors import C3Error, WrongCall
+from c3core.io.validation import by_position
+from c3core.statistics.moments import row_batches
+from c3core.statistics.repeated_items import draw_one_per_item
+
+_CHUNK = 8192
+
+
+def paired_batches(
+    x: Any, y: Any, *, one_per: Sequence[Hashable] | None, seed: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield rows of x and y (n, d), and which of them to take (n,) bool: all, or one of each item of `one_per`."""
+    items = None if one_per is None else by_position(one_per, "one_per")
+    if hasattr(x, "paired_with") and hasattr(y, "paired_with"):
+        if paired := x.paired_with(y):  # stores of one table
+            x, y, numbers = paired
+            if items is not None:
+                items = _of_rows(items, numbers)
+        elif x.bad or y.bad:  # row i of one store belongs to another row of the other after each bad input
+            raise C3Error(
+                f"{x.bad} input(s) of x and {y.bad} of y gave no embedding, so that their rows cannot be paired. Embed"
+                " both from one table (pairs.csv:image, pairs.csv:text), which tells the pairs, or leave the bad ones"
+                " out."
+            )
+    taken = None if items is None else draw_one_per_item(items, seed)
+    start = 0
+    for one, other in zip_longest(_chunks(x), _chunks(y)):
+        rows = {"x": 0 if one is None else len(one), "y": 0 if other is None else len(other)}
+        short, long = sorted(rows, key=lambda name: rows[name])
+        if rows[short] < rows[long]:
+            raise C3Error(f"{short} has fewer rows than {long}. Give pairs: row i of x belongs to row i of y.")
+        if one.shape[1] != other.shape[1]:
+            raise WrongCall(f"x has {one.shape[1]} dimensions and y {other.shape[1]}. Use encoders of one space.")
+        stop = start + len(one)
+        if taken is not None and len(taken) < stop:
+            raise WrongCall(f"one_per names {len(taken)} items, but there are more pairs. Name the item of each pair.")
+        yield one, other, torch.ones(len(one), dtype=torch.bool) if taken is None else taken[start:stop]
+        start = stop
+    if taken is not None and len(taken) > start:
+        raise WrongCall(f"one_per names {len(taken)} items, but there are {start} pairs. Name the item of each pair.")
+
+
+def _of_rows(items: Sequence[Hashable], numbers: Sequence[int]) -> list[Hashable]:
+    """The items of the rows of a table, which are numbered from 1."""
+    if len(numbers) and (min(numbers) < 1 or max(numbers) > len(items)):
+        raise WrongCall(
+            f"one_per names {len(items)} items, but the stores hold rows {min(numbers)} to {max(numbers)} of their"
+            " table. Name the item of each row of that table."
+        )
+    return [items[number - 1] for number in numbers]
+
+
+def _chunks(embeddings: Any) -> Iterator[Tensor]:
+    """The rows in chunks of `_CHUNK`, the last of fewer."""
+    held: list[Tensor] = []
+    for batch in row_batches(embeddings):
+        for rows in torch.split(batch.detach().cpu(), _CHUNK):  # type: ignore[no-untyped-call]
+            held.append(rows)
+            if sum(map(len, held)) >= _CHUNK:
+                together = torch.cat(held)
+                yield together[:_CHUNK]
+                held = [together[_CHUNK:]]
+    if any(map(len, held)):
+        yield torch.cat(held)

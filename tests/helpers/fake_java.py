@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+KEEP_ARGUMENTS = (
+    "printf '%s\\n' \"$@\" > {folder}/arguments; pwd > {folder}/started_in; "  # with which, and in which folder
+)
+
 
 def put_java(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
     """Put a `java` that runs `script` onto the path. Its process id is written into the file `pid`."""

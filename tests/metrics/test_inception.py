@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from c3core.errors import CorruptFile, WrongCall
+from c3core.errors import CorruptFile, NotInstalled, WrongCall
+from c3core.metrics import inception
+from c3core.metrics.fid import fid_and_kid
 from c3core.metrics.inception import inception_features, inception_metrics, load_inception
 
 torch_fidelity = pytest.importorskip("torch_fidelity")
@@ -72,15 +75,50 @@ def test_the_scores_equal_those_of_torch_fidelity(weights: Path) -> None:
     assert "kid_mean" not in ours, "fewer than a subset"
 
 
-@pytest.mark.parametrize("wrong", ["missing", "truncated", "another"])
-def test_another_file_is_one_error(weights: Path, tmp_path: Path, wrong: str) -> None:
+def test_pictures_are_read_in_batches_of_any_size(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load_inception(weights / "weights.safetensors")
+    sizes = []
+    whole = inception_features(network, pictures(5, 0))
+    network.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape))
+    monkeypatch.setattr(inception, "BATCH", 2)
+    pieces = inception_features(network, pictures(5, 0))
+    assert sizes == [(2, 3, 32, 32), (2, 3, 32, 32), (1, 3, 32, 32)]
+    assert [tuple(part.shape) for part in pieces] == [(5, 2048), (5, 1008)]
+    for one, other in zip(whole, pieces, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_kid_is_that_of_the_pooled_features_and_the_seed() -> None:
+    draw = torch.Generator().manual_seed(0)
+    outputs, references = ((torch.randn(110, 8, generator=draw), torch.randn(110, 5, generator=draw)) for _ in range(2))
+    for seed in (0, 3):
+        found = inception_metrics(outputs, references, seed=seed)
+        score = torch_fidelity.metric_isc.isc_features_to_metric(outputs[1], splits=10, rng_seed=seed)
+        expected = {**fid_and_kid(outputs[0], references[0], seed=seed)[0]}
+        assert found == {**expected, "inception_score": score["inception_score_mean"]}
+        assert "kid_mean" in found
+    few = inception_metrics((outputs[0][:3], outputs[1][:3]), references)
+    assert few["inception_score"] == pytest.approx(1)  # a split of one picture
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [("missing", "No such file"), ("truncated", "deserializing header"), ("another", "layer")],
+)
+def test_another_file_is_one_error(weights: Path, tmp_path: Path, wrong: str, reason: str) -> None:
     path = tmp_path / "weights.safetensors"
     if wrong == "truncated":
         path.write_bytes((weights / "weights.safetensors").read_bytes()[:1000])
     if wrong == "another":
         save_file({"layer": torch.ones(2)}, path)
-    with pytest.raises(CorruptFile, match="does not hold Inception's weights"):
+    with pytest.raises(CorruptFile, match=rf"does not hold Inception's weights \(.*{reason}.*\)\. Convert"):
         load_inception(path)
+
+
+def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.raises(NotInstalled, match=r'Run: pip install "c3core\[metrics\]"'):
+        load_inception(tmp_path / "weights.safetensors")
 
 
 def test_no_pictures_are_refused(weights: Path) -> None:

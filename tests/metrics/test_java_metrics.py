@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from c3core.errors import C3Error, NotInstalled
 from c3core.metrics.captions import METRICS, caption_metrics
 from c3core.metrics.java import find_java, package_file
 from c3core.metrics.java_metrics import SPICE_JAR, SPICE_MODELS, meteor, spice
-from tests.helpers.fake_java import put_java
+from tests.helpers.fake_java import KEEP_ARGUMENTS, put_java
 
 CANDIDATES = ["a man on a brown horse", "a cat"]
 REFERENCES = [["a man rides a brown horse", "someone on a horse"], ["two dogs run"]]
@@ -81,7 +82,8 @@ def test_without_the_models_of_spice_the_command_that_downloads_them_is_named() 
 
 def test_meteor_is_the_score_of_the_corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lines = tmp_path / "lines.txt"
-    script = f'read a; echo 1; read b; echo 2; read c; printf \'%s\\n\' "$a" "$b" "$c" > {lines}; printf \'0.1\\n0.2\\n0.7\\n\''
+    script = KEEP_ARGUMENTS.format(folder=tmp_path)
+    script += f'read a; echo 1; read b; echo 2; read c; printf \'%s\\n\' "$a" "$b" "$c" > {lines}; printf \'0.1\\n0.2\\n0.7\\n\''
     put_java(monkeypatch, tmp_path, script)
     assert meteor(CANDIDATES, REFERENCES, timeout=60) == 0.7
     assert lines.read_text().splitlines() == [
@@ -89,6 +91,9 @@ def test_meteor_is_the_score_of_the_corpus(monkeypatch: pytest.MonkeyPatch, tmp_
         "SCORE ||| two dogs run ||| a cat",
         "EVAL ||| 1 ||| 2",
     ]
+    jar = package_file("meteor/meteor-1.5.jar")
+    assert arguments(tmp_path) == f"-Dfile.encoding=UTF-8 -Xmx2G -jar {jar} - - -stdio -l en -norm".split()
+    assert started_in(tmp_path) == jar.parent  # where its paraphrases are
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo 1; read a; echo b"])
@@ -122,10 +127,41 @@ def test_a_spice_that_fails_is_one_error(
 def test_spice_is_the_mean_f_of_the_items(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     items = '[{"image_id": 0, "scores": {"All": {"f": 0.5}}}, {"image_id": 1, "scores": {"All": {"f": 0.0}}}]'
     put_models(monkeypatch, tmp_path)
-    put_java(monkeypatch, tmp_path, f"cp $4 {tmp_path}/input.json; echo '{items}' > $6")
+    script = KEEP_ARGUMENTS.format(folder=tmp_path)
+    put_java(monkeypatch, tmp_path, f"{script} cp $4 {tmp_path}/input.json; echo '{items}' > $6")
     assert spice(CANDIDATES, REFERENCES, timeout=60) == 0.25
     sent = json.loads((tmp_path / "input.json").read_text())
-    assert sent[0] == {"image_id": 0, "test": CANDIDATES[0], "refs": REFERENCES[0]}
+    assert sent == [
+        {"image_id": 0, "test": CANDIDATES[0], "refs": REFERENCES[0]},
+        {"image_id": 1, "test": CANDIDATES[1], "refs": REFERENCES[1]},
+    ]
+    folder = started_in(tmp_path)
+    given = f"{folder / 'captions.json'} -out {folder / 'scores.json'} -subset -silent"
+    assert arguments(tmp_path) == f"-Xmx8G -jar {package_file(SPICE_JAR)} {given}".split()
+    assert not folder.exists()  # SPICE writes beside its input, and nothing is left of it
+
+
+@pytest.mark.parametrize("metric", [meteor, spice])
+def test_a_metric_that_hangs_is_stopped(
+    metric: Callable[..., float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    advice = {meteor: "METEOR needs 2 GB of memory.", spice: "SPICE runs on Java 8."}[metric]
+    put_models(monkeypatch, tmp_path)
+    put_java(monkeypatch, tmp_path, "exec sleep 60")
+    name = metric.__name__.upper()
+    with pytest.raises(C3Error) as stopped:
+        metric(CANDIDATES, REFERENCES, timeout=0.3)
+    assert str(stopped.value) == f"the Java process of {name} took longer than 0.3 s. {advice}"
+    result = caption_metrics(["a"], [["a"]], metrics=[metric.__name__], tokenizer="python", timeout=0.3)
+    assert result.left_out == {metric.__name__: str(stopped.value)}
+
+
+def arguments(folder: Path) -> list[str]:
+    return (folder / "arguments").read_text().splitlines()
+
+
+def started_in(folder: Path) -> Path:
+    return Path((folder / "started_in").read_text().strip())
 
 
 def put_models(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

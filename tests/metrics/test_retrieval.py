@@ -118,6 +118,6 @@ def test_wrong_input(x: Any, y: Any, pairs: Any, why: str) -> None:
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_values_that_are_not_finite(wrong: float) -> None:
-    for x, y in ((wrong, 1.0), (1.0, wrong)):
-        with pytest.raises(C3Error, match="NaN or infinite"):
+    for x, y, name in ((wrong, 1.0, "x"), (1.0, wrong, "y")):
+        with pytest.raises(C3Error, match=f"^{name} holds NaN or infinite"):
             retrieval_metrics(torch.tensor([[x]]), torch.tensor([[y]]))

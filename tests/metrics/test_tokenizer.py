@@ -15,7 +15,7 @@ from c3core.errors import C3Error, NotInstalled, WrongCall
 from c3core.metrics import ptb_tokenizer
 from c3core.metrics.java import find_java
 from c3core.metrics.tokenizer import tokenize
-from tests.helpers.fake_java import put_java
+from tests.helpers.fake_java import KEEP_ARGUMENTS, put_java
 
 needs_java = pytest.mark.skipif(
     find_java() is None or find_spec("pycocoevalcap") is None, reason="needs java and pycocoevalcap"
@@ -34,6 +34,7 @@ BY_HAND = {
     "what?! no!! yes!": "what ?! no !! yes",
     "black&white AT&T R&amp;B [x] {y} #1 #tag @me": "black & white at&t r&b -lsb- x -rsb- -lcb- y -rcb- # 1 #tag @me",
     "a dog 😀 日本語 and/or ½": "a dog 日本語 and/or 1/2",
+    "size X or XX? XXX-rated": "size x or xx xxx-rated",
     "   ": "",
     "": "",
     "...": "",
@@ -147,6 +148,26 @@ def test_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert tokenize(["It's."]) == (["it 's"], "ptb-like (python)")
     with pytest.raises(NotInstalled, match="needs Java"):
         tokenize(["It's."], tokenizer="ptb")
+
+
+@pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")
+def test_java_gets_the_options_of_coco_and_a_line_between_sentences(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    put_java(monkeypatch, tmp_path, KEEP_ARGUMENTS.format(folder=tmp_path) + f"tee {tmp_path / 'lines'}")
+    assert tokenize(["a", "", "b c"]) == (["a", "", "b c"], "ptb (java)")
+    assert (tmp_path / "lines").read_text() == "a\nx\n\nx\nb c\nx\n"
+    option, jar, *others = (tmp_path / "arguments").read_text().splitlines()
+    assert (option, Path(jar).name) == ("-cp", "stanford-corenlp-3.4.1.jar")
+    assert Path(jar).is_file()
+    assert others == ["edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
+
+
+@pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")
+def test_a_java_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_java(monkeypatch, tmp_path, "exec sleep 60")
+    with pytest.raises(C3Error, match=r"ptb tokenizer took longer than 0.3 s\. Or use the python tokenizer\."):
+        tokenize(["a"], timeout=0.3)
 
 
 @pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")

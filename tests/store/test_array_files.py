@@ -67,10 +67,20 @@ def test_the_error_tells_what_a_file_holds_instead(tmp_path: Path) -> None:
     np.save(tmp_path / "whole.npy", np.zeros((3, 2), np.int64))
     (tmp_path / "text.npy").write_text("x,y,z\n0.1,0.2,0.3\n")
     save_file({"a": torch.zeros(2, 2), "b": torch.zeros(2, 2)}, tmp_path / "two.safetensors")
+    save_file({"a": torch.zeros(2, 2, dtype=torch.int32)}, tmp_path / "whole.safetensors")
+    pq.write_table(pa.table({"a": [[1.0]], "b": [[1.0]], "n": [1]}), tmp_path / "two.parquet")
+    pq.write_table(pa.table({"n": [1]}), tmp_path / "none.parquet")
+    pq.write_table(pa.table({"a": [[1.0, 2.0], [1.0]]}), tmp_path / "ragged.parquet")
+    (tmp_path / "other.txt").touch()
     for name, says in (
         ("whole.npy", r"holds int64 of shape \(3, 2\)"),
         ("text.npy", "magic string is not correct"),
-        ("two.safetensors", r"has 2 tensors \(n, dim\)\."),
+        ("two.safetensors", r"has 2 tensors \(n, dim\)\. Name the one to take `embedding`\."),
+        ("two.parquet", r"has 2 columns of vectors \(columns: a, b, n\)\."),
+        ("none.parquet", r"has no column of vectors \(columns: n\)\."),
+        ("ragged.parquet", r"the vectors of column 'a' are missing or of several lengths"),
+        ("whole.safetensors", r"holds I32 of shape \(2, 2\)"),
+        ("other.txt", "is no file of embeddings"),
     ):
         with pytest.raises(C3Error, match=says) as refused:
             list(load_embeddings(tmp_path / name))
@@ -104,3 +114,34 @@ def test_an_empty_file_is_one_clear_error(tmp_path: Path) -> None:
         (tmp_path / f"empty{suffix}").touch()
         with pytest.raises(C3Error, match=f"empty{suffix} cannot be read"):
             list(load_embeddings(tmp_path / f"empty{suffix}"))
+
+
+@pytest.mark.parametrize("name", ["embedding", "embeddings"])
+def test_of_several_columns_or_tensors_the_one_of_that_name_is_taken(name: str, tmp_path: Path) -> None:
+    rows, other = unit(5), unit(5, seed=1)
+    pq.write_table(pa.table({"other": other.tolist(), name: rows.tolist()}), tmp_path / "a.parquet")
+    save_file({"other": other, name: rows}, tmp_path / "a.SAFETENSORS")
+    for path in (tmp_path / "a.parquet", tmp_path / "a.SAFETENSORS"):
+        (found,) = load_embeddings(path)
+        torch.testing.assert_close(found, rows, rtol=0, atol=1e-7)
+
+
+def test_every_kind_of_list_is_a_vector(tmp_path: Path) -> None:
+    rows = unit(5)
+    for kind in (
+        pa.list_(pa.float32()),
+        pa.large_list(pa.float64()),
+        pa.list_(pa.float32(), 8),
+        pa.list_(pa.float16()),
+    ):
+        column = pa.array(rows.half().numpy().tolist(), pa.list_(pa.float32())).cast(kind)
+        pq.write_table(pa.table({"n": [[1]] * 5, "v": column}), tmp_path / "a.parquet")
+        (found,) = load_embeddings(tmp_path / "a.parquet")
+        torch.testing.assert_close(found, rows, rtol=0, atol=1e-3)
+
+
+def test_a_file_without_rows_gives_none(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((0, 8), np.float32))
+    pq.write_table(pa.table({"v": pa.array([], pa.list_(pa.float32()))}), tmp_path / "a.parquet")
+    for path in tmp_path.iterdir():
+        assert sum(len(batch) for batch in load_embeddings(path)) == 0

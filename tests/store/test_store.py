@@ -14,10 +14,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.statistics.moments import Moments
 from c3core.store import shard
-from c3core.store.store import Store, join
+from c3core.store.shard import StoreBatch
+from c3core.store.store import Store, StoreWriter, join
 from tests.helpers.labelled import Labelled
 from tests.helpers.small_stores import KIND, unit, write
 
@@ -177,6 +178,59 @@ def test_from_embeddings_normalizes_and_keeps_norms(tmp_path: Path) -> None:
     assert kept.value.__traceback__ is not None
 
 
+def test_the_checksum_tells_stores_of_other_rows_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c3core.store.store.SHARD_ROWS", 4)
+    rows, names = unit(10), [f"n{k}" for k in range(10)]
+    places = iter(range(99))
+
+    def checksum(rows: torch.Tensor, ids: list[str] | None = None, sources: list[str] | None = None) -> str:
+        folder = tmp_path / str(next(places))
+        return Store.from_embeddings(folder, rows, ids=ids, sources=sources, **KIND).checksum
+
+    first = checksum(rows, names, names)
+    assert first.startswith("10-")
+    assert checksum(rows.clone(), [*names], [*names]) == first == checksum(rows.T.contiguous().T, names)
+    others = {  # of another source, id, place, and embedding in the first and the last piece; of fewer rows
+        checksum(rows, names, [*names[1:], names[0]]),
+        checksum(rows, [*names[1:], names[0]], names),
+        checksum(torch.cat([rows[1:], rows[:1]]), names)
+        checksum(torch.cat([-rows[:1], rows[1:]]), names),
+        checksum(torch.cat([rows[:-1], -rows[-1:]]), names),
+        checksum(rows[:9], names[:9]),
+        checksum(rows),
+    }
+    assert len(others) == 7
+    assert first not in others
+    written = Store.open(tmp_path / "0")
+    assert torch.equal(written.embeddings(), rows)
+    assert [*written.sources()] == names
+
+
+def test_a_list_that_is_one_string_is_named(tmp_path: Path) -> None:
+    for name in ("ids", "sources"):
+        with pytest.raises(C3Error, match=f"^{name} must be a list"):
+            Store.from_embeddings(tmp_path / "store", unit(2), **{name: "ab"}, **KIND)
+
+
+def test_those_who_make_a_sample_choose_its_seed(store: Store) -> None:
+    expected = Moments(8, {"sample"}, sample_size=9, seed=4).update(unit(95))
+    assert torch.equal(store.moments({"sample"}, sample_size=9, seed=4).sample, expected.sample)
+    assert not torch.equal(store.moments({"sample"}, sample_size=9).sample, expected.sample)
+
+
+def test_its_repr_is_what_it_holds(store: Store) -> None:
+    assert repr(store) == f"Store('{store.folder}', rows=95, dim=8, space='s', modality='text')"
+
+
+def test_a_wrong_order_of_shuffling_is_refused(store: Store) -> None:
+    for wrong in ({"batch_size": 0}, {"batch_size": 4, "buffer": 0}):
+        with pytest.raises(WrongCall, match="at least 1"):
+            next(store.shuffled(seed=0, epoch=0, **wrong))
+    with pytest.raises(WrongCall, match="did you mean source"):
+        next(store.shuffled(4, seed=0, epoch=0, columns=("sources",)))
+    assert [len(batch.ids) for batch in store.shuffled(1, seed=0, epoch=0, buffer=1)] == [1] * 95
+
+
 def test_join_keeps_rows_and_errors_in_order(tmp_path: Path) -> None:
     parts = [write(tmp_path / "a", unit(40)), write(tmp_path / "b", unit(30, seed=1), start=40)]
     joined = join(parts, tmp_path / "both")
@@ -184,8 +238,27 @@ def test_join_keeps_rows_and_errors_in_order(tmp_path: Path) -> None:
     assert [name for batch in joined.batches() for name in batch.ids] == [f"id {i}" for i in range(70)]
     assert list(joined.errors()) == [*parts[0].errors(), *parts[1].errors()]
     joined.check()
-    with pytest.raises(C3Error, match="holds a store already"):
+    assert joined.checksum.startswith("77-")  # 70 rows, and 4 and 3 bad inputs
+    assert joined.bad == 7
+    assert Counter(joined.sources()) == Counter(f"from id {i}" for i in range(70))
+    assert join(parts, tmp_path / "again").checksum == joined.checksum
+    others = {join(parts[::-1], tmp_path / "turned").checksum, join(parts[:1] * 2, tmp_path / "twice").checksum}
+    assert len(others | {joined.checksum}) == 3
+    with pytest.raises(WrongCall, match="Name at least one"):
+        join([], tmp_path / "never")
+    with pytest.raises(WrongCall, match="holds a store already"):
         join(parts, tmp_path / "both")
     other = Store.from_embeddings(tmp_path / "other", unit(5), space="s", modality="text", fingerprint="g")
-    with pytest.raises(C3Error, match="different encoders"):
+    with pytest.raises(WrongCall, match="different encoders"):
         join([parts[0], other], tmp_path / "never")
+
+
+def test_what_other_inputs_gave_no_row_is_counted_in_a_join_too(tmp_path: Path) -> None:
+    parts = []
+    for name in "ab":
+        writer = StoreWriter(tmp_path / name, dim=8, **KIND)
+        writer.append(StoreBatch(["1"], ["s"], unit(1), torch.ones(1)), consumed=5, checksum=name)
+        writer.finish()
+        parts.append(Store.open(tmp_path / name))
+    assert join(parts, tmp_path / "both").checksum.startswith("10-")
+    assert join([parts[0]] * 2, tmp_path / "twice").checksum != join(parts, tmp_path / "again").checksum

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.store.shard import BadInput, StoreBatch
 from c3core.store.store import Store, StoreWriter
 from tests.helpers.small_stores import KIND, unit
@@ -112,3 +112,126 @@ def test_the_same_encoder_in_another_folder_continues(tmp_path: Path) -> None:
     again.append(StoreBatch(["2"], ["s"], unit(1), torch.ones(1)))
     again.finish()
     assert len(Store.open(tmp_path)) == 3
+
+
+def batch(first: int, count: int) -> StoreBatch:
+    names = [f"{first + k}" for k in range(count)]
+    return StoreBatch(names, [f"from {name}" for name in names], unit(count), torch.ones(count))
+
+
+def test_a_shard_is_written_as_soon_as_it_is_full(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
+    written = []
+    for first, count, consumed in ((0, 4, 4), (4, 4, 5), (8, 1, 1), (9, 25, 25), (34, 1, 9), (35, 1, 1)):
+        writer.append(batch(first, count), consumed=consumed)
+        written.append(len(list(tmp_path.glob("*.parquet"))))
+        assert writer.rows == first + count
+    assert written == [0, 0, 1, 2, 2, 3]
+    writer.flush()
+    assert len(list(tmp_path.glob("*.parquet"))) == 3  # nothing was left
+    writer.finish()
+    assert (writer.rows, writer.bad, Store.open(tmp_path).checksum) == (36, 0, "45-")
+
+
+def test_many_bad_inputs_end_a_shard_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c3core.store.writer.BAD_TEXT", 20)
+    writer = StoreWriter(tmp_path, dim=8, shard_rows=1000, **KIND)
+    writer.append(batch(0, 1), bad=[BadInput("1234", "1234", "12")])
+    writer.append(batch(1, 1), bad=[BadInput("1234", "1234", "12")])
+    assert (writer.rows, writer.bad, len(list(tmp_path.glob("*.parquet")))) == (2, 2, 0)
+    writer.append(batch(2, 1), bad=[BadInput("", "1", "")])
+    assert (writer.rows, writer.bad, len(list(tmp_path.glob("*.parquet")))) == (3, 3, 1)
+    writer.close()
+    again = StoreWriter(tmp_path, dim=8, shard_rows=1000, **KIND)
+    assert (again.rows, again.bad, again.resume_at) == (3, 3, 6)
+    again.append(batch(6, 1))
+    assert len(list(tmp_path.glob("*.parquet"))) == 1  # the full one stays as it is
+    again.finish()
+    assert len(list(tmp_path.glob("*.parquet"))) == 2
+    assert [entry.source for entry in Store.open(tmp_path).errors()] == ["1234", "1234", "1"]
+
+
+def test_a_short_last_shard_is_filled_up(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
+    writer.append(batch(0, 10), bad=[BadInput("x", "x", "x")], checksum="first")
+    writer.append(batch(11, 3), bad=[BadInput("y", "y", "y")], checksum="second")
+    writer.flush()
+    writer.close()
+    again = StoreWriter(tmp_path, dim=8, shard_rows=10, **KIND)
+    assert (again.rows, again.bad, again.resume_at, again.resume_checksum) == (13, 2, 15, "second")
+    again.append(batch(15, 6), checksum="third")
+    assert len(list(tmp_path.glob("*.parquet"))) == 2
+    again.finish()
+    store = Store.open(tmp_path)
+    assert [len(piece.ids) for piece in store.batches()] == [10, 9]
+    assert [entry.id for entry in store.errors()] == ["x", "y"]
+    assert (store.checksum, store.bad) == ("21-third", 2)
+    store.check()
+
+
+def test_the_errors_are_lines_that_a_person_can_read(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path, dim=8, **KIND)
+    bad = [BadInput("t.csv:1", "größe\u2028 日本.png", "broken"), BadInput("t.csv:2", "\udcff.png", "broken")]
+    writer.append(batch(0, 1), bad=bad)
+    writer.finish()
+    assert (tmp_path / "errors.jsonl").read_text(encoding="utf-8").split("\n") == [
+        '{"id": "t.csv:1", "source": "größe\u2028 日本.png", "why": "broken"}',
+        '{"id": "t.csv:2", "source": "\\\\udcff.png", "why": "broken"}',
+        "",
+    ]
+    Store.open(tmp_path).check()
+
+
+def test_a_store_that_is_discarded_leaves_only_its_errors(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path, dim=8, shard_rows=2, **KIND)
+    for first in range(0, 6, 2):
+        writer.append(batch(first, 2), bad=[BadInput(f"{first}", "s", "why")])
+    writer.append(batch(6, 1))
+    writer.discard()
+    assert (writer.rows, writer.bad) == (0, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["errors.jsonl"]
+    assert len((tmp_path / "errors.jsonl").read_text().splitlines()) == 3
+    again = StoreWriter(tmp_path, dim=8, **KIND)  # the folder can be used again, with the errors in it
+    assert (again.resume_at, again.resume_checksum, again.rows) == (0, "", 0)
+    again.finish()
+    assert len(Store.open(tmp_path)) == 0
+
+
+def test_what_a_killed_run_left_is_removed_and_hidden_files_do_not_harm(tmp_path: Path) -> None:
+    left = [".shard-000004.1.tmp.parquet", ".store.1.tmp.json", ".errors.1.tmp.jsonl"]
+    for name in (*left, ".DS_Store"):
+        (tmp_path / name).touch()
+    StoreWriter(tmp_path, dim=2, **KIND).close()
+    assert {".DS_Store", "store.json"} <= {path.name for path in tmp_path.iterdir()}
+    assert not {path.name for path in tmp_path.iterdir()} & {*left}
+
+
+@pytest.mark.parametrize("wrong", [{"dim": 0}, {"dim": 2, "shard_rows": 0}])
+def test_a_store_has_a_dimension_and_rows_in_a_shard(wrong: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(WrongCall, match="at least 1"):
+        StoreWriter(tmp_path, **wrong, **KIND)
+    StoreWriter(tmp_path, dim=1, shard_rows=1, **KIND)
+
+
+def test_an_encoder_of_another_kind_does_not_continue(tmp_path: Path) -> None:
+    StoreWriter(tmp_path, dim=8, precision="bfloat16", **KIND).close()
+    for change, says in (
+        ({"dim": 4, "precision": "bfloat16"}, r"\(dim 8\)"),
+        ({"dim": 8}, r"\(precision bfloat16\)"),
+        ({"dim": 8, "modality": "image", "fingerprint": "g"}, r"modality text, fingerprint f, precision bfloat16"),
+    ):
+        with pytest.raises(WrongCall, match=says):
+            StoreWriter(tmp_path, **{**KIND, **change})
+
+
+def test_what_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(C3Error, match=r"cannot write .*: Not a directory"):
+        StoreWriter(tmp_path / "file" / "store", dim=2, **KIND)
+    writer = StoreWriter(tmp_path / "new" / "store", dim=2, **KIND)
+    with pytest.raises(C3Error, match="1 ids came with 2 sources"):
+        writer.append(StoreBatch(["a"], ["a", "b"], torch.eye(2)[:1], torch.ones(1)))
+    with pytest.raises(C3Error, match=r"norms \(2,\)"):
+        writer.append(StoreBatch(["a"], ["a"], torch.eye(2)[:1], torch.ones(2)))
+    with pytest.raises(C3Error, match="embedding of b is zero"):
+        writer.append(StoreBatch(["a", "b"], ["a", "b"], torch.eye(2) * torch.tensor([[1.0], [0.0]]), torch.ones(2)))

@@ -193,7 +193,7 @@ def test_the_checksum_tells_stores_of_other_rows_apart(tmp_path: Path, monkeypat
     others = {  # of another source, id, place, and embedding in the first and the last piece; of fewer rows
         checksum(rows, names, [*names[1:], names[0]]),
         checksum(rows, [*names[1:], names[0]], names),
-        checksum(torch.cat([rows[1:], rows[:1]]), names)
+        checksum(torch.cat([rows[1:], rows[:1]]), names),
         checksum(torch.cat([-rows[:1], rows[1:]]), names),
         checksum(torch.cat([rows[:-1], -rows[-1:]]), names),
         checksum(rows[:9], names[:9]),

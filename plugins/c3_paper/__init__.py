@@ -16,6 +16,34 @@ def c3_commands(register: Register) -> None:
 
 
 @hookimpl
+def c3_metrics(register: Register) -> None:
+    register(
+        "spider",
+        "c3_paper.caption_metrics:spider",
+        modalities=("text",),
+        requires=("pycocoevalcap",),
+        extra="metrics",
+        summary="SPIDEr: the mean of CIDEr and SPICE",
+    )
+    register(
+        "fense",
+        "c3_paper.caption_metrics:fense",
+        modalities=("text",),
+        requires=("aac_metrics",),
+        extra="fense",
+        summary="FENSE, by aac-metrics",
+    )
+    register(
+        "inception",
+        "c3_paper.inception_metric:inception",
+        modalities=("image",),
+        requires=("torch_fidelity",),
+        extra="metrics",
+        summary="FID, KID and inception score by Inception v3",
+    )
+
+
+@hookimpl
 def c3_published(register: Register) -> None:
     for name in (*PUBLISHED, *BASELINES):
         register(name, "c3_paper.published:rows", summary=f"{name} of the C3 paper")

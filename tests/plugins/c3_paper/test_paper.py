@@ -41,7 +41,7 @@ def test_published_rows_are_of_known_bridges_and_metrics(name: str) -> None:
     for row in rows(name):
         assert row["bridge"] in PRESETS
         figures = row.keys() - {"bridge", "method", "modality", "fraction"}
-        assert figures <= {*METRICS, "fid", "is"}
+        assert figures <= {*METRICS, "inception_fid", "inception_score"}
         assert all(isinstance(row[figure], float) for figure in figures)
 
 

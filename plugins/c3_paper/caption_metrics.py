@@ -1,0 +1,33 @@
+"""Scores of sound captions as their field gives them: SPIDEr and FENSE, as `c3 evaluate --metric spider`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from c3core.errors import C3Error, library_errors
+
+
+def spider(inputs: Sequence[Any], outputs: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Return SPIDEr (Liu et al. 2017), the mean of CIDEr and SPICE, × 100 as these two.
+
+    Raises `C3Error` if SPICE, which needs Java, cannot be computed.
+    """
+    from c3core.metrics import caption_metrics
+
+    found = caption_metrics(outputs, references, metrics=["cider", "spice"])
+    if "spice" in found.left_out:
+        raise C3Error(f"SPIDEr needs SPICE. {found.left_out['spice']}")
+    return {"spider": (found.scores["cider"] + found.scores["spice"]) / 2}
+
+
+def fense(inputs: Sequence[Any], outputs: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Return FENSE (Zhou et al. 2022) by aac-metrics, × 100: similarity of Sentence-BERT, less for a broken sentence.
+
+    Raises `C3Error` if its models cannot be downloaded.
+    """
+    from aac_metrics.functional import fense as score
+
+    with library_errors("FENSE could not be computed", "Its models are downloaded once: connect to the network."):
+        figures, _ = score([str(output) for output in outputs], [list(several) for several in references])
+    return {"fense": 100 * float(figures["fense"])}

@@ -29,9 +29,8 @@ def inception(inputs: Sequence[Any], outputs: Sequence[Any], references: Sequenc
     `c3core.metrics.inception_metrics`. Raises `C3Error` if the weights are missing, or if no true picture can be read.
     """
     network = load_inception(weights_file(), device="cuda" if torch.cuda.is_available() else "cpu")
-    distinct = {
-        source if isinstance(source, str) else id(source): source for several in references for source in several
-    }
+    every = (source for several in references for source in several)
+    distinct = {source if isinstance(source, str) else id(source): source for source in every}
     reader = ImageReader()
     true = features_of(network, (reader(source) for source in distinct.values()))
     found = inception_metrics(features_of(network, iter(outputs)), true)
@@ -39,7 +38,7 @@ def inception(inputs: Sequence[Any], outputs: Sequence[Any], references: Sequenc
 
 
 def features_of(network: Any, pictures: Iterator[Any]) -> tuple[Tensor, Tensor]:
-    """Return `inception_features` of pictures of any sizes, batch by batch. Those that could not be read are left out."""
+    """Return `inception_features` of pictures of any sizes, batch by batch. A `BadItem` is left out."""
     found = []
     bad: list[BadItem] = []
     while batch := list(islice(pictures, BATCH)):

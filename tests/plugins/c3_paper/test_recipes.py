@@ -107,7 +107,7 @@ def words_of(line: str) -> list[str]:
             "rouge1",
         ]
     if words[0] == "geometry":
-        words += ["--group-size", "4"]
+        words += ["--group-size", "2"]
     if words[0] == "theory" and words[1] == "gap":
         words += ["--steps", "10"]
     return words

@@ -24,9 +24,10 @@ class Bfloat16Copy:
         """Return `model` in bfloat16, in eval mode."""
         state = [(parameter.data_ptr(), parameter._version) for parameter in model.parameters()]
         if self._copy is None or state != self._made_of:
-            weights = {
-                id(parameter): nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
-                for parameter in model.parameters()
-            }
-            self._copy, self._made_of = deepcopy(model, weights).eval(), state
+            with torch.inference_mode(False):  # guidance computes gradients through the copy
+                weights = {
+                    id(parameter): nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
+                    for parameter in model.parameters()
+                }
+                self._copy, self._made_of = deepcopy(model, weights).eval(), state
         return self._copy

@@ -213,6 +213,15 @@ def test_a_guided_caption_ends_with_a_stop_string_or_the_end_and_has_a_score(cap
     assert all(caption.score < 0 for caption in [*whole, *stopped])
 
 
+@pytest.mark.parametrize("options", [MAGIC, ZEROCAP], ids=["magic", "zerocap"])
+def test_guidance_works_in_bfloat16(
+    captioner: Pipeline, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    captions = captioner(pictures(3, "test"), **options, max_new_tokens=4, precision="bfloat16")
+    assert all(captions)
+
+
 def test_without_the_spaces_encoder_there_is_no_guidance() -> None:
     decoder = CaptionDecoder(16, mapping="none", **SETTINGS)
     decoder.prepare(["a red circle"])

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.errors import C3Error, WrongCall
-from c3core.statistics.geometry import measure_geometry, measure_groups
+from c3core.statistics.geometry import Spread, measure_geometry, measure_groups
 from c3core.store.store import Store
 from tests.helpers.pairs import unit_pairs
 from tests.helpers.small_stores import KIND, write
@@ -336,3 +336,47 @@ def test_items_that_do_not_fit_the_pairs_are_refused(items: object, message: str
     x, y = unit_pairs(700)
     with pytest.raises(WrongCall, match=message):
         measure_geometry(x, y, one_per=items)  # type: ignore[arg-type]
+
+
+def test_a_spread_is_the_mean_and_the_standard_deviation_of_all_values() -> None:
+    assert Spread.of(torch.tensor([1.0, 3.0])) == Spread(2.0, 1.0)  # divided by n, not n − 1
+    assert Spread.of(torch.tensor([5.0])) == Spread(5.0, 0.0)
+    assert Spread.of(torch.zeros(0)) is None
+
+
+@pytest.mark.filterwarnings("ignore:items repeat", "ignore:too few rows")
+def test_the_smallest_and_the_largest_groups() -> None:
+    x, y = unit_pairs(4, span=3, dim=8)
+    found = measure_geometry(x, y, group_size=2, max_pairs=4)
+    assert (found.groups, found.group_size, found.n) == (2, 2, 4)
+    many = unit_pairs(4000, span=3, dim=8)
+    assert measure_geometry(*many, group_size=2000).groups == 2
+    for size in (1, 2001):
+        with pytest.raises(WrongCall, match=f"from 2 to 2,000 pairs, not {size}"):
+            measure_geometry(*many, group_size=size)
+
+
+@pytest.mark.parametrize(
+    ("n", "says"),
+    [
+        (199, "199 pairs make no two groups of 100. Give more pairs, or a group size of 99 at most."),
+        (4, "4 pairs make no two groups of 100. Give more pairs, or a group size of 2 at most."),
+        (3, "3 pairs make no two groups of 100. Give more pairs."),
+        (1, "1 pair make no two groups of 100. Give more pairs."),
+    ],
+)
+def test_too_few_pairs_tell_which_groups_they_make(n: int, says: str) -> None:
+    with pytest.raises(WrongCall) as refused:
+        measure_geometry(*unit_pairs(n))
+    assert str(refused.value) == says
+
+
+def test_so_many_gaps_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = unit_pairs(60)
+    grouped = torch.stack([x, y], dim=1).reshape(6, 10, 2, DIM)
+    every = measure_groups(grouped)[0]["gap_direction"]
+    monkeypatch.setattr("c3core.statistics.geometry.MAX_DIRECTIONS", 3)
+    some = measure_groups(grouped)[0]
+    assert len(every) == 15
+    torch.testing.assert_close(some["gap_direction"], every[[0, 1, 5]])  # those of the first three groups
+    assert len(some["gap_length"]) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, WrongCall
 from c3core.statistics.moments import NEEDS, Moments
 from tests.helpers.small_stores import unit, write
 
@@ -184,3 +185,85 @@ def test_those_of_a_store_are_those_of_its_rows(tmp_path: Path) -> None:
     check(moments, rows)
     assert moments.needs == {"covariance"}
     assert moments.fingerprint == store.fingerprint
+
+
+def test_streams_with_one_seed_are_sampled_independently() -> None:
+    rows = torch.arange(200.0).unsqueeze(1)
+
+    def places(offset: float, seed: int = 0) -> list[int]:
+        sample = Moments(1, {"sample"}, sample_size=20, seed=seed).update(rows + offset).sample
+        return (sample - offset).flatten().long().tolist()
+
+    assert places(0) == places(0)
+    assert len({tuple(places(0)), tuple(places(1000)), tuple(places(0, seed=2**32))}) == 3
+
+
+def test_the_sample_of_many_batches_is_that_of_one() -> None:
+    rows = data(3000).float()
+    for size in (1, 2, 100, 2999):
+        whole = Moments(4, {"sample"}, sample_size=size).update(rows).sample
+        pieces = Moments(4, {"sample"}, sample_size=size)
+        for batch in rows.split(37):
+            pieces.update(batch)
+            assert len(pieces.sample) == min(size, pieces.count)
+        assert torch.equal(pieces.sample, whole)
+        assert len(whole.unique(dim=0)) == size
+
+
+def test_what_is_gathered_has_the_size_and_the_seed_that_were_asked_for(tmp_path: Path) -> None:
+    rows = unit(60)
+    store = write(tmp_path / "store", rows)
+    expected = Moments(8, {"sample"}, sample_size=9, seed=5).update(rows).sample
+    for source in (rows, rows.numpy(), iter(rows.split(7)), store):
+        assert torch.equal(Moments.of(source, {"sample"}, sample_size=9, seed=5).sample, expected)
+    assert len(Moments.of(rows, {"sample"}).sample) == 60
+    assert Moments.of(rows, {"mean"}).needs == {"mean"}
+    assert Moments(8, fingerprint="f").fingerprint == "f"
+    assert Moments.of(rows).fingerprint is None
+
+
+def test_its_repr_tells_what_it_holds() -> None:
+    moments = Moments(4, {"covariance"}).update(data(3))
+    assert repr(moments) == "Moments(count=3, dim=4, needs=covariance, mean, variance)"
+
+
+@pytest.mark.parametrize("options", [{"dim": 0}, {"sample_size": 0}, {"seed": -1}, {"seed": 2**63}])
+def test_sizes_and_seeds_are_checked(options: dict[str, int]) -> None:
+    with pytest.raises(WrongCall, match="at least 1, and a seed from 0"):
+        Moments(**{"dim": 1, **options})
+    assert Moments(1, sample_size=1, seed=2**63 - 1).update(torch.ones(1, 1)).count == 1
+
+
+def test_rows_that_are_finite_but_whose_sum_is_not_are_refused() -> None:
+    with pytest.raises(C3Error, match="the embedding of a row holds NaN or infinite"):
+        Moments(1).update(torch.full((3, 1), 1.7e308, dtype=torch.float64))
+
+
+def test_statistics_that_are_read_do_not_change_with_later_rows() -> None:
+    rows = data(9)
+    moments = Moments(4).update(rows[:5])
+    mean, variance, covariance = moments.mean, moments.variance, moments.covariance
+    moments.mean.zero_()
+    check(moments.update(rows[5:]), rows)
+    np.testing.assert_allclose(mean, rows[:5].mean(0))
+    np.testing.assert_allclose(variance, rows[:5].var(0, correction=0))
+    np.testing.assert_allclose(covariance.diagonal(), variance)
+
+
+def test_no_rows_change_nothing_and_no_columns_are_refused() -> None:
+    moments = Moments(4).update(data(3))
+    assert moments.update(torch.zeros(0, 4), torch.zeros(0)).count == 3
+    assert moments.mean_norm == 1.0
+    with pytest.raises(C3Error, match=r"got \(3, 0\)"):
+        Moments.of(torch.zeros(3, 0))
+    with pytest.raises(C3Error, match=r"Gather with needs=\['covariance', 'mean'\]"):
+        Moments.of(Moments(4, {"variance"}), ["mean", "covariance"])
+    with pytest.raises(C3Error, match=r"Ask for it: needs=\['mean', 'sample'\]"):
+        _ = Moments(4, {"mean"}).update(data(3)).sample
+
+
+def test_memory_maps_are_read_without_a_warning(tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", data(5).numpy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Moments.of(np.load(tmp_path / "rows.npy", mmap_mode="r")).count == 5

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from c3core.errors import C3Error
 from c3core.statistics.geometry import Geometry, measure_geometry
 from c3core.statistics.plots import histograms, plot_geometry, spectra
 from tests.helpers.pairs import unit_pairs
+
+PANELS = ("gap_length", "gap_direction", "gap_span_x", "gap_span_y", "noise_mean", "noise_cosine")
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +28,7 @@ def measured() -> Geometry:
 def test_the_panels_hold_every_value_and_name_the_figures(measured: Geometry) -> None:
     axes = histograms({"CLIP": measured, "again": measured}).axes
     assert len(axes) == 12
-    for axis, statistic in zip(
-        axes, ("gap_length", "gap_direction", "gap_span_x", "gap_span_y", "noise_mean", "noise_cosine"), strict=False
-    ):
+    for axis, statistic in zip(axes, 2 * PANELS, strict=True):
         heights = sum(patch.get_height() for patch in axis.patches)
         assert heights == len(measured.values[statistic])  # nothing falls outside the axis
         spread = getattr(measured, statistic)
@@ -49,6 +50,49 @@ def test_the_spectrum_marks_the_effective_dimensions(measured: Geometry) -> None
     curves = [line for line in axis.lines if line.get_linestyle() == "-"]
     np.testing.assert_allclose(curves[1].get_ydata(), measured.spectrum["y"][:8])  # zero is not drawn on a log scale
     assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == "--"] == [8, 8, 8]
+
+
+def test_a_panel_has_a_title_and_a_range_and_marks_the_mean(measured: Geometry) -> None:
+    figure = histograms({"": measured, "again": measured})
+    first, second = figure.axes[:6], figure.axes[6:]
+    titles = [axis.get_title() for axis in first]
+    assert len({*titles}) == len([title for title in titles if title.count("\n") == 1]) == 6
+    assert {axis.get_title() for axis in second} == {""}
+    assert [axis.get_ylabel() for axis in figure.axes[::6]] == [
+        "6 groups of 100 pairs",
+        "again\n6 groups of 100 pairs",
+    ]
+    assert figure.get_layout_engine() is not None  # without it, titles lie over each other
+    assert [axis.get_xlim() for axis in first[1:]] == [(-1, 1), (-1, 1), (-1, 1), (-1e-8, 1e-8), (-1, 1)]
+    assert first[0].get_xlim()[1] == pytest.approx(1.25 * float(measured.values["gap_length"].max()))
+    assert first[5].get_xticks().tolist() == [-1, -0.5, 0, 0.5, 1]
+    for axis, statistic in zip(first, PANELS, strict=True):
+        (line,), (text,) = axis.lines, axis.texts
+        assert {*line.get_xdata()} == {getattr(measured, statistic).mean}
+        assert line.get_color() == text.get_color() != to_hex(axis.patches[0].get_facecolor())
+        low, high = axis.get_xlim()
+        mean, side = (line.get_xdata()[0] - low) / (high - low), text.get_position()[0]
+        assert abs(mean - side) > 0.35, statistic  # the figure does not cover the mean
+        assert text.get_ha() == ("right" if side > 0.5 else "left")
+        assert len(axis.patches) == 60
+        assert not axis.get_yticks().size
+
+
+def test_a_curve_has_the_color_of_its_mark_and_a_name(measured: Geometry) -> None:
+    figure = spectra({"CLIP": measured, "": measured})
+    assert [axis.get_title() for axis in figure.axes] == ["CLIP  (dashed: 99 % of the sum)", "Dashed: 99 % of the sum"]
+    for axis in figure.axes:
+        assert axis.get_xlabel() == "singular value of the covariance, by rank"
+        assert (axis.get_xlim(), axis.get_yscale()) == ((0, 16), "log")
+        curves, marks = axis.lines[::2], axis.lines[1::2]
+        assert [curve.get_xdata()[0] for curve in curves] == [1, 1, 1]
+        assert [curve.get_color() for curve in curves] == [mark.get_color() for mark in marks]
+        assert len({curve.get_color() for curve in curves}) == 3
+
+
+def test_one_measurement_is_drawn_without_a_name(measured: Geometry, tmp_path: Path) -> None:
+    one, same = plot_geometry(measured, tmp_path / "one"), plot_geometry({"": measured}, tmp_path / "same")
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in same]
 
 
 def test_files_are_written_as_png(measured: Geometry, tmp_path: Path) -> None:

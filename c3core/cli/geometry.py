@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,8 +34,8 @@ def geometry(
     one_per: Annotated[
         list[str],
         typer.Option(
-            help="Name the item of each row, and measure one row of each item, drawn by the seed: table.csv:column, or"
-            " a .txt of one item a line. Once for all pairs of files, or once for each.",
+            help="Name the item of each row, and measure one row of each item, drawn by the seed: table.csv:column,"
+            " plugin:argument:column, or a .txt of one item a line. Once for all pairs of files, or once for each.",
         ),
     ] = [],  # noqa: B006  typer makes a list of its own
     group_size: Annotated[
@@ -59,7 +59,7 @@ def geometry(
     if len(lists) == 1:
         lists *= len(pairs)
     found = {
-        name: _measured(name, pair, items, group_size=group_size, seed=seed)
+        name: _measured(name, pair, items, group_size, seed)
         for name, pair, items in zip(_names(pairs), pairs, lists, strict=True)
     }
     if json:
@@ -73,7 +73,7 @@ def geometry(
         plot_geometry(found if len(pairs) > 1 else next(iter(found.values())), out)
 
 
-def _measured(name: str, pair: tuple[str, str], items: list[str] | None, *, group_size: int, seed: int) -> Geometry:
+def _measured(name: str, pair: tuple[str, str], items: list[Hashable] | None, group_size: int, seed: int) -> Geometry:
     """Measure one pair of files, and put its name before each warning."""
     from c3core.statistics.geometry import measure_geometry
 
@@ -94,14 +94,16 @@ def _side(name: str) -> Any:
     return Store.open(name) if path_of(name).is_dir() else load_embeddings(name)
 
 
-def _items(name: str) -> list[str] | None:
+def _items(name: str) -> list[Hashable]:
     from c3core.data.items import Items, load_items
+    from c3core.data.tables import key_of
     from c3core.errors import WrongCall
 
     items = load_items(name, "text")
     if not isinstance(items, Items):
         raise WrongCall(f"{name} is a store. Name a list or a column with the item of each row: table.csv:column.")
-    return list(items)
+    held = list(items)
+    return [key_of(item) for item in held]
 
 
 def _names(pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from c3core.errors import WrongCall
+
 
 def row_numbers(rows: Tensor) -> Tensor:
     """(n,) a number for each row (n, d): equal rows have the same one.
@@ -53,12 +55,15 @@ def warn_of_repeats(rows: int, different: dict[str, int]) -> None:
 
 
 def draw_one_per_item(items: Iterable[Hashable], seed: int) -> Tensor:
-    """(n,) bool: True for one entry of each item, drawn at random.
+    """(n,) bool: True for one entry of each item, drawn at random. Raises `WrongCall` for items without a hash.
 
     >>> int(draw_one_per_item(["a", "a", "b"], seed=0).sum())
     2
     """
-    numbers = _numbered(items).numpy()
+    try:
+        numbers = _numbered(items).numpy()
+    except TypeError as error:
+        raise WrongCall(f"one_per must name items by paths, words or numbers: {error}.") from None
     order = np.random.default_rng(seed).permutation(len(numbers))
     _, first = np.unique(numbers[order], return_index=True)
     drawn = torch.zeros(len(numbers), dtype=torch.bool)

@@ -225,6 +225,8 @@ def test_geometry_takes_one_row_of_each_item(tmp_path: Path) -> None:
         found.append(json.loads(done.stdout))
     assert found[0] == found[1]
     assert found[0]["n"] == 300
+    done = c3("geometry", *pair, *reversed(pair), "--one-per", tmp_path / "items.txt", "--json")  # once for both pairs
+    assert [of["n"] for of in json.loads(done.stdout)] == [300, 300]
 
 
 def test_fit_by_a_recipe_then_info(space: Path, photos: Path, tmp_path: Path) -> None:

@@ -319,7 +319,10 @@ def test_stores_of_one_table_take_the_items_of_its_rows(tmp_path: Path) -> None:
     ids = [f"pairs.csv:{row}" for row in rows]
     stores = [Store.from_embeddings(tmp_path / name, side[at], **KIND, ids=ids) for name, side in (("x", x), ("y", y))]
     items = [min(row, 600) for row in range(1, 701)]
+    items[2] = 0  # of the row that the stores lack
     assert measure_geometry(*stores, one_per=items).n == 599
+    items[:2] = [0, 0]
+    assert measure_geometry(*stores, one_per=items).n == 598
     with pytest.raises(C3Error, match="names 699 items, but the stores hold rows 1 to 700"):
         measure_geometry(*stores, one_per=items[1:])
 
@@ -330,6 +333,7 @@ def test_stores_of_one_table_take_the_items_of_its_rows(tmp_path: Path) -> None:
         (range(699), "names 699 items, but there are more pairs"),
         (range(701), "names 701 items, but there are 700 pairs"),
         ("photo", "must be a list"),
+        ([[number] for number in range(700)], "by paths, words or numbers: unhashable type: 'list'"),
     ],
 )
 def test_items_that_do_not_fit_the_pairs_are_refused(items: object, message: str) -> None:

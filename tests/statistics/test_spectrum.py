@@ -26,7 +26,10 @@ def test_effective_dimension_and_singular_values() -> None:
 def test_few_rows_cap_the_effective_dimension_and_a_warning_says_how_many_are_enough() -> None:
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.nn.functional.normalize(torch.randn(200, 512, generator=generator), dim=-1) for _ in range(2))
-    with pytest.warns(UserWarning, match=r"x: 18\d from 200 different rows.*5120 are enough in 512"):
+    with pytest.warns(
+        UserWarning,
+        match=r"x: 18\d from 200 different rows.*noise: 1\d\d from 200 different rows.*5120 are enough in 512",
+    ):
         found = measure_geometry(x, y)
     assert found.effective_dimension["x"] < 200  # 507 is true
 

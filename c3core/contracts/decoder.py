@@ -50,6 +50,12 @@ class OutputEncoder(Protocol):
     def with_gradient(self, batch: Tensor) -> Tensor:
         """Return the conditions (n, condition_dim) of a batch as `Encoder.embed_raw` takes it, with gradient."""
 
+    def inputs(self, count: int) -> Tensor:
+        """Return the conditions (count, condition_dim) of random items of other modalities that the fit was given.
+
+        They are drawn from torch's global generator, which training seeds at each step.
+        """
+
 
 class Decoder(nn.Module, ABC):
     """Turns conditions into items of one modality. It is a torch module: training trains its parameters.

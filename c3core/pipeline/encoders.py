@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn.functional import normalize
 
 from c3core.contracts import Bridge, Decoder, Encoder, Space
 from c3core.errors import C3Error, WrongCall
+from c3core.store.store import Store
 
 
 @dataclass
@@ -43,10 +45,16 @@ class FittedEncoders:
 
 
 class BridgedEncoder:
-    """The space's encoder of the decoder's modality, then the bridge. The encoder is loaded when it is used."""
+    """The space's encoder of the decoder's modality, then the bridge. The encoder is loaded when it is used.
 
-    def __init__(self, encoders: FittedEncoders, bridge: Bridge, decoder: Decoder) -> None:
+    `stores` are those of the items of a fit.
+    """
+
+    def __init__(
+        self, encoders: FittedEncoders, bridge: Bridge, decoder: Decoder, stores: Iterable[Store] = ()
+    ) -> None:
         self.encoders, self.bridge = encoders, bridge
+        self._stores = [store for store in stores if store.modality != decoder.modality]
         self.name, self.modality, self.condition_dim = decoder.name, decoder.modality, decoder.condition_dim
 
     def check(self) -> None:
@@ -66,6 +74,19 @@ class BridgedEncoder:
             if batch.index:
                 found[batch.index] = self.bridge.condition(batch.embeddings, self.modality).float().cpu()
         return found
+
+    def inputs(self, count: int) -> Tensor:
+        """Return the conditions (count, condition_dim) of random items of the other modalities in `stores`."""
+        if not len(self._inputs):
+            raise WrongCall(f"decoder {self.name!r} looks at items of other modalities, as photos: give `fit` some.")
+        return self._inputs[torch.randint(len(self._inputs), (count,))]
+
+    @cached_property
+    def _inputs(self) -> Tensor:
+        """The conditions of a sample of the items of each other modality."""
+        samples = [(store.moments({"sample"}).sample, store.modality) for store in self._stores]
+        conditions = [self.bridge.condition(sample, modality).float() for sample, modality in samples]
+        return torch.cat(conditions or [torch.empty(0)])
 
     def with_gradient(self, batch: Tensor) -> Tensor:
         """Return the conditions (n, condition_dim) of a batch for `Encoder.embed_raw`, on the batch's device."""

@@ -219,7 +219,8 @@ class PipelineFitter:
         self.noise = pairs is None or pairs.noise
         reader = decoder.reader()
         decoder.prepare(rows.read(reader))
-        decoder.output_encoder = BridgedEncoder(self.encoders, self.bridge, decoder)
+        stores = [store for name, store in self._stores.items() if name == store.modality]
+        decoder.output_encoder = BridgedEncoder(self.encoders, self.bridge, decoder, stores)
         count = rows.count()
         if not count:
             raise C3Error("no item is left to train on. Give more items, or a smaller validation_split.")

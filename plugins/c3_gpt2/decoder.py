@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,12 +20,13 @@ from c3_gpt2.generation import continue_prefix
 from c3_gpt2.guidance.drafts import Drafts
 from c3_gpt2.guidance.likeness import Likeness
 from c3_gpt2.guidance.magic import magic
+from c3_gpt2.guidance.self_critical import rewards, self_critical_loss
 from c3_gpt2.guidance.zerocap import zerocap
 from c3_gpt2.language import Language
 from c3_gpt2.mapping import build_mapping
 from c3_gpt2.settings import FRESH, Settings
 from c3_gpt2.tokens import Tokens, decode, encode, stopped, until_end
-from c3core.contracts import Decoder, DecoderSettings, GenerationOptions, Reader
+from c3core.contracts import Decoder, DecoderSettings, GenerationOptions, Objective, Reader
 from c3core.errors import WrongCall
 from c3core.io import UNKNOWN_LICENSE, read_tensors, write_tensors
 from c3core.media import TextReader, TruncationCheck
@@ -51,6 +53,7 @@ class CaptionDecoder(Decoder):
     modality: ClassVar[str] = "text"
     settings_class: ClassVar[type[DecoderSettings]] = Settings
     options_class: ClassVar[type[GenerationOptions]] = CaptionOptions
+    trainable_options: ClassVar[frozenset[str]] = frozenset({"reward_weight"})
     settings: Settings
     mapping: nn.Module
 
@@ -144,6 +147,21 @@ class CaptionDecoder(Decoder):
         self._check_length(lambda: cut > 0)
         return Tokens(tokens.ids.to(self.device), tokens.keep.to(self.device))
 
+    def objectives(self) -> list[Objective]:
+        """The loss of the sentences, with `reward_weight` plus that of the reward."""
+        found = super().objectives()
+        return [replace(one, loss=self._rewarded_loss) for one in found] if self.settings.reward_weight else found
+
+    def _rewarded_loss(self, conditions: Tensor, batch: Tokens) -> Tensor:
+        """The loss of the sentences, and that of captions of as many unpaired inputs."""
+        if self.output_encoder is None:
+            raise WrongCall("reward_weight needs the space's encoders: train by a pipeline, or set `output_encoder`.")
+        inputs = self.output_encoder.inputs(len(conditions)).to(self.device)
+        greedy, sampled = self.generate(inputs), self.generate(inputs, {"do_sample": True, "num_beams": 1})
+        one, other = (rewards(self.output_encoder, captions, inputs) for captions in (sampled, greedy))
+        likelihood = self._log_probabilities(self.model, self._prefix(self.model, inputs), self.collate(sampled))
+        return self.loss(conditions, batch) + self.settings.reward_weight * self_critical_loss(likelihood, one, other)
+
     def loss(self, conditions: Tensor, batch: Tokens) -> Tensor:
         """The mean of −log p(token | condition, earlier tokens) over the tokens of a batch, ends of text included.
 
@@ -210,7 +228,7 @@ class CaptionDecoder(Decoder):
         texts = decode(language.tokenizer, ids, keep)
         if not options.scores:
             return [Caption(text) for text in texts]
-        scores = self._scores(model, prefix, Tokens(ids, keep))
+        scores = self._log_probabilities(model, prefix, Tokens(ids, keep)).tolist()
         return [Caption(text, score) for text, score in zip(texts, scores, strict=True)]
 
     def _guide(self, model: Any, conditions: Tensor, prefix: Tensor, options: CaptionOptions) -> Tensor:
@@ -226,13 +244,12 @@ class CaptionDecoder(Decoder):
         ids = search(model, prefix, drafts, likeness, options, max_new_tokens=options.max_new_tokens)
         return ids.to(prefix.device)
 
-    def _scores(self, model: Any, prefix: Tensor, batch: Tokens) -> list[float]:
-        """Return the mean log-probability of each row's tokens."""
+    def _log_probabilities(self, model: Any, prefix: Tensor, batch: Tokens) -> Tensor:
+        """Return the mean log-probability of each row's tokens, (n,)."""
         logits = self._logits(model, prefix, batch).float()
         losses = F.cross_entropy(logits, batch.ids[batch.keep], reduction="none")
         totals = torch.zeros(batch.keep.shape, device=losses.device).masked_scatter(batch.keep, losses).sum(1)
-        means: list[float] = (-totals / batch.keep.sum(1)).tolist()
-        return means
+        return -totals / batch.keep.sum(1).clamp_min(1)
 
     # ---- files
 

@@ -36,6 +36,9 @@ class Settings(DecoderSettings):
     end_of_text: bool = Field(
         True, description="learn where a sentence ends; without it, generation needs stop_strings or max_new_tokens"
     )
+    reward_weight: float = Field(
+        0.0, ge=0, description="of a reward for sampled captions that are near unpaired items of other modalities"
+    )
     dropout: float | None = Field(
         None, ge=0, lt=1, description="of the language model; None: its own, and 0 for a fresh one"
     )

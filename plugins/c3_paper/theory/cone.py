@@ -107,7 +107,7 @@ def _histogram(axis: Any, title: str, groups: Sequence[tuple[str, str, np.ndarra
     for name, color, cosines in groups:
         label = f"{name}: mean {cosines.mean():.2f}".replace("-0.00", "0.00")
         plain(axis).hist(cosines, bins=80, range=(-1, 1), density=True, color=color, alpha=0.55, label=label)
-        axis.axvline(cosines.mean(), color=color, linewidth=1.2)
+        axis.axvline(cosines.mean(), ymax=0.77, color=color, linewidth=1.2)
     axis.set_xlim(-1, 1)
     axis.set_xticks([-1, -0.5, 0, 0.5, 1])
     axis.set_ylim(0, 1.3 * axis.get_ylim()[1])
@@ -115,4 +115,4 @@ def _histogram(axis: Any, title: str, groups: Sequence[tuple[str, str, np.ndarra
     axis.spines["left"].set_visible(False)
     axis.set_xlabel("cosine", fontsize=9)
     axis.set_title(title, fontsize=10)
-    axis.legend(fontsize=8, loc="upper left", framealpha=1, edgecolor="none")
+    axis.legend(fontsize=8, loc="upper left", frameon=False)

@@ -42,7 +42,7 @@ def embed_both(
     column that the space takes.
     """
     names = {"untrained": untrained or untrained_name(space, seed), "trained": space}
-    if RANDOM in space and untrained is None:
+    if _is_random(space) and untrained is None:
         del names["trained"]
     spaces = {kind: load_space(name) for kind, name in names.items()}
     items = load_table(table, root=root)
@@ -61,13 +61,18 @@ def untrained_name(space: str, seed: int = 0) -> str:
     """
     prefix, _, argument = space.partition(":")
     seeded = f"?seed={seed}" if seed else ""
-    if RANDOM in argument:
+    if _is_random(space):
         return space if "?" in space else space + seeded
     if prefix == "playground":
         return f"playground:{RANDOM}{seeded}"
     if prefix == "clip" and not argument.startswith(("hf-hub:", "local-dir:")):
         return f"clip:{argument.partition('/')[0]}/{RANDOM}{seeded}"
     raise WrongCall(f"which space is {space} without training? Name it: --untrained clip:ViT-B-32/random.")
+
+
+def _is_random(space: str) -> bool:
+    """Whether a name is that of a network with random weights."""
+    return space.partition("?")[0].endswith((f":{RANDOM}", f"/{RANDOM}")) and ":" in space
 
 
 def _embed(kind: str, space: Space, table: Table, modalities: list[str], quiet: bool) -> Embedded:

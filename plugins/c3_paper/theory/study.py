@@ -30,8 +30,7 @@ class Row:
         def text(value: float | str | None) -> str | None:
             if value is None or isinstance(value, str):
                 return value
-            shown = format(value, self.form)
-            return "0.00" if shown == "-0.00" else shown
+            return "0" if value == 0 else format(value, self.form.replace(".", "z.", 1))  # z: not -0.00
 
         return {"figure": self.figure, "paper": text(self.paper), "here": text(self.here)}
 

@@ -30,9 +30,10 @@ def test_a_random_space_is_measured_alone():
 
 def test_the_network_without_training_is_known_by_name_or_asked_for():
     assert untrained_name("playground", seed=2) == "playground:random?seed=2"
-    assert untrained_name("clip:ViT-B-32/random") == "clip:ViT-B-32/random"
-    with pytest.raises(WrongCall, match="--untrained"):
-        untrained_name("imagebind")
+    assert untrained_name("clip:ViT-B-32/random") == untrained_name("clip:ViT-B-32/openai") == "clip:ViT-B-32/random"
+    for other in ("imagebind", "folder/random"):
+        with pytest.raises(WrongCall, match="--untrained"):
+            untrained_name(other)
 
 
 def test_a_table_must_have_a_column_that_the_space_takes(tmp_path):

@@ -4,55 +4,23 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
-from c3core.contracts import Decoder, Objective, Reader
+from c3core.contracts import Objective
 from c3core.experiments.recipe import PairsRecipe
-from c3core.media.image import ImageReader
 from c3core.pipeline.dataset import TargetDataset, checksum_of
 from c3core.store.store import Store
 from tests.helpers.labelled import Labelled
-from tests.helpers.spaces import DECODER, DIM, TRAINING, pictures, small_pipeline, write_space
-
-
-class LinearPainter(Decoder):
-    """One linear layer from conditions to 32 × 32 pictures."""
-
-    name = "linear"
-    modality = "image"
-
-    def __init__(self, condition_dim: int = DIM, **settings: Any) -> None:
-        super().__init__(condition_dim, **settings)
-
-    def _build(self, targets: Iterable[Any]) -> None:
-        self.layer = nn.Linear(DIM, 3 * 32 * 32)
-
-    def reader(self) -> Reader:
-        return ImageReader(
-            transform=lambda picture: torch.tensor(list(picture.tobytes())).view(32, 32, 3).permute(2, 0, 1) / 255
-        )
-
-    def collate(self, targets: Sequence[Tensor]) -> Tensor:
-        return torch.stack(list(targets))
-
-    def paint(self, conditions: Tensor) -> Tensor:
-        painted: Tensor = self.layer(conditions).view(-1, 3, 32, 32).sigmoid()
-        return painted
-
-    def loss(self, conditions: Tensor, batch: Tensor) -> Tensor:
-        return (self.paint(conditions) - batch).square().mean()
-
-    def _generate(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> list[Any]:
-        return list(self.paint(conditions))
+from tests.helpers.linear_painter import LinearPainter
+from tests.helpers.spaces import DECODER, TRAINING, pictures, small_pipeline, write_space
 
 
 class Adversary(LinearPainter):

@@ -247,7 +247,9 @@ class Decoder(nn.Module, ABC):
             return options
         given = options.model_dump(exclude_unset=True) if isinstance(options, GenerationOptions) else options or {}
         what = f"options of decoder {self.name!r}"
-        return checked(self.options_class, {**self.settings.generation, **given}, what=what)
+        if isinstance(given, Mapping):  # `checked` refuses anything else
+            given = {**self.settings.generation, **given}
+        return checked(self.options_class, given, what=what)
 
     def check_conditions(self, conditions: Tensor, targets: int | None = None) -> Tensor:
         """Return the conditions on the decoder's device, after a check of their shape and that they are finite.

@@ -63,3 +63,13 @@ def test_a_mistyped_folder_or_plugin_is_not_looked_for_on_the_hub(
     Path("runs").mkdir()
     with pytest.raises(WrongCall, match="no pipeline at"):
         pipeline_folder(name)
+
+
+def test_a_near_name_is_told_of_all_that_the_caller_knows(cache: Path) -> None:
+    with pytest.raises(WrongCall, match="did you mean playground/painter-stylegan"):
+        pipeline_folder("playground/painter-stylegam")
+    with pytest.raises(WrongCall, match="did you mean my-own"):
+        pipeline_folder("my-onw", also=["my-own"])
+    assert (pipeline_folder("playground/painter-stylegan") / "pipeline.json").is_file()
+    Path("here").mkdir()
+    assert pipeline_folder("here") == pipeline_folder(Path("here"))

@@ -283,6 +283,42 @@ def test_an_item_that_the_encoder_refuses_is_bad_in_its_place(
     assert "not finite" in bad.why
 
 
+def test_its_repr_tells_its_parts_and_what_it_takes(pipeline: Pipeline) -> None:
+    spec = pipeline.space.spec
+    noise = f"{pipeline.bridge.corrupt.std:.4g}"  # type: ignore[attr-defined]
+    assert repr(pipeline) == f"Pipeline({spec} → c3(noise_std={noise}) → gpt2, takes text, image)"
+    assert repr(pipeline.with_bridge(load_bridge("c2_1"))) == f"Pipeline({spec} → c2_1 → gpt2, not fitted)"
+
+
+def test_another_bridge_keeps_what_is_known_of_the_parts(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.save_pretrained(tmp_path)
+    loaded = load_pipeline(tmp_path)
+    bridge = load_bridge("c1")
+    other = loaded.with_bridge(bridge)
+    assert (other.space, other.bridge, other.decoder) == (loaded.space, bridge, loaded.decoder)
+    assert (other.trained_on, other.loaded) == (loaded.trained_on, loaded.loaded)
+    assert (other.fingerprints, other.licenses) == (loaded.fingerprints, loaded.licenses)
+    assert loaded.fingerprints
+    assert loaded.licenses
+    assert loaded.loaded
+    other.trained_on.append({})
+    other.fingerprints.clear()
+    other.licenses.clear()
+    other.loaded.clear()
+    assert load_pipeline(tmp_path).trained_on == loaded.trained_on
+    assert loaded.fingerprints
+    assert loaded.licenses
+    assert loaded.loaded
+
+
+def test_an_embedding_of_another_encoder_is_named_by_the_beginning_of_its_fingerprint(pipeline: Pipeline) -> None:
+    with pytest.raises(C3Error) as refused:
+        pipeline.encoders.check("image", "0123456789")
+    known = pipeline.fingerprints["image"][:8]
+    assert "another encoder (fingerprint 01234567…)" in str(refused.value)
+    assert f"than the pipeline's ({known}…)" in str(refused.value)
+
+
 def fit_until_killed(space: str, folder: str) -> None:
     torch.set_num_threads(1)
     pipeline = small_pipeline(load_space(space))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from c3_playground.world import World
-from c3core import BadItem, C3Error, Pipeline, WrongCall, load_items, load_pipeline
+from c3core import BadItem, C3Error, Pipeline, Store, WrongCall, load_items, load_pipeline
 from tests.helpers.spaces import playground_captioner, write_mixed_files
 
 
@@ -88,3 +90,70 @@ def test_a_sentence_that_is_the_name_of_a_file_is_warned_of(
     Path("captions.txt").write_text("a star\n")
     with pytest.warns(UserWarning, match=r"captions\.txt is read as a sentence, .*load_items"):
         painter(["a red ring", "captions.txt"], modality="text")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"seed": -1}, "seed must be a whole number from 0 to 2\\*\\*32 - 1, got -1"),
+        ({"seed": 2**32}, "got 4294967296"),
+        ({"seed": 1.0}, "got 1.0"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"best_of": 2.0}, "best_of must be a whole number of at least 1, got 2.0"),
+    ],
+)
+def test_numbers_are_checked_before_a_source_is_read(wrong: dict[str, Any], says: str, captioner: Pipeline) -> None:
+    with pytest.raises(WrongCall, match=says):
+        captioner("missing.png", **wrong)
+    with pytest.raises(WrongCall, match=says):
+        captioner.check_run(**wrong)
+
+
+def test_the_largest_seed_and_the_smallest_batch_are_taken(captioner: Pipeline, mix: Path) -> None:
+    options = {"do_sample": True, "temperature": 2.0}
+    sampled = [captioner([mix / "b.png"] * 3, seed=seed, batch_size=1, **options) for seed in (0, 0, 2**32 - 1)]
+    assert sampled[0] == sampled[1] != sampled[2]
+    assert captioner.check_run(**options).model_dump()["temperature"] == 2.0
+
+
+def test_a_store_is_run_batch_by_batch_in_order(captioner: Pipeline, tmp_path: Path) -> None:
+    encoder, pictures = captioner.encoder("image"), [item.data for item in World().items("image", "test", 5)]
+    about = {"space": encoder.space, "modality": "image", "fingerprint": encoder.fingerprint}
+    store = Store.from_embeddings(tmp_path / "store", encoder.encode(pictures), **about)
+    expected = captioner(pictures)
+    for batch_size in (2, 5, 64):
+        assert [*captioner.stream(store, batch_size=batch_size)] == [*enumerate(expected)]
+        assert captioner.run(store, modality="image", batch_size=batch_size) == expected
+    (batch,) = encoder.encode_batches(pictures)
+    assert captioner.run(batch) == captioner.run([batch]) == expected  # it knows its modality
+    with pytest.raises(WrongCall, match="these are image embeddings, not audio"):
+        captioner.run(batch, modality="audio")
+
+
+def test_batches_are_made_so_that_so_many_outputs_are_made_at_once(
+    captioner: Pipeline, mix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, generate = [], captioner.decoder.generate
+
+    def counted(conditions: Tensor, *options: Any, **more: Any) -> list[Any]:
+        sizes.append(len(conditions))
+        return generate(conditions, *options, **more)
+
+    monkeypatch.setattr(captioner.decoder, "generate", counted)
+    captioner([mix / "b.png"] * 7, batch_size=3)
+    assert sizes == [3, 3, 1]
+    sizes.clear()
+    captioner([mix / "b.png"] * 5, batch_size=6, best_of=3, do_sample=True)
+    assert sizes == [6, 6, 3]
+    sizes.clear()
+    captioner([mix / "b.png"] * 2, batch_size=1, best_of=3, do_sample=True)
+    assert sizes == [3, 3]
+
+
+def test_several_modalities_are_streamed_one_after_the_other(captioner: Pipeline, mix: Path) -> None:
+    sources = [mix / "a.wav", mix / "b.png", "notes.xyz", mix / "a.wav"]
+    made = [*captioner.stream(sources)]
+    assert [position for position, _ in made] == [2, 0, 3, 1]
+    assert isinstance(made[0][1], BadItem)
+    assert [output for _, output in sorted(made, key=lambda one: one[0])][:2] == captioner(sources)[:2]
+    assert [position for position, _ in captioner.stream([mix / "b.png"] * 3, modality="image")] == [0, 1, 2]

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import normalize
 
-from c3core import C3Error, NotInstalled, Pipeline, load_bridge, load_pipeline
+from c3core import (
+    C3Bridge,
+    C3Error,
+    NotInstalled,
+    Pipeline,
+    WrongCall,
+    __version__,
+    load_bridge,
+    load_pipeline,
+    load_space,
+)
+from c3core.errors import CorruptFile
+from c3core.pipeline import serialization
 from c3core.pipeline.manifest import finish_save, read_manifest, saving, verify
-from tests.helpers.spaces import fitted, pictures, write_space
+from c3core.registry.discovery import Entry
+from tests.helpers.spaces import DIM, TRAINING, fitted, pictures, small_pipeline, write_space
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +56,118 @@ def test_a_saved_pipeline_carries_its_space_and_says_what_it_was_trained_on(save
     assert manifest["trained_on"][0]["modality"] == "text"
     assert manifest["trained_on"][0]["supervised"] is False
     assert "bridge.safetensors" in manifest["files"]
+
+
+def test_the_manifest_holds_all_that_rebuilds_a_pipeline(pipeline: Pipeline, saved: Path) -> None:
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    files = [
+        path for path in sorted(saved.rglob("*")) if path.is_file() and path.name not in ("pipeline.json", ".lock")
+    ]
+    assert manifest == {
+        "format": "c3-pipeline-1",
+        "c3core": __version__,
+        "space": {"spec": "space/", "dim": DIM, "fingerprints": pipeline.fingerprints},
+        "bridge": {"name": "c3", "config": json.loads(json.dumps(pipeline.bridge.config()))},
+        "decoder": {"name": "gpt2", "modality": "text"},
+        "trained_on": json.loads(json.dumps(pipeline.trained_on)),
+        "licenses": {
+            "encoder:text": pipeline.encoder("text").license,
+            "encoder:image": pipeline.encoder("image").license,
+            "decoder": pipeline.decoder.license,
+        },
+        "files": {path.relative_to(saved).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files},
+    }
+    loaded = load_pipeline(saved)
+    assert loaded.trained_on == manifest["trained_on"]
+    assert (loaded.licenses, loaded.loaded) == (manifest["licenses"], manifest["files"])
+    assert loaded.fingerprints == pipeline.fingerprints
+
+
+class Own(C3Bridge):
+    """The bridge of a plugin."""
+
+
+class Counted(C3Bridge):
+    """The bridge of a plugin that restores it in its own way."""
+
+    restored = 0
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Self:
+        cls.restored += 1
+        assert "empty" not in state
+        return super().restore(config, state)
+
+
+def preset(**options: Any) -> C3Bridge:
+    """Return a preset, as a plugin may register one."""
+    return C3Bridge(**options)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("Own", Own), ("Counted", Counted), ("preset", C3Bridge)])
+def test_the_bridge_of_a_plugin_is_restored_as_its_own_kind(
+    name: str, kind: type[C3Bridge], pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge = (preset if name == "preset" else kind)(name="of-a-plugin", corrupt={"kind": "gaussian", "std": 0.3})
+    text, image = (torch.eye(DIM)[:4] + shift for shift in (0.0, 1.0))
+    bridge.fit({"text": normalize(text), "image": normalize(image)}, target="text")
+    pipeline.with_bridge(bridge).save_pretrained(tmp_path)
+    known = serialization.registered
+    one = Entry("bridge", "of-a-plugin", f"{__name__}:{name}", "test", "test")
+    monkeypatch.setattr(
+        serialization, "registered", lambda kind: known(kind) | ({one.name: one} if kind == "bridge" else {})
+    )
+    found = load_pipeline(tmp_path).bridge
+    assert type(found) is kind
+    assert (found.name, found.config()) == (bridge.name, bridge.config())
+    assert all(torch.equal(found.state()[key], value) for key, value in bridge.state().items())
+    assert kind is not Counted or Counted.restored == 1
+    monkeypatch.undo()
+    assert type(load_pipeline(tmp_path).bridge) is C3Bridge  # a plugin that is not installed is not needed for it
+
+
+def test_another_space_may_take_the_place_of_the_saved_one(saved: Path, tmp_path: Path) -> None:
+    space = load_space(str(write_space(tmp_path / "space")))
+    shutil.rmtree(saved / "space")
+    manifest = json.loads((saved / "pipeline.json").read_text())
+    manifest["files"] = {name: value for name, value in manifest["files"].items() if not name.startswith("space/")}
+    (saved / "pipeline.json").write_text(json.dumps(manifest))
+    assert load_pipeline(saved, space=space).space is space
+    with pytest.raises(C3Error):
+        load_pipeline(saved)
+
+
+def test_a_file_that_is_not_listed_is_refused_but_not_those_of_the_training(saved: Path) -> None:
+    for name in ("metrics.jsonl", "run.json", "embeddings.txt"):
+        (saved / name).touch()
+    (saved / "embeddings").mkdir()
+    (saved / "embeddings" / "store.json").touch()
+    load_pipeline(saved)
+    (saved / "space" / "extra.txt").touch()
+    with pytest.raises(CorruptFile, match=r"space/extra\.txt does not belong to the pipeline"):
+        load_pipeline(saved)
+
+
+def test_a_pipeline_without_a_space_of_its_own_leaves_none_of_another(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.save_pretrained(tmp_path)
+    (tmp_path / "space" / "old.safetensors").touch()
+    playground = small_pipeline(load_space("playground"), "c1")
+    playground.fit({"text": ["a red star"] * 20}, training=TRAINING, quiet=True)
+    playground.save_pretrained(tmp_path)
+    assert not (tmp_path / "space").exists()
+    manifest = json.loads((tmp_path / "pipeline.json").read_text())
+    assert manifest["space"]["spec"] == "playground"
+    assert load_pipeline(tmp_path).space.spec == "playground"
+    pipeline.save_pretrained(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "space").iterdir()) == sorted(
+        path.name for path in Path(str(pipeline.space.folder)).iterdir() if path.suffix in (".json", ".safetensors")
+    )
+
+
+def test_an_unfinished_training_is_no_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(WrongCall, match="holds a training that is not finished|not a pipeline"):
+        load_pipeline(tmp_path)
 
 
 def test_a_bridge_that_needs_nothing_is_saved_unfitted(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
 from c3core.io.validation import PathField, checked
 from c3core.io.yaml_text import load_yaml
-from c3core.registry.discovery import registered
 from c3core.training.options import TrainingOptions
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -158,11 +157,13 @@ class FitRecipe(BaseModel):
 
 
 def dry_run(recipe: FitRecipe) -> FitRecipe:
-    """A recipe that tries all of another in a moment: with the first 32 items of each modality, for two steps."""
+    """A recipe that tries all of another in a moment: with the first 32 items of each modality, for two steps.
+
+    A recipe without `training`, as that of a decoder that is not trained, keeps its defaults: few steps for 32 items.
+    """
     own = recipe.model_copy(deep=True)
     own.limit = 32
-    decoder = registered("decoder").get(recipe.decoder.name)
-    if own.training is not None and (decoder is None or decoder.load().trainable):
+    if own.training is not None and "training" in recipe.model_fields_set:
         own.training.steps = 2
     return own
 

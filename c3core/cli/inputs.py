@@ -10,32 +10,12 @@ from typing import TYPE_CHECKING, Any
 from c3core.contracts import BadItem
 from c3core.data.items import guess_items, load_items, named
 from c3core.data.modality import group_by_modality
-from c3core.errors import WrongCall
 from c3core.io.layout import STORE
-from c3core.io.yaml_text import load_yaml
 from c3core.store.store import Store
 
 if TYPE_CHECKING:
     from c3core.contracts import Encoded
     from c3core.pipeline.pipeline import Pipeline
-
-
-def options_of(words: Sequence[str]) -> dict[str, Any]:
-    """`name=value` words as a mapping; values are read as YAML.
-
-    >>> options_of(["num_beams=3", "do_sample=true"])
-    {'num_beams': 3, 'do_sample': True}
-    """
-    options = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            raise WrongCall(f"an option is written name=value, not {word!r}.")
-        try:
-            options[name] = load_yaml(value, name)
-        except WrongCall:
-            raise WrongCall(f"the value of option {name!r} cannot be read: {value!r}. Put it in quotes.") from None
-    return options
 
 
 @dataclass(frozen=True)

@@ -79,16 +79,17 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a pipeline: print captions, or write pictures as files."""
-    from c3core.cli.inputs import find_inputs, options_of
+    from c3core.cli.inputs import find_inputs
     from c3core.contracts import BadItem
     from c3core.io.files import make_folder
+    from c3core.io.yaml_text import named_values
     from c3core.pipeline.pipeline import load_pipeline
 
     if seed + seeds > 2**32:
         raise WrongCall(
             f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}. Take smaller ones."
         )
-    generation = options_of(option)
+    generation = named_values(option)
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     generation = loaded.decoder.check_options(generation)
     _check_call(loaded, pipeline, modality, out)
@@ -230,12 +231,12 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a pipeline on a table. Rows of the same input are its references."""
-    from c3core.cli.inputs import options_of
     from c3core.data.tables import load_table
     from c3core.experiments.evaluation import Evaluator
+    from c3core.io.yaml_text import named_values
     from c3core.pipeline.pipeline import load_pipeline
 
-    generation, rows, shifts = options_of(option), load_table(table, root=root), numbers_of(shift, float, "shifts")
+    generation, rows, shifts = named_values(option), load_table(table, root=root), numbers_of(shift, float, "shifts")
     evaluator = Evaluator(
         load_pipeline(pipeline, device=device, precision=precision),
         rows,

@@ -46,13 +46,13 @@ def connect(
     json: Json = False,
 ) -> None:
     """Train a space from pairs. Its towers and projection heads learn by a contrastive loss."""
-    from c3core.cli.inputs import options_of
     from c3core.experiments.recipe import read_recipe
+    from c3core.io.yaml_text import named_values
     from c3core.spaces.contrastive_trainer import connect as work
     from c3core.spaces.contrastive_trainer import is_connected, measured_figures
     from c3core.spaces.recipe import ConnectRecipe
 
-    read = read_recipe(recipe, ConnectRecipe, changes=options_of(change))
+    read = read_recipe(recipe, ConnectRecipe, changes=named_values(change))
     if is_connected(read, out, folder=recipe.parent):
         done, measured = f"nothing left to do: {out} is finished", measured_figures(out)
     else:
@@ -116,8 +116,8 @@ def ablate(
     json: Json = False,
 ) -> None:
     """Train and score a recipe with several bridges. Prints one table, mean ± std over seeds."""
-    from c3core.cli.inputs import options_of
     from c3core.experiments.ablation import ablate as work
+    from c3core.io.yaml_text import named_values
 
     result = work(
         _read(recipe, change, dry_run),
@@ -128,7 +128,7 @@ def ablate(
         fractions=numbers_of(fractions, float, "fractions"),
         against=against,
         folder=recipe.parent,
-        generation=options_of(option),
+        generation=named_values(option),
         metrics=metric,
         quiet=quiet,
     )
@@ -147,10 +147,10 @@ def ablate(
 
 
 def _read(path: Path, change: list[str], dry: bool) -> FitRecipe:
-    from c3core.cli.inputs import options_of
     from c3core.experiments.recipe import FitRecipe, dry_run, read_recipe
+    from c3core.io.yaml_text import named_values
 
-    read = read_recipe(path, FitRecipe, changes=options_of(change))
+    read = read_recipe(path, FitRecipe, changes=named_values(change))
     return dry_run(read) if dry else read
 
 

@@ -25,3 +25,4 @@ from .weights import refuse_pickles as refuse_pickles
 from .weights import tensor_hash as tensor_hash
 from .weights import write_tensors as write_tensors
 from .yaml_text import load_yaml as load_yaml
+from .yaml_text import named_values as named_values

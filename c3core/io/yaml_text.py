@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -26,6 +27,24 @@ def load_yaml(text: str, what: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         why = f"line {mark.line + 1}: {error.problem}" if mark else " ".join(str(error).split())  # type: ignore[union-attr]
         raise WrongCall(f"{what} is no valid YAML: {why}") from None
+
+
+def named_values(words: Sequence[str]) -> dict[str, Any]:
+    """`name=value` words as a mapping; values are read as YAML.
+
+    >>> named_values(["num_beams=3", "do_sample=true"])
+    {'num_beams': 3, 'do_sample': True}
+    """
+    options = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise WrongCall(f"an option is written name=value, not {word!r}.")
+        try:
+            options[name] = load_yaml(value, name)
+        except WrongCall:
+            raise WrongCall(f"the value of option {name!r} cannot be read: {value!r}. Put it in quotes.") from None
+    return options
 
 
 class _Loader(yaml.SafeLoader):

@@ -26,14 +26,9 @@ def compare(
     from c3_paper.compare_page import write_page
     from c3core import Store, load_items, load_pipeline
     from c3core.errors import WrongCall
-    from c3core.io import load_yaml, path_of
+    from c3core.io import named_values, path_of
 
-    options = {}
-    for word in option:
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            raise WrongCall(f"an option is written name=value, not {word!r}.")
-        options[name] = load_yaml(value, name)
+    options = named_values(option)
     items = load_items(inputs, modality)
     if isinstance(items, Store):
         raise WrongCall(f"{inputs[0]} is a store, whose inputs cannot be shown. Name the inputs themselves.")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core.errors import WrongCall
-from c3core.io.yaml_text import load_yaml
+from c3core.io.yaml_text import load_yaml, named_values
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["{!r}", "{:e}", "{:E}", "{:.3e}", "{:g}"]))
@@ -28,3 +28,23 @@ def test_text_that_looks_like_a_number_stays_text() -> None:
 def test_wrong_text_is_named_with_its_line(text: str, message: str) -> None:
     with pytest.raises(WrongCall, match=message):
         load_yaml(text, "it")
+
+
+@pytest.mark.parametrize("word", ["prompt=2020-13-45", "prompt=[red", "prompt=a: b: c", "prompt"])
+def test_an_option_that_cannot_be_read_is_named(word: str) -> None:
+    with pytest.raises(WrongCall, match="prompt"):
+        named_values([word])
+
+
+def test_a_value_is_read_as_in_a_recipe() -> None:
+    assert named_values(["noise_std=1e-2", "num_beams=3", "do_sample=true", "prompt=a red ring"]) == {
+        "noise_std": 0.01,
+        "num_beams": 3,
+        "do_sample": True,
+        "prompt": "a red ring",
+    }
+
+
+def test_an_option_without_a_name_is_refused() -> None:
+    with pytest.raises(WrongCall, match="written name=value"):
+        named_values(["=3"])

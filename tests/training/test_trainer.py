@@ -412,3 +412,23 @@ def test_bfloat16_is_used_only_if_the_processor_has_it(tmp_path: Path, monkeypat
     assert torch.equal(weights["without", "bfloat16"], weights["without", "float32"])
     assert torch.equal(weights["with", "float32"], weights["without", "float32"])
     assert not torch.equal(weights["with", "bfloat16"], weights["with", "float32"])
+
+
+def test_a_parameter_without_a_gradient_in_a_step_is_left_alone(tmp_path: Path) -> None:
+    used, idle = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    seen = []
+
+    def loss(with_both: bool) -> torch.Tensor:
+        return used.square().sum() + (idle.square().sum() if with_both else 0)
+
+    task = TrainingTask(
+        nn.ParameterList([used, idle]),
+        [Objective("main", [used, idle], loss)],
+        lambda epoch: iter([True, False, True]),
+        lambda with_both, generator: (with_both,),
+        3,
+        after_step=lambda step: seen.append(idle.detach().clone()),
+    )
+    train(task, TrainingOptions(steps=3, learning_rate=0.1, warmup_steps=0), tmp_path, quiet=True)
+    assert torch.equal(seen[0], seen[1])  # momentum and weight decay would move it
+    assert not torch.equal(seen[1], seen[2])

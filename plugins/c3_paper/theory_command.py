@@ -17,7 +17,7 @@ STUDIES = {  # name: (what it shows, the options that it takes)
     "cone": ("Figure 14: cosines within a modality of an untrained and a trained space", OF_A_SPACE),
 }
 
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help=f"{', '.join(STUDIES)}. Without a name, list them.")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help=f"{', '.join(STUDIES)}. Without a name, list them.")]
 Out = Annotated[Path | None, typer.Option(metavar="<folder>", help="Draw the picture NAME.png in this folder.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random draws.")]
 Steps = Annotated[int | None, typer.Option(help="gap: number of training steps (1,000; in the paper 200,000).")]

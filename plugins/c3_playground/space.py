@@ -32,7 +32,7 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32") -> 
 
     `playground:random`, or `playground:random?seed=1`, is the same network with random weights.
     """
-    if found := re.fullmatch(r"random(?:\?seed=(\d{1,9}))?", argument):
+    if found := re.fullmatch(r"random(?:\?seed=(\d{1,10}))?", argument):
         return _random_space(int(found[1] or 0), device, precision)
     if argument:
         raise WrongCall(f"the playground space takes no argument but random, got {argument!r}. Write playground.")

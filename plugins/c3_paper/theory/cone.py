@@ -87,27 +87,22 @@ def _draw(points: tuple[Tensor, Tensor], found: Sequence[Embedded], seed: int) -
     ball.view_init(elev=15)
     ball.set_axis_off()
     ball.set_title("Constant third coordinate: a cone", fontsize=10)
-    _histogram(
-        axes[0][1],
-        "In three dimensions",
-        [(name, color, _cosines(rows, seed)) for rows, (name, color) in zip(points, kinds, strict=True)],
-    )
+    groups = [(name, color, rows) for rows, (name, color) in zip(points, kinds, strict=True)]
+    _histogram(axes[0][1], "In three dimensions", groups, seed)
+    colors = {"untrained": BLUE, "trained": ORANGE}
     for axis, modality in zip(axes[0][2:], modalities, strict=True):
-        colors = {"untrained": BLUE, "trained": ORANGE}
-        _histogram(
-            axis,
-            f"Between {modality} embeddings",
-            [(one.kind, colors[one.kind], _cosines(one.by_modality[modality], seed)) for one in found],
-        )
+        groups = [(one.kind, colors[one.kind], one.by_modality[modality]) for one in found]
+        _histogram(axis, f"Between {modality} embeddings", groups, seed)
     return figure
 
 
-def _histogram(axis: Any, title: str, groups: Sequence[tuple[str, str, np.ndarray]]) -> None:
-    """Draw the distributions of cosines, each with its name, color and mean."""
-    for name, color, cosines in groups:
-        label = f"{name}: mean {cosines.mean():.2f}".replace("-0.00", "0.00")
+def _histogram(axis: Any, title: str, groups: Sequence[tuple[str, str, Tensor]], seed: int) -> None:
+    """Draw the distribution of the cosines of rows (n, d) by name and color."""
+    for name, color, rows in groups:
+        mean, cosines = mean_cosine(rows), _cosines(rows, seed)
+        label = f"{name}: mean {mean:z.2f}"
         plain(axis).hist(cosines, bins=80, range=(-1, 1), density=True, color=color, alpha=0.55, label=label)
-        axis.axvline(cosines.mean(), ymax=0.77, color=color, linewidth=1.2)
+        axis.axvline(mean, ymax=0.77, color=color, linewidth=1.2)
     axis.set_xlim(-1, 1)
     axis.set_xticks([-1, -0.5, 0, 0.5, 1])
     axis.set_ylim(0, 1.3 * axis.get_ylim()[1])

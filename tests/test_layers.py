@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "c3core"
 PLUGINS = sorted(path for path in (ROOT / "plugins").iterdir() if (path / "__init__.py").exists())
-LOOSE = {"__init__", "errors", "version"}
+LOOSE = {"__init__", "__main__", "errors", "version"}
 LARGEST = 10  # modules in a folder, without its `__init__`
 
 # What each package may import, beside itself, `c3core.errors` and `c3core.version`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,10 +54,11 @@ def info(
     check: Annotated[
         bool, typer.Option("--check", help="Read each row of a store, and report the first fault.")
     ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Show every field, not some ten lines.")] = False,
     json: Json = False,
 ) -> None:
     """Describe a pipeline, a space, a store or a decoder: what it is, what it was trained on, licenses, options."""
-    from c3core.errors import WrongCall
+    from c3core.errors import C3Error, WrongCall
     from c3core.io.layout import unfinished
     from c3core.pipeline.loading import pipeline_folder
     from c3core.pipeline.manifest import read_manifest, verify
@@ -68,8 +70,14 @@ def info(
     if named and name not in spaces and not os.path.exists(name):
         described = _registered(named[0])
     elif name.partition(":")[0] in spaces and not any(os.path.isfile(Path(name) / f"{one}.json") for one in KINDS):
-        space = load_space(name)
-        described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}
+        try:
+            space = load_space(name)
+        except C3Error:
+            if name not in spaces:
+                raise
+            described = _registered(spaces[name])  # it needs an argument, as its summary says
+        else:
+            described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}
     elif ((folder := pipeline_folder(name, also=spaces)) / PIPELINE).is_file() or unfinished(folder):
         manifest = read_manifest(folder)
         verify(folder, manifest)
@@ -92,23 +100,54 @@ def info(
     if json:
         print_json(described)
     else:
-        _describe(described)
+        _describe(described) if full else _print_short(described)
+
+
+def _print_short(described: dict[str, Any]) -> None:
+    """Print what to know first, in some ten lines."""
+    shown = {name: value for name, value in described.items() if not isinstance(value, dict)}
+    if described["kind"] == "pipeline":
+        space, bridge, decoder = (described[part] for part in ("space", "bridge", "decoder"))
+        trainings, counts = described["trained_on"], dict[str, int]()
+        for training in trainings:
+            counts |= training["statistics_of"]
+        last = trainings[-1]
+        pairs = " pairs" if last["supervised"] else ""
+        shown = {
+            "pipeline": f"{space['spec']} → {bridge['name']} → {decoder['name']}",
+            "takes": bridge["config"].get("modalities", []),
+            "makes": decoder["modality"],
+            "trained on": f"{last['rows']:,} {last['modality']}{pairs}" if last["rows"] else "nothing",
+            "trained before": len(trainings) - 1,
+            "means of": [f"{count:,} {name}" for name, count in counts.items()],
+            "licenses": list(dict.fromkeys(described["licenses"].values())),
+            "saved by": f"c3core {described['c3core']}",
+        }
+    shown |= {"in a recipe": [*described.get("settings", {})], "c3 run -o": [*described.get("options", {})]}
+    for name, value in shown.items():
+        if value:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            print(fill(f"{name}: {text}", width=100, subsequent_indent="  "))
+    if any(isinstance(value, dict) for value in described.values()):
+        print("--full shows every field.")
 
 
 def _registered(found: Entry) -> dict[str, Any]:
-    """What a plugin registered under a name; for a decoder also its options."""
+    """What a plugin registered under a name; for a decoder also its settings and options."""
     about = {"kind": found.kind, "name": found.name, "plugin": found.plugin, "modalities": list(found.modalities)}
     about |= {"summary": found.summary} if found.summary else {}
-    return about | ({"options": _options(found.name)} if found.kind == "decoder" else {})
+    if found.kind != "decoder":
+        return about
+    return about | {"settings": _options(found.name, "settings_class"), "options": _options(found.name)}
 
 
-def _options(decoder: str) -> dict[str, str]:
-    """The options of `c3 run -o` with their defaults; none if the decoder's plugin cannot be loaded."""
+def _options(decoder: str, of: str = "options_class") -> dict[str, str]:
+    """The options of a decoder, or its settings, with their defaults; none if the plugin cannot be loaded."""
     from c3core.errors import C3Error
     from c3core.registry.discovery import registered
 
     try:
-        fields = registered("decoder")[decoder].load().options_class.model_fields
+        fields = getattr(registered("decoder")[decoder].load(), of).model_fields
     except (KeyError, C3Error):
         return {}
     described = {}

@@ -17,7 +17,8 @@ from c3core.io.layout import PIPELINE, unfinished
 from c3core.io.validation import read_checked
 
 STAGED = ".saving."  # prefix of the folder that a save is written to before it is moved into place
-PARTS = ("bridge.safetensors", "decoder", "space")
+CARD = "README.md"
+PARTS = ("bridge.safetensors", "decoder", "space", CARD)
 LOCK = ".lock"  # held by the process that saves
 PATIENCE = 60.0  # seconds
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from c3core.contracts import BadItem, Bridge, Decoder, Encoded, GenerationOptions
 from c3core.data.modality import as_picture, group_by_modality
+from c3core.embedding.batching import rebatch
 from c3core.errors import C3Error, WrongCall
-from c3core.pipeline.batching import rebatch
 from c3core.pipeline.best_of import best_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
 from c3core.store.store import Store

@@ -15,9 +15,11 @@ from torch import Tensor
 from c3core.bridges.c3 import C3Bridge
 from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error, CorruptFile, NotInstalled, library_errors
-from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json
+from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json, write_text
 from c3core.io.layout import PIPELINE, SPACE
+from c3core.pipeline.card import card, is_own_card
 from c3core.pipeline.manifest import (
+    CARD,
     STAGED,
     BridgePart,
     DecoderPart,
@@ -80,7 +82,10 @@ def _write(pipeline: Saved, folder: Path) -> None:
         with atomic_write(staged / "bridge.safetensors") as temporary:
             # Some readers of safetensors refuse a file without tensors, so a bridge without statistics writes one.
             save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
-        write_json(staged / PIPELINE, _manifest(pipeline, staged).model_dump(mode="json"))
+        manifest = _manifest(pipeline, staged)
+        if not is_own_card(folder / CARD):
+            write_text(staged / CARD, card(manifest, folder.absolute().name))
+        write_json(staged / PIPELINE, manifest.model_dump(mode="json"))
         put_in_place(folder)
     finally:
         if not (staged / PIPELINE).exists():

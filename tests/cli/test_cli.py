@@ -69,6 +69,11 @@ def test_help_and_version() -> None:
     assert in_a_process("no-such-command").returncode == 2
 
 
+def test_the_package_is_a_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "c3core", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == c3("--version").stdout
+
+
 def test_bridges_and_plugins_as_json() -> None:
     rows = json.loads(c3("bridges", "--json").stdout)
     assert {"c1", "c2_1", "c2_2", "c2_2_span", "c3", "c3_imagebind", "capdec", "lafite_g", "decap", "close"} <= {
@@ -124,12 +129,24 @@ def test_a_space_is_described_by_its_name() -> None:
     }
 
 
+def test_a_description_is_some_ten_lines(captioner: Path) -> None:
+    short = c3("info", captioner).stdout
+    assert len(short.splitlines()) <= 14
+    assert "space/ → c3 → gpt2" in short
+    assert "makes: text" in short
+    assert "num_beams" in short
+    assert "width" in c3("info", "gpt2").stdout
+    assert "any CLIP of open_clip" in c3("info", "clip").stdout
+    fails("info", "clip:none/none", status=2, says="none")
+
+
 def test_a_decoder_is_described_with_the_options_of_run(captioner: Path) -> None:
     found = json.loads(c3("info", "stylegan", "--json").stdout)
     assert (found["kind"], found["plugin"], found["modalities"]) == ("decoder", "c3_stylegan", ["image"])
     assert found["options"]["truncation"].startswith("1.0 (ψ: how far styles go")
     assert json.loads(c3("info", captioner, "--json").stdout)["options"]["num_beams"] == "1"
-    assert "num_beams: 1\n" in c3("info", captioner).stdout
+    assert "num_beams: 1\n" in c3("info", captioner, "--full").stdout
+    assert found["settings"]["rows"].startswith("None (rows of a training batch")
     assert json.loads(c3("info", "capdec", "--json").stdout)["kind"] == "bridge"
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core.contracts import BadItem, Encoded
+from c3core.embedding.batching import rebatch
 from c3core.errors import C3Error
-from c3core.pipeline.batching import rebatch
 
 
 def batches(good: list[bool], cuts: list[int]) -> list[Encoded]:

@@ -14,7 +14,7 @@ import diffusers
 import torch
 from diffusers.utils import logging
 
-from c3core.errors import C3Error, WrongCall, library_errors
+from c3core.errors import C3Error, NotReachable, WrongCall, library_errors
 from c3core.io import UNKNOWN_LICENSE, model_license, read_json, refuse_pickles
 from c3core.runtime import without_bars
 
@@ -69,13 +69,14 @@ def _part(name: str, part: str) -> Path:
 
 @contextmanager
 def hub_errors(name: str) -> Iterator[None]:
-    """Turn an error of the hub into a `C3Error` that names what was asked for."""
+    """Turn an error of the hub into a `NotReachable` that names what was asked for."""
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # the error below says once that the hub cannot be reached
     try:
         with library_errors(
             f"there is no folder {name!r}, and the hub has no such model or cannot be reached",
             "Check the name, or fetch it where the hub can be reached and give its folder.",
+            NotReachable,
         ):
             yield
     finally:

@@ -43,7 +43,8 @@ class StyleGANDecoder(PictureDecoder):
     name: ClassVar[str] = "stylegan"
     trainable_options: ClassVar[frozenset[str]] = frozenset(
         {"match_weight", "watch_weight", "temperature", "watch_noise", "reconstruction", "tries", "r1", "r1_every"}
-        | {"path_length", "path_length_every", "augment", "discriminator_lr", "sketch_lr", "average", "weights", "keep"}
+        | {"path_length", "path_length_every", "style_mixing", "augment", "discriminator_lr", "sketch_lr", "average"}
+        | {"weights", "keep"}
     )
     settings_class: ClassVar[type[DecoderSettings]] = Settings
     options_class: ClassVar[type[GenerationOptions]] = DrawOptions
@@ -188,13 +189,15 @@ class StyleGANDecoder(PictureDecoder):
     def nearest_noise(self, conditions: Tensor, batch: Tensor) -> Noise:
         """z and noise maps. Of `tries` candidates, each row gets that whose drawing is nearest to its picture.
 
-        With a sketch, the sketches are compared: they cost little, and tell what is where.
+        With a sketch, the sketches are compared: they cost little, and tell what is where. No styles are mixed here.
         """
         count = len(conditions)
         if self.generator.sketch is not None:
             return [self._nearest_z(conditions, _small(batch)), *self.draw_maps(count)]
         candidates = [[self.draw_z(count), *self.draw_maps(count)] for _ in range(self.settings.tries)]
-        return nearest(candidates, lambda noise: losses.distances(self.paint(conditions, noise), batch))
+        return nearest(
+            candidates, lambda noise: losses.distances(self.generator(conditions, noise[0], noise=noise[1:]), batch)
+        )
 
     def _nearest_z(self, conditions: Tensor, small: Tensor) -> Tensor:
         """z. Of `tries` candidates, each row gets that whose sketch is nearest to its picture at 32 × 32."""
@@ -204,20 +207,28 @@ class StyleGANDecoder(PictureDecoder):
     def paint(self, conditions: Tensor, noise: Noise | None = None) -> Tensor:
         """Draw with the generator that is trained, with gradient. New noise is drawn if none is given."""
         z, *maps = [self.draw_z(len(conditions)), *self.draw_maps(len(conditions))] if noise is None else noise
-        pictures: Tensor = self.generator(conditions, z, noise=maps)
-        return pictures
+        return self.generator.draw(conditions, self._styles(z), noise=maps)
+
+    def _styles(self, z: Tensor) -> list[Tensor]:
+        """A w for each layer. With `style_mixing`, those from a random layer on are of another z."""
+        styles = self.generator.styles(self.generator.mapping(z))
+        if self.settings.style_mixing and float(torch.rand(())) < self.settings.style_mixing:
+            first = int(torch.randint(1, len(styles), ()))
+            other = self.generator.mapping(self.draw_z(len(z)), moves_mean=False)
+            styles[first:] = [other] * (len(styles) - first)
+        return styles
 
     def path_length_penalty(self, conditions: Tensor) -> Tensor:
         """(‖Jᵀ y‖ − a)² on half of the batch, with a the running mean of the lengths (StyleGAN2, section 3.2)."""
         some = conditions[: max(1, len(conditions) // 2)]
         with torch.autocast(some.device.type, enabled=False), torch.enable_grad():
-            z = torch.randn(len(some), self.settings.style_dim, device=some.device)
-            w = self.generator.mapping(z).requires_grad_()
-            pictures = self.generator.draw(some, w)
-            lengths = losses.path_lengths(pictures, w, torch.randn_like(pictures))
+            styles = torch.stack(self._styles(self.draw_z(len(some))), dim=1)
+            pictures = self.generator.draw(some, styles.unbind(dim=1), noise=self.draw_maps(len(some)))
+            lengths = losses.path_lengths(pictures, styles, torch.randn_like(pictures))
+        mean = self.mean_length.lerp(lengths.mean(), LENGTH_RATE)
         if self.training:
-            self.mean_length.lerp_(lengths.detach().mean(), LENGTH_RATE)
-        return (lengths - self.mean_length).square().mean()
+            self.mean_length.copy_(mean.detach())
+        return (lengths - mean).square().mean()
 
     def after_step(self, step: int) -> None:
         """Move the averaged generator."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 from math import sqrt
 
 import torch
@@ -29,12 +29,12 @@ class Mapping(nn.Module):
         self.mean: Tensor
         self.register_buffer("mean", torch.zeros(style))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, *, moves_mean: bool = True) -> Tensor:
         with torch.autocast(z.device.type, enabled=False):
             w = normalize(z)
             for layer in self.layers:
                 w = activate(layer(w))
-        if self.training:
+        if self.training and moves_mean:
             self.mean.lerp_(w.detach().mean(dim=0), MEAN_RATE)
         return w
 
@@ -107,28 +107,35 @@ class Generator(nn.Module):
         w = self.mapping(z)
         if truncation != 1:
             w = self.mapping.mean + truncation * (w - self.mapping.mean)
-        return self.draw(conditions, w, noise=noise)
+        return self.draw(conditions, self.styles(w), noise=noise)
 
-    def draw(self, conditions: Tensor, w: Tensor, *, noise: Sequence[Tensor] | None = None) -> Tensor:
-        """Conditions (n, condition_dim) and w (n, style) to pictures."""
+    def styles(self, w: Tensor) -> list[Tensor]:
+        """Return w for each style that `draw` takes: one for each convolution, and one for the last picture."""
+        return [w] * (len(self.noise_sides()) + 1)
+
+    def draw(self, conditions: Tensor, styles: Sequence[Tensor], *, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Conditions (n, condition_dim) and a w (n, style) for each of `styles` to pictures.
+
+        As in StyleGAN2, a resolution's picture has the style of the convolution after it.
+        """
         code = self.code(conditions)
         maps = iter(noise if noise is not None else [None] * len(self.noise_sides()))
         sketch: Tensor | None = None
         if self.sketch is None:
-            x = self.start.expand(len(w), -1, -1, -1)
+            x = self.start.expand(len(conditions), -1, -1, -1)
         else:
             with torch.no_grad():  # the sketch learns from pictures, not from the discriminator
-                x, sketch = self.sketch(conditions, w)
+                x, sketch = self.sketch(conditions, styles[0])
         x = x.contiguous(memory_format=torch.channels_last)
-        x = self.first(x, w, code, next(maps))
-        picture: Tensor = self.rgb(x, w, code)
-        for side, block in zip(self.sides[1:], self.blocks, strict=True):
+        x = self.first(x, styles[0], code, next(maps))
+        picture: Tensor = self.rgb(x, styles[1], code)
+        for side, block, at in zip(self.sides[1:], self.blocks, count(1, 2)):
             assert isinstance(block, Block)
             if sketch is not None and side == SMALLEST:
                 x = torch.cat([x, sketch.to(x.dtype)], dim=1)
-            x = block.up(x, w, code, next(maps))
-            x = block.same(x, w, code, next(maps))
-            picture = upsample(picture) + block.rgb(x, w, code)
+            x = block.up(x, styles[at], code, next(maps))
+            x = block.same(x, styles[at + 1], code, next(maps))
+            picture = upsample(picture) + block.rgb(x, styles[at + 2], code)
             if sketch is not None and side == SMALLEST:
                 picture = picture + Sketch.picture(sketch)
         return picture

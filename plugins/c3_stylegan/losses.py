@@ -41,15 +41,16 @@ def r1_penalty(pictures: Tensor, logits: Tensor) -> Tensor:
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
-def path_lengths(pictures: Tensor, w: Tensor, directions: Tensor) -> Tensor:
-    """The lengths ‖Jᵀ y‖ (n,) of the Jacobian of w, for random directions y (StyleGAN2, equation 4). Differentiable.
+def path_lengths(pictures: Tensor, styles: Tensor, directions: Tensor) -> Tensor:
+    """The lengths ‖Jᵀ y‖ (n,) of the Jacobian of styles, for random directions y (StyleGAN2, equation 4).
 
-    `directions` have the shape of the pictures. They are divided by the picture's side, so that lengths do not grow
-    with the resolution.
+    `styles` (n, layers, style) are the w of each layer: a length is the root of the mean square over layers, as in
+    StyleGAN2's code. `directions` have the shape of the pictures. They are divided by the picture's side, so that
+    lengths do not grow with the resolution. Differentiable.
     """
     scaled = directions / (pictures.shape[2] * pictures.shape[3]) ** 0.5
-    (gradient,) = torch.autograd.grad((pictures * scaled).sum(), w, create_graph=True)
-    return gradient.square().sum(dim=1).sqrt()
+    (gradient,) = torch.autograd.grad((pictures * scaled).sum(), styles, create_graph=True)
+    return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 
 
 def squared_error(pictures: Tensor, targets: Tensor) -> Tensor:

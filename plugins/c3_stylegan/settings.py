@@ -57,6 +57,13 @@ class Settings(DecoderSettings):
         0.0, ge=0, description="weight of the path length penalty, which leaves a sketch out; StyleGAN2's is 2"
     )
     path_length_every: int = Field(4, ge=1, description="steps from one path length penalty to the next")
+    style_mixing: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the training's drawings whose layers, from a random one on, have the style of another z;"
+        " StyleGAN2's is 0.9",
+    )
     augment: tuple[Augmentation, ...] = Field((), description="changes of the pictures that the discriminator sees")
     discriminator_lr: float | None = Field(
         None, gt=0, description="learning rate of the discriminator; None: that of the training"

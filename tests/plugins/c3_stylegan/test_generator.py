@@ -53,6 +53,13 @@ def test_pictures_depend_on_condition_z_and_noise(rows: int | None) -> None:
         assert (first - other).abs().max() > 1e-3
 
 
+def test_all_layers_have_the_style_of_z() -> None:
+    generator = make()
+    conditions, z = torch.randn(2, 8), torch.randn(2, 16)
+    expected = generator.draw(conditions, [generator.mapping(z)] * 8)  # seven convolutions, and the last picture
+    assert torch.equal(generator(conditions, z), expected)
+
+
 def test_truncation_moves_w_to_its_mean() -> None:
     generator = make()
     generator.train()
@@ -66,7 +73,7 @@ def test_truncation_moves_w_to_its_mean() -> None:
     conditions, z = torch.randn(3, 8), torch.randn(3, 16)
     w = generator.mapping(z)
     for psi in (0.0, 0.4, 1.0):
-        expected = generator.draw(conditions, mean + psi * (w - mean))
+        expected = generator.draw(conditions, generator.styles(mean + psi * (w - mean)))
         torch.testing.assert_close(generator(conditions, z, truncation=psi), expected)
     torch.testing.assert_close(generator(conditions, z, truncation=0.0), generator(conditions, -z, truncation=0.0))
 
@@ -114,36 +121,40 @@ def test_the_code_is_three_layers_of_the_condition_brought_to_ones() -> None:
 @pytest.mark.parametrize("resolution", [32, 64])
 @pytest.mark.parametrize("rows", [None, 4])
 def test_the_picture_is_the_sum_of_what_each_resolution_draws(rows: int | None, resolution: int) -> None:
-    """Each resolution's picture is brought to the full size by itself: doubling is linear, so that the order does not matter."""
+    """Each resolution's picture is brought to the full size by itself: doubling is linear, so that the order does not matter.
+
+    Each layer has its own w, and a resolution's picture that of the convolution after it.
+    """
     generator = make(rows=rows, resolution=resolution).double()
     with torch.no_grad():
         for name, parameter in generator.named_parameters():
             if name.endswith("strength"):
                 parameter.normal_()
-    conditions, z = torch.randn(2, 8).double(), torch.randn(2, 16).double()
+    conditions = torch.randn(2, 8).double()
     noise = [torch.randn(2, 1, side, side).double() for side in generator.noise_sides()]
-    w, code = generator.mapping(z), generator.code(conditions)
+    w = [generator.mapping(torch.randn(2, 16).double()) for _ in range(len(noise) + 1)]
+    code = generator.code(conditions)
     expected, sketch = torch.zeros(2, 3, resolution, resolution).double(), None
     if generator.sketch is None:
         x = generator.start.expand(2, -1, -1, -1)
     else:
-        x, sketch = generator.sketch(conditions, w)
-    x = generator.first(x, w, code, noise[0])
-    drawn = [generator.rgb(x, w, code)]
+        x, sketch = generator.sketch(conditions, w[0])
+    x = generator.first(x, w[0], code, noise[0])
+    drawn = [generator.rgb(x, w[1], code)]
     for number, block in enumerate(generator.blocks):
         if sketch is not None and x.shape[2] == 16:
             x = torch.cat([x, sketch], dim=1)
             drawn.append(F.pixel_shuffle(sketch, 2))
-        x = block.up(x, w, code, noise[2 * number + 1])
-        x = block.same(x, w, code, noise[2 * number + 2])
-        drawn.append(block.rgb(x, w, code))
+        x = block.up(x, w[2 * number + 1], code, noise[2 * number + 1])
+        x = block.same(x, w[2 * number + 2], code, noise[2 * number + 2])
+        drawn.append(block.rgb(x, w[2 * number + 3], code))
     sides = [side for side in (4, 8, 16, 32, 64) if side <= resolution]
     assert sorted(picture.shape[2] for picture in drawn) == sorted(sides if rows is None else [*sides[1:], 32])
     for picture in drawn:
         while picture.shape[2] < resolution:
             picture = F.interpolate(picture, scale_factor=2, mode="bilinear")
         expected = expected + picture
-    torch.testing.assert_close(generator(conditions, z, noise=noise), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(generator.draw(conditions, w, noise=noise), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_the_judgement_is_how_real_plus_how_matching() -> None:

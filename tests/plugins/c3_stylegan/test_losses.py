@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from c3_stylegan import losses
 from c3_stylegan.discriminator import Discriminator, judge
+from c3_stylegan.generator import Generator
 from c3_stylegan.settings import Settings
 
 SMALL = Settings(channels=256, max_channels=8, style_dim=8)
@@ -82,14 +83,34 @@ def test_r1_of_the_discriminator_is_the_square_of_its_slopes() -> None:
 
 
 def test_path_lengths_of_a_linear_map_are_those_of_its_transpose() -> None:
-    matrix, w = (
-        torch.randn(3 * 4 * 4, 5, dtype=torch.float64),
-        torch.randn(6, 5, dtype=torch.float64, requires_grad=True),
-    )
+    matrix = torch.randn(3 * 4 * 4, 2 * 5, dtype=torch.float64)
+    styles = torch.randn(6, 2, 5, dtype=torch.float64, requires_grad=True)
     directions = torch.randn(6, 3, 4, 4, dtype=torch.float64)
-    found = losses.path_lengths((w @ matrix.t()).view(6, 3, 4, 4), w, directions)
-    expected = (directions.flatten(1) / 4 @ matrix).norm(dim=1)
+    found = losses.path_lengths((styles.flatten(1) @ matrix.t()).view(6, 3, 4, 4), styles, directions)
+    expected = (directions.flatten(1) / 4 @ matrix).norm(dim=1) / math.sqrt(2)  # of two layers
     torch.testing.assert_close(found, expected)
+
+
+def test_path_lengths_of_a_generator_are_the_slopes_along_each_entry_of_each_style() -> None:
+    """Against central differences, small beside the kinks: (Jᵀ y)ₖ is the slope of ⟨picture, y⟩ along entry k; the root of the mean over layers."""
+    generator = Generator(4, Settings(channels=256, max_channels=8, style_dim=3, mapping_layers=1)).double()
+    conditions, step = torch.randn(2, 4, dtype=torch.float64), 1e-8
+    styles = torch.randn(2, 8, 3, dtype=torch.float64)
+    directions = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+
+    def drawn(styles: Tensor) -> Tensor:
+        return generator.draw(conditions, styles.unbind(1))
+
+    squares = torch.zeros(2, 8, dtype=torch.float64)
+    with torch.no_grad():
+        for layer in range(8):
+            for entry in range(3):
+                move = torch.zeros_like(styles)
+                move[:, layer, entry] = step
+                slope = (drawn(styles + move) - drawn(styles - move)) / (2 * step)
+                squares[:, layer] += ((slope * directions).sum(dim=(1, 2, 3)) / 32) ** 2
+    found = losses.path_lengths(drawn(styles.requires_grad_()), styles, directions)
+    torch.testing.assert_close(found, squares.mean(dim=1).sqrt(), rtol=1e-5, atol=0)
 
 
 def test_distances_are_mean_squares_at_three_resolutions() -> None:

@@ -253,7 +253,7 @@ def test_the_mean_length_moves_in_training_alone(batch: Tensor, conditions: Tens
 
 
 def test_the_path_length_term_is_lazy_and_about_a_running_mean(batch: Tensor, conditions: Tensor) -> None:
-    """Steps 0 to 4, the term in two of them; ‖Jᵀ y‖ row by row from autograd."""
+    """Steps 0 to 4, the term in two of them; ‖Jᵀ y‖ row by row from autograd, the root of the mean square over layers."""
     decoder = make(path_length=3.0, path_length_every=4, match_weight=0.0)
     generator, mean, penalised = decoder.generator, 0.0, []
     for step in range(5):
@@ -264,12 +264,14 @@ def test_the_path_length_term_is_lazy_and_about_a_running_mean(batch: Tensor, co
             same_draws(decoder, conditions)
             decoder.paint(conditions)  # what the loss drew before
             z = torch.randn(4, 16)  # half of the batch
-            w = generator.mapping(z).detach().requires_grad_()
-            pictures = generator.draw(conditions[:4], w)
+            styles = [generator.mapping(z).detach().clone().requires_grad_() for _ in range(8)]
+            maps = [torch.randn(4, 1, side, side) for side in generator.noise_sides()]
+            pictures = generator.draw(conditions[:4], styles, noise=maps)
             y = torch.randn_like(pictures) / 32
-            lengths = [
-                torch.autograd.grad((pictures[k] * y[k]).sum(), w, retain_graph=True)[0][k].norm() for k in range(4)
-            ]
+            lengths = []
+            for k in range(4):
+                slopes = torch.autograd.grad((pictures[k] * y[k]).sum(), styles, retain_graph=True)
+                lengths.append((sum(slope[k].norm() ** 2 for slope in slopes) / 8) ** 0.5)
             mean += 0.01 * (sum(map(float, lengths)) / 4 - mean)
             expected = expected + 4 * 3 * sum((length - mean) ** 2 for length in lengths) / 4
             penalised.append(step)
@@ -279,8 +281,49 @@ def test_the_path_length_term_is_lazy_and_about_a_running_mean(batch: Tensor, co
     assert penalised == [0, 4]
 
 
+def test_mixed_styles_begin_at_a_random_layer(conditions: Tensor) -> None:
+    """The share of mixed drawings, and in each the layer from which another z counts, follow the seed."""
+    decoder = make(style_mixing=0.6)
+    generator, starts = decoder.generator, []
+    for seed in range(40):
+        torch.manual_seed(seed)
+        z, maps = torch.randn(8, 16), [torch.randn(8, 1, side, side) for side in generator.noise_sides()]
+        first = int(torch.randint(1, 8, ())) if torch.rand(()) < 0.6 else 8  # of eight styles
+        styles = [generator.mapping(z)] * first
+        styles += [generator.mapping(torch.randn(8, 16))] * (8 - first) if first < 8 else []
+        starts.append(first)
+        if seed < 8:
+            torch.manual_seed(seed)
+            expected = generator.draw(conditions, styles, noise=maps)
+            torch.testing.assert_close(decoder.paint(conditions), expected)
+    assert set(starts) == set(range(1, 9))
+
+
+def test_the_second_style_does_not_count_for_the_mean(conditions: Tensor) -> None:
+    means = []
+    for share in (0.0, 1.0):
+        decoder = make(style_mixing=share)
+        torch.manual_seed(3)
+        decoder.paint(conditions)
+        means.append(decoder.generator.mapping.mean)
+    assert torch.equal(*means)
+
+
+def test_use_and_the_choice_of_tries_mix_no_styles(batch: Tensor, conditions: Tensor) -> None:
+    plain, mixed = make(reconstruction=1.0, tries=3), make(reconstruction=1.0, tries=3, style_mixing=1.0)
+    drawn, chosen = [], []
+    for decoder in (plain, mixed):
+        drawn.append(decoder.generate(conditions, generator=torch.Generator().manual_seed(0)))
+        torch.manual_seed(3)
+        chosen.append(decoder.train().nearest_noise(conditions, batch))
+    assert np.array_equal(*drawn)
+    assert all(torch.equal(a, b) for a, b in zip(*chosen, strict=True))
+
+
 def test_both_players_learn_at_a_larger_resolution() -> None:
-    decoder = make(resolution=64, path_length=2.0, reconstruction=1.0, augment=["color", "translation", "cutout"])
+    decoder = make(
+        resolution=64, path_length=2.0, style_mixing=1.0, reconstruction=1.0, augment=["color", "translation", "cutout"]
+    )
     batch = decoder.collate(list(torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)))
     conditions = normalize(torch.randn(4, 8), dim=1)
     assert decoder.paint(conditions).shape == batch.shape == (4, 3, 64, 64)
@@ -348,13 +391,17 @@ def fit(folder: Path, steps_until_killed: int | None = None, seed: int = 0, **mo
     return decoder
 
 
-@pytest.mark.parametrize("more", [{}, {"rows": 4, "hidden": 16, "tries": 2}], ids=["plain", "sketch"])
+@pytest.mark.parametrize(
+    "more", [{"style_mixing": 0.5}, {"rows": 4, "hidden": 16, "tries": 2}], ids=["plain", "sketch"]
+)
 def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path, more: dict[str, Any]) -> None:
     whole = fit(tmp_path / "whole", **more)
     with pytest.raises(Killed):
         fit(tmp_path / "killed", steps_until_killed=3, **more)
     resumed = fit(tmp_path / "killed", **more)
     wanted, found = whole.state_dict(), resumed.state_dict()
+    assert float(found["mean_length"]) == pytest.approx(float(wanted["mean_length"]), rel=1e-4)
+    assert found["mean_length"] > 0
     assert whole.average.updates == resumed.average.updates == 5
     # Where a gradient is all rounding, Adam steps by the sign of it: a few weights differ.
     differences = torch.cat([(found[name] - wanted[name]).abs().flatten() for name in wanted])

@@ -121,6 +121,11 @@ def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         load_inception(tmp_path / "weights.safetensors")
 
 
+def test_the_network_is_put_on_the_device(weights: Path) -> None:
+    network = load_inception(weights / "weights.safetensors", device="meta")
+    assert {parameter.device.type for parameter in network.parameters()} == {"meta"}
+
+
 def test_no_pictures_are_refused(weights: Path) -> None:
     with pytest.raises(WrongCall, match="no pictures"):
         inception_features(load_inception(weights / "weights.safetensors"), [])

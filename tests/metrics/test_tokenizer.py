@@ -35,6 +35,7 @@ BY_HAND = {
     "black&white AT&T R&amp;B [x] {y} #1 #tag @me": "black & white at&t r&b -lsb- x -rsb- -lcb- y -rcb- # 1 #tag @me",
     "a dog 😀 日本語 and/or ½": "a dog 日本語 and/or 1/2",
     "size X or XX? XXX-rated": "size x or xx xxx-rated",
+    "it&apos;s a soft\u00adened fo\u00adcus": "it 's a softened focus",
     "   ": "",
     "": "",
     "...": "",

@@ -78,3 +78,26 @@ def test_rows_of_several_tables_are_not_paired(tmp_path: Path) -> None:
     x = store(tmp_path / "x", [5, 6, 5])
     with pytest.raises(C3Error, match="more than the rows of pairs.csv in order"):
         x.paired_with(x)
+
+
+@pytest.mark.parametrize("table", ["karpathy:dataset.json?split=test", "a:1"])
+def test_a_table_may_have_a_colon_in_its_name(table: str, tmp_path: Path) -> None:
+    x, y = store(tmp_path / "x", [0, 1, 3], table=table), store(tmp_path / "y", [1, 2, 3], table=table)
+    with pytest.warns(UserWarning, match=r"^2 row\(s\) of"):
+        pairs = x.paired_with(y)
+    assert pairs is not None
+    assert pairs.numbers.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("ids", [["a.png", "b.png"], ["t.csv:x", "t.csv:y"], ["7", "8"], []])
+def test_ids_that_name_no_row_of_a_table_pair_nothing(ids: list[str], tmp_path: Path) -> None:
+    stores = [Store.from_embeddings(tmp_path / name, unit(len(ids)), ids=ids, **KIND) for name in "xy"]
+    assert stores[0].paired_with(stores[1]) is None
+
+
+def test_rows_without_a_number_are_refused_among_those_of_a_table(tmp_path: Path) -> None:
+    x = Store.from_embeddings(tmp_path / "x", unit(3), ids=["t.csv:1", "a.png", "t.csv:3"], **KIND)
+    y = Store.from_embeddings(tmp_path / "y", unit(3), ids=["t.csv:1", "u.csv:2", "t.csv:3"], **KIND)
+    for one in (x, y):
+        with pytest.raises(C3Error, match="more than the rows of t.csv in order"):
+            one.paired_with(one)

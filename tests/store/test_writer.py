@@ -235,3 +235,14 @@ def test_what_cannot_be_written_is_one_error(tmp_path: Path) -> None:
         writer.append(StoreBatch(["a"], ["a"], torch.eye(2)[:1], torch.ones(2)))
     with pytest.raises(C3Error, match="embedding of b is zero"):
         writer.append(StoreBatch(["a", "b"], ["a", "b"], torch.eye(2) * torch.tensor([[1.0], [0.0]]), torch.ones(2)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_rows_of_any_float_type_are_stored_as_float32(dtype: torch.dtype, tmp_path: Path) -> None:
+    rows = torch.eye(3, dtype=dtype, requires_grad=True)
+    writer = StoreWriter(tmp_path, dim=3, **KIND)
+    writer.append(StoreBatch(["a", "b", "c"], ["s"] * 3, rows, torch.ones(3, dtype=dtype, requires_grad=True)))
+    writer.finish()
+    (found,) = Store.open(tmp_path).batches()
+    assert (found.embeddings.dtype, found.norms.dtype) == (torch.float32, torch.float32)
+    assert torch.equal(found.embeddings, torch.eye(3))

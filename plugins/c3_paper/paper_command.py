@@ -29,7 +29,7 @@ def paper(
             hidden = ("bridge",)
             columns = dict.fromkeys(column for row in item["rows"] for column in row if column not in hidden)
             print_table(item["rows"], list(columns))
-        print(f"  {indented(item['command'])}\n" if item["command"] else "  It cannot be made with c3core yet.\n")
+        print(f"  {indented(item['command'])}\n")
     if name is None:
         print("Run the commands in the folder examples/paper, whose README says where the data come from.")
 

@@ -24,7 +24,7 @@ def test_every_table_and_figure_is_there_with_its_fields() -> None:
     assert [*items()] == IDS
     for item in items().values():
         assert item.keys() == {"id", "title", "command", "rows"}
-        assert item["command"] is None or item["command"].startswith("c3 ")
+        assert item["command"].startswith("c3 ")
 
 
 def test_what_is_printed_is_what_the_paper_has() -> None:

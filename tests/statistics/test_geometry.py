@@ -121,6 +121,10 @@ def test_a_row_without_a_direction_is_named() -> None:
         y[700] = value
         with pytest.raises(C3Error, match=message):
             measure_geometry(x.split(300), y.split(300))
+    x, y = unit_pairs(9000, span=3, dim=8)
+    y[8500] = 0.0  # after the first chunk that is read
+    with pytest.raises(C3Error, match="row 8500 of y is zero"):
+        measure_geometry(x, y)
 
 
 def test_a_gap_inside_the_span_shows() -> None:

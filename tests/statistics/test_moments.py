@@ -217,6 +217,8 @@ def test_what_is_gathered_has_the_size_and_the_seed_that_were_asked_for(tmp_path
     for source in (rows, rows.numpy(), iter(rows.split(7)), store):
         assert torch.equal(Moments.of(source, {"sample"}, sample_size=9, seed=5).sample, expected)
     assert len(Moments.of(rows, {"sample"}).sample) == 60
+    for default in (Moments(8, sample_size=9).update(rows), Moments.of(rows, sample_size=9)):
+        assert torch.equal(default.sample, Moments(8, {"sample"}, sample_size=9, seed=0).update(rows).sample)
     assert Moments.of(rows, {"mean"}).needs == {"mean"}
     assert Moments(8, fingerprint="f").fingerprint == "f"
     assert Moments.of(rows).fingerprint is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from c3core.errors import C3Error
-from c3core.statistics.geometry import Geometry, measure_geometry
-from c3core.statistics.plots import histograms, plot_geometry, spectra
+from c3core.statistics.geometry import Geometry, Spread, measure_geometry
+from c3core.statistics.plots import histograms, new_figure, plot_geometry, spectra
 from tests.helpers.pairs import unit_pairs
 
 PANELS = ("gap_length", "gap_direction", "gap_span_x", "gap_span_y", "noise_mean", "noise_cosine")
@@ -66,6 +67,7 @@ def test_a_panel_has_a_title_and_a_range_and_marks_the_mean(measured: Geometry) 
     assert [axis.get_xlim() for axis in first[1:]] == [(-1, 1), (-1, 1), (-1, 1), (-1e-8, 1e-8), (-1, 1)]
     assert first[0].get_xlim()[1] == pytest.approx(1.25 * float(measured.values["gap_length"].max()))
     assert first[5].get_xticks().tolist() == [-1, -0.5, 0, 0.5, 1]
+    blue = spectra({"": measured}).axes[0].lines[0].get_color()
     for axis, statistic in zip(first, PANELS, strict=True):
         (line,), (text,) = axis.lines, axis.texts
         assert {*line.get_xdata()} == {getattr(measured, statistic).mean}
@@ -75,7 +77,24 @@ def test_a_panel_has_a_title_and_a_range_and_marks_the_mean(measured: Geometry) 
         assert abs(mean - side) > 0.35, statistic  # the figure does not cover the mean
         assert text.get_ha() == ("right" if side > 0.5 else "left")
         assert len(axis.patches) == 60
+        assert to_hex(axis.patches[0].get_facecolor()) == blue
         assert not axis.get_yticks().size
+
+
+def test_a_figure_stands_on_the_side_that_the_mean_leaves_free(measured: Geometry) -> None:
+    for mean, side in ((-0.9, "right"), (0.9, "left")):
+        axis = histograms({"": replace(measured, gap_direction=Spread(mean, 0.1))}).axes[1]
+        assert axis.texts[0].get_ha() == side
+        assert axis.texts[0].get_text() == f"{mean:.2f}\n± 0.10"
+    tiny = histograms({"": replace(measured, gap_direction=Spread(-1e-4, 0.1))}).axes[1]
+    assert tiny.texts[0].get_text() == "0.00\n± 0.10"  # without a sign
+
+
+def test_a_figure_has_panels_of_the_size_that_is_asked_for() -> None:
+    figure, axes = new_figure(2, 3, width=2.0, height=1.5)
+    assert figure.get_size_inches().tolist() == [6.0, 3.0]
+    assert axes.shape == (2, 3)
+    assert new_figure(1, 1, width=2.0, height=1.5)[1].shape == (1, 1)
 
 
 def test_a_curve_has_the_color_of_its_mark_and_a_name(measured: Geometry) -> None:

@@ -234,7 +234,7 @@ class PipelineFitter:
             batch_size=size,
             validate=self._validator(held_out, reader),
             after_step=decoder.after_step,
-            label=f"training {decoder.name} with bridge {self.bridge.name}",
+            label=f"training {decoder.name} with bridge {self.bridge.name}, seed {options.seed}",
             device=self.device,
         )
         recipe = {

@@ -15,7 +15,6 @@ app = typer.Typer(
     name="c3",
     help="Learn a cross-modal task from data of one modality: connect, collapse, corrupt.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

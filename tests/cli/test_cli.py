@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -72,6 +73,13 @@ def test_help_and_version() -> None:
 def test_the_package_is_a_program() -> None:
     done = subprocess.run([sys.executable, "-m", "c3core", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == c3("--version").stdout
+
+
+def test_a_shell_completes_commands_of_plugins_too() -> None:
+    asked = {"_C3_COMPLETE": "complete_bash", "COMP_WORDS": "c3 pa", "COMP_CWORD": "1"}
+    program = "import sys; sys.argv[0] = 'c3'; from c3core.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | asked, capture_output=True, text=True)
+    assert done.stdout.split() == ["paper"]
 
 
 def test_bridges_and_plugins_as_json() -> None:

@@ -105,7 +105,7 @@ def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encod
 
 
 def convert(
-    weights: Annotated[Path, typer.Argument(help="Upstream weights: a .pth, .pt or .bin file.")],
+    weights: Annotated[Path, typer.Argument(help="Upstream weights: a .pth, .pt, .bin or .pkl file.")],
     out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
 ) -> None:
     """Convert a torch file of weights to safetensors, without running code in it."""

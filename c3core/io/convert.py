@@ -15,27 +15,23 @@ from torch import Tensor
 from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
 from c3core.io.files import atomic_write
 from c3core.io.layout import path_of
+from c3core.io.pickled import read_modules
 
 
 def convert_weights(weights: str | Path, out: str | Path) -> int:
     """Write the tensors of a torch file to a safetensors file, and return their number.
 
-    Nested names and positions in lists are joined by dots. Raises `C3Error` for a file that holds anything but tensors
-    and plain values: it is read with `weights_only=True`.
+    Nested names and positions in lists are joined by dots. The file holds tensors and plain values, and is read with
+    `weights_only=True`, or it is a pickle of modules, as StyleGAN2-ADA and LAFITE save them. Raises `C3Error` for any
+    other, or if there is no tensor in it. No code of a file is ever run.
     """
     weights, out = path_of(weights), path_of(out)
     if out.suffix != ".safetensors":
         raise WrongCall(f"the output must end in .safetensors, not {out.name!r}.")
     if not weights.is_file():
         raise WrongCall(f"no file {weights}. Check its name.")
-    try:
-        with warnings.catch_warnings(action="ignore"):  # torch warns of how the file was saved
-            loaded = torch.load(weights, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises errors of many types for another kind of file
-        why = lines_of(error)[0].split(". ")[0][:200] if os.path.getsize(weights) else "it is empty"
-        raise CorruptFile(f"{weights} holds no plain weights, or is truncated ({why}). It was not run.") from None
     tensors: dict[str, Tensor] = {}
-    for name, tensor in _tensors(loaded, ""):
+    for name, tensor in _tensors(_read(weights), ""):
         if name in tensors:
             raise C3Error(f"{weights} holds two tensors that would both be called {name!r}. Save it with other names.")
         tensors[name] = tensor
@@ -44,6 +40,21 @@ def convert_weights(weights: str | Path, out: str | Path) -> int:
     with atomic_write(out) as temporary:
         save_file(tensors, temporary)
     return len(tensors)
+
+
+def _read(weights: Path) -> Any:
+    with warnings.catch_warnings(action="ignore"):  # torch warns of how the file was saved
+        try:
+            return torch.load(weights, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises errors of many types for another kind of file
+            why = lines_of(error)[0].split(". ")[0][:200] if os.path.getsize(weights) else "it is empty"
+        try:
+            found = read_modules(weights)
+            if any(True for _ in _tensors(found, "")):
+                return found
+        except Exception:  # so does pickle; torch's reason tells more
+            pass
+    raise CorruptFile(f"{weights} holds no plain weights, or is truncated ({why}). It was not run.")
 
 
 def _tensors(value: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:

@@ -12,6 +12,7 @@ import torch
 
 from c3_playground.world import World
 from c3core import BadItem, C3Error, Pairs, Pipeline, load_bridge, load_decoder, load_space
+from c3core.pipeline.best_of import same
 from tests.helpers.spaces import TRAINING, fitted, pictures, small_pipeline, write_space
 
 SENTENCES = ["a red star", "a small blue ring left of a green square", "two hearts"]
@@ -114,3 +115,13 @@ def test_two_outputs_that_happen_to_be_the_same_are_no_reason_to_warn(
 def test_no_count_is_refused(painter: Pipeline, name: str, wrong: Any) -> None:
     with pytest.raises(C3Error, match=f"{name} must be a whole number of at least 1"):
         painter.run(SENTENCES, modality="text", **{name: wrong})
+
+
+def test_what_is_the_same_output() -> None:
+    assert same("a star", "a star")
+    assert not same("a star", "a ring")
+    level = np.zeros((2, 2, 3), np.uint8)
+    for kind in (np.asarray, torch.from_numpy):
+        assert same(kind(level), kind(level.copy()))
+        assert not same(kind(level), kind(level + 1))
+    assert type(same("a", "a")) is bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import tee
@@ -121,6 +122,7 @@ class _Results:
     rows: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)  # seed, position, row
     shown: dict[int, list[Any]] = field(default_factory=dict)  # the outputs of an input, for the overview
     bad: dict[int, Any] = field(default_factory=dict)
+    said: Counter[str] = field(default_factory=Counter)
 
     def add(self, position: int, output: Any, seed: int) -> None:
         from c3core.contracts import BadItem
@@ -130,6 +132,8 @@ class _Results:
             return
         if position in self.shown or len(self.shown) < OVERVIEW or (self.several and not self.decoder.suffix):
             self.shown.setdefault(position, []).append(output)
+        if not self.decoder.suffix:
+            self.said[str(output)] += 1
         row: dict[str, Any] = {"input": self.ids[position], "output": self._write(position, output, seed)}
         if (score := getattr(output, "score", None)) is not None:
             row["score"] = score
@@ -152,6 +156,8 @@ class _Results:
 
     def finish(self) -> None:
         """Write the overview, print what was not yet printed, and raise a `C3Error` if no input could be read."""
+        from c3core.experiments.evaluation import repetition
+
         overview = None
         if self.out is not None and self.shown:
             shown = [self.shown[position] for position in sorted(self.shown)]
@@ -160,6 +166,8 @@ class _Results:
             every = len(self.ids) - len(self.bad) == len(self.shown)
             print(overview if every else f"{overview} (of the first {OVERVIEW} inputs)")
         _warn_of_same(list(self.shown.values()))
+        if why := repetition(self.said):
+            print(f"warning: {why}", file=sys.stderr)
         bad = [self.bad[position] for position in sorted(self.bad)]
         if self.json:
             rows = [row for _, _, row in sorted(self.rows, key=lambda entry: entry[:2])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,8 @@ from c3core.runtime.console import cell
 
 if TYPE_CHECKING:
     from c3core.pipeline.pipeline import Pipeline
+
+FEW = 20  # outputs; of fewer, many may be the same by chance
 
 
 @dataclass(repr=False)
@@ -59,7 +63,15 @@ class Evaluation:
             "bad": len(self.bad),
             "bad_references": len(self.bad_references),
             "best_of": self.best_of,
+            **({} if self.distinct is None else {"distinct": self.distinct}),
         }
+
+    @property
+    def distinct(self) -> float | None:
+        """The share of the outputs that are distinct, in %; None for outputs that are no text."""
+        if not all(isinstance(output, str) for output in self.outputs):
+            return None
+        return 100 * len(set(self.outputs)) / len(self.outputs)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row for each metric, for a table."""
@@ -78,7 +90,8 @@ class Evaluation:
             if self.best_of > 1
             else []
         )
-        return [how, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
+        distinct = [] if self.distinct is None else [f"distinct outputs: {self.distinct:.0f} %"]
+        return [how, *distinct, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
 
 
 def evaluate(pipeline: Pipeline, table: Table, **options: Any) -> Evaluation:
@@ -173,7 +186,19 @@ class Evaluator:
             scores = EmbeddingScores(len(good), 0, "none", {}, why)
         unread, count = ([*known.bad.values()], known.count) if known else ([], 0)
         found = Evaluation(scores, inputs, good_outputs, references, bad, unread, count, self.best_of)
+        if found.distinct is not None and (warning := repetition(Counter(map(str, good_outputs)))):
+            warnings.warn(warning, stacklevel=2)
         return _with_plugins(found, self.added)
+
+
+def repetition(counts: Counter[str]) -> str | None:
+    """What to warn of if most of at least 20 outputs are the same. `counts` has how often each was made."""
+    if counts.total() < FEW or not (most := counts.most_common(1)[0])[1] > counts.total() / 2:
+        return None
+    return (
+        f"{most[1]} of {counts.total()} outputs are the same ({most[0]!r}): the decoder heeds its inputs little. Train"
+        " it longer or with less noise, and see that the space knows such inputs."
+    )
 
 
 def gap_of(bridge: Bridge, modality: str) -> Tensor:

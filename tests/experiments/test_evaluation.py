@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from c3_playground.world import World
 from c3core import C3Error, Pipeline, Space, load_pipeline
 from c3core.data.tables import Table
 from c3core.errors import WrongCall
-from c3core.experiments.evaluation import Evaluator, evaluate
+from c3core.experiments.evaluation import Evaluator, evaluate, repetition
 from c3core.metrics import custom
 from c3core.metrics.captions import caption_metrics
 from c3core.registry.discovery import Entry
@@ -94,7 +95,14 @@ def test_the_figures_are_those_of_the_metrics_on_its_outputs(pipeline: Pipeline)
     assert found.outputs == pipeline.run(pictures(3, "test"), modality="image")
     assert [len(references) for references in found.references] == [5, 5, 5]
     expected = caption_metrics(found.outputs, found.references).to_dict()
-    assert found.to_dict() == {**expected, "items": 3, "bad": 0, "bad_references": 0, "best_of": 1}
+    assert found.to_dict() == {
+        **expected,
+        "items": 3,
+        "bad": 0,
+        "bad_references": 0,
+        "best_of": 1,
+        "distinct": found.distinct,
+    }
 
 
 def test_metrics_of_captions_are_chosen(pipeline: Pipeline, metrics: Brought) -> None:
@@ -284,3 +292,18 @@ def test_without_a_gap_nothing_can_be_moved(tmp_path: Path) -> None:
     evaluator = Evaluator(bare, Table({"image": pictures(2), "text": ["a", "b"]}), metrics=["rouge1"])
     with pytest.raises(WrongCall, match="knows no gap"):
         evaluator.score(0.5)
+
+
+def test_a_decoder_that_says_the_same_for_most_inputs_is_warned_of(pipeline: Pipeline) -> None:
+    table = Table({"image": pictures(24), "text": World().sentences(24, modality="image")})
+    one = Evaluator(pipeline, table, metrics=["bleu1"], generation={"max_new_tokens": 1})
+    with pytest.warns(UserWarning, match="of 24 outputs are the same"):
+        found = one.score()  # after a few steps of training each caption begins alike
+    assert found.distinct == pytest.approx(100 * len(set(found.outputs)) / 24)
+    assert f"distinct outputs: {found.distinct:.0f} %" in repr(found)
+
+
+def test_some_repetition_is_as_it_should_be() -> None:
+    assert repetition(Counter({"a": 10, "b": 10})) is None
+    assert repetition(Counter({"a": 19})) is None  # of so few, that may be chance
+    assert "11 of 20" in str(repetition(Counter({"a": 11, "b": 9})))

@@ -292,3 +292,12 @@ def test_targets_that_cannot_be_read_are_left_out_of_their_batch(space: Space) -
     assert sizes == [3, 3]
     with pytest.raises(C3Error, match=r"none of a batch's 4 targets could be read: missing\.png"):
         fit(["missing.png"] * 4)
+
+
+def test_a_fit_shows_how_far_it_is_unless_it_is_quiet(space: Space, capfd: pytest.CaptureFixture[str]) -> None:
+    painter(space).fit({"image": pictures(20)}, training=SHORT, quiet=True)
+    assert capfd.readouterr() == ("", "")
+    painter(space).fit({"image": pictures(20)}, training=SHORT)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "training linear with bridge c1" in shown.err

@@ -40,7 +40,12 @@ def test_rows_stay_together_in_any_batching(
 @pytest.mark.parametrize("chunk", [2, 3, 100])
 def test_a_side_that_ends_early_is_named(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(under_test, "_CHUNK", chunk)
-    for n, m, says in ((6, 5, "y has fewer rows than x"), (5, 6, "x has fewer rows than y"), (0, 6, "x has fewer")):
+    for n, m, says in (
+        (6, 5, "y has fewer rows than x"),
+        (5, 4, "y has fewer"),
+        (4, 5, "x has fewer rows than y"),
+        (0, 1, "x has fewer"),
+    ):
         with pytest.raises(C3Error, match=says):
             list(paired_batches(torch.ones(n, 2), torch.ones(m, 2), one_per=None, seed=0))
     with pytest.raises(WrongCall, match="x has 2 dimensions and y 3"):

@@ -109,6 +109,7 @@ def test_what_is_written_is_plain_parquet_that_can_be_read_in_place(tmp_path: Pa
         assert not any("DICTIONARY" in encoding for encoding in column.encodings)
         assert not column.is_stats_set
     assert not any(field.nullable for field in pq.read_schema(path))
+    assert footer.schema.column(2).path == "embedding.list.element"  # another name would shut out stores of before
 
 
 def test_places_are_taken_of_all_columns_that_were_read() -> None:

@@ -5,7 +5,7 @@
 mutmut makes the mutants: it changes an operator, a number, an argument or a string of a function. `--count` of them are
 drawn by the seed. A mutant is killed if a test of its own package fails; the other packages' tests are not run. The
 options of mutmut are in `pyproject.toml`. Mutants of error messages and warnings are left out there, since tests check
-the kinds of errors and not their words.
+the kinds of errors and not their words, and so are those of the fonts and lines of plots.
 
 The folder `.mutants/PACKAGE` keeps the log of mutmut and all mutants of a package. `mutmut browse` in it shows them.
 """

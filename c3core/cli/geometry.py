@@ -78,12 +78,14 @@ def _measured(name: str, pair: tuple[str, str], items: list[Hashable] | None, gr
     from c3core.statistics.geometry import measure_geometry
 
     x, y = map(_side, pair)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = measure_geometry(x, y, group_size=group_size, seed=seed, one_per=items)
-    for warning in caught:
-        warnings.warn(f"{name}: {warning.message}", stacklevel=1)
-    return found
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            return measure_geometry(x, y, group_size=group_size, seed=seed, one_per=items)
+    finally:  # also what was warned of before an error
+        for warning in caught:
+            warnings.warn(f"{name}: {warning.message}", stacklevel=1)
 
 
 def _side(name: str) -> Any:

@@ -33,6 +33,14 @@ def test_all_rows_of_one_source_are_held_out_or_none(tmp_path: Path) -> None:
         assert rows.count() == 200 - sum(held)
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
+def test_the_share_that_is_held_out_is_the_one_that_was_asked_for(tmp_path: Path, share: float) -> None:
+    """Within four standard deviations of draws by chance."""
+    store = Store.from_embeddings(tmp_path / "store", torch.ones(5000, 2), space="s", modality="text", fingerprint="f")
+    rows = TargetDataset.of(store, [f"text {k}" for k in range(5000)], share)
+    assert abs(5000 * (1 - share) - rows.count()) <= 4 * (5000 * share * (1 - share)) ** 0.5
+
+
 def test_a_validation_of_few_rows_does_not_read_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store.from_embeddings(
         tmp_path / "store", torch.eye(9000, 2) + 1, space="s", modality="image", fingerprint="f"

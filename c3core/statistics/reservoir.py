@@ -18,7 +18,8 @@ class Reservoir:
         self.size, self.seed = size, seed
         self._generator: torch.Generator | None = None
         self._largest = float("inf")  # a row with a larger key cannot stay
-        self._kept = [(torch.zeros(0, dim), torch.zeros(0, dtype=torch.float64))]  # rows with their keys
+        self._rows, self._keys = torch.zeros(0, dim), torch.zeros(0, dtype=torch.float64)
+        self._waiting: list[tuple[Tensor, Tensor]] = []  # rows with their keys: to merge each batch would be slow
 
     def add(self, rows: Tensor) -> None:
         """Take the next rows (n, d) of the stream, n ≥ 1; those that stay are copied as float32."""
@@ -32,19 +33,27 @@ class Reservoir:
         if len(chosen) > self.size:
             chosen = chosen[keys[chosen].topk(self.size, largest=False).indices]
         if len(chosen):
-            self._kept.append((rows[chosen].to(torch.float32), keys[chosen]))
-        if sum(len(keys) for _, keys in self._kept) > 1.25 * self.size:  # to merge each batch would be slow
-            self._merge_kept()
+            self._waiting.append((rows[chosen].to(torch.float32), keys[chosen]))
+        if 4 * sum(len(keys) for _, keys in self._waiting) >= self.size:
+            self._merge()
 
     def sample(self) -> Tensor:
         """(m, d) The rows in the order of their keys, which is random."""
-        self._merge_kept()
-        ((rows, keys),) = self._kept
-        return rows[keys.argsort()]
+        self._merge()
+        return self._rows[self._keys.argsort()]
 
-    def _merge_kept(self) -> None:
-        rows, keys = (torch.cat(pieces) for pieces in zip(*self._kept, strict=True))
-        stays = keys.topk(min(self.size, len(keys)), largest=False).indices
-        self._kept = [(rows[stays], keys[stays])]
-        if len(stays) == self.size:
-            self._largest = keys[stays].max().item()
+    def _merge(self) -> None:
+        """Take the waiting rows in: first into free places, then in place of rows with larger keys."""
+        if not self._waiting:
+            return
+        rows, keys = (torch.cat(pieces) for pieces in zip(*self._waiting, strict=True))
+        self._waiting, free = [], self.size - len(self._keys)
+        if free:
+            self._rows, self._keys = torch.cat([self._rows, rows[:free]]), torch.cat([self._keys, keys[:free]])
+        if len(self._keys) < self.size:
+            return
+        stays = torch.zeros(self.size + len(keys[free:]), dtype=torch.bool)
+        stays[torch.cat([self._keys, keys[free:]]).topk(self.size, largest=False).indices] = True
+        leaving, entering = ~stays[: self.size], stays[self.size :]
+        self._rows[leaving], self._keys[leaving] = rows[free:][entering], keys[free:][entering]
+        self._largest = self._keys.max().item()

@@ -112,11 +112,14 @@ def ablate(
     load_metrics(first.decoder, modality, metrics)
     items = items_of(recipe, folder)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
-    results = []
+    results, checksums = [], dict[Any, dict[str, Any]]()
     for run, own in recipes.items():
+        share = None if run.fraction is None else (run.fraction, run.seed)  # runs of one share have the same data
+        if share not in checksums:
+            checksums[share] = data_checksums(own, first.decoder.modality, folder, items)
         asked = {
             "recipe": own.model_dump(mode="json"),
-            "data": data_checksums(own, first.decoder.modality, folder, items),
+            "data": checksums[share],
             "table": table,
             "options": dict(generation or {}),
         }

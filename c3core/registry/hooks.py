@@ -78,9 +78,10 @@ class Hooks:
 
     @hookspec
     def c3_published(self, register: Register) -> None:
-        """Published figures: `factory(name) -> rows`, each a mapping with its `bridge`, if they tell also its
-        `modality` (of the inputs) and `fraction` (of the pairs), and figures by metric; `c3 ablate --against NAME`
-        shows the difference to them.
+        """Published figures: `factory(name) -> rows`; `c3 ablate --against NAME` shows the difference to them.
+
+        Each row is a mapping with a `bridge` and figures by metric. It may also name the `modality` of the inputs and
+        the `fraction` of the pairs.
         """
 
     @hookspec

@@ -27,9 +27,7 @@ def study(
 ) -> Study:
     """Measure the effective dimension of each modality in a space without training and in the trained one."""
     found = embed_both(space, untrained, table, root, seed=seed, quiet=quiet)
-    spectra = [
-        {name: singular_values(rows.double().T.cov()) for name, rows in one.by_modality.items()} for one in found
-    ]
+    spectra = [_spectra(one) for one in found]
     rows = []
     for one, values in zip(found, spectra, strict=True):
         for modality, of in values.items():

@@ -53,7 +53,7 @@ class CaptionDecoder(Decoder):
     modality: ClassVar[str] = "text"
     settings_class: ClassVar[type[DecoderSettings]] = Settings
     options_class: ClassVar[type[GenerationOptions]] = CaptionOptions
-    trainable_options: ClassVar[frozenset[str]] = frozenset({"reward_weight"})
+    trainable_options: ClassVar[frozenset[str]] = frozenset({"reward_weight", "weights"})
     settings: Settings
     mapping: nn.Module
 
@@ -256,12 +256,13 @@ class CaptionDecoder(Decoder):
     def _save_weights(self, folder: Path) -> None:
         """Write `model/` as transformers does, `mapping.safetensors` and LoRA's `adapter.safetensors`."""
         adapted = self.settings.train == "lora"
-        weights = lora.base_state(self.model) if adapted else None
-        languages.write(self._language(), folder / "model", weights=weights)
+        dtype = getattr(torch, self.settings.weights)
+        weights = lora.base_state(self.model) if adapted else self.model.state_dict()
+        languages.write(self._language(), folder / "model", weights=weights, dtype=dtype)
         if self.settings.mapping != "none":
-            write_tensors(folder / "mapping.safetensors", self.mapping.state_dict())
+            write_tensors(folder / "mapping.safetensors", self.mapping.state_dict(), dtype)
         if adapted:
-            write_tensors(folder / "adapter.safetensors", lora.adapter_state(self.model))
+            write_tensors(folder / "adapter.safetensors", lora.adapter_state(self.model), dtype)
 
     @classmethod
     def _load_parts(cls, folder: Path, settings: Any) -> Mapping[str, Any]:

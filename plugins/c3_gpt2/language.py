@@ -137,11 +137,13 @@ def _load(source: str, name: str, license: str, extra: Mapping[str, Any]) -> Lan
     return Language(model, tokenizer, license)
 
 
-def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor] | None = None) -> None:
-    """Save in transformers' format, as safetensors. `weights` replace the model's own."""
+def write(language: Language, folder: Path, *, weights: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+    """Save `weights` of the model, in `dtype`, and its tokenizer in transformers' format, as safetensors."""
     folder.mkdir(parents=True, exist_ok=True)
+    tied = set(language.model.all_tied_weights_keys)
+    cast = {name: value.to(dtype) for name, value in weights.items() if name not in tied}
     with tempfile.TemporaryDirectory(prefix=".model.", dir=folder) as staged, without_bars(logging):
-        language.model.save_pretrained(staged, state_dict=None if weights is None else dict(weights))
+        language.model.save_pretrained(staged, state_dict=cast)
         language.tokenizer.save_pretrained(staged)
         written = sorted(path.name for path in Path(staged).iterdir())
         for name in written:

@@ -39,6 +39,7 @@ class Settings(DecoderSettings):
     reward_weight: float = Field(
         0.0, ge=0, description="of a reward for sampled captions that are near unpaired items of other modalities"
     )
+    weights: Literal["float32", "float16"] = Field("float32", description="of the saved files")
     dropout: float | None = Field(
         None, ge=0, lt=1, description="of the language model; None: its own, and 0 for a fresh one"
     )

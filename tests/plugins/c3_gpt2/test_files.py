@@ -125,3 +125,16 @@ def test_saving_twice_gives_the_same_files(gpt2_folder: Path, tmp_path: Path) ->
         for root in (tmp_path / "one", tmp_path / "two")
     )
     assert one == two
+
+
+def test_weights_in_half_precision_take_half_the_space(sentences: list[str], tmp_path: Path) -> None:
+    sizes = {"layers": 1, "heads": 2, "width": 16, "vocabulary": 300}
+    decoder = CaptionDecoder(8, model="fresh", **sizes, weights="float16", device="cpu")
+    decoder.prepare(sentences)
+    decoder.save(tmp_path)
+    saved = load_file(tmp_path / "model/model.safetensors") | load_file(tmp_path / "mapping.safetensors")
+    assert {value.dtype for value in saved.values()} == {torch.float16}
+    assert "lm_head.weight" not in saved  # it is tied to the embeddings
+    loaded = CaptionDecoder.load(tmp_path, device="cpu")
+    for (name, value), kept in zip(loaded.state_dict().items(), decoder.state_dict().values(), strict=True):
+        assert torch.equal(value, kept.half().float()), name

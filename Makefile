@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo lint test test-slow mutants bench clean
+.PHONY: setup demo docs lint test test-slow mutants bench clean
 
 setup: $(READY)
 
@@ -18,9 +18,12 @@ $(READY): pyproject.toml
 demo: $(READY) ## train captioners on sentences alone, caption pictures, videos and sounds
 	$(BIN)/c3 demo --out demo
 
+docs: $(READY) ## the guides as a site, in site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 lint: $(READY)
-	$(BIN)/ruff check c3core plugins tests examples benchmarks
-	$(BIN)/ruff format --check c3core plugins tests examples benchmarks
+	$(BIN)/ruff check c3core plugins tests examples benchmarks docs/generate.py
+	$(BIN)/ruff format --check c3core plugins tests examples benchmarks docs/generate.py
 	$(BIN)/mypy
 
 test: lint ## lint, types and tests; two processes of one thread each are faster than one of two
@@ -36,4 +39,4 @@ bench: $(READY) ## ratios against plain alternatives, each in one run
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants
+	rm -rf .venv demo dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants

@@ -1,4 +1,4 @@
-"""The plugin of docs/plugin-tutorial.md works after each section as it is printed; broken plugins harm nothing else."""
+"""The plugin of docs/plugins/hello.md works after each section as it is printed; broken plugins harm nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-TUTORIAL = Path(__file__).parents[1] / "docs" / "plugin-tutorial.md"
+TUTORIAL = Path(__file__).parents[1] / "docs" / "plugins" / "hello.md"
 SECTION = re.compile(r"^## (\d+)\. ", re.MULTILINE)
 BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 ADD, OUTPUT = "Add to ", "output of "

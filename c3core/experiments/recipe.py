@@ -67,13 +67,13 @@ class PairsRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    table: PathField
-    source: str
-    target: str
-    item: str | None = None
-    fraction: float = Field(1.0, gt=0, le=1)
-    seed: int = 0
-    noise: bool = True
+    table: PathField = Field(description="a CSV or a table of a plugin; its columns are modalities")
+    source: str = Field(description="column of the inputs")
+    target: str = Field(description="column of the outputs, the decoder's modality")
+    item: str | None = Field(None, description="column that tells which rows belong together; null: `source`")
+    fraction: float = Field(1.0, gt=0, le=1, description="share of the items that is used")
+    seed: int = Field(0, description="seed that draws the share")
+    noise: bool = Field(True, description="false: the bridge adds no noise to the sources")
 
     def load(self, folder: Path, root: str | None = None, *, limit: int | None = None) -> Pairs:
         """Load the pairs, or those of the first `limit` items. `folder` is the recipe's.
@@ -119,19 +119,23 @@ class FitRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    space: PathField | None = None
-    features: PathField | None = None
-    bridge: Named = Named(name="c3")
-    decoder: Named = Named(name="gpt2")
-    items: dict[str, Inputs] = {}
-    pairs: PairsRecipe | None = None
-    validation: Annotated[PairsRecipe | str | list[str], BeforeValidator(_held_out)] | None = None
-    start: PathField | None = None
-    root: PathField | None = None
-    limit: int | None = Field(None, ge=1)
-    training: TrainingOptions | None = TrainingOptions()
-    device: str = "auto"
-    precision: str = "float32"
+    space: PathField | None = Field(None, description="a space by name, or the folder that `c3 connect` wrote")
+    features: PathField | None = Field(
+        None, description="the `run` folder of `c3 connect`: reuse the features that its frozen towers computed"
+    )
+    bridge: Named = Field(Named(name="c3"), description="a bridge by name, with its options")
+    decoder: Named = Field(Named(name="gpt2"), description="a decoder by name, with its settings")
+    items: dict[str, Inputs] = Field({}, description="what each modality is learned from, not paired")
+    pairs: PairsRecipe | None = Field(None, description="pairs, for supervised training")
+    validation: Annotated[PairsRecipe | str | list[str], BeforeValidator(_held_out)] | None = Field(
+        None, description="held-out items of the decoder's modality, or pairs; null: a share of the training's"
+    )
+    start: PathField | None = Field(None, description="a pipeline to train further, by folder or name, not `space`")
+    root: PathField | None = Field(None, description="the folder that paths in lists and tables start at")
+    limit: int | None = Field(None, ge=1, description="use only the first items of each modality")
+    training: TrainingOptions | None = Field(TrainingOptions(), description="null: only add modalities to the bridge")
+    device: str = Field("auto", description="auto, cpu, cuda or mps")
+    precision: str = Field("float32", description="of the encoders: float32, bfloat16 or float16")
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> FitRecipe:

@@ -20,9 +20,9 @@ class PairsSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    train: PathField
-    validation: PathField | None = None
-    neighbours: int = Field(1, ge=1)
+    train: PathField = Field(description="a CSV, or a table of a plugin; its columns are modalities")
+    validation: PathField | None = Field(None, description="pairs that are held out")
+    neighbours: int = Field(1, ge=1, description="consecutive items of the table that stay together in a batch")
 
 
 class ConnectRecipe(BaseModel):
@@ -30,20 +30,20 @@ class ConnectRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
-    dim: int = Field(256, ge=1, le=1 << 16)
-    base_space: PathField | None = (
-        None  # the folder of a space to which the towers are connected; its encoders stay frozen
+    name: str = Field(description="name of the space")
+    dim: int = Field(256, ge=1, le=1 << 16, description="size of the embeddings")
+    base_space: PathField | None = Field(
+        None, description="folder of a space that the towers join; its own encoders stay frozen"
     )
-    towers: dict[str, TowerSpec] = Field(min_length=1)
-    head: HeadSpec = HeadSpec(hidden=512)
-    heads: dict[str, HeadSpec] = {}  # by modality, instead of `head`
-    pairs: list[PairsSpec] = Field(min_length=1)
-    root: PathField | None = None  # the folder that paths in the tables are relative to; by default the table's
-    temperature: float = Field(0.01, gt=0)
-    learn_temperature: bool = False
-    weights: Literal["float32", "float16"] = "float32"
-    training: TrainingOptions = TrainingOptions()
+    towers: dict[str, TowerSpec] = Field(min_length=1, description="a tower for each modality, with its options")
+    head: HeadSpec = Field(HeadSpec(hidden=512), description="the projection head of each tower")
+    heads: dict[str, HeadSpec] = Field({}, description="heads of single modalities, instead of `head`")
+    pairs: list[PairsSpec] = Field(min_length=1, description="tables of pairs")
+    root: PathField | None = Field(None, description="the folder that paths in the tables start at")
+    temperature: float = Field(0.01, gt=0, description="of the contrastive loss")
+    learn_temperature: bool = Field(False, description="learn it; this closes the gap between the modalities")
+    weights: Literal["float32", "float16"] = Field("float32", description="of the saved files; float16 halves them")
+    training: TrainingOptions = Field(TrainingOptions(), description="see below")
 
     @model_validator(mode="after")
     def _towers_and_heads(self) -> Self:

@@ -49,11 +49,15 @@ class HeadSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    hidden: int | None = Field(None, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    feature_dropout: float = Field(0.0, ge=0, lt=1)
-    norm: Literal["layer", "batch"] = "layer"
-    parts: int | None = Field(None, ge=1)
+    hidden: int | None = Field(None, ge=1, description="units of its hidden layer; null: a linear head")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the hidden layer")
+    feature_dropout: float = Field(0.0, ge=0, lt=1, description="of the tower's features")
+    norm: Literal["layer", "batch"] = Field(
+        "layer", description="evens features out by row, or by feature, as frozen towers need"
+    )
+    parts: int | None = Field(
+        None, ge=1, description="parts of a picture: the tower's features are cut, each mapped, and added up"
+    )
 
 
 class EncoderSpec(BaseModel):

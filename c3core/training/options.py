@@ -35,23 +35,34 @@ class TrainingOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    steps: int | None = Field(None, ge=1)
-    epochs: float = Field(10.0, gt=0)
-    batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(5e-4, gt=0)
-    warmup_steps: int = Field(100, ge=0)
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "cosine"
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
-    weight_decay: float = Field(0.01, ge=0)
-    max_grad_norm: float | None = Field(1.0, gt=0)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    seed: int = Field(0, ge=0, lt=2**63)
-    validation_split: float = Field(0.02, ge=0, lt=1)
-    eval_strategy: Literal["steps", "epoch"] = "steps"
-    eval_steps: int = Field(500, ge=1)
-    early_stopping_patience: int = Field(4, ge=1)
-    save_steps: int = Field(500, ge=1)
-    logging_steps: int = Field(50, ge=1)
+    steps: int | None = Field(None, ge=1, description="how long it trains; null: `epochs`")
+    epochs: float = Field(10.0, gt=0, description="passes over the data")
+    batch_size: int = Field(64, ge=1, description="items of a step")
+    learning_rate: float = Field(5e-4, gt=0, description="the highest")
+    warmup_steps: int = Field(100, ge=0, description="steps over which the rate rises, at most half of all")
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(
+        "cosine", description="then the rate falls to zero, or stays"
+    )
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="of AdamW")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
+    max_grad_norm: float | None = Field(1.0, gt=0, description="a larger gradient is scaled down; null: not")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="auto: bfloat16 on CUDA, else float32. A device that would emulate bfloat16 trains in float32",
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="random seed")
+    validation_split: float = Field(
+        0.02, ge=0, lt=1, description="share of the targets that is held out if no `validation` is given"
+    )
+    eval_strategy: Literal["steps", "epoch"] = Field(
+        "steps", description="evaluate the held-out loss every `eval_steps`, or after each epoch"
+    )
+    eval_steps: int = Field(500, ge=1, description="steps from one evaluation to the next")
+    early_stopping_patience: int = Field(
+        4, ge=1, description="stop after so many evaluations without a lower loss; the best weights are kept"
+    )
+    save_steps: int = Field(500, ge=1, description="steps from one checkpoint to the next")
+    logging_steps: int = Field(50, ge=1, description="steps from one line of `metrics.jsonl` to the next")
 
     @classmethod
     def of(cls, options: TrainingOptions | Mapping[str, Any] | None) -> TrainingOptions:

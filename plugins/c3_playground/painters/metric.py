@@ -21,8 +21,8 @@ _reader = cache(load_reader)
 def factors(inputs: Sequence[str], outputs: Sequence[Picture], references: Sequence[Sequence[Any]]) -> dict[str, float]:
     """In %: `factors`, the mean of `shape`, `color` and `place`; `exact`. As numbers: `objects`, `inception` (1 to 72).
 
-    docs/painting.md describes them. The references are not used: a sentence says what its picture must show. Raises
-    `WrongCall` for pictures that are not of the playground's size, and for sentences that state nothing of it.
+    docs/guides/drawing.md describes them. The references are not used: a sentence says what its picture must show.
+    Raises `WrongCall` for pictures that are not of the playground's size, and for sentences that state nothing of it.
     """
     for picture in map(np.asarray, outputs):
         if picture.shape != (SIZE, SIZE, 3):

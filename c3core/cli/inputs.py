@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c3core.contracts import BadItem
+from c3core.data.fingerprint import checksum
 from c3core.data.items import guess_items, load_items, named
 from c3core.data.modality import group_by_modality
+from c3core.data.sources import Source
+from c3core.embedding.batching import store_batches
 from c3core.io.layout import STORE
 from c3core.store.store import Store
 
@@ -26,32 +29,53 @@ class Part:
     positions: Sequence[int]
     sources: Sequence[Any] | Store
 
-    def batches(self, pipeline: Pipeline, batch_size: int) -> Iterable[Encoded] | Store:
-        """Their embeddings."""
+    def batches(self, pipeline: Pipeline, batch_size: int, start: int = 0) -> Iterable[Encoded]:
+        """The embeddings of its sources from number `start` on. Their positions count from there."""
         if isinstance(self.sources, Store):
-            return self.sources
-        return pipeline.encoder(self.modality).encode_batches(self.sources, batch_size=batch_size)
+            return store_batches(self.sources, batch_size, start=start)
+        return pipeline.encoder(self.modality).encode_batches(self.sources[start:], batch_size=batch_size)
+
+    @property
+    def checksum(self) -> str:
+        """A checksum of the sources, and of the sizes and times of the files that they name."""
+        return self.sources.checksum if isinstance(self.sources, Store) else str(checksum(self.sources))
 
 
-def find_inputs(
-    pipeline: Pipeline, inputs: Sequence[str], modality: str | None, root: Path | None
-) -> tuple[list[str], list[Part], dict[int, BadItem]]:
-    """Return the id of each source that `inputs` name, their parts by modality, and by position what is left out.
+@dataclass(frozen=True)
+class Inputs:
+    """The sources that the words of a command line name, their parts by modality, and by position what is left out."""
 
-    The modality of each is guessed, unless it is given.
-    """
+    sources: Sequence[Source]
+    parts: Sequence[Part]
+    left_out: Mapping[int, BadItem]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def id(self, position: int) -> str:
+        """Where a source was named: `photos/a.jpg`, `list.txt:7`."""
+        return self.sources[position].id
+
+    def name(self, position: int) -> str:
+        """A source itself, if it is a path or a sentence, else its id."""
+        source = self.sources[position]
+        return str(source.source) if isinstance(source.source, str | Path) else source.id
+
+
+def find_inputs(pipeline: Pipeline, inputs: Sequence[str], modality: str | None, root: Path | None) -> Inputs:
+    """Return what `inputs` name. The modality of each source is guessed, unless it is given."""
     known, target = pipeline.space.modalities, pipeline.decoder.modality
     if modality is None and not (len(inputs) == 1 and (Path(inputs[0]) / STORE).is_file()):
         sources, guesses = guess_items(inputs, known, target=target, root=root)
-        ids, held = [source.id for source in sources], [source.source for source in sources]
+        held = [source.source for source in sources]
         groups, left_out = group_by_modality(held, known, target=target, takes=pipeline.bridge.takes, guesses=guesses)
         parts = [Part(name, positions, [held[at] for at in positions]) for name, positions in groups.items()]
-        return ids, parts, {at: BadItem(ids[at], item.why) for at, item in left_out.items()}
+        return Inputs(sources, parts, {at: BadItem(sources[at].id, item.why) for at, item in left_out.items()})
     takes_text = None if modality is None else pipeline.encoder(modality).reader().takes_text
     items = load_items(inputs, modality, root=root, takes_text=takes_text)
     if isinstance(items, Store):
-        ids = [name for batch in items.batches(columns=("id",)) for name in batch.ids]
-        return ids, [Part(modality or items.modality, range(len(ids)), items)], {}
+        columns = (zip(batch.ids, batch.sources, strict=True) for batch in items.batches(columns=("id", "source")))
+        sources = [Source(*pair) for batch in columns for pair in batch]
+        return Inputs(sources, [Part(modality or items.modality, range(len(sources)), items)], {})
     sources = [*named(items)]
-    part = Part(str(modality), range(len(sources)), [source.source for source in sources])
-    return [source.id for source in sources], [part], {}
+    return Inputs(sources, [Part(str(modality), range(len(sources)), [source.source for source in sources])], {})

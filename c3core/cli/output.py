@@ -11,6 +11,7 @@ from typing import Any
 
 from typer import BadParameter
 
+from c3core.io.journaled_table import TABLES
 from c3core.io.layout import path_of
 from c3core.runtime.console import one_line
 
@@ -27,6 +28,17 @@ def writable(name: str | Path) -> Path:
         raise BadParameter(f"{path} cannot be made: {there} is no folder. Name another one.")
     if not os.access(there, os.W_OK):
         raise BadParameter(f"{path} cannot be written: no permission in {there}. Name another folder.")
+    return path
+
+
+def table_or_folder(name: str | Path) -> Path:
+    """Return what `--out` of `c3 run` names: a table by its suffix, else a folder."""
+    path = path_of(name)
+    if path.suffix.lower() not in TABLES:
+        return writable(name)
+    if path.is_dir():
+        raise BadParameter(f"{path} is a folder. Name a file.")
+    writable(path.parent)
     return path
 
 

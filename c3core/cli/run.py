@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
 from itertools import tee
-from math import isqrt
+from json import dumps
+from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,16 +24,17 @@ from c3core.cli.options import (
     Seed,
     numbers_of,
 )
-from c3core.cli.output import report_bad, writable
-from c3core.errors import C3Error, WrongCall, near
-from c3core.runtime.console import one_line, print_json, print_table
+from c3core.cli.output import report_bad, table_or_folder, writable
+from c3core.cli.results import Results, TableResults
+from c3core.errors import WrongCall, near
+from c3core.io.files import short_hash
+from c3core.io.journaled_table import TABLES, JournaledTable
+from c3core.runtime.console import print_json, print_table
+from c3core.runtime.progress import progress_bar
 
 if TYPE_CHECKING:
-    from c3core.contracts import Decoder
+    from c3core.cli.inputs import Inputs
     from c3core.pipeline.pipeline import Pipeline
-
-OVERVIEW = 32  # inputs on an overview; of more, each would be too small
-WIDEST = 8  # outputs in a row of an overview
 
 
 def demo(
@@ -64,9 +63,10 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for outputs that are files. Files of the same names are replaced.",
-            parser=writable,
-            metavar="<folder>",
+            help="Captions: a table to write (.csv, .jsonl or .parquet). A killed run goes on from where it was."
+            " Pictures: a folder; files of the same names are replaced.",
+            parser=table_or_folder,
+            metavar="<table or folder>",
         ),
     ] = None,
     root: Root = None,
@@ -79,9 +79,8 @@ def run(
     precision: Precision = "float32",
     json: Json = False,
 ) -> None:
-    """Run a pipeline: print captions, or write pictures as files."""
+    """Run a pipeline: print captions or write a table of them, or write pictures as files."""
     from c3core.cli.inputs import find_inputs
-    from c3core.contracts import BadItem
     from c3core.io.files import make_folder
     from c3core.io.yaml_text import named_values
     from c3core.pipeline.pipeline import load_pipeline
@@ -93,126 +92,76 @@ def run(
     generation = named_values(option)
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     generation = loaded.decoder.check_options(generation)
-    _check_call(loaded, pipeline, modality, out)
-    ids, parts, left_out = find_inputs(loaded, inputs, modality, root)
-    if out is not None:
-        make_folder(out)
-    results = _Results(loaded.decoder, ids, out, json=json, several=seeds > 1)
-    results.bad = {position: BadItem(ids[position], item.why) for position, item in left_out.items()}
-    for part in parts:
-        batches = part.batches(loaded, batch_size)  # embedded once for all seeds
-        copies = tee(batches, seeds) if isinstance(batches, Iterator) else [batches] * seeds
-        for number, copy in zip(range(seed, seed + seeds), copies, strict=True):
-            for at, output in loaded.stream(
-                copy, modality=part.modality, generation=generation, seed=number, batch_size=batch_size, best_of=best_of
-            ):
-                results.add(part.positions[at], output, number)
-    results.finish()
+    _check_call(loaded, pipeline, modality, out, json=json)
+    given = find_inputs(loaded, inputs, modality, root)
+    numbers = range(seed, seed + seeds)
+    options = {"generation": generation, "batch_size": batch_size, "best_of": best_of}
+    if out is None or loaded.decoder.suffix:
+        if out is not None:
+            make_folder(out)
+        results = Results(loaded.decoder, given, numbers, out=out, json=json)
+        _run(loaded, given, numbers, options, results)
+        results.finish()
+        return
+    call = _described(loaded, given, numbers, precision, options)
+    with closing(JournaledTable(out, call)) as table:
+        with progress_bar(f"writing {out}", total=len(given), done=len(table.rows)) as bar:
+            results = TableResults(loaded.decoder, given, numbers, table, bar)
+            try:
+                _run(loaded, given, numbers, options, results)
+            except KeyboardInterrupt:
+                done = f"{len(table.rows)} of {len(given)} inputs are done"
+                raise KeyboardInterrupt(f"stopped. {done}: run the same command again to continue.") from None
+        results.finish()
 
 
-@dataclass
-class _Results:
-    """The outputs of `c3 run`: each is printed or written as soon as it is made, or all as one JSON document."""
-
-    decoder: Decoder
-    ids: list[str]
-    out: Path | None
-    json: bool
-    several: bool  # seeds
-    rows: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)  # seed, position, row
-    shown: dict[int, list[Any]] = field(default_factory=dict)  # the outputs of an input, for the overview
-    bad: dict[int, Any] = field(default_factory=dict)
-    said: Counter[str] = field(default_factory=Counter)
-
-    def add(self, position: int, output: Any, seed: int) -> None:
-        from c3core.contracts import BadItem
-
-        if isinstance(output, BadItem):
-            self.bad[position] = BadItem(self.ids[position], output.why)
-            return
-        if position in self.shown or len(self.shown) < OVERVIEW or (self.several and not self.decoder.suffix):
-            self.shown.setdefault(position, []).append(output)
-        if not self.decoder.suffix:
-            self.said[str(output)] += 1
-        row: dict[str, Any] = {"input": self.ids[position], "output": self._write(position, output, seed)}
-        if (score := getattr(output, "score", None)) is not None:
-            row["score"] = score
-        if self.several:
-            row["seed"] = seed
-        if self.json:
-            self.rows.append((seed, position, row))
-        elif len(self.ids) == 1:
-            print(row["output"], flush=True)
-        else:
-            print(f"{one_line(row['input'])}\t{one_line(row['output'])}", flush=True)
-
-    def _write(self, position: int, output: Any, seed: int) -> str:
-        """Write an output that is a file. Return its path, or the output as text."""
-        if not self.decoder.suffix or self.out is None:
-            return str(output)
-        path = self.out / f"{position:06d}{f'-{seed}' if self.several else ''}{self.decoder.suffix}"
-        self.decoder.write(output, path)
-        return str(path)
-
-    def finish(self) -> None:
-        """Write the overview, print what was not yet printed, and raise a `C3Error` if no input could be read."""
-        from c3core.experiments.evaluation import repetition
-
-        overview = None
-        if self.out is not None and self.shown:
-            shown = [self.shown[position] for position in sorted(self.shown)]
-            overview = _write_overview(self.decoder, shown, self.out)
-        if overview and not self.json:
-            every = len(self.ids) - len(self.bad) == len(self.shown)
-            print(overview if every else f"{overview} (of the first {OVERVIEW} inputs)")
-        _warn_of_same(list(self.shown.values()))
-        if why := repetition(self.said):
-            print(f"warning: {why}", file=sys.stderr)
-        bad = [self.bad[position] for position in sorted(self.bad)]
-        if self.json:
-            rows = [row for _, _, row in sorted(self.rows, key=lambda entry: entry[:2])]
-            left_out = [{"input": item.source, "why": item.why} for item in bad]
-            print_json({"outputs": rows, **({"overview": str(overview)} if overview else {}), "bad": left_out})
-        report_bad(bad, len(bad), len(self.ids))
-        if len(bad) == len(self.ids):
-            raise C3Error("no input could be read.")
+def _run(loaded: Pipeline, given: Inputs, seeds: range, options: dict[str, Any], results: Results) -> None:
+    """Make an output of each input with each seed. Inputs are embedded once for all seeds."""
+    for position, item in given.left_out.items():
+        results.add(position, [item] * len(seeds))
+    batch_size = options["batch_size"]
+    whole = lcm(batch_size, max(1, batch_size // options["best_of"]))  # so many inputs fill batches of both kinds
+    for part in given.parts:
+        start = results.done(part.positions)
+        if start < len(part.positions):
+            start -= start % whole  # so that batches are those of a run that was not killed
+        skip = start - sum(position in results.bad for position in part.positions[:start])
+        streams = [
+            loaded.stream(batches, modality=part.modality, seed=seed, skip=skip, **options)
+            for seed, batches in zip(seeds, tee(part.batches(loaded, batch_size, start), len(seeds)), strict=True)
+        ]
+        for made in zip(*streams, strict=True):
+            results.add(part.positions[start + made[0][0]], [output for _, output in made])
 
 
-def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | None) -> None:
-    decoder = loaded.decoder
+def _described(
+    loaded: Pipeline, given: Inputs, seeds: range, precision: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    """What the outputs depend on."""
+    return {
+        "pipeline": short_hash(dumps([loaded.loaded, loaded.fingerprints], sort_keys=True)),
+        "inputs": [short_hash("\n".join(map(given.id, range(len(given))))), *(part.checksum for part in given.parts)],
+        "options": options["generation"].model_dump(mode="json", exclude={"batch_size"}),
+        "seeds": [*seeds],
+        "best_of": options["best_of"],
+        "precision": precision,
+    }
+
+
+def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | None, *, json: bool) -> None:
+    decoder, table = loaded.decoder, out is not None and out.suffix.lower() in TABLES
     if modality is not None and modality not in loaded.space.modalities:
         raise WrongCall(f"the space has no modality {modality!r}: {near(modality, loaded.space.modalities)}")
-    if decoder.suffix and out is None:
-        raise WrongCall(f"pipeline {name} makes {decoder.suffix} files. Say where they go: --out DIR.")
-    if not decoder.suffix and out is not None:
+    if decoder.suffix and (out is None or table):
+        why = f"which {out} cannot hold" if table else "which go into a folder"
+        raise WrongCall(f"pipeline {name} makes {decoder.suffix} files, {why}. Name a folder: --out FOLDER.")
+    if not decoder.suffix and out is not None and not table:
         raise WrongCall(
-            f"pipeline {name} prints the {decoder.modality} that it makes. Leave --out out; --json > FILE keeps it."
+            f"pipeline {name} makes {decoder.modality}, which goes into a table. Name one: --out {out}.csv (or"
+            f" {', '.join(TABLES[1:])}); or leave --out out to print it."
         )
-
-
-def _warn_of_same(outputs: Sequence[list[Any]]) -> None:
-    """Warn if each seed gave the same outputs."""
-    from c3core.pipeline.best_of import same
-
-    several = [made for made in outputs if len(made) > 1]
-    if several and all(same(first, other) for first, *others in several for other in others):
-        print("warning: each seed gave the same. Nothing may be random with these options (-o).", file=sys.stderr)
-
-
-def _write_overview(decoder: Decoder, outputs: list[list[Any]], out: Path) -> Path | None:
-    """Write one file of several outputs: a square of those of one seed, else the seeds of an input in a row or more."""
-    path = out / f"overview{decoder.suffix}"
-    try:
-        path.unlink(missing_ok=True)  # an older one shows other outputs
-    except OSError as error:
-        raise C3Error(f"{path} cannot be replaced: {error.strerror}. Remove it, or choose another --out.") from error
-    if all(len(row) == 1 for row in outputs):
-        outputs = [[row[0] for row in outputs]]
-        width = isqrt(len(outputs[0]) - 1) + 1
-    else:
-        width = min(WIDEST, max(map(len, outputs)))
-    rows = [row[start : start + width] for row in outputs for start in range(0, len(row), width)]
-    return path if sum(map(len, rows)) > 1 and decoder.write_overview(rows, path) else None
+    if table and json:
+        raise WrongCall("--json prints what --out writes. Leave one of them out.")
 
 
 def evaluate(

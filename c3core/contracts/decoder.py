@@ -225,6 +225,13 @@ class Decoder(nn.Module, ABC):
         seeds = [int(torch.randint(2**62, (), generator=generator, device=device)) for _ in range(count)]
         return [torch.Generator().manual_seed(seed) for seed in seeds]
 
+    def skip(self, count: int, options: Any, generator: torch.Generator) -> None:
+        """Draw from `generator` what `count` outputs would draw, so that the next output is the same as after them.
+
+        `options` is an `options_class`. A decoder that changes how rows draw their random numbers overrides it.
+        """
+        torch.randint(2**62, (count,), generator=generator, device=generator.device)
+
     def write(self, output: Any, path: Path) -> None:
         """Write one output to a file of `suffix`, in an existing folder. A decoder with a suffix implements it.
 

@@ -10,6 +10,7 @@ import torch
 
 from c3core.contracts import Encoded
 from c3core.errors import C3Error
+from c3core.store.store import Store
 
 
 def rebatch(batches: Iterable[Encoded], size: int) -> Iterator[Encoded]:
@@ -68,3 +69,16 @@ def _cut(batch: Encoded, rows: slice, bad: slice) -> Encoded:
     return replace(
         batch, index=batch.index[rows], embeddings=batch.embeddings[rows], norms=batch.norms[rows], bad=batch.bad[bad]
     )
+
+
+def store_batches(store: Store, batch_size: int, *, start: int = 0) -> Iterator[Encoded]:
+    """Yield the rows of a store from row `start` on, in batches. Positions count from there."""
+    seen = 0
+    for rows in store.batches(batch_size):
+        count = len(rows.norms)
+        before = min(max(start - seen, 0), count)
+        index = range(seen + before - start, seen + count - start)
+        seen += count
+        if index:
+            embeddings, norms = rows.embeddings[before:], rows.norms[before:]
+            yield Encoded([*index], embeddings, norms, [], store.modality, store.fingerprint)

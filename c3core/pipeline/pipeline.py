@@ -213,14 +213,20 @@ class Pipeline:
         return outputs[0] if one else outputs
 
     def stream(
-        self, sources: Iterable[Any] | Iterable[Encoded] | Store, *, modality: str | None = None, **options: Any
+        self,
+        sources: Iterable[Any] | Iterable[Encoded] | Store,
+        *,
+        modality: str | None = None,
+        skip: int = 0,
+        **options: Any,
     ) -> Iterator[tuple[int, Any]]:
         """Yield (position, output or `BadItem`) of many sources as soon as a batch is done.
 
         `options` are those of `run`. Sources of one modality come in order; those of several come one modality after
-        the other.
+        the other. To continue a stream of one modality, give the rest of its sources, and as `skip` the number of
+        outputs that were made, without bad items: random outputs are then those of the whole stream.
         """
-        yield from self._runner(**options).stream(sources, modality)
+        yield from self._runner(**options).stream(sources, modality, skip=skip)
 
     def check_run(self, **options: Any) -> GenerationOptions:
         """Return the decoder's options. Raises `C3Error` for what `run` would refuse whatever its sources are.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from c3core.contracts import BadItem, Bridge, Decoder, Encoded, GenerationOptions
 from c3core.data.modality import as_picture, group_by_modality
-from c3core.embedding.batching import rebatch
+from c3core.embedding.batching import rebatch, store_batches
 from c3core.errors import C3Error, WrongCall
 from c3core.pipeline.best_of import best_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
@@ -44,19 +44,24 @@ class Runner:
             self._output_encoder().check()
 
     def stream(
-        self, sources: Iterable[Any] | Iterable[Encoded] | Store, modality: str | None = None
+        self, sources: Iterable[Any] | Iterable[Encoded] | Store, modality: str | None = None, *, skip: int = 0
     ) -> Iterator[Output]:
-        """Yield the outputs of many sources as soon as a batch is done."""
+        """Yield the outputs of many sources as soon as a batch is done.
+
+        `skip` outputs were made before of earlier sources of the modality: draw what comes after theirs.
+        """
         if isinstance(sources, Store):
             if modality not in (None, sources.modality):
                 raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
-            yield from self._stream(_batches_of(sources, self.batch_size), sources.modality)
+            yield from self._stream(store_batches(sources, self.batch_size), sources.modality, skip)
             return
         first, every = _peek(sources)
         if isinstance(first, Encoded):
-            yield from self._stream(every, modality or first.modality)
+            yield from self._stream(every, modality or first.modality, skip)
         elif modality is not None:
-            yield from self._encoded(every, modality)
+            yield from self._encoded(every, modality, skip)
+        elif skip:
+            raise WrongCall("skip goes with sources of one modality. Name it: modality=….")
         else:
             held = list(every)
             groups, left_out = self.group(held)
@@ -78,12 +83,13 @@ class Runner:
             raise C3Error(f"the {modality} embeddings hold NaN or infinite values. Check the encoder, or embed again.")
         return self.bridge.condition(embeddings, modality)
 
-    def _encoded(self, sources: Iterable[Any], modality: str) -> Iterator[Output]:
+    def _encoded(self, sources: Iterable[Any], modality: str, skip: int = 0) -> Iterator[Output]:
         encoder = self.encoders.encoder(modality)
-        return self._stream(encoder.encode_batches(sources, batch_size=self.batch_size), modality)
+        return self._stream(encoder.encode_batches(sources, batch_size=self.batch_size), modality, skip)
 
-    def _stream(self, batches: Iterable[Encoded], modality: str) -> Iterator[Output]:
+    def _stream(self, batches: Iterable[Encoded], modality: str, skip: int) -> Iterator[Output]:
         generator = torch.Generator().manual_seed(self.seed)
+        self.decoder.skip(skip * self.best_of, self.options, generator)
         self.decoder.output_encoder = self._output_encoder()
         for part in rebatch(batches, max(1, self.batch_size // self.best_of)):
             if part.modality != modality:
@@ -110,11 +116,3 @@ def _peek(sources: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
     stream = iter(sources)
     seen = list(islice(stream, 1))
     return (seen[0] if seen else None), chain(seen, stream)
-
-
-def _batches_of(store: Store, batch_size: int) -> Iterator[Encoded]:
-    start = 0
-    for rows in store.batches(batch_size):
-        positions = list(range(start, start + len(rows.embeddings)))
-        yield Encoded(positions, rows.embeddings, rows.norms, [], store.modality, store.fingerprint)
-        start += len(rows.embeddings)

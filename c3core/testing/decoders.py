@@ -216,6 +216,14 @@ class DecoderContract(ABC):
             singles = [trained.generate(row[None], given, generator=generator)[0] for row in conditions]
             self.assert_same(whole, singles)
 
+    def test_what_is_skipped_draws_as_much_as_what_is_made(self, trained: Decoder) -> None:
+        conditions = self.conditions(trained)
+        options = {**self.options, **self.sampling}
+        generator = torch.Generator().manual_seed(0)
+        trained.skip(2, trained.check_options(options), generator)
+        rest = trained.generate(conditions[2:], options, generator=generator)
+        self.assert_same(self.generate(trained, conditions, **self.sampling)[2:], rest)
+
     def test_random_numbers_come_only_from_the_generator(self, trained: Decoder) -> None:
         conditions = self.conditions(trained)
         first = self.generate(trained, conditions, seed=3, **self.sampling)

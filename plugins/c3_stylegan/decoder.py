@@ -241,15 +241,24 @@ class StyleGANDecoder(PictureDecoder):
         return [torch.default_generator if generator is None else generator] * count
 
     def _draw(self, conditions: Tensor, options: DrawOptions, generators: list[torch.Generator]) -> Tensor:
+        rows = [self._row_noise(options, own) for own in generators]
+        z, *maps = (torch.stack(column).to(conditions.device) for column in zip(*rows, strict=True))
+        pictures: Tensor = self.average.module(conditions, z, noise=maps or None, truncation=options.truncation)
+        return pictures
+
+    def _row_noise(self, options: DrawOptions, generator: torch.Generator) -> list[Tensor]:
+        """What is random in one picture: z, and with `noise` "random" a map for each size."""
         average = self.average.module
         assert isinstance(average, Generator)
         shapes: list[tuple[int, ...]] = [(self.settings.style_dim,)]
         if options.noise == "random":
             shapes += [(1, side, side) for side in average.noise_sides()]
-        rows = [[torch.randn(shape, generator=own, device=own.device) for shape in shapes] for own in generators]
-        z, *maps = (torch.stack(column).to(conditions.device) for column in zip(*rows, strict=True))
-        pictures: Tensor = average(conditions, z, noise=maps or None, truncation=options.truncation)
-        return pictures
+        return [torch.randn(shape, generator=generator, device=generator.device) for shape in shapes]
+
+    def skip(self, count: int, options: Any, generator: torch.Generator) -> None:
+        """Draw the noise of `count` pictures."""
+        for _ in range(count):
+            self._row_noise(options, generator)
 
     # ---- files
 

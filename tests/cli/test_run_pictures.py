@@ -127,7 +127,7 @@ def test_a_batch_of_bad_inputs_ends_nothing(painter: Path, tmp_path: Path) -> No
 
 
 def test_wrong_calls_are_one_clear_error(painter: Path, tmp_path: Path) -> None:
-    fails("run", painter, "a star", status=2, says="Say where they go: --out DIR.")
+    fails("run", painter, "a star", status=2, says="Name a folder: --out FOLDER.")
     fails("run", painter, "", "--out", tmp_path, status=2, says="empty")
     fails("run", painter, "a star", "", "-m", "text", "--out", tmp_path, status=2, says="empty")
     (tmp_path / "file.png").touch()

@@ -1,0 +1,135 @@
+"""A table that takes long to make: a journal beside it keeps the rows that are done, so that a killed run goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from c3core.errors import C3Error, CorruptFile, WrongCall
+from c3core.io.files import atomic_write, make_folder, write_error
+
+TABLES = (".csv", ".jsonl", ".parquet")
+JOURNAL = ".part"  # of captions.csv it is captions.csv.part
+
+Row = dict[str, Any]
+
+
+class JournaledTable:
+    """A CSV, JSON lines or Parquet file that is written as a whole at the end: its suffix names the format.
+
+    Until then `add` appends the rows of each input to a journal beside it, `captions.csv.part` of `captions.csv`.
+    `call` says what the rows depend on. With a journal of an equal call, `rows` begins with what the journal holds, by
+    the position of the input. Raises `WrongCall` if the table exists, or if the journal is of another call, and
+    `C3Error` if another process writes the table.
+
+    >>> import tempfile
+    >>> table = JournaledTable(Path(tempfile.mkdtemp()) / "captions.csv", {"seed": 0})
+    >>> table.add(0, [{"source": "a.jpg", "caption": "a dog"}])
+    >>> table.finish(["source", "caption"])
+    >>> table.close()
+    >>> print(table.path.read_text(), end="")
+    source,caption
+    a.jpg,a dog
+    """
+
+    def __init__(self, path: Path, call: Mapping[str, Any]) -> None:
+        self.path, self.journal = path, path.with_name(path.name + JOURNAL)
+        self.rows: dict[int, list[Row]] = {}
+        make_folder(path.parent)
+        self._lock = FileLock(path.with_name(f".{path.name}.lock"), blocking=False)
+        try:
+            self._lock.acquire()
+            self._handle = open(self.journal, "ab")  # noqa: SIM115  open until `close`
+            self._resume(dict(call))
+        except Timeout:
+            raise C3Error(f"another process is writing {path}. Wait for it, or give another --out.") from None
+        except OSError as error:
+            self.close()
+            raise write_error(self.journal, error) from error
+        except C3Error:
+            self.close()
+            raise
+
+    def _resume(self, call: Row) -> None:
+        """Read the journal, or begin it."""
+        whole = self.journal.read_bytes().rpartition(b"\n")[0]  # without a line that a kill cut
+        if not whole:
+            self._handle.truncate(0)
+            if self.path.exists():
+                raise WrongCall(f"{self.path} exists. Give another --out, or remove it.")
+            self._write(call)
+            return
+        self._handle.truncate(len(whole) + 1)
+        try:
+            before, *lines = map(json.loads, whole.splitlines())
+            self.rows = dict(lines)
+            changed = [name for name in call if before.get(name) != call[name]]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CorruptFile(f"{self.journal} was changed. Remove it, or give another --out.") from error
+        if changed:
+            raise WrongCall(
+                f"{self.journal} is of an unfinished run that had other {' and '.join(changed)}. Give another --out, or"
+                f" remove {self.journal} to start again."
+            )
+
+    def close(self) -> None:
+        """Let another process write the table. An unfinished run leaves its journal."""
+        self._handle.close()
+        if not (self.journal.exists() and self.journal.stat().st_size):
+            self.journal.unlink(missing_ok=True)
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()
+
+    def add(self, position: int, rows: list[Row]) -> None:
+        """Keep the rows of an input on disk, one for each seed."""
+        self.rows[position] = rows
+        self._write([position, rows])
+
+    def _write(self, value: Any) -> None:
+        try:
+            self._handle.write(json.dumps(value).encode() + b"\n")
+            self._handle.flush()
+        except OSError as error:
+            raise write_error(self.journal, error) from error
+
+    def finish(self, columns: Sequence[str]) -> None:
+        """Write the table, with the rows in the order of the inputs, and remove the journal."""
+        rows = (row for position in sorted(self.rows) for row in self.rows[position])
+        whole = [{name: _printable(row.get(name)) for name in columns} for row in rows]
+        with atomic_write(self.path) as temporary:
+            _WRITERS[self.path.suffix.lower()](whole, temporary)
+        self.journal.unlink(missing_ok=True)
+
+
+def _printable(value: Any) -> Any:
+    """A text as UTF-8 can hold it: the bytes of a name that is no UTF-8 become escapes."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _write_csv(rows: list[Row], path: Path) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_jsonl(rows: list[Row], path: Path) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as handle:
+        handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _write_parquet(rows: list[Row], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(rows)
+    empty = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
+    pq.write_table(table.cast(pa.schema(empty)), path)
+
+
+_WRITERS = dict(zip(TABLES, (_write_csv, _write_jsonl, _write_parquet), strict=True))

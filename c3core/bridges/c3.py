@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -10,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from c3core.bridges.collapse import COLLAPSES, Collapse, Mean, Memory
-from c3core.bridges.corrupt import CORRUPTS, Corrupt, Gaussian
+from c3core.bridges.corrupt import CORRUPTS, Corrupt, Gaussian, Noise
 from c3core.bridges.fitted import FittedStatistics
-from c3core.bridges.part import make_part
+from c3core.bridges.part import AUTO, make_part
 from c3core.bridges.rescale import RESCALES, Native, Rescale, Unit
 from c3core.contracts import Bridge
 from c3core.errors import C3Error, WrongCall
@@ -56,11 +57,23 @@ class C3Bridge(Bridge):
         name: str = "c3",
     ) -> None:
         self.collapse = make_part("collapse", collapse, COLLAPSES)
-        self.corrupt = make_part("corrupt", corrupt, CORRUPTS)
+        self._corrupt = make_part("corrupt", corrupt, CORRUPTS)
         self.rescale = make_part("rescale", rescale, RESCALES)
         self.name = name
         self.fingerprints: dict[str, str] = {}  # of each modality's encoder, if its embeddings tell it
         self._statistics = FittedStatistics()
+
+    @property
+    def corrupt(self) -> Corrupt:
+        """The second part. Noise of "auto" has the level that was chosen since."""
+        chosen = self._statistics.noise_std
+        if isinstance(self._corrupt, Noise) and self._corrupt.std == AUTO and chosen is not None:
+            return replace(self._corrupt, std=chosen)
+        return self._corrupt
+
+    def choose_noise(self, std: float) -> None:
+        """Set the level of noise that is "auto", for this bridge and its native form, until it is fitted again."""
+        self._statistics.noise_std = std
 
     @property
     def needs(self) -> frozenset[str]:  # type: ignore[override]
@@ -175,7 +188,7 @@ class C3Bridge(Bridge):
         >>> C3Bridge(corrupt="none").native().config()["collapse"]
         {'kind': 'shift'}
         """
-        bridge = C3Bridge(self.collapse.native(), self.corrupt, Native(), name=self.name)
+        bridge = C3Bridge(self.collapse.native(), self._corrupt, Native(), name=self.name)
         bridge._statistics, bridge.fingerprints = self._statistics, self.fingerprints
         return bridge
 

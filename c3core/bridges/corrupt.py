@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.bridges.fitted import FittedStatistics
-from c3core.bridges.part import CAPDEC_STD, Part
+from c3core.bridges.part import AUTO, CAPDEC_STD, Part
 from c3core.errors import C3Error, WrongCall
 
 Generator = torch.Generator | None
@@ -49,25 +49,38 @@ class NoCorrupt(Corrupt):
 
 
 @dataclass(frozen=True)
-class _Noise(Corrupt):
-    std: float = CAPDEC_STD
+class Noise(Corrupt):
+    """Noise of a standard deviation per dimension: a number, or "auto", which `Pipeline.fit` replaces by one.
+
+    Until then, and in a bridge that is fitted without a pipeline, "auto" is the 0.1265 of CapDec and the C3 paper.
+    """
+
+    std: float | Literal["auto"] = AUTO
+
+    may_be_auto: ClassVar[frozenset[str]] = frozenset({"std"})
 
     def __post_init__(self) -> None:
-        self.require(0 <= self.std < float("inf"), f"std must be a number of at least 0, got {self.std}.")
+        known = self.std == AUTO or (not isinstance(self.std, str) and 0 <= self.std < float("inf"))
+        self.require(known, f"std must be a number of at least 0, got {self.std}.")
+
+    @property
+    def level(self) -> float:
+        """The standard deviation as a number."""
+        return CAPDEC_STD if isinstance(self.std, str) else self.std
 
 
 @dataclass(frozen=True)
-class Gaussian(_Noise):
+class Gaussian(Noise):
     """f + ε, ε ~ N(0, std² I): Algorithm 1 of the C3 paper; CapDec (Nukrai et al. 2022), with a variance of 0.016."""
 
     kind: ClassVar[str] = "gaussian"
 
     def __call__(self, f: Tensor, modality: str, statistics: FittedStatistics, generator: Generator) -> Tensor:
-        return f + self.std * draw(f, generator)
+        return f + self.level * draw(f, generator)
 
 
 @dataclass(frozen=True)
-class Span(_Noise):
+class Span(Noise):
     """f + ε − (ε · ĝ) ĝ: Gaussian noise without its component along the gap g to another modality.
 
     C3 paper, Appendix H and Table 7. With several other modalities, the span of all gaps is removed.
@@ -78,7 +91,7 @@ class Span(_Noise):
 
     def __call__(self, f: Tensor, modality: str, statistics: FittedStatistics, generator: Generator) -> Tensor:
         gaps = statistics.derived(f, (modality, "gap directions"), lambda: self._gaps(modality, statistics))  # (g, d)
-        noise = self.std * draw(f, generator)
+        noise = self.level * draw(f, generator)
         return f + noise - (noise @ gaps.T) @ gaps
 
     @staticmethod
@@ -97,7 +110,7 @@ class Span(_Noise):
 
 
 @dataclass(frozen=True)
-class Covariance(_Noise):
+class Covariance(Noise):
     """f + ε, ε ~ N(0, Σ · std² d / tr Σ): noise shaped as the target's covariance Σ, with a mean variance of std².
 
     CLOSE (Gu et al. 2023) uses the covariance of paired differences. The target's covariance needs no pairs.
@@ -108,7 +121,7 @@ class Covariance(_Noise):
 
     def __call__(self, f: Tensor, modality: str, statistics: FittedStatistics, generator: Generator) -> Tensor:
         root = statistics.derived(f, "covariance root", lambda: self._root(statistics.of_target("covariance")))
-        return f + self.std * draw(f, generator) @ root
+        return f + self.level * draw(f, generator) @ root
 
     @staticmethod
     def _root(covariance: Tensor) -> Tensor:

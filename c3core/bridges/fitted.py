@@ -21,6 +21,7 @@ class FittedStatistics:
 
     def __init__(self, target: str | None = None) -> None:
         self.target = target
+        self.noise_std: float | None = None  # that was chosen for a bridge whose noise is "auto"
         self._known: dict[str, dict[str, Tensor]] = {}
         self._derived: dict[Any, Tensor] = {}
 
@@ -56,12 +57,12 @@ class FittedStatistics:
     def copy(self) -> FittedStatistics:
         """Return a copy. Adding to it does not change the original."""
         other = FittedStatistics(self.target)
-        other._known = dict(self._known)
+        other.noise_std, other._known = self.noise_std, dict(self._known)
         return other
 
     def replace(self, other: FittedStatistics) -> None:
         """Take over the statistics of another, for every bridge that shares this object."""
-        self.target, self._known = other.target, other._known
+        self.target, self.noise_std, self._known = other.target, other.noise_std, other._known
         self._derived.clear()
 
     def get(self, modality: str, name: str) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from c3core.errors import WrongCall, near
 
 CAPDEC_STD = 0.016**0.5  # ≈ 0.1265: CapDec and the COCO code of the C3 paper give it as a variance
+AUTO: Final = "auto"  # a level of noise that `Pipeline.fit` chooses
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Part:
     kind: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads of every modality
     target_needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads only of the target
+    may_be_auto: ClassVar[frozenset[str]] = frozenset()  # the options that may be "auto" in place of a number
 
     def config(self) -> dict[str, Any]:
         """Return what `make_part` rebuilds the part from."""
@@ -48,6 +50,7 @@ def make_part(what: str, value: Kind | str | Mapping[str, Any], kinds: Mapping[s
     for name, setting in options.items():
         if name not in known:
             raise WrongCall(f"{what} {kind!r} has no option {name!r}: {near(name, known)}")
-        if not isinstance(setting, int | float):
-            raise WrongCall(f"{what} {kind!r}: {name} must be a number, got {setting!r}.")
+        auto = name in kinds[kind].may_be_auto
+        if not (isinstance(setting, int | float) or (auto and setting == AUTO)):
+            raise WrongCall(f"{what} {kind!r}: {name} must be a number{' or auto' * auto}, got {setting!r}.")
     return kinds[kind](**options)

@@ -6,10 +6,11 @@ decoder's modality), and unit(f) is f / ‖f‖. The noise ε is added only whil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from c3core.bridges.part import CAPDEC_STD
+from c3core.bridges.part import AUTO, CAPDEC_STD
 from c3core.errors import WrongCall, near
 
 if TYPE_CHECKING:
@@ -41,8 +42,14 @@ class Preset:
     @property
     def formula(self) -> str:
         """The formula of a condition, with the default and the name of each option that it has."""
-        values = {**self.collapse, **self.corrupt}
-        return self.condition.format(**{name: f"{value:.4g}" for name, value in values.items() if name != "kind"})
+        return self.formula_with({})
+
+    def formula_with(self, config: Mapping[str, Any]) -> str:
+        """The formula with the values of a bridge's config in place of the defaults."""
+        values = {**self.collapse, **self.corrupt, **config.get("collapse", {}), **config.get("corrupt", {})}
+        return self.condition.format(
+            **{name: value if isinstance(value, str) else f"{value:.4g}" for name, value in values.items()}
+        )
 
     def options(self) -> list[str]:
         """Return the options of `preset` that this row has a part for."""
@@ -50,19 +57,19 @@ class Preset:
 
 
 _NONE, _MEAN, _SHIFT, _UNIT = {"kind": "none"}, {"kind": "mean"}, {"kind": "shift"}, {"kind": "unit"}
-_CAPDEC = {"kind": "gaussian", "std": CAPDEC_STD}
+_AUTO, _CAPDEC = {"kind": "gaussian", "std": AUTO}, {"kind": "gaussian", "std": CAPDEC_STD}
 _C3 = "Zhang et al. 2024 (C3)"
 _STD = "σ = {std} (noise_std)"
 _NOISE = f"ε ~ N(0, σ² I), {_STD}"
 _ROWS = (
     Preset("c1", "unit(e)", f"{_C3}, C¹", _NONE, _NONE, _UNIT),
     Preset("c2_1", "unit(e − ē)", f"{_C3}, C²₁", _MEAN, _NONE, _UNIT),
-    Preset("c2_2", f"unit(e + ε), {_NOISE}", f"{_C3}, C²₂", _NONE, _CAPDEC, _UNIT),
+    Preset("c2_2", f"unit(e + ε), {_NOISE}", f"{_C3}, C²₂", _NONE, _AUTO, _UNIT),
     Preset(
         "c2_2_span", f"unit(e + ε − (ε·ĝ)ĝ), {_NOISE}, ĝ along the gap", f"{_C3}, Table 7",
-        _NONE, {"kind": "span", "std": CAPDEC_STD}, _UNIT,
+        _NONE, {"kind": "span", "std": AUTO}, _UNIT,
     ),
-    Preset("c3", f"unit(e − ē + ε), {_NOISE}", f"{_C3}, C³, COCO code", _MEAN, _CAPDEC, _UNIT),
+    Preset("c3", f"unit(e − ē + ε), {_NOISE}", f"{_C3}, C³, COCO code", _MEAN, _AUTO, _UNIT),
     Preset(
         "c3_imagebind", f"e − ē + ε, {_NOISE}", f"{_C3}, Algorithm 1, ImageBind code",
         _MEAN, {"kind": "gaussian", "std": 0.1}, _NONE,
@@ -96,7 +103,7 @@ def list_presets() -> list[dict[str, str]]:
     """Return the name, the formula and the paper of every preset.
 
     >>> list_presets()[4]["formula"]
-    'unit(e − ē + ε), ε ~ N(0, σ² I), σ = 0.1265 (noise_std)'
+    'unit(e − ē + ε), ε ~ N(0, σ² I), σ = auto (noise_std)'
     """
     return [{"name": row.name, "formula": row.formula, "paper": row.paper} for row in _ROWS]
 
@@ -104,9 +111,10 @@ def list_presets() -> list[dict[str, str]]:
 def preset(name: str, **overrides: Any) -> C3Bridge:
     """Return the bridge of a preset, not fitted yet.
 
-    `overrides` are `noise_std` (standard deviation per dimension, for embeddings of unit norm), `noise_level` (LAFITE's
-    share of noise, 0 to 1), `memory_size`, `memory_temperature` and `rescale` ("none", "unit" or "native"). Raises
-    `WrongCall` for an unknown name, or an option that the preset has no part for.
+    `overrides` are `noise_std` (standard deviation per dimension, for embeddings of unit norm; "auto" lets
+    `Pipeline.fit` choose it), `noise_level` (LAFITE's share of noise, 0 to 1), `memory_size`, `memory_temperature` and
+    `rescale` ("none", "unit" or "native"). Raises `WrongCall` for an unknown name, or an option that the preset has no
+    part for.
 
     >>> preset("c3", noise_std=0.1).corrupt
     Gaussian(std=0.1)

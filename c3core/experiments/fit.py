@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from c3core.errors import WrongCall
-from c3core.experiments.inputs import data_checksums, items_of, pairs_of, validation_of
+from c3core.experiments.inputs import data_checksums, groups_of, items_of, pairs_of, validation_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import sha256
 from c3core.io.layout import PIPELINE, SPACE, path_of
@@ -115,6 +115,7 @@ def _fit(
             pairs=pairs_of(recipe, recipe.pairs, folder),
             validation=validation_of(recipe, pipeline.decoder.modality, folder),
             bridge="keep" if _keeps_bridge(recipe) else "fit",
+            groups=groups_of(recipe, pipeline.decoder.modality, pipeline.space.modalities, folder),
             training=recipe.training,
             folder=run,
             embeddings=embeddings,

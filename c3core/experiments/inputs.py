@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
 from c3core.data.items import load_items
 from c3core.data.pairs import Pairs
-from c3core.data.tables import TEXT, key_of
+from c3core.data.tables import COLUMN, TEXT, is_table, key_of, load_table, split_column
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import FitRecipe, PairsRecipe
 from c3core.pipeline.dataset import checksum_of
@@ -32,6 +32,26 @@ def sources_of(recipe: FitRecipe, modality: str, named: str | Sequence[str], fol
         return list(islice(items, recipe.limit))
     distinct = {key_of(item): item for item in items}  # a table names a photo once for each of its captions
     return list(islice(distinct.values(), recipe.limit))
+
+
+def groups_of(recipe: FitRecipe, modality: str, known: Sequence[str], folder: Path) -> list[Hashable] | None:
+    """The item that each text of a recipe belongs to, if its texts are one column of a table that tells it.
+
+    That is the table's column `item`, or else one of the `known` modalities: a photo's path stands beside each of its
+    captions.
+    """
+    named = recipe.items.get(modality, [])
+    names = [named] if isinstance(named, str) else named
+    if modality != TEXT or len(names) != 1:
+        return None
+    column = COLUMN.fullmatch(names[0])
+    if column is None and not is_table(names[0]):
+        return None
+    name, of = (column[1], column[2]) if column else split_column(names[0])
+    table = load_table(name, folder=folder, root=recipe.root_from(folder))
+    others = set(table.columns) - {table.named(of or modality)}
+    item = next((other for other in ("item", *known) if other in others), None)
+    return None if item is None else [key_of(one) for one in table.column(item)][: recipe.limit]
 
 
 @overload

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from c3core.bridges.presets import list_presets
+from c3core.bridges.presets import PRESETS
 from c3core.pipeline.manifest import Manifest
 
 WRITTEN = "<!-- Written by c3core from pipeline.json. Remove this line to keep your own text. -->"
@@ -54,11 +54,11 @@ def _use(name: str, makes: str) -> str:
 
 
 def _parts(manifest: Manifest) -> list[tuple[str, str, str]]:
-    formulas = {row["name"]: row["formula"] for row in list_presets()}
     bridge = manifest.bridge.name
+    formula = PRESETS[bridge].formula_with(manifest.bridge.config) if bridge in PRESETS else ""
     return [
         ("space", manifest.space.spec, f"{manifest.space.dim} dimensions"),
-        ("bridge", bridge, formulas.get(bridge, "").replace("|", "\\|")),
+        ("bridge", bridge, formula.replace("|", "\\|")),
         ("decoder", manifest.decoder.name, f"makes {manifest.decoder.modality}"),
     ]
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from c3core.bridges.noise import (
+    MeasuredNoise,
+    choose_noise,
+    noise_of_pairs,
+    noise_of_sentences,
+    noise_of_space,
+    uses_noise,
+)
 from c3core.contracts import BadItem, Bridge, Decoder, Reader, Space
 from c3core.contracts.reader import summarize_bad
 from c3core.data.pairs import Pairs
 from c3core.data.sources import Source
+from c3core.data.tables import key_of
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
@@ -90,9 +99,13 @@ class PipelineFitter:
         pairs: Pairs | None,
         validation: Sequence[Any] | Store | Pairs | None,
         bridge: str,
+        groups: Sequence[Hashable] | None = None,
     ) -> dict[str, Any]:
         """Fit the bridge, unless it is to "keep", and train the decoder. Return what they saw, for the manifest."""
         self.check(items, pairs, validation)
+        target = self.decoder.modality
+        if groups is not None and len(groups) != (count := len(items.get(target, ()))):
+            raise WrongCall(f"groups names the items of {len(groups)} of {target}, but there are {count}.")
         if bridge == "fit":
             self.fit_bridge(items, pairs)
         elif bridge != "keep":
@@ -103,7 +116,10 @@ class PipelineFitter:
                 " another bridge to be fitted on them, or add what it does not know by `extend` (in a recipe,"
                 " `training: null`)."
             )
-        return self.train(items, pairs, validation)
+        noise = {}
+        if self.decoder.trainable and (pairs is None or pairs.noise) and uses_noise(self.bridge):
+            noise = choose_noise(self.bridge, self._measured_noise(items, pairs, validation, groups), quiet=self.quiet)
+        return {**self.train(items, pairs, validation), **noise}
 
     def extend(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
         """Add modalities to the bridge, and return what it was fitted on, for the manifest."""
@@ -145,6 +161,28 @@ class PipelineFitter:
         warn_of_few(stores, bridge)
         bridge.fit(stores, target=target)
         warn_of_missing(self.encoders.space, bridge, target)
+
+    def _measured_noise(
+        self,
+        items: Mapping[str, Sequence[Any] | Store],
+        pairs: Pairs | None,
+        validation: Sequence[Any] | Store | Pairs | None,
+        groups: Sequence[Hashable] | None,
+    ) -> MeasuredNoise | None:
+        """The alignment noise: what the space says, else of some pairs, else of several targets of one item."""
+        space, target = self.encoders.space, self.decoder.modality
+        if known := noise_of_space(space, target, self.bridge.modalities):
+            return known
+        for some in (pairs, validation):
+            if isinstance(some, Pairs) and some.modality != target and target in space.modalities:
+                keys = [key_of(item) for item in (some.source if some.item is None else some.item)]
+                x, y = (self.encoders.encoder(modality) for modality in (some.modality, target))
+                if measured := noise_of_pairs(x, some.source, y, some.target, keys):
+                    return measured
+        sentences = items.get(target, ())
+        if groups is None or isinstance(sentences, Store):
+            return None
+        return noise_of_sentences(self.encoders.encoder(target), sentences, groups)
 
     # ---- the decoder
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -56,7 +56,8 @@ class Pipeline:
 
     def __repr__(self) -> str:
         noise = getattr(getattr(self.bridge, "corrupt", None), "std", None)
-        bridge = self.bridge.name if noise is None else f"{self.bridge.name}(noise_std={noise:.4g})"
+        level = noise if isinstance(noise, str | None) else f"{noise:.4g}"
+        bridge = self.bridge.name if level is None else f"{self.bridge.name}(noise_std={level})"
         takes = f"takes {', '.join(self.modalities)}" if self.modalities else "not fitted"
         return f"Pipeline({self.space.spec} → {bridge} → {self.decoder.name}, {takes})"
 
@@ -90,6 +91,7 @@ class Pipeline:
         pairs: Pairs | None = None,
         validation: Sequence[Any] | Store | Pairs | None = None,
         bridge: Literal["fit", "keep"] = "fit",
+        groups: Sequence[Hashable] | None = None,
         training: TrainingOptions | Mapping[str, Any] | None = None,
         folder: str | Path | None = None,
         embeddings: str | Path | None = None,
@@ -106,16 +108,21 @@ class Pipeline:
         is a folder for the embeddings, which several trainings on the same items can share. `device` is where the
         decoder is trained and stays; each of several processes has its own.
 
+        A bridge whose `noise_std` is "auto" gets the alignment noise of the space: what the space says of it; else that
+        of 100 pairs (of `pairs` or `validation`); else an estimate from targets of one item, such as the captions of
+        one photo, if `groups` names the item of each target; else 0.1265, with a warning.
+
         Warns of modalities of the space that the pipeline will not take. Raises `WrongCall` for a wrong call before
         anything is embedded.
         """
         items = _by_position({} if items is None else items)
         if validation is not None and not isinstance(validation, Pairs):
             validation = _by_position({self.decoder.modality: validation})[self.decoder.modality]
+        groups = None if groups is None else by_position(groups, "groups")
         options = TrainingOptions.of(training)
         with working_folder(folder) as place:
             fitter = self._fitter(place, options, loaded=self.loaded, embeddings=embeddings, device=device, quiet=quiet)
-            self.trained_on.append(fitter.fit(items, pairs, validation, bridge))
+            self.trained_on.append(fitter.fit(items, pairs, validation, bridge, groups))
         return self
 
     def extend(

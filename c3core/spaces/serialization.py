@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,7 +104,18 @@ def load_connected(
     stores = stored_features(features) if features is not None else []
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision, stores=stores)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
-    return Space(spec or str(folder), manifest.dim, encoders, folder=None if spec else folder)
+    noise = measured_noise(manifest)
+    return Space(spec or str(folder), manifest.dim, encoders, folder=None if spec else folder, noise_std=noise)
+
+
+def measured_noise(manifest: SpaceManifest) -> dict[tuple[str, str], float]:
+    """Return the alignment noise of each two modalities that `c3 connect` measured on held-out pairs."""
+    measured = {**manifest.measured.get("base_space", {}), **manifest.measured.get("validation", {})}
+    noise = {}
+    for x, y in permutations(manifest.encoders, 2):
+        if std := measured.get(f"{x}-{y}", {}).get("noise_std"):
+            noise[x, y] = float(std)
+    return noise
 
 
 def weights_of(folder: Path, spec: EncoderSpec, modality: str) -> Path:
@@ -162,9 +174,14 @@ def save_connected(
     other modalities are copied from the folder `base_space`.
     """
     encoders: dict[str, EncoderSpec] = {}
+    measured = dict(measured or {})
     if base_space is not None:
         base = read_checked(SpaceManifest, base_space / SPACE)
         encoders, trained_on = dict(base.encoders), [*base.trained_on, *trained_on]
+        figures = {**base.measured.get("base_space", {}), **base.measured.get("validation", {})}
+        measured["base_space"] = {  # those of encoders that do not change
+            name: of for name, of in figures.items() if not {*name.split(" ")[0].split("-")} & towers.keys()
+        }
         for modality in encoders.keys() - towers.keys():
             with atomic_write(folder / f"{modality}.safetensors") as temporary:
                 shutil.copyfile(weights_of(base_space, encoders[modality], modality), temporary)
@@ -176,7 +193,5 @@ def save_connected(
         encoders[modality] = EncoderSpec(
             tower=spec, head=head_spec, frozen=tower.frozen, license=tower.license, sha256=sha256(path)
         )
-    manifest = SpaceManifest(
-        name=name, dim=dim, encoders=encoders, trained_on=list(trained_on), measured=dict(measured or {})
-    )
+    manifest = SpaceManifest(name=name, dim=dim, encoders=encoders, trained_on=list(trained_on), measured=measured)
     write_json(folder / SPACE, manifest.model_dump(mode="json"))

@@ -179,7 +179,7 @@ def test_config_and_state_are_exact_and_the_fitted_bridge_is_free_of_them() -> N
 
 
 def test_parts_by_object_by_kind_and_by_config_are_the_same() -> None:
-    by_hand = C3Bridge(Mean(), {"kind": "gaussian", "std": 0.016**0.5}, Unit())
+    by_hand = C3Bridge(Mean(), {"kind": "gaussian", "std": "auto"}, Unit())
     assert by_hand.config() == preset("c3").config() == C3Bridge().config()
     for wrong in [
         {"collapse": "meen"},

@@ -26,7 +26,7 @@ from c3core.statistics.moments import Moments
         ({"corrupt": 3}, "a corrupt is a name or a mapping with its kind, got 3."),
         ({"corrupt": {}}, "no corrupt is called 'None'"),
         ({"corrupt": {"kind": "gaussian", "sd": 1}}, "corrupt 'gaussian' has no option 'sd': did you mean std?"),
-        ({"corrupt": {"kind": "gaussian", "std": "1"}}, "corrupt 'gaussian': std must be a number, got '1'."),
+        ({"corrupt": {"kind": "gaussian", "std": "1"}}, "corrupt 'gaussian': std must be a number or auto, got '1'."),
         ({"corrupt": {"kind": "gaussian", "std": -0.1}}, "gaussian: std must be a number of at least 0, got -0.1."),
         ({"corrupt": {"kind": "span", "std": float("inf")}}, "span: std must be a number of at least 0, got inf."),
         ({"corrupt": {"kind": "lafite", "level": 1.1}}, "lafite: level must lie between 0 and 1, got 1.1."),

@@ -72,7 +72,8 @@ def test_preset_by_hand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_defaults_of_the_papers() -> None:
-    assert preset("c3").corrupt.config() == {"kind": "gaussian", "std": pytest.approx(0.12649110640673517)}
+    assert preset("capdec").corrupt.config() == {"kind": "gaussian", "std": pytest.approx(0.12649110640673517)}
+    assert preset("c3").corrupt.config() == {"kind": "gaussian", "std": "auto"}
     assert preset("c3_imagebind").corrupt.config() == {"kind": "gaussian", "std": 0.1}
     assert preset("decap").collapse.config() == {"kind": "memory", "size": 50_000, "temperature": 0.01}
     assert preset("lafite_g").corrupt.config() == {"kind": "lafite", "level": 0.75}
@@ -89,14 +90,16 @@ def test_formulas_print_each_option_with_its_default() -> None:
         for part in (bridge.collapse, bridge.corrupt):
             for field, option in options.items():
                 if field in part.config():
-                    assert f"= {part.config()[field]:.4g} ({option})" in row["formula"]
+                    value = part.config()[field]
+                    assert f"= {value if value == 'auto' else f'{value:.4g}'} ({option})" in row["formula"]
 
 
 def test_overrides_set_only_their_part() -> None:
     bridge = preset("c3", noise_std=0.2, rescale="none")
     assert bridge.corrupt.config() == {"kind": "gaussian", "std": 0.2}
     assert bridge.rescale.config() == {"kind": "none"}
-    assert preset("c3").corrupt.config()["std"] == pytest.approx(STD)  # the table is as it was
+    assert preset("c3").corrupt.config()["std"] == "auto"  # the table is as it was
+    assert preset("capdec", noise_std="auto").corrupt.config()["std"] == "auto"
     assert preset("lafite_g", noise_level=0.1).corrupt.config()["level"] == 0.1
     decap = preset("decap", memory_size=10, memory_temperature=0.5)
     assert decap.collapse.config() == {"kind": "memory", "size": 10, "temperature": 0.5}

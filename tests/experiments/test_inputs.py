@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from c3core.errors import C3Error
-from c3core.experiments.inputs import sources_of
+from c3core.experiments.inputs import groups_of, sources_of
 from c3core.experiments.recipe import FitRecipe
 
 
@@ -51,3 +51,28 @@ def test_the_root_is_relative_to_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "photos" / "a.png").touch()
     (tmp_path / "list.txt").write_text("a.png\n")
     assert sources_of(recipe(root="photos"), "image", "list.txt", tmp_path) == [str(tmp_path / "photos" / "a.png")]
+
+
+def test_a_table_tells_which_texts_are_of_one_item(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("caption,image,place\none,a.png,x\n,a.png,y\nthree,b.png,x\n")
+    (tmp_path / "named.csv").write_text("caption,image,item\none,a.png,1\ntwo,b.png,1\n")
+    (tmp_path / "alone.csv").write_text("caption,place\none,x\n")
+    known = ("text", "image")
+
+    def groups(named: object, **more: object) -> list[object] | None:
+        found = groups_of(recipe(items={"text": named}, **more), "text", known, tmp_path)
+        texts = sources_of(recipe(**more), "text", named, tmp_path) if found else []  # type: ignore[arg-type]
+        assert found is None or len(found) == len(texts)
+        return found
+
+    assert groups("t.csv:caption") == ["a.png", "a.png", "b.png"]
+    assert groups(["t.csv:text"], limit=2) == ["a.png", "a.png"]
+    assert groups("named.csv:caption") == ["1", "1"]
+    assert groups("alone.csv:caption") is None
+    assert groups(["t.csv:caption", "named.csv:caption"]) is None
+    assert groups("a sentence") is None
+    for table in ("playground:image/train/3/5", "playground:image/train/3/5:text"):
+        found = groups(table)
+        assert found is not None
+        assert [found.count(one) for one in set(found)] == [5, 5, 5]
+    assert groups_of(recipe(items={"image": "t.csv:image"}), "image", known, tmp_path) is None

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
+from c3core.bridges.noise import OF_SENTENCES, alignment_noise
 from c3core.contracts import Objective
+from c3core.errors import WrongCall
 from c3core.experiments.recipe import PairsRecipe
 from c3core.pipeline.dataset import TargetDataset, checksum_of
 from c3core.store.store import Store
@@ -73,6 +75,41 @@ def test_a_run_is_continued_with_the_same_settings_and_targets_alone(space: Spac
         fit([*texts[1:], texts[0]])
     with pytest.raises(C3Error, match="another recipe"):
         fit(texts, max_tokens=5)
+
+
+def test_auto_noise_is_what_the_space_says_else_what_pairs_say_else_what_sentences_of_one_item_say(
+    space: Space,
+) -> None:
+    shown = World().items("image", "train", 40)
+    texts = [sentence for item in shown for sentence in item.sentences[:2]]
+    names = [item.id for item in shown for _ in range(2)]
+    given = {"text": texts, "image": [item.data for item in shown]}
+    held_out = Pairs([item.data for item in shown], "image", [item.sentences[0] for item in shown])
+
+    def chosen(bridge: str = "c3", own: Space = space, **more: Any) -> dict[str, Any]:
+        pipeline = Pipeline(own, load_bridge(bridge), load_decoder("gpt2", space=space, **DECODER))
+        pipeline.fit(more.pop("items", given), training={**TRAINING, "steps": 1}, quiet=True, **more)
+        noise = pipeline.trained_on[-1]
+        if bridge != "c1":
+            assert pipeline.bridge.config()["corrupt"]["std"] == noise["noise_std"]
+        return noise
+
+    image, text = (space.encode(of, modality) for modality, of in (("image", held_out.source), ("text", texts)))
+    measured = alignment_noise(image, text[::2])
+    assert chosen(validation=held_out, groups=names)["noise_std"] == pytest.approx(measured, rel=1e-5)
+    assert chosen(items={}, pairs=held_out)["noise_std"] == pytest.approx(measured, rel=1e-5)
+    found = chosen("c2_2", groups=names)
+    within = OF_SENTENCES * ((text[::2] - text[1::2]).square().mean().sqrt() / 2**0.5).item()
+    assert found["noise_std"] == pytest.approx(within, rel=1e-4)
+    assert "40 items" in found["noise_from"]
+    with pytest.warns(UserWarning, match=r"noise_std is 0\.1265"):
+        assert chosen()["noise_std"] == pytest.approx(0.016**0.5)
+    encoders = {modality: space.encoder(modality) for modality in space.modalities}
+    telling = Space(space.spec, space.dim, encoders, noise_std={("image", "text"): 0.02})
+    assert chosen(own=telling, validation=held_out)["noise_std"] == 0.02
+    assert "noise_std" not in chosen("c1", groups=names)
+    with pytest.raises(WrongCall, match="groups names the items of 79 of text, but there are 80"):
+        chosen(groups=names[1:])
 
 
 def test_pairs_may_be_trained_on_without_noise(space: Space) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from c3core import load_tower
+from c3core import load_space, load_tower
 from c3core.spaces import Head, load_connected, save_connected
 from c3core.spaces.serialization import HeadSpec
 
@@ -21,7 +21,11 @@ def save(folder: Path, modality: str = "image", *, frozen: bool = True, **head: 
     tower = load_tower(name, frozen=frozen)
     torch.manual_seed(0)
     head_module = Head(tower.width, 4, **spec.model_dump())
-    save_connected(folder, "small", 4, {modality: (name, tower, spec, head_module)}, trained_on=["pairs.csv"])
+    measured = {
+        "validation": {"text-image": {"noise_std": 0.04}, "text-audio (2)": {}, "audio-text": {"noise_std": 0.05}}
+    }
+    towers = {modality: (name, tower, spec, head_module)}
+    save_connected(folder, "small", 4, towers, trained_on=["pairs.csv"], measured=measured)
     return folder
 
 
@@ -55,7 +59,15 @@ def test_encoders_of_a_base_space_are_copied_with_what_they_were_trained_on(tmp_
     save_connected(tmp_path / "new", "new", 4, towers, base_space=base, trained_on=["more.csv"])
     assert fingerprint(tmp_path / "new", "text") == fingerprint(base, "text")
     assert load_connected(tmp_path / "new").modalities == ("text", "image")
-    assert json.loads((tmp_path / "new" / "space.json").read_text())["trained_on"] == ["pairs.csv", "more.csv"]
+    manifest = json.loads((tmp_path / "new" / "space.json").read_text())
+    assert manifest["trained_on"] == ["pairs.csv", "more.csv"]
+    assert [*manifest["measured"]["base_space"]] == ["text-audio (2)", "audio-text"]  # those of image are of another
+
+
+def test_a_space_tells_the_noise_that_was_measured_of_its_modalities() -> None:
+    noise = load_space("playground").noise_std
+    assert [*noise] == [("image", "text"), ("video", "text"), ("audio", "text")]
+    assert noise["image", "text"] == pytest.approx(0.0428, abs=1e-4)
 
 
 def test_a_space_that_a_plugin_ships_has_its_name_and_no_folder(tmp_path: Path) -> None:

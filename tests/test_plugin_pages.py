@@ -1,4 +1,4 @@
-"""The plugin of docs/plugins/hello.md works after each section as it is printed; broken plugins harm nothing else."""
+"""The plugin of docs/plugins/hello.md works after each page as it is printed; broken plugins harm nothing else."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from typing import NamedTuple
 
 import pytest
 
-TUTORIAL = Path(__file__).parents[1] / "docs" / "plugins" / "hello.md"
-SECTION = re.compile(r"^## (\d+)\. ", re.MULTILINE)
+PAGES = [Path(__file__).parents[1] / f"docs/plugins/{name}.md" for name in ("hello", "tower", "decoder", "bridge")]
+TEXT = "".join(page.read_text(encoding="utf-8") for page in PAGES)
 BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 ADD, OUTPUT = "Add to ", "output of "
 
-SPACE, TOWER, DECODER, BRIDGE = 5, 6, 7, 8  # sections after which the plugin works
+SPACE, TOWER, DECODER, BRIDGE = range(4)  # the pages, after each of which the plugin works
 
 
 def blocks() -> Iterator[tuple[int, str, str]]:
-    """The section, the title and the text of each titled block."""
-    _, *parts = SECTION.split(TUTORIAL.read_text(encoding="utf-8"))
-    for number, text in zip(parts[::2], parts[1::2], strict=True):
-        yield from ((int(number), title, body) for title, body in BLOCK.findall(text))
+    """The page's number, the title and the text of each titled block."""
+    for number, page in enumerate(PAGES):
+        yield from ((number, title, body) for title, body in BLOCK.findall(page.read_text(encoding="utf-8")))
 
 
-def files(section: int) -> dict[str, str]:
-    """The plugin's files as a reader has them after a section."""
+def files(last: int) -> dict[str, str]:
+    """The plugin's files as a reader has them after a page."""
     found: dict[str, str] = {}
     for number, title, body in blocks():
-        if number > section or title.startswith(OUTPUT):
+        if number > last or title.startswith(OUTPUT):
             continue
         name = title.removeprefix(ADD)
         found[name] = f"{found[name]}\n\n{body}" if title.startswith(ADD) else body
@@ -41,7 +40,7 @@ def files(section: int) -> dict[str, str]:
 
 
 def output(script: str) -> str:
-    """What the tutorial says that a script prints."""
+    """What the page says that a script prints."""
     return next(body for _, title, body in blocks() if title == OUTPUT + script)
 
 
@@ -70,13 +69,13 @@ class Plugin(NamedTuple):
 
 @pytest.fixture(scope="session")
 def plugin_after(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Plugin]:
-    """The plugin after a section, installed by pip without a download."""
+    """The plugin after a page, installed by pip without a download."""
     made: dict[int, Plugin] = {}
 
-    def make(section: int) -> Plugin:
-        if section not in made:
+    def make(page: int) -> Plugin:
+        if page not in made:
             plugin = Plugin(tmp_path_factory.mktemp("c3-colors"), tmp_path_factory.mktemp("site"))
-            for name, text in files(section).items():
+            for name, text in files(page).items():
                 (plugin.project / name).parent.mkdir(parents=True, exist_ok=True)
                 (plugin.project / name).write_text(text, encoding="utf-8")
             options = [
@@ -89,19 +88,18 @@ def plugin_after(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Pl
             pip = ["-m", "pip", "install", "--quiet", *options, "--target", plugin.site, plugin.project]
             done = run_with(None, *pip, cwd=plugin.project)
             assert done.returncode == 0, done.stderr
-            if "make_recordings.py" in files(section):
+            if "make_recordings.py" in files(page):
                 plugin.run("make_recordings.py")
-            made[section] = plugin
-        return made[section]
+            made[page] = plugin
+        return made[page]
 
     return make
 
 
 def test_each_file_is_named_in_the_text() -> None:
     """A page that shows no titles must name the files too."""
-    text = TUTORIAL.read_text(encoding="utf-8")
     for name in files(BRIDGE):
-        assert f"`{name}`" in text, name
+        assert f"`{name}`" in TEXT, name
 
 
 def test_its_python_imports_only_public_packages_of_c3core() -> None:
@@ -110,12 +108,12 @@ def test_its_python_imports_only_public_packages_of_c3core() -> None:
     assert imported <= {"c3core", "c3core.io", "c3core.runtime", "c3core.testing"}
 
 
-@pytest.mark.parametrize("section", [SPACE, TOWER, DECODER, BRIDGE])
-def test_the_plugins_own_tests_pass_after_each_section(plugin_after, section) -> None:
-    tests = plugin_after(section).run("-m", "pytest", "-p", "no:cacheprovider", "-v", "tests")
+@pytest.mark.parametrize("page", [SPACE, TOWER, DECODER, BRIDGE])
+def test_the_plugins_own_tests_pass_after_each_page(plugin_after, page) -> None:
+    tests = plugin_after(page).run("-m", "pytest", "-p", "no:cacheprovider", "-v", "tests")
     suites = {SPACE: "TestColor", TOWER: "TestSpectrum", DECODER: "TestSwatch", BRIDGE: "TestStandard"}
     for number, suite in suites.items():
-        assert (f"::{suite}::" in tests) == (number <= section)
+        assert (f"::{suite}::" in tests) == (number <= page)
 
 
 def test_it_is_listed_as_ready(plugin_after, tmp_path) -> None:
@@ -134,7 +132,7 @@ def test_its_space_prints_what_the_tutorial_says(plugin_after) -> None:
 
 
 def test_its_colors_are_embedded_on_the_command_line(plugin_after, tmp_path) -> None:
-    (command,) = re.findall(r"`c3 (embed .*) --out store`", TUTORIAL.read_text(encoding="utf-8"))
+    (command,) = re.findall(r"`c3 (embed .*) --out store`", TEXT)
     embedded = plugin_after(SPACE).run(*c3(*shlex.split(command), "--out", tmp_path / "store", "--json"))
     assert json.loads(embedded)["rows"] == 2
 
@@ -183,7 +181,7 @@ def test_its_decoder_is_trained_on_colors_and_draws_from_names(plugin_after, tmp
     plugin.run(*c3("fit", "swatch.yaml", "--out", tmp_path / "swatch", "--quiet"))
     drawn = tmp_path / "drawn"
     plugin.run(*c3("run", tmp_path / "swatch", "red", "green", "blue", "--modality", "text", "--out", drawn))
-    told = re.search(r"red gives about `(#\w+)`, green `(#\w+)`, blue `(#\w+)`", TUTORIAL.read_text(encoding="utf-8"))
+    told = re.search(r"red gives about `(#\w+)`, green `(#\w+)`, blue `(#\w+)`", TEXT)
     for path, color in zip(sorted(drawn.glob("*.svg")), told.groups(), strict=True):
         found = re.search('fill="(#[0-9a-f]{6})"', path.read_text())[1]
         far = [abs(a - b) for a, b in zip(bytes.fromhex(found[1:]), bytes.fromhex(color[1:]), strict=True)]

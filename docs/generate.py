@@ -1,15 +1,18 @@
 """Fill in what pages show of the code: `<!-- generated: KIND NAME -->` becomes Markdown when `make docs` builds them.
 
 bridges                 the bridges with their formulas
+code PATH               a file of the repository, or PATH:NAME for one function of it, as a block
 commands                every command of c3 with its options
 decoders                settings and generation options of every decoder
 fields MODULE:CLASS     the fields of a pydantic model, as a table
 file PATH               a Markdown file of the repository; its links lead to the pages
+packages                the packages of c3core with the first line of their docstrings
 plugins                 what the plugins of c3core register
 """
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
 from collections.abc import Iterable
@@ -36,6 +39,19 @@ def bridges(_: str, page: str) -> str:
     return table(
         ("name", "condition", "from"), ((f"`{row['name']}`", row["formula"], row["paper"]) for row in list_presets())
     )
+
+
+def code(name: str, page: str) -> str:
+    """A file as a block of code with its name as the title."""
+    path, _, function = name.partition(":")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    title = path.removeprefix("examples/c3-colors/")
+    if function and function != first_function(text):
+        text, title = source_of(function, text), f"Add to {title}"
+    elif function:
+        text = text.partition("\n\n\n@")[0] + "\n\n\n" + source_of(function, text)
+    language = {".py": "python", ".yaml": "yaml", ".toml": "toml"}[Path(path).suffix]
+    return f'```{language} title="{title}"\n{text.strip()}\n```'
 
 
 def commands(_: str, page: str) -> str:
@@ -91,6 +107,15 @@ def file(path: str, page: str) -> str:
     return re.sub(r"\[([^\]]+)\]\(([^)]+)\)", follow, text.partition("\n")[2])
 
 
+def packages(_: str, page: str) -> str:
+    """What each package is for."""
+    rows = []
+    for path in sorted((ROOT / "c3core").glob("*/__init__.py")):
+        purpose = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        rows.append((f"`{path.parent.name}`", purpose))
+    return table(("package", "purpose"), rows)
+
+
 def plugins(_: str, page: str) -> str:
     """A table for each kind of thing that the plugins of c3core register."""
     from c3core.registry.discovery import entries
@@ -108,12 +133,27 @@ def plugins(_: str, page: str) -> str:
 
 KINDS = {
     "bridges": bridges,
+    "code": code,
     "commands": commands,
     "decoders": decoders,
     "fields": fields,
     "file": file,
+    "packages": packages,
     "plugins": plugins,
 }
+
+
+def first_function(text: str) -> str:
+    """The name of the first function of a module."""
+    return next(node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
+
+
+def source_of(function: str, text: str) -> str:
+    """A function of a module with its decorators."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return "\n".join(text.splitlines()[node.decorator_list[0].lineno - 1 : node.end_lineno])
+    raise KeyError(function)
 
 
 # ---- tables

@@ -8,40 +8,36 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-PAGES = [Path(__file__).parents[1] / f"docs/plugins/{name}.md" for name in ("hello", "tower", "decoder", "bridge")]
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "examples" / "c3-colors"
+PAGES = [ROOT / f"docs/plugins/{name}.md" for name in ("hello", "tower", "decoder", "bridge")]
 TEXT = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-ADD, OUTPUT = "Add to ", "output of "
+SHOWN = re.compile(r"^<!-- generated: code examples/c3-colors/([^:\s]+)(?::\w+)? -->$", re.MULTILINE)
+OUTPUT = re.compile(r'^```text title="output of ([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+BETWEEN_HOOKS = "\n\n\n@"
 
 SPACE, TOWER, DECODER, BRIDGE = range(4)  # the pages, after each of which the plugin works
 
 
-def blocks() -> Iterator[tuple[int, str, str]]:
-    """The page's number, the title and the text of each titled block."""
-    for number, page in enumerate(PAGES):
-        yield from ((number, title, body) for title, body in BLOCK.findall(page.read_text(encoding="utf-8")))
-
-
 def files(last: int) -> dict[str, str]:
-    """The plugin's files as a reader has them after a page."""
-    found: dict[str, str] = {}
-    for number, title, body in blocks():
-        if number > last or title.startswith(OUTPUT):
-            continue
-        name = title.removeprefix(ADD)
-        found[name] = f"{found[name]}\n\n{body}" if title.startswith(ADD) else body
+    """The plugin's files as a reader has them after a page. What it brings grows by the hooks that the pages show."""
+    shown = [name for page in PAGES[: last + 1] for name in SHOWN.findall(page.read_text(encoding="utf-8"))]
+    found = {name: (SOURCE / name).read_text(encoding="utf-8") for name in shown}
+    brings = next(name for name in found if name.endswith("__init__.py"))
+    hooks = found[brings].split(BETWEEN_HOOKS)
+    found[brings] = BETWEEN_HOOKS.join(hooks[: 1 + shown.count(brings)])
     return found
 
 
 def output(script: str) -> str:
     """What the page says that a script prints."""
-    return next(body for _, title, body in blocks() if title == OUTPUT + script)
+    return dict(OUTPUT.findall(TEXT))[script]
 
 
 def run_with(path: Path | None, *command: object, cwd: Path) -> subprocess.CompletedProcess[str]:

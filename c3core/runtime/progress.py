@@ -1,4 +1,4 @@
-"""Show the progress of long work on standard error: a bar on a terminal, plain lines elsewhere."""
+"""Show the progress of long work: a bar on a terminal and in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from html import escape
 from typing import Any
 
 INTERVAL = 10.0  # seconds between two plain lines
+CELL_INTERVAL = 0.25  # seconds between two updates of a bar in a notebook
 
 
 class Bar:
@@ -46,8 +48,9 @@ class Bar:
 def progress_bar(what: str, *, total: int | None = None, done: int = 0, quiet: bool = False) -> Iterator[Bar]:
     """Show how much is done, the rate and the time left, if `quiet` is not set.
 
-    A terminal gets a bar; a file or a pipe gets a line about every ten seconds and one at the end. `total` is None for
-    a stream of unknown length. `done` were finished by an earlier run: they count, but not for the rate.
+    A terminal and a notebook get a bar; a file or a pipe gets a line about every ten seconds and one at the end, on
+    standard error. `total` is None for a stream of unknown length. `done` were finished by an earlier run: they count,
+    but not for the rate.
 
     >>> with progress_bar("embedding", total=3, quiet=True) as bar:
     ...     for _ in range(3):
@@ -55,11 +58,11 @@ def progress_bar(what: str, *, total: int | None = None, done: int = 0, quiet: b
     """
     if quiet:
         yield Bar()
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif not _in_notebook() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _rich(what, total, done) as bar:
             yield bar
     else:
-        lines = _Lines(what, total, done)
+        lines = (_Cell if _in_notebook() else _Lines)(what, total, done)
         try:
             yield lines
         finally:
@@ -85,12 +88,14 @@ def without_bars(*libraries: Any) -> Iterator[None]:
 class _Lines(Bar):
     """Plain lines for a log."""
 
+    interval = INTERVAL
+
     def __init__(self, what: str, total: int | None, done: int) -> None:
         super().__init__(done)
         self.what, self.total, self.shown = what, total, self.start
 
     def show(self) -> None:
-        if time.monotonic() - self.shown < INTERVAL:
+        if time.monotonic() - self.shown < self.interval:
             return
         self.shown = time.monotonic()
         if self.total is None or self.rate <= 0:
@@ -101,11 +106,45 @@ class _Lines(Bar):
     def close(self) -> None:
         self.print(f", took {duration(self.seconds)}")
 
-    def print(self, end: str) -> None:
+    def line(self, end: str) -> str:
+        """What is shown: what is done, the share, the rate with the fields, and a word about time."""
         of = "" if self.total is None else f"/{self.total:,} ({100 * self.done / max(self.total, 1):.0f} %)"
         detail = f", {self.detail()}{end}" if self.detail() else ""
+        return f"{self.what}: {self.done:,}{of}{detail}"
+
+    def print(self, end: str) -> None:
         with suppress(BrokenPipeError):  # work does not end because nobody reads its log
-            print(f"{self.what}: {self.done:,}{of}{detail}", file=sys.stderr, flush=True)
+            print(self.line(end), file=sys.stderr, flush=True)
+
+
+class _Cell(_Lines):
+    """A bar in the output of a notebook's cell. It is updated in place; a saved notebook holds its last state."""
+
+    interval = CELL_INTERVAL
+
+    def __init__(self, what: str, total: int | None, done: int) -> None:
+        from IPython.display import display
+
+        super().__init__(what, total, done)
+        self.text = self.line("")
+        self.handle = display(self, display_id=True)
+
+    def print(self, end: str) -> None:
+        self.text = self.line(end)
+        self.handle.update(self)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        share = "" if self.total is None else f'value="{self.done}" max="{self.total}"'
+        return f"<progress {share}></progress> <code>{escape(self.text)}</code>"
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a cell of a notebook, and not in IPython on a terminal."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
 
 
 @contextmanager

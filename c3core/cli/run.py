@@ -191,6 +191,7 @@ def evaluate(
     from c3core.data.tables import load_table
     from c3core.experiments.evaluation import Evaluator
     from c3core.io.yaml_text import named_values
+    from c3core.metrics.shown import shown
     from c3core.pipeline.pipeline import load_pipeline
 
     generation, rows, shifts = named_values(option), load_table(table, root=root), numbers_of(shift, float, "shifts")
@@ -211,7 +212,8 @@ def evaluate(
         documents = [{"shift": at} | one.to_dict() for at, one in zip(shifts, every, strict=True)] if shifts else []
         print_json(documents or found.to_dict())
     elif shifts:
-        lines = [{"shift": str(at)} | one.scores.scores for at, one in zip(shifts, every, strict=True)]
+        figures = shown([one.scores.scores for one in every])
+        lines = [{"shift": str(at)} | figure for at, figure in zip(shifts, figures, strict=True)]
         print_table(lines, list(lines[0]))
     else:
         print_table(found.rows(), ["metric", "value"])

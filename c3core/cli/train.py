@@ -12,10 +12,12 @@ import typer
 from c3core.cli.options import Change, DecoderOption, DryRun, Json, MetricName, Quiet, numbers_of
 from c3core.cli.output import writable
 from c3core.io.layout import path_of
-from c3core.runtime.console import cell, print_json, print_table
+from c3core.runtime.console import print_json, print_table
 
 if TYPE_CHECKING:
     from c3core.experiments.recipe import FitRecipe
+
+RECALLS = ("x_to_y", "y_to_x")  # figures of a space that are shares; tables show R@1 in %
 
 Recipe = Annotated[
     Path, typer.Argument(parser=path_of, metavar="RECIPE", help="A YAML file; its paths are relative to it.")
@@ -61,7 +63,9 @@ def connect(
         print_json(measured)
     else:
         rows = [
-            {"pairs": pair} | {name: f"{value:.3f}" for name, value in figures.items()}
+            {"pairs": pair}
+            | {f"r1 {name}".replace("_to_", " → "): f"{100 * figures[name]:.1f}" for name in RECALLS}
+            | {name: f"{value:.3f}" for name, value in figures.items() if name not in RECALLS}
             for pair, figures in measured.items()
         ]
         if rows:
@@ -139,7 +143,7 @@ def ablate(
     if json:
         print_json(result)
         return
-    rows = [cells for row in result["rows"] for cells in _cells(row)]
+    rows = _lines(result["rows"])
     print_table(rows, list(dict.fromkeys(name for row in rows for name in row)))
     left_out = {f"{metric}: {why}" for run in result["runs"] for metric, why in run["left_out"].items()}
     for line in sorted(left_out):
@@ -154,22 +158,33 @@ def _read(path: Path, change: list[str], dry: bool) -> FitRecipe:
     return dry_run(read) if dry else read
 
 
-def _cells(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The lines of a row: its means, and with published figures these and the difference."""
-    named = {name: value for name, value in row.items() if not isinstance(value, dict)}
-    compared = {name: row[name] for name in ("paper", "difference") if name in row}
-    means = {
-        name: cell(value["mean"]) + (f" ± {cell(value['std'])}" if value["std"] is not None else "")
-        for name, value in row.items()
-        if isinstance(value, dict) and name not in compared
+def _lines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of an ablation's table: for each row its means, and with published figures these and the difference."""
+    from c3core.metrics.shown import decimals
+
+    scored = [
+        {name: value for name, value in row.items() if isinstance(value, dict) and "mean" in value} for row in rows
+    ]
+    digits = {
+        metric: decimals(metric, (scores[metric]["mean"] for scores in scored if metric in scores))
+        for metric in dict.fromkeys(metric for scores in scored for metric in scores)
     }
-    if not compared.get("paper"):
-        return [named | means]
-    blank = dict.fromkeys(named | means, "")
-    paper = {name: cell(value) for name, value in row["paper"].items()}
-    difference = {name: f"{value:+.1f}" for name, value in row["difference"].items()}
-    others = [blank | {"bridge": "  paper"} | paper, blank | {"bridge": "  difference"} | difference]
-    return [named | means, *others]
+
+    def text(metric: str, value: float | None, before: str = "", sign: str = "") -> str:
+        return "" if value is None else f"{before}{value:{sign}.{digits[metric]}f}"
+
+    lines: list[dict[str, Any]] = []
+    for row, scores in zip(rows, scored, strict=True):
+        means = {
+            metric: text(metric, score["mean"]) + text(metric, score["std"], " ± ") for metric, score in scores.items()
+        }
+        lines.append({name: value for name, value in row.items() if not isinstance(value, dict)} | means)
+        if row.get("paper"):
+            blank = dict.fromkeys(lines[-1], "")
+            paper = {metric: text(metric, value) for metric, value in row["paper"].items()}
+            difference = {metric: text(metric, value, sign="+") for metric, value in row["difference"].items()}
+            lines += [blank | {"bridge": "  paper"} | paper, blank | {"bridge": "  difference"} | difference]
+    return lines
 
 
 COMMANDS = (connect, fit, ablate)

@@ -13,7 +13,7 @@ from c3core.bridges.presets import PRESETS
 from c3core.data.fingerprint import checksum
 from c3core.data.tables import load_table
 from c3core.errors import C3Error, WrongCall
-from c3core.experiments.evaluation import evaluate, input_column
+from c3core.experiments.evaluation import Evaluator, input_column
 from c3core.experiments.fit import build, fit_recipe
 from c3core.experiments.inputs import data_checksums, items_of
 from c3core.experiments.published import load_published, published_row
@@ -113,6 +113,7 @@ def ablate(
     items = items_of(recipe, folder)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
     results, checksums = [], dict[Any, dict[str, Any]]()
+    evaluator: Evaluator | None = None  # it embeds the table once for all runs
     for run, own in recipes.items():
         share = None if run.fraction is None else (run.fraction, run.seed)  # runs of one share have the same data
         if share not in checksums:
@@ -130,8 +131,12 @@ def ablate(
             processes().wait_for_everyone()  # the first one saves
         if done is None or done.get("by") != by:  # which needs no other training
             pipeline = load_pipeline(run_out, device=recipe.device, space=first.space)  # always as saved
-            scores = evaluate(pipeline, scored, generation=generation, metrics=metrics)
-            done = {**_described(run), **scores.to_dict(), "by": by, "asked": asked}
+            evaluator = (
+                evaluator.of(pipeline)
+                if evaluator
+                else Evaluator(pipeline, scored, generation=generation, metrics=metrics)
+            )
+            done = {**_described(run), **evaluator.score().to_dict(), "by": by, "asked": asked}
             write_json(run_out / SCORES, done)
         results.append({name: value for name, value in done.items() if name != "asked"})
     rows = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from c3core.experiments.references import EmbeddedReferences, References, TextRe
 from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
 from c3core.metrics.custom import Metric, compute_metric, load_metrics
 from c3core.metrics.fid import EmbeddingScores, embedding_metrics
-from c3core.runtime.console import cell
+from c3core.metrics.shown import shown
 
 if TYPE_CHECKING:
     from c3core.pipeline.pipeline import Pipeline
@@ -45,7 +46,7 @@ class Evaluation:
     best_of: int = 1
 
     def __repr__(self) -> str:
-        rows = [(row["metric"], cell(row["value"])) for row in self.rows()]
+        rows = [(row["metric"], row["value"]) for row in self.rows()]
         name, value = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
         figures = [f"  {metric:{name}}  {score:>{value}}" for metric, score in rows]
         return "\n".join([f"Evaluation of {self.items} items", *figures, *self.remarks()])
@@ -73,9 +74,10 @@ class Evaluation:
             return None
         return 100 * len(set(self.outputs)) / len(self.outputs)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, str]]:
         """Return one row for each metric, for a table."""
-        return [{"metric": name, "value": value} for name, value in self.scores.scores.items()]
+        (figures,) = shown([self.scores.scores])
+        return [{"metric": name, "value": value} for name, value in figures.items()]
 
     def remarks(self) -> list[str]:
         """Return the tokenizer or the encoder that the scores depend on, and why each missing metric was left out."""
@@ -145,6 +147,12 @@ class Evaluator:
             groups = [(source, several) for source, several in groups if self.known.readable(several)]
         self.groups = groups
         self.batches = list(encoder.encode_batches(source for source, _ in groups))
+
+    def of(self, pipeline: Pipeline) -> Evaluator:
+        """Return an evaluator of another pipeline with the same encoders. Nothing is read or embedded again."""
+        other = copy(self)
+        other.pipeline = pipeline
+        return other
 
     def score(self, shift: float = 0.0) -> Evaluation:
         """Run the pipeline and score its outputs.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+_NUMBER = re.compile(r"[-+]?\d[\d,]*\.\d+( ± \S+)?")
 
 
 def print_json(value: Any) -> None:
@@ -26,7 +29,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        number = any(isinstance(row.get(column), float) for row in rows)
+        number = any(_is_number(row.get(column)) for row in rows)
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(row.get(column)) for column in columns))
@@ -35,6 +38,11 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
     with console.capture() as drawn:  # printed by rich, `| head` would end the program with status 1
         console.print(table)
     print(drawn.get(), end="")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a float, or a text that shows one, with a sign or a spread: `42.7 ± 0.3`."""
+    return isinstance(value, float) or (isinstance(value, str) and _NUMBER.fullmatch(value) is not None)
 
 
 def one_line(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ def test_an_ablation_is_printed_beside_published_figures(tmp_path: Path, install
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [line[:2] for line in lines if line[:1] == ["c1"]] == [["c1", "0.5"], ["c1", "1.0"]]
     assert ["paper", "50.0"] in lines
+    (means,) = (line for line in lines if line[:2] == ["c1", "1.0"])
+    assert re.fullmatch(r"\d+\.\d", means[3]), means  # R@1, as in `c3 evaluate`
     assert (tmp_path / "out" / "fractions.png").is_file()
     (row, whole) = json.loads(c3(*words, "--json").stdout)["rows"]
     assert row["paper"] == {}

@@ -6,10 +6,12 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from c3_playground.world import World
+from c3core.contracts import Encoder
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.ablation import ablate, options_for
@@ -250,3 +252,21 @@ def test_what_an_ablation_cannot_vary_is_said_first(
     with pytest.raises(WrongCall, match=message):
         ablate(recipe(**change), "playground:image/test/3", tmp_path / "out", **words)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_ablation_embeds_the_table_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers", reason="needs the extra gpt2")
+    decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
+    items = {"text": "playground:image/train/8/1", "image": "playground:image/train/8/1"}
+    given = recipe(space="playground", items=items, decoder=decoder, training=TRAINING)
+    seen: list[Any] = []
+    embed_items = Encoder.embed_items
+
+    def counted(encoder: Encoder, pictures: Any) -> Any:
+        seen.extend(pictures if encoder.modality == "image" else [])
+        return embed_items(encoder, pictures)
+
+    monkeypatch.setattr(Encoder, "embed_items", counted)
+    words = {"bridges": ["c1", "c2_1", "c2_2", "c3"], "seeds": [0], "folder": tmp_path, "metrics": ["bleu1"]}
+    ablate(given, "playground:image/test/5", tmp_path / "out", **words)
+    assert len(seen) == 8 + 5  # those of the fit, and those of the table

@@ -127,7 +127,7 @@ class _Cell(_Lines):
 
         super().__init__(what, total, done)
         self.text = self.line("")
-        self.handle = display(self, display_id=True)
+        self.handle = display(self, display_id=True)  # type: ignore[no-untyped-call, unused-ignore]
 
     def print(self, end: str) -> None:
         self.text = self.line(end)

@@ -202,7 +202,9 @@ def type_of(annotation: Any) -> str:
     if origin in (list, tuple):
         return f"list of {type_of(parts[0])}"
     simple = {str: "text", bool: "true, false", NoneType: "null", Any: "any"}
-    return simple.get(annotation) or annotation.__name__.removesuffix("Recipe").removesuffix("Spec")
+    fields = {"Named": "name and options", "TrainingOptions": "training", "TowerSpec": "tower and options"}
+    name = getattr(annotation, "__name__", "")
+    return simple.get(annotation) or fields.get(name) or name.removesuffix("Recipe").removesuffix("Spec").lower()
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

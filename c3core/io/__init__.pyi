@@ -16,6 +16,7 @@ from .layout import STORE as STORE
 from .layout import path_of as path_of
 from .layout import unfinished as unfinished
 from .model_card import UNKNOWN_LICENSE as UNKNOWN_LICENSE
+from .model_card import check_hub as check_hub
 from .model_card import model_license as model_license
 from .validation import by_position as by_position
 from .validation import checked as checked

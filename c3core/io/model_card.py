@@ -1,4 +1,4 @@
-"""Read the license of a model from its card."""
+"""Ask the hub for the license of a model, and whether it can be reached."""
 
 from __future__ import annotations
 
@@ -7,6 +7,25 @@ from pathlib import Path
 from c3core.errors import NotReachable, library_errors
 
 UNKNOWN_LICENSE = "unknown: see the model's card"
+PATIENCE = 4  # seconds to wait for the hub
+
+
+def check_hub(name: str, *files: str, advice: str) -> None:
+    """Raise `NotReachable` at once if a model is not on this machine, and the hub cannot be reached.
+
+    The libraries that download it would try for up to a minute. The model is on this machine if the hub's cache has one
+    of its `files`. `advice` says how to do without the hub. A hub that answers is fine, whatever it says of the model.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        if not any(isinstance(try_to_load_from_cache(name, file), str) for file in files):
+            HfApi().model_info(name, timeout=PATIENCE)
+    except (HfHubHTTPError, ValueError):  # it answers, or the name cannot be one: loading says what is wrong
+        return
+    except Exception as error:  # each release has its own kinds
+        raise NotReachable(f"{name} is not on this machine, and the hub cannot be reached. {advice}") from error
 
 
 def model_license(name: str | Path) -> str:
@@ -27,7 +46,7 @@ def model_license(name: str | Path) -> str:
         if isinstance(try_to_load_from_cache(str(name), "config.json"), str):
             card = try_to_load_from_cache(str(name), "README.md")
             return _license_in(Path(card)) if isinstance(card, str) else UNKNOWN_LICENSE
-        data = HfApi().model_info(str(name), timeout=10).card_data
+        data = HfApi().model_info(str(name), timeout=PATIENCE).card_data
     return str(getattr(data, "license", None) or UNKNOWN_LICENSE)
 
 

@@ -22,9 +22,10 @@ from torch import Tensor
 from c3_clip.checkpoint import load_checkpoint, warn_of_doubts
 from c3_clip.naming import RANDOM, Name
 from c3core.errors import CorruptFile, library_errors
-from c3core.io import read_json, short_hash, tensor_hash, write_json
+from c3core.io import check_hub, read_json, short_hash, tensor_hash, write_json
 
 NETWORK = "Check the name and the network."
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # what a repository of open_clip may hold
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def config_of(name: Name) -> dict[str, Any]:
         if isinstance(config, dict) and isinstance(found.get("preprocess_cfg"), dict):
             config = {**config, "preprocess_cfg": found["preprocess_cfg"]}
     else:
+        _check_hub(name)
         with library_errors(f"the description of {name.model} cannot be loaded", NETWORK), _quiet():
             config = open_clip.get_model_config(name.model)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
@@ -129,7 +131,8 @@ def _open_clip_name(name: Name, config: Mapping[str, Any]) -> Iterator[str]:
 
 def _pretrained(name: Name, config: dict[str, Any]) -> Any:
     """The model with the weights of a tag, a hub or a folder. If the weights need quick GELU, the model gets it."""
-    quick = bool(name.weights) and bool(open_clip.get_pretrained_cfg(name.model, name.weights).get("quick_gelu"))
+    quick = _needs_quick_gelu(name)
+    _check_hub(name)
     if quick and not config.get("quick_gelu"):
         warnings.warn(
             f"the weights {name.weights} need quick GELU, which {name.model} lacks: it is used, as in"
@@ -141,6 +144,30 @@ def _pretrained(name: Name, config: dict[str, Any]) -> Any:
         return open_clip.create_model(
             name.model, name.weights or None, require_pretrained=True, weights_only=True, force_quick_gelu=quick
         )
+
+
+def _needs_quick_gelu(name: Name) -> bool:
+    return bool(name.weights) and bool(open_clip.get_pretrained_cfg(name.model, name.weights).get("quick_gelu"))
+
+
+def _check_hub(name: Name) -> None:
+    """Raise `NotReachable` at once, with the file to fetch, if the weights are on a hub that cannot be reached."""
+    if name.model.startswith("hf-hub:"):
+        repository = name.model.removeprefix("hf-hub:")
+        advice = f"On a machine with a network, fetch {repository} into a folder; here write clip:local-dir:FOLDER."
+        check_hub(repository, "open_clip_config.json", advice=advice)
+    elif name.weights and name.weights != RANDOM and not name.is_file:
+        published = open_clip.get_pretrained_cfg(name.model, name.weights)
+        place = published.get("hf_hub", "")
+        if not place or "file" in published:
+            return
+        repository, _, file = place.rpartition("/")
+        quick = "-quickgelu" if _needs_quick_gelu(name) and not name.model.endswith("-quickgelu") else ""
+        advice = (
+            f"On a machine with a network, fetch {file or WEIGHTS[0]} of {repository}; here write"
+            f" clip:{name.model}{quick}//PATH/{file or WEIGHTS[0]}."
+        )
+        check_hub(repository, *([file] if file else WEIGHTS), advice=advice)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from c3_gpt2.license import license_of
 from c3_gpt2.settings import Settings
 from c3_gpt2.tokens import train_tokenizer
 from c3core.errors import C3Error, library_errors
-from c3core.io import UNKNOWN_LICENSE, atomic_write
+from c3core.io import UNKNOWN_LICENSE, atomic_write, check_hub
 from c3core.runtime import without_bars
 
 
@@ -108,7 +108,12 @@ def pretrained(name: str) -> Language:
         return _load(str(path.parent), name, license_of(name), extra)
     if path.is_dir():
         return from_folder(path, license_of(name))
-    license = license_of(name)  # asks the hub first: that fails at once, but loading would try for a minute
+    advice = (
+        "On a machine with a network, fetch its config.json, model.safetensors, tokenizer.json and"
+        " tokenizer_config.json into a folder; here give that folder as the model."
+    )
+    check_hub(name, "config.json", advice=advice)
+    license = license_of(name)
     return _load(name, name, license, {})
 
 

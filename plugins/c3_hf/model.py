@@ -17,7 +17,7 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
 from c3core.errors import CorruptFile, WrongCall, library_errors
-from c3core.io import model_license, tensor_hash
+from c3core.io import check_hub, model_license, tensor_hash
 from c3core.runtime import without_bars
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
@@ -68,6 +68,12 @@ def describe(name: str) -> Described:
         raise WrongCall(
             f"{name!r} is neither a folder nor the name of a model. Write hf:org/name or hf:path/to/folder."
         )
+    else:
+        advice = (
+            "On a machine with a network, fetch its .json, .txt and .safetensors files into a folder; here write"
+            " hf:FOLDER."
+        )
+        check_hub(name, "config.json", advice=advice)
     with _quiet(), library_errors(f"{name} cannot be read as a model of transformers", ADVICE):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     kind = MODEL_MAPPING.get(type(config), None)

@@ -29,12 +29,17 @@ def test_the_license_that_a_folders_card_names(tmp_path: Path, card: str | None,
 
 HUB = """
 from c3core.errors import C3Error
-from c3core.io import model_license
+from c3core.io import check_hub, model_license
 try:
     model_license("org/name")
 except C3Error as error:
     print(error)
 print(model_license("org/cached"))
+for name in ("org/name", "org/cached", "no/such/name"):  # the last can be no name of a model, which loading says
+    try:
+        check_hub(name, "config.json", advice="Fetch it.")
+    except C3Error as error:
+        print(type(error).__name__, error)
 """
 
 
@@ -48,6 +53,7 @@ def test_the_hub_is_asked_only_for_a_model_that_is_not_in_its_cache(tmp_path: Pa
     environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path), "PATH": ""}
     command = [sys.executable, "-c", HUB]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=True)
-    refused, license = done.stdout.splitlines()
+    refused, license, unreachable = done.stdout.splitlines()
     assert refused.startswith("there is no folder 'org/name', and the hub has no such model or cannot be reached")
     assert license == "apache-2.0"
+    assert unreachable == "NotReachable org/name is not on this machine, and the hub cannot be reached. Fetch it."

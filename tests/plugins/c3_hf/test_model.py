@@ -117,7 +117,8 @@ def test_a_hub_that_cannot_be_reached_is_one_clear_error(tmp_path: Path) -> None
         [sys.executable, "-c", HUB], env=environment, capture_output=True, text=True, timeout=100, check=False
     )
     (line,) = done.stdout.splitlines()
-    assert line.startswith("org/name cannot be read as a model of transformers: ")
+    assert line.startswith("org/name is not on this machine, and the hub cannot be reached.")
+    assert line.endswith("here write hf:FOLDER.")
     assert done.stderr == ""
 
 

@@ -22,8 +22,8 @@ docs: $(READY) ## the guides as a site, in site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 lint: $(READY)
-	$(BIN)/ruff check c3core plugins tests examples benchmarks docs/generate.py
-	$(BIN)/ruff format --check c3core plugins tests examples benchmarks docs/generate.py
+	$(BIN)/ruff check c3core plugins tests examples benchmarks docs/*.py
+	$(BIN)/ruff format --check c3core plugins tests examples benchmarks docs/*.py
 	$(BIN)/mypy
 
 test: lint ## lint, types and tests; two processes of one thread each are faster than one of two

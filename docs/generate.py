@@ -68,7 +68,7 @@ def commands(_: str, page: str) -> str:
         with typer.Context(command, info_name=f"c3 {name}") as context:
             text = get_docs_for_click(obj=command, ctx=context, name=f"c3 {name}", title=f"c3 {name}")
         text = re.sub(r"^\* `--help`.*\n", "", text, flags=re.MULTILINE)
-        text = re.sub(r"<list\[str\]>", "<text>", text).replace("int range", "int").replace("float range", "float")
+        text = re.sub(r"<(?:list\[str\]|str)>", "<text>", text).replace("<Path>", "<path>").replace(" range>", ">")
         parts.append(re.sub(r"^# `?(.*?)`?$", r"## \1", text, count=1, flags=re.MULTILINE))
     return "\n".join(parts)
 

@@ -29,6 +29,7 @@ from c3core.io.layout import path_of
 from c3core.pipeline.dataset import TargetDataset, checksum_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
 from c3core.runtime.devices import device_of, processes
+from c3core.statistics.familiarity import Familiarity
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
 from c3core.training.seed import seed_of
@@ -91,6 +92,7 @@ class PipelineFitter:
         self.embeddings = path_of(embeddings or folder / "embeddings")
         self.device = None if device == "auto" else device_of(device)
         self.noise = True
+        self.familiar: dict[str, Familiarity] = {}  # of the modalities that the bridge was fitted on
         self._stores: dict[str, Store] = {}
 
     def fit(
@@ -131,6 +133,7 @@ class PipelineFitter:
             self._check_given(modality, sources)
         stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
         warn_of_few(stores, self.bridge)
+        self._note_familiar(stores)
         self.bridge.extend(stores)
         return self._untrained(items)
 
@@ -159,8 +162,15 @@ class PipelineFitter:
         if pairs is not None and pairs.modality not in stores:
             stores[pairs.modality] = self.store("pairs", pairs.modality, pairs.source)
         warn_of_few(stores, bridge)
+        self._note_familiar(stores)
         bridge.fit(stores, target=target)
         warn_of_missing(self.encoders.space, bridge, target)
+
+    def _note_familiar(self, stores: Mapping[str, Store]) -> None:
+        """Keep what tells items that are unlike those of the fit."""
+        for modality, store in stores.items():
+            if known := Familiarity.of(store):
+                self.familiar[modality] = known
 
     def _measured_noise(
         self,

@@ -12,7 +12,7 @@ from c3core.io.layout import PIPELINE, path_of
 from c3core.registry.discovery import entry, registered
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # user/name
-HUB_FILES = [PIPELINE, "bridge.safetensors", "decoder/*", "space/*"]
+HUB_FILES = [PIPELINE, "*.safetensors", "decoder/*", "space/*"]
 
 
 def pipeline_folder(name: str | Path, *, also: Iterable[str] = ()) -> Path:

@@ -18,7 +18,8 @@ from c3core.io.validation import read_checked
 
 STAGED = ".saving."  # prefix of the folder that a save is written to before it is moved into place
 CARD = "README.md"
-PARTS = ("bridge.safetensors", "decoder", "space", CARD)
+FAMILIAR = "familiar.safetensors"  # what tells items that are unlike those of the fit
+PARTS = ("bridge.safetensors", "decoder", "space", FAMILIAR, CARD)
 LOCK = ".lock"  # held by the process that saves
 PATIENCE = 60.0  # seconds
 
@@ -108,20 +109,27 @@ def put_in_place(folder: Path) -> None:
     """
     for written in sorted(folder.glob(f"{STAGED}*/{PIPELINE}")):
         staged, target = written.parent, folder / written.name
-        has_space = read_checked(Manifest, written).space.spec == "space/"
+        manifest = read_checked(Manifest, written)
         for part in [staged / name for name in PARTS if (staged / name).exists()]:
             if part.is_dir():
                 shutil.rmtree(folder / part.name, ignore_errors=True)
             part.replace(folder / part.name)
-        if not has_space:
-            shutil.rmtree(folder / "space", ignore_errors=True)  # of another pipeline that was saved here
+        if manifest.space.spec != "space/":  # what is there is of another pipeline that was saved here
+            shutil.rmtree(folder / "space", ignore_errors=True)
+        if FAMILIAR not in manifest.files:
+            (folder / FAMILIAR).unlink(missing_ok=True)
         written.replace(target)
         shutil.rmtree(staged, ignore_errors=True)
 
 
 def listed_files(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file of the pipeline in a folder, without those of its training run."""
-    parts = [folder / "bridge.safetensors", *(folder / "decoder").rglob("*"), *(folder / "space").rglob("*")]
+    parts = [
+        folder / "bridge.safetensors",
+        folder / FAMILIAR,
+        *(folder / "decoder").rglob("*"),
+        *(folder / "space").rglob("*"),
+    ]
     return {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(parts) if path.is_file()}
 
 

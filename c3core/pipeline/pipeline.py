@@ -22,6 +22,7 @@ from c3core.pipeline.loading import pipeline_folder
 from c3core.pipeline.runner import Runner
 from c3core.pipeline.serialization import Saved, read_saved, save
 from c3core.runtime.devices import device_of
+from c3core.statistics.familiarity import Familiarity
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
 
@@ -52,6 +53,7 @@ class Pipeline:
         self.trained_on: list[dict[str, Any]] = []
         self.encoders = FittedEncoders(space)
         self.licenses: dict[str, str] = {}  # of these encoders, as the pipeline's folder said
+        self.familiar: dict[str, Familiarity] = {}  # of each modality, to tell inputs that are unlike its items
         self.loaded: dict[str, str] = {}  # the sha256 of each file that it was loaded from
 
     def __repr__(self) -> str:
@@ -123,6 +125,7 @@ class Pipeline:
         with working_folder(folder) as place:
             fitter = self._fitter(place, options, loaded=self.loaded, embeddings=embeddings, device=device, quiet=quiet)
             self.trained_on.append(fitter.fit(items, pairs, validation, bridge, groups))
+            self.familiar = {**(self.familiar if bridge == "keep" else {}), **fitter.familiar}
         return self
 
     def extend(
@@ -135,7 +138,9 @@ class Pipeline:
         """
         items = _by_position(items)
         with working_folder(folder) as place:
-            self.trained_on.append(self._fitter(place, TrainingOptions(), quiet=quiet).extend(items))
+            fitter = self._fitter(place, TrainingOptions(), quiet=quiet)
+            self.trained_on.append(fitter.extend(items))
+            self.familiar.update(fitter.familiar)
         return self
 
     def _fitter(self, folder: Path, options: TrainingOptions, **more: Any) -> PipelineFitter:
@@ -258,7 +263,8 @@ class Pipeline:
         options = self.decoder.check_options(generation)
         if generation_options:
             options = self.decoder.check_options({**options.model_dump(exclude_unset=True), **generation_options})
-        runner = Runner(self.encoders, self._framed_bridge(), self.decoder, options, seed, batch_size, best_of)
+        bridge, known = self._framed_bridge(), self.familiar
+        runner = Runner(self.encoders, bridge, self.decoder, options, seed, batch_size, best_of, known)
         runner.check()
         return runner
 
@@ -271,7 +277,15 @@ class Pipeline:
                 "the bridge is not fitted, so that the pipeline could take nothing. Fit it first: pipeline.fit({…})."
             )
         save(
-            Saved(self.space, self.bridge, self.decoder, self.fingerprints, self.trained_on, self.licenses),
+            Saved(
+                self.space,
+                self.bridge,
+                self.decoder,
+                self.fingerprints,
+                self.trained_on,
+                self.licenses,
+                familiar=self.familiar,
+            ),
             folder,
         )
 
@@ -290,6 +304,7 @@ class Pipeline:
         pipeline = cls(saved.space, saved.bridge, saved.decoder)
         pipeline.trained_on, pipeline.loaded, pipeline.licenses = saved.trained_on, saved.files, saved.licenses
         pipeline.encoders.fingerprints.update(saved.fingerprints)
+        pipeline.familiar = saved.familiar
         return pipeline
 
 

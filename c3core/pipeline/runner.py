@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from c3core.embedding.batching import rebatch, store_batches
 from c3core.errors import C3Error, WrongCall
 from c3core.pipeline.best_of import best_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
+from c3core.statistics.familiarity import Familiarity, ForeignCheck
 from c3core.store.store import Store
 
 Output = tuple[int, Any]  # the position of a source, and what was made of it, or a `BadItem`
@@ -32,6 +33,7 @@ class Runner:
     seed: int
     batch_size: int
     best_of: int
+    familiar: Mapping[str, Familiarity] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what cannot work whatever the sources are."""
@@ -91,13 +93,16 @@ class Runner:
         generator = torch.Generator().manual_seed(self.seed)
         self.decoder.skip(skip * self.best_of, self.options, generator)
         self.decoder.output_encoder = self._output_encoder()
+        check = ForeignCheck(self.familiar.get(modality))
         for part in rebatch(batches, max(1, self.batch_size // self.best_of)):
             if part.modality != modality:
                 raise WrongCall(f"these are {part.modality} embeddings, not {modality}.")
             self.encoders.check(modality, part.fingerprint)
             outputs = self._outputs(self.condition(part.embeddings, modality), generator) if part.index else []
+            check.add(part.embeddings)
             shown = zip(part.index, map(as_picture, outputs), strict=True)
             yield from sorted([*shown, *part.bad], key=lambda entry: entry[0])
+        check.warn(modality, "those that the pipeline was fitted on")
 
     def _outputs(self, conditions: Tensor, generator: torch.Generator) -> list[Any]:
         if self.best_of == 1:

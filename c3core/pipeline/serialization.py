@@ -20,6 +20,7 @@ from c3core.io.layout import PIPELINE, SPACE
 from c3core.pipeline.card import card, is_own_card
 from c3core.pipeline.manifest import (
     CARD,
+    FAMILIAR,
     STAGED,
     BridgePart,
     DecoderPart,
@@ -33,6 +34,7 @@ from c3core.pipeline.manifest import (
 )
 from c3core.registry.discovery import entry, registered
 from c3core.spaces.loading import load_space
+from c3core.statistics.familiarity import Familiarity, restored, states_of
 from c3core.version import __version__
 
 
@@ -46,6 +48,7 @@ class Saved:
     fingerprints: dict[str, str]
     trained_on: list[dict[str, Any]]
     licenses: dict[str, str]
+    familiar: dict[str, Familiarity] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
 
@@ -82,6 +85,9 @@ def _write(pipeline: Saved, folder: Path) -> None:
         with atomic_write(staged / "bridge.safetensors") as temporary:
             # Some readers of safetensors refuse a file without tensors, so a bridge without statistics writes one.
             save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
+        if pipeline.familiar:
+            with atomic_write(staged / FAMILIAR) as temporary:
+                save_file(states_of(pipeline.familiar), temporary)
         manifest = _manifest(pipeline, staged)
         if not is_own_card(folder / CARD):
             write_text(staged / CARD, card(manifest, folder.absolute().name))
@@ -128,11 +134,22 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
     path = folder / "bridge.safetensors"
     with library_errors(f"{path} cannot be read", "Save the pipeline again.", CorruptFile):
         state = load_file(path)
+    familiar = {}
+    if (path := folder / FAMILIAR).is_file():
+        with library_errors(f"{path} cannot be read", "Save the pipeline again.", CorruptFile):
+            familiar = restored(load_file(path))
     _require("decoder", manifest.decoder.name, folder)
     decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
     bridge = _restore_bridge(manifest.bridge, state)
     return Saved(
-        space, bridge, decoder, manifest.space.fingerprints, manifest.trained_on, manifest.licenses, manifest.files
+        space,
+        bridge,
+        decoder,
+        manifest.space.fingerprints,
+        manifest.trained_on,
+        manifest.licenses,
+        familiar=familiar,
+        files=manifest.files,
     )
 
 

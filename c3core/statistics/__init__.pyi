@@ -1,3 +1,4 @@
+from .familiarity import Familiarity as Familiarity
 from .geometry import Geometry as Geometry
 from .geometry import Spread as Spread
 from .geometry import measure_geometry as measure_geometry

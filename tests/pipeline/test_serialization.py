@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -26,6 +27,7 @@ from c3core import (
     load_pipeline,
     load_space,
 )
+from c3core.contracts import Encoded
 from c3core.errors import CorruptFile
 from c3core.pipeline import serialization
 from c3core.pipeline.manifest import finish_save, read_manifest, saving, verify
@@ -83,6 +85,30 @@ def test_the_manifest_holds_all_that_rebuilds_a_pipeline(pipeline: Pipeline, sav
     assert loaded.trained_on == manifest["trained_on"]
     assert (loaded.licenses, loaded.loaded) == (manifest["licenses"], manifest["files"])
     assert loaded.fingerprints == pipeline.fingerprints
+
+
+def test_what_tells_foreign_inputs_is_saved_with_the_pipeline(pipeline: Pipeline, tmp_path: Path) -> None:
+    """The pipeline knows enough sentences and pictures to tell others, which it warns of once a run."""
+    pipeline.save_pretrained(tmp_path)
+    loaded = load_pipeline(tmp_path)
+    assert set(loaded.familiar) == set(pipeline.familiar) == {"text", "image"}
+    far = torch.nn.functional.one_hot(torch.arange(60) % DIM, DIM).float() * torch.tensor([[1.0], [-1.0]] * 30)
+    own = load_space(str(tmp_path / "space")).encode(pictures(20), "image")
+
+    def runs(embeddings: Tensor) -> list[str]:
+        one = Encoded([*range(len(embeddings))], embeddings, torch.ones(len(embeddings)), [], "image", fingerprint)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            loaded.run([one], batch_size=16, max_new_tokens=2)
+        return [str(warning.message) for warning in caught]
+
+    fingerprint = loaded.fingerprints["image"]
+    assert runs(own) == []
+    (said,) = runs(far)
+    assert said.startswith("the 60 image items are unlike those that the pipeline was fitted on")
+    pipeline.with_bridge(load_bridge("c1")).save_pretrained(tmp_path)  # fitted on nothing
+    assert not (tmp_path / "familiar.safetensors").exists()
+    assert load_pipeline(tmp_path).familiar == {}
 
 
 class Own(C3Bridge):

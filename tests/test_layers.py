@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "data": "io contracts registry statistics store",
     "testing": "io contracts statistics registry training store",
     "embedding": "io runtime contracts store data",
-    "spaces": "io runtime contracts registry training store metrics data embedding",
+    "spaces": "io runtime contracts statistics registry training store metrics data embedding",
     "pipeline": "io runtime contracts statistics registry training store bridges data embedding spaces",
     "experiments": "io runtime contracts registry statistics media training store bridges metrics data embedding spaces pipeline",
     "cli": "io runtime contracts registry statistics media training store bridges metrics data embedding spaces pipeline experiments",

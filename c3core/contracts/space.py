@@ -20,7 +20,8 @@ class Space:
     `dim` is the size of an embedding. `encoders` maps a modality to its encoder, or to a function that loads it.
     `load_space(spec)` loads the space again. `folder` is the folder of a space that `c3 connect` wrote, for pipelines
     that are saved with it. `noise_std` maps two modalities to the standard deviation of the alignment noise between
-    them, per dimension, if it was measured.
+    them, per dimension, if it was measured. `familiar` maps a modality to the `Familiarity` of what its encoder was
+    trained on, to warn of other items.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class Space:
         *,
         folder: Path | None = None,
         noise_std: Mapping[tuple[str, str], float] | None = None,
+        familiar: Mapping[str, Any] | None = None,
     ) -> None:
         self.spec, self.dim, self.folder = spec, dim, folder
-        self.noise_std = dict(noise_std or {})
+        self.noise_std, self.familiar = dict(noise_std or {}), dict(familiar or {})
         self._encoders = dict(encoders)
         self._device: torch.device | None = None
 

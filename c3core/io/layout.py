@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 PIPELINE, SPACE, STORE = "pipeline.json", "space.json", "store.json"
+FAMILIAR = "familiar.safetensors"  # of a pipeline or a space: what tells items that are unlike those it knows
 
 
 def path_of(name: str | os.PathLike[str]) -> Path:

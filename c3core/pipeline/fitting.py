@@ -29,7 +29,7 @@ from c3core.io.layout import path_of
 from c3core.pipeline.dataset import TargetDataset, checksum_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
 from c3core.runtime.devices import device_of, processes
-from c3core.statistics.familiarity import Familiarity
+from c3core.statistics.familiarity import Familiarity, ForeignCheck
 from c3core.store.store import Store
 from c3core.training.options import TrainingOptions
 from c3core.training.seed import seed_of
@@ -167,8 +167,12 @@ class PipelineFitter:
         warn_of_missing(self.encoders.space, bridge, target)
 
     def _note_familiar(self, stores: Mapping[str, Store]) -> None:
-        """Keep what tells items that are unlike those of the fit."""
+        """Keep what tells items that are unlike those of the fit. Warn if these are unlike what the space knows."""
+        space = self.encoders.space
         for modality, store in stores.items():
+            if modality in space.familiar:
+                sample = store.moments({"sample"}, sample_size=1000).sample
+                ForeignCheck(space.familiar[modality]).add(sample).warn(modality, f"what space {space.spec} knows")
             if known := Familiarity.of(store):
                 self.familiar[modality] = known
 

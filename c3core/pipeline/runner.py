@@ -93,7 +93,9 @@ class Runner:
         generator = torch.Generator().manual_seed(self.seed)
         self.decoder.skip(skip * self.best_of, self.options, generator)
         self.decoder.output_encoder = self._output_encoder()
-        check = ForeignCheck(self.familiar.get(modality))
+        space = self.encoders.space
+        fitted = modality in self.familiar
+        check = ForeignCheck(self.familiar[modality] if fitted else space.familiar.get(modality))
         for part in rebatch(batches, max(1, self.batch_size // self.best_of)):
             if part.modality != modality:
                 raise WrongCall(f"these are {part.modality} embeddings, not {modality}.")
@@ -102,7 +104,7 @@ class Runner:
             check.add(part.embeddings)
             shown = zip(part.index, map(as_picture, outputs), strict=True)
             yield from sorted([*shown, *part.bad], key=lambda entry: entry[0])
-        check.warn(modality, "those that the pipeline was fitted on")
+        check.warn(modality, "those that the pipeline was fitted on" if fitted else f"what space {space.spec} knows")
 
     def _outputs(self, conditions: Tensor, generator: torch.Generator) -> list[Any]:
         if self.best_of == 1:

@@ -16,11 +16,10 @@ from c3core.bridges.c3 import C3Bridge
 from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error, CorruptFile, NotInstalled, library_errors
 from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json, write_text
-from c3core.io.layout import PIPELINE, SPACE
+from c3core.io.layout import FAMILIAR, PIPELINE, SPACE
 from c3core.pipeline.card import card, is_own_card
 from c3core.pipeline.manifest import (
     CARD,
-    FAMILIAR,
     STAGED,
     BridgePart,
     DecoderPart,
@@ -34,7 +33,7 @@ from c3core.pipeline.manifest import (
 )
 from c3core.registry.discovery import entry, registered
 from c3core.spaces.loading import load_space
-from c3core.statistics.familiarity import Familiarity, restored, states_of
+from c3core.statistics.familiarity import Familiarity, familiarity_states, restore_familiarity
 from c3core.version import __version__
 
 
@@ -87,7 +86,7 @@ def _write(pipeline: Saved, folder: Path) -> None:
             save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
         if pipeline.familiar:
             with atomic_write(staged / FAMILIAR) as temporary:
-                save_file(states_of(pipeline.familiar), temporary)
+                save_file(familiarity_states(pipeline.familiar), temporary)
         manifest = _manifest(pipeline, staged)
         if not is_own_card(folder / CARD):
             write_text(staged / CARD, card(manifest, folder.absolute().name))
@@ -137,7 +136,7 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
     familiar = {}
     if (path := folder / FAMILIAR).is_file():
         with library_errors(f"{path} cannot be read", "Save the pipeline again.", CorruptFile):
-            familiar = restored(load_file(path))
+            familiar = restore_familiarity(load_file(path))
     _require("decoder", manifest.decoder.name, folder)
     decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
     bridge = _restore_bridge(manifest.bridge, state)

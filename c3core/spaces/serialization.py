@@ -22,7 +22,7 @@ from torch import nn
 from c3core.contracts import Encoder, Space, Tower
 from c3core.errors import CorruptFile, library_errors
 from c3core.io.files import atomic_write, sha256, short_hash, write_json
-from c3core.io.layout import SPACE, path_of
+from c3core.io.layout import FAMILIAR, SPACE, path_of
 from c3core.io.validation import read_checked
 from c3core.io.weights import write_tensors
 from c3core.registry.factory import load_tower
@@ -30,6 +30,7 @@ from c3core.runtime.devices import device_of
 from c3core.spaces.encoder import ConnectedEncoder
 from c3core.spaces.features import FeatureEncoder, stored_features
 from c3core.spaces.head import Head
+from c3core.statistics.familiarity import restore_familiarity
 from c3core.store.store import Store
 
 
@@ -104,8 +105,15 @@ def load_connected(
     stores = stored_features(features) if features is not None else []
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision, stores=stores)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
-    noise = measured_noise(manifest)
-    return Space(spec or str(folder), manifest.dim, encoders, folder=None if spec else folder, noise_std=noise)
+    familiar = restore_familiarity(load_file(folder / FAMILIAR)) if (folder / FAMILIAR).is_file() else {}
+    return Space(
+        spec or str(folder),
+        manifest.dim,
+        encoders,
+        folder=None if spec else folder,
+        noise_std=measured_noise(manifest),
+        familiar=familiar,
+    )
 
 
 def measured_noise(manifest: SpaceManifest) -> dict[tuple[str, str], float]:

@@ -1,4 +1,5 @@
 from .familiarity import Familiarity as Familiarity
+from .familiarity import familiarity_states as familiarity_states
 from .geometry import Geometry as Geometry
 from .geometry import Spread as Spread
 from .geometry import measure_geometry as measure_geometry

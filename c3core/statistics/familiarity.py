@@ -103,13 +103,13 @@ class ForeignCheck:
             )
 
 
-def states_of(known: Mapping[str, Familiarity]) -> dict[str, Tensor]:
+def familiarity_states(known: Mapping[str, Familiarity]) -> dict[str, Tensor]:
     """The state of each modality, by "modality.name"."""
     return {f"{modality}.{name}": value for modality, one in known.items() for name, value in one.state().items()}
 
 
-def restored(tensors: Mapping[str, Tensor]) -> dict[str, Familiarity]:
-    """The familiarity of each modality from what `states_of` gave."""
+def restore_familiarity(tensors: Mapping[str, Tensor]) -> dict[str, Familiarity]:
+    """The familiarity of each modality from what `familiarity_states` gave."""
     states: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         modality, _, name = key.rpartition(".")

@@ -19,6 +19,7 @@ from c3core.contracts import Objective
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import PairsRecipe
 from c3core.pipeline.dataset import TargetDataset, checksum_of
+from c3core.statistics.familiarity import Familiarity
 from c3core.store.store import Store
 from tests.helpers.labelled import Labelled
 from tests.helpers.linear_painter import LinearPainter
@@ -110,6 +111,14 @@ def test_auto_noise_is_what_the_space_says_else_what_pairs_say_else_what_sentenc
     assert "noise_std" not in chosen("c1", groups=names)
     with pytest.raises(WrongCall, match="groups names the items of 79 of text, but there are 80"):
         chosen(groups=names[1:])
+
+
+def test_items_that_are_unlike_what_the_space_knows_are_warned_of(space: Space) -> None:
+    encoders = {modality: space.encoder(modality) for modality in space.modalities}
+    upside_down = -space.encode(pictures(60), "image")
+    knowing = Space(space.spec, space.dim, encoders, familiar={"image": Familiarity.of(upside_down)})
+    with pytest.warns(UserWarning, match="the 40 image items are unlike what space"):
+        Pipeline(knowing, load_bridge("c1"), LinearPainter()).fit(items(), training=TRAINING, quiet=True)
 
 
 def test_pairs_may_be_trained_on_without_noise(space: Space) -> None:

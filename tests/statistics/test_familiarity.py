@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3core.statistics.familiarity import CERTAIN, LEAST, Familiarity, ForeignCheck, restored, states_of
+from c3core.statistics.familiarity import (
+    CERTAIN,
+    LEAST,
+    Familiarity,
+    ForeignCheck,
+    familiarity_states,
+    restore_familiarity,
+)
 from c3core.statistics.moments import Moments
 
 DIM = 16
@@ -84,8 +91,8 @@ def test_nothing_is_told_of_few_items_or_of_none(recwarn: pytest.WarningsRecorde
 
 def test_a_saved_state_gives_the_same_distances() -> None:
     known = {"text": Familiarity.of(known_items(99, 0)), "a.b": Familiarity.of(known_items(99, 1))}
-    saved = states_of({modality: one for modality, one in known.items() if one})
-    for modality, again in restored(saved).items():
+    saved = familiarity_states({modality: one for modality, one in known.items() if one})
+    for modality, again in restore_familiarity(saved).items():
         one, rows = known[modality], known_items(5, 2)
         assert one is not None
         assert torch.equal(one.distances(rows), again.distances(rows))

@@ -21,6 +21,7 @@ from c3core.metrics.retrieval import retrieval_metrics
 from c3core.registry.factory import load_tower
 from c3core.spaces.contrastive_trainer import connect
 from c3core.spaces.recipe import ConnectRecipe
+from c3core.statistics.familiarity import ForeignCheck
 from c3core.testing import EncoderContract
 
 
@@ -181,3 +182,21 @@ def test_the_random_space_has_the_networks_of_the_trained_one_with_weights_of_it
     assert torch.equal(embeddings, same.encode(sentences, "text"))
     assert not torch.allclose(embeddings, other.encode(sentences, "text"), atol=0.1)
     assert one.encoder("text").fingerprint != other.encoder("text").fingerprint
+
+
+def test_the_space_tells_pictures_and_sounds_that_are_unlike_its_world() -> None:
+    """Noise and gradients are no pictures of the world. Sentences are not judged."""
+    space, world, rng = load_space("playground"), World(), np.random.default_rng(0)
+    assert set(space.familiar) == {"image", "video", "audio"}
+    shades = np.linspace(0, 255, 32).astype(np.uint8)
+    foreign = {
+        "image": [
+            np.stack([np.roll(shades, k)[:, None] + rng.integers(0, 60, (32, 32))] * 3, axis=-1).astype(np.uint8)
+            for k in range(20)
+        ],
+        "audio": [(0.3 * rng.standard_normal(16000 * 2).astype(np.float32), 16000) for _ in range(20)],
+    }
+    for modality, items in foreign.items():
+        own = space.encode([item.data for item in world.items(modality, "test", 40)], modality)
+        assert not ForeignCheck(space.familiar[modality]).add(own).found
+        assert ForeignCheck(space.familiar[modality]).add(space.encode(items, modality)).found

@@ -1,6 +1,7 @@
 from .discovery import Entry as Entry
 from .discovery import entries as entries
 from .discovery import entry as entry
+from .discovery import register as register
 from .discovery import registered as registered
 from .factory import load_bridge as load_bridge
 from .factory import load_decoder as load_decoder

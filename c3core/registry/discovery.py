@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -115,10 +115,34 @@ def _warn(message: str, error: BaseException | None = None) -> None:
     warnings.warn(message if error is None else f"{message}: {type(error).__name__}: {error}", stacklevel=2)
 
 
+_OWN: dict[tuple[str, str], Entry] = {}  # what `register` was given in this process
+
+
+def register(kind: str, name: str, factory: Callable[..., Any], *, modalities: Iterable[str] = ()) -> None:
+    """Register a class or function of a script or notebook, as the hook of a plugin would, for this process.
+
+    `kind` is that of the hook without `c3_` and the s: "tower" for `c3_towers`. A space or pipeline that is saved with
+    it loads only in a process that registers it too: write a plugin to share it (`c3 init plugin`). Raises `WrongCall`
+    for an unknown kind, for the name of a plugin's, and for a class or function that is not at the top level of its
+    module.
+    """
+    if kind not in KINDS:
+        raise WrongCall(f"nothing of kind {kind!r} can be registered: {near(kind, KINDS)}")
+    if name in registered(kind) and (kind, name) not in _OWN:
+        raise WrongCall(f"plugin {registered(kind)[name].plugin!r} has a {kind} {name!r}. Take another name.")
+    module, place = factory.__module__, factory.__qualname__
+    if "<locals>" in place:
+        raise WrongCall(f"{place} is inside a function. Define it at the top level of {module}.")
+    found: dict[tuple[str, str], Entry] = {}
+    _register(kind, module, module, found)(name, f"{module}:{place}", modalities=modalities)
+    _OWN.update(found)
+    entries.cache_clear()
+
+
 @cache
 def entries() -> tuple[Entry, ...]:
     """Return everything that installed plugins register, sorted by kind and name. Cached; imports no model library."""
-    (manager, packages), found = _plugin_manager(), dict[tuple[str, str], Entry]()
+    (manager, packages), found = _plugin_manager(), dict(_OWN)
     for kind, hook in KINDS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin = implementation.plugin_name

@@ -1,4 +1,4 @@
-"""`c3 init photos`, `c3 init captions`, `c3 init plugin NAME`."""
+"""`c3 init photos`, `c3 init captions`, `c3 init painter`, `c3 init plugin NAME`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 KINDS = {
     "photos": "recipes for photos that have captions, without a download",
     "captions": "a recipe for photos and sentences that do not belong together, with CLIP and GPT-2 from the hub",
+    "painter": "recipes for pictures and sentences that do not belong together: a painter that draws sentences",
     "plugin": "a plugin with a space and its tests",
 }
 HELLO = "hello"  # the name that the plugin's template has

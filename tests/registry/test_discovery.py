@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from c3core.errors import C3Error, WrongCall
-from c3core.registry.discovery import KINDS, Entry, entries, entry
+from c3core.registry.discovery import KINDS, Entry, entries, entry, register
 
 GOOD = """
 from c3core import hookimpl
@@ -207,3 +207,20 @@ def test_an_unknown_name_offers_near_ones():
         entry("space", "playgruond")
     with pytest.raises(WrongCall, match=r"known: .*gpt2"):
         entry("decoder", "zzz")
+
+
+def nose():
+    return "a nose"
+
+
+def test_a_script_registers_what_it_defines_itself():
+    register("tower", "nose-of-a-script", nose, modalities=("smell",))
+    register("tower", "nose-of-a-script", nose)  # a cell that runs again
+    found = entry("tower", "nose-of-a-script")
+    assert (found.load()(), found.plugin) == ("a nose", __name__)
+    with pytest.raises(WrongCall, match="did you mean tower"):
+        register("towr", "x", nose)
+    with pytest.raises(WrongCall, match="plugin 'c3_playground' has a tower 'playground-text'"):
+        register("tower", "playground-text", nose)
+    with pytest.raises(WrongCall, match="Define it at the top level"):
+        register("tower", "x", lambda: "inside")

@@ -57,6 +57,26 @@ def test_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert command in readme
 
 
+@pytest.mark.parametrize(("decoder", "option"), [("stylegan", "truncation=0.5"), ("diffusion", "steps=2")])
+def test_painter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoder: str, option: str) -> None:
+    """On a few pictures and steps, with the playground's space."""
+    if decoder == "diffusion":
+        pytest.importorskip("diffusers", reason="needs the extra diffusion")
+    run("init", "painter", tmp_path / "own")
+    monkeypatch.chdir(tmp_path / "own")
+    Path("pictures").mkdir()
+    for number, item in enumerate(World().items("image", "train", 10)):
+        Image.fromarray(item.data).resize((60, 48)).save(f"pictures/{number}.jpg")
+    Path("sentences.txt").write_text("\n".join(World().sentences(20, modality="image")))
+    small = ["--set", "training.batch_size=4", *(["--set", "decoder.channels=256"] if decoder == "stylegan" else [])]
+    run("fit", f"{decoder}.yaml", "--out", "painter", *FEW, *small)
+    sentences = ("a red circle above a blue star", "a green heart")
+    run("run", "painter", *sentences, "-m", "text", "--out", "drawn", "-o", option)
+    drawn = [Image.open(f"drawn/00000{number}.png") for number in range(2)]
+    assert drawn[0].size == (32, 32)
+    assert drawn[0].tobytes() != drawn[1].tobytes()
+
+
 def test_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small CLIP and a small language model in place of those of the hub."""
     pytest.importorskip("transformers", reason="needs the extra gpt2")

@@ -1,0 +1,63 @@
+"""Connect two towers of one's own into a space: colors and their names."""
+
+import csv
+from zlib import crc32
+
+import torch
+from PIL.ImageColor import colormap, getrgb
+
+import c3core
+from c3core.registry import register
+from c3core.spaces import ConnectRecipe, connect
+
+
+class Color(c3core.Reader):
+    takes_text = True  # a source is the item itself, not the name of a file
+
+    def read(self, source):
+        return torch.tensor(getrgb(source)) / 255
+
+
+class Name(c3core.Reader):
+    takes_text = True
+
+    def read(self, source):  # which runs of three letters it has, in 512 places
+        runs = [crc32(source[at : at + 3].encode()) % 512 for at in range(len(source) - 2)]
+        return torch.zeros(512).index_fill(0, torch.tensor(runs), 1)
+
+
+class Plain(c3core.Tower):  # its features are the items: only the projection heads learn
+    def __init__(self, modality):
+        super().__init__()
+        self.modality, self.width = modality, {"color": 3, "name": 512}[modality]
+
+    def reader(self):
+        return {"color": Color, "name": Name}[self.modality]()
+
+    def collate(self, items):
+        return torch.stack(items)
+
+    def forward(self, batch):
+        return batch
+
+    def config(self):
+        return {"modality": self.modality}
+
+
+with open("colors.csv", "w", newline="") as file:
+    csv.writer(file).writerows([("name", "color"), *colormap.items()])
+register("tower", "plain", Plain)
+towers = {modality: {"tower": "plain", "modality": modality} for modality in ("color", "name")}
+training = {"steps": 300, "batch_size": 64, "learning_rate": 0.003}
+recipe = ConnectRecipe(name="colors", dim=32, towers=towers, pairs=[{"train": "colors.csv"}], training=training)
+connect(recipe, "colors", quiet=True)
+
+space, names = c3core.load_space("colors"), list(colormap)
+for color in ("#ff5500", "#101060", "#ffd0e0"):
+    likeness = space.encode(names, "name") @ space.encode([color], "color")[0]
+    print(color, [names[at] for at in likeness.topk(2).indices.tolist()])
+
+# It prints:
+# #ff5500 ['sienna', 'lightsalmon']
+# #101060 ['midnightblue', 'mediumblue']
+# #ffd0e0 ['palevioletred', 'lavenderblush']

@@ -190,4 +190,4 @@ def test_the_recipes_in_the_repository_are_valid() -> None:
     for path in found:
         if path.name == "paper.yaml":  # figures of the paper
             continue
-        read_recipe(path, ConnectRecipe if path.name.startswith("connect") else FitRecipe)
+        read_recipe(path, ConnectRecipe if "\ntowers:" in path.read_text(encoding="utf-8") else FitRecipe)

@@ -40,6 +40,8 @@ def test_an_example_prints_what_it_says(path: Path, tmp_path: Path, monkeypatch:
         if name not in registered("pipeline"):
             pytest.skip(f"{name} is not installed")
     expected = [line.removeprefix("# ").strip() for line in output.strip().splitlines()]
+    if not expected:
+        pytest.skip(f"{path.name} does not say what it prints")
     monkeypatch.chdir(tmp_path)
     if "register(" in text:  # what it registers ends with its process
         said = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=True).stdout

@@ -1,9 +1,11 @@
 """Caption photos with CLIP and GPT-2, from sentences that belong to no photo. It needs the hub, and better a GPU."""
 
+from pathlib import Path
+
 import c3core
 
 sentences = c3core.load_items("captions.txt", "text")  # a sentence on each line: some ten thousand
-photos = c3core.load_items("photos/", "image")  # some hundreds: only their mean is used
+photos = sorted(map(str, Path("photos").iterdir()))  # some hundreds: only their mean is used
 
 space = c3core.load_space("clip:ViT-B-32-quickgelu/openai")
 decoder = c3core.load_decoder("gpt2", space=space, model="gpt2", mapping="mlp")

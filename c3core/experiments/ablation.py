@@ -52,7 +52,7 @@ class Run:
     def of(self, recipe: FitRecipe) -> FitRecipe:
         """The recipe of this run. `start` names an ablation: this run goes on from its run of that bridge and seed."""
         own = recipe.model_copy(deep=True)
-        own.training = TrainingOptions.of({**recipe.training.model_dump(), "seed": self.seed})  # type: ignore[union-attr]
+        own.training = TrainingOptions.of({**dict(recipe.training), "seed": self.seed})  # type: ignore[arg-type]
         if self.fraction is not None and own.pairs is not None:
             own.pairs.fraction, own.pairs.seed = self.fraction, self.seed
         if recipe.start is not None:

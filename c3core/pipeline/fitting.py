@@ -217,8 +217,8 @@ class PipelineFitter:
                 raise WrongCall(
                     f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out."
                 )
-            defaults = TrainingOptions(seed=options.seed).model_dump()
-            if unused := [name for name, value in options.model_dump().items() if value != defaults[name]]:
+            defaults = dict(TrainingOptions(seed=options.seed))
+            if unused := [name for name, value in options if value != defaults[name]]:
                 what = ", ".join(unused)
                 raise WrongCall(
                     f"decoder {decoder.name!r} is not trained, so that {what} would do nothing: leave that out."

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from math import cos, pi
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from c3core.errors import NotInstalled
 from c3core.io.validation import checked
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Tracker = Literal[
+    "aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb"
+]  # of accelerate; each is the name of its package, too
 
 
 class TrainingOptions(BaseModel):
@@ -26,6 +31,9 @@ class TrainingOptions(BaseModel):
       data is computed. Training stops after `early_stopping_patience` evaluations without a lower loss, and the weights
       of the lowest are kept.
     - A checkpoint is written every `save_steps`, a line of `metrics.jsonl` every `logging_steps`.
+    - `track` names trackers, such as "tensorboard" or ["tensorboard", "wandb"], that show the figures of
+      `metrics.jsonl` as curves. A run with other trackers is the same run: it resumes. Raises `NotInstalled` for a
+      tracker that is not installed.
     - `precision` "auto" is bfloat16 on CUDA and float32 elsewhere. A device that would have to emulate bfloat16, as
       most processors would, trains in float32: to emulate it takes many times as long.
 
@@ -63,6 +71,26 @@ class TrainingOptions(BaseModel):
     )
     save_steps: int = Field(500, ge=1, description="steps from one checkpoint to the next")
     logging_steps: int = Field(50, ge=1, description="steps from one line of `metrics.jsonl` to the next")
+    track: tuple[Tracker, ...] = Field(
+        (), exclude=True, description="trackers that show `metrics.jsonl` as curves: a name or a list"
+    )
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _listed(cls, track: Any) -> Any:
+        """One name is a list of one."""
+        return [track] if isinstance(track, str) else track
+
+    @field_validator("track")
+    @classmethod
+    def _installed(cls, track: tuple[Tracker, ...]) -> tuple[Tracker, ...]:
+        """Refuse a tracker that is not installed, before hours of training. A name counts once."""
+        for name in track:
+            found = find_spec(name)
+            if found is None or found.origin is None:  # a folder of that name, such as wandb writes, is no package
+                what = '"c3core[tensorboard]"' if name == "tensorboard" else name.replace("_", "-")
+                raise NotInstalled(f"track: {name} is not installed. Run: pip install {what}")
+        return tuple(dict.fromkeys(track))
 
     @classmethod
     def of(cls, options: TrainingOptions | Mapping[str, Any] | None) -> TrainingOptions:

@@ -34,6 +34,7 @@ from c3core.training.options import TrainingOptions
 from c3core.training.run_folder import METRICS, begin_run, truncate_metrics
 from c3core.training.seed import seed_of
 from c3core.training.task import TrainingResult, TrainingTask
+from c3core.training.tracking import Trackers, open_trackers
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 
@@ -49,8 +50,9 @@ def train(
     """Train a module in place.
 
     `folder` gets `run.json` (recipe, versions, seed, precision), `metrics.jsonl`, `checkpoint.safetensors`, and
-    `best.safetensors` if the task validates. A folder with a checkpoint of an equal recipe is resumed. At the end the
-    module has its best weights, or its last ones without validation, and is in evaluation mode.
+    `best.safetensors` if the task validates. The trackers of the options get the lines of `metrics.jsonl`, too. A
+    folder with a checkpoint of an equal recipe is resumed. At the end the module has its best weights, or its last ones
+    without validation, and is in evaluation mode.
 
     Ctrl-C finishes the step and writes a checkpoint; a second Ctrl-C stops at once, and so does the first if several
     processes train. Raises `WrongCall` if the folder holds a run of another recipe, and `C3Error` if training
@@ -62,7 +64,12 @@ def train(
     state, total = trainer.state, trainer.total_steps
     # Several processes cannot stop each at its own step: those that go on would wait for the others' gradients.
     interruptible = deferred_interrupt() if trainer.process_count == 1 else nullcontext(lambda: False)
-    with progress_bar(task.label, total=total, done=state.step, quiet=quiet) as bar, interruptible as interrupted:
+    tracked = options.track if trainer.accelerator.is_main_process and not trainer.done else ()
+    with (
+        open_trackers(tracked, folder, step=state.step) as trainer.trackers,
+        progress_bar(task.label, total=total, done=state.step, quiet=quiet) as bar,
+        interruptible as interrupted,
+    ):
         trainer.run(bar, interrupted)
         if interrupted():
             raise KeyboardInterrupt(
@@ -95,6 +102,7 @@ class Trainer:
         self.steps_per_evaluation = options.eval_steps if options.eval_strategy == "steps" else self.steps_per_epoch
         self.total_steps = options.steps or max(1, round(options.epochs * self.steps_per_epoch))
         self.state = TrainingState()
+        self.trackers = Trackers({})
         self.session_start, self.session_first_step = time.monotonic(), 0
         self.recipe = {
             **recipe,
@@ -222,9 +230,10 @@ class Trainer:
         self._log({"step": state.step, "loss": state.loss, **losses, "learning_rate": rate})
 
     def _log(self, line: dict[str, Any]) -> None:
-        """Append a line to `metrics.jsonl`."""
+        """Append a line to `metrics.jsonl`, and show it in the trackers."""
         if self.accelerator.is_main_process:
             append_text(self.folder / METRICS, json.dumps(line) + "\n")
+            self.trackers.log(line)
 
     def _items_per_second(self) -> dict[str, str]:
         """The rate of this session, for the progress bar."""

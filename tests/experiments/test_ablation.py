@@ -14,7 +14,7 @@ from c3_playground.world import World
 from c3core.contracts import Encoder
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
-from c3core.experiments.ablation import ablate, options_for
+from c3core.experiments.ablation import Run, ablate, options_for
 from c3core.experiments.recipe import FitRecipe
 from c3core.media.image_decoder import write_png
 from c3core.pipeline.pipeline import load_pipeline
@@ -270,3 +270,10 @@ def test_an_ablation_embeds_the_table_once(tmp_path: Path, monkeypatch: pytest.M
     words = {"bridges": ["c1", "c2_1", "c2_2", "c3"], "seeds": [0], "folder": tmp_path, "metrics": ["bleu1"]}
     ablate(given, "playground:image/test/5", tmp_path / "out", **words)
     assert len(seen) == 8 + 5  # those of the fit, and those of the table
+
+
+def test_a_tracker_of_the_recipe_is_one_of_each_run() -> None:
+    own = Run("c1", 3).of(recipe(training={"track": "tensorboard"}))
+    assert own.training is not None
+    assert (own.training.track, own.training.seed) == (("tensorboard",), 3)
+    assert "track" not in own.model_dump()["training"]  # by which runs are compared

@@ -43,11 +43,14 @@ def demo(
         Path, typer.Option(help="Folder for results.json and index.html.", parser=writable, metavar="<folder>")
     ] = Path("demo"),
     seed: Seed = 0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show all that the demo has: every modality, every decoder.")
+    ] = False,
 ) -> None:
     """Show the method on the playground, without a download."""
     from c3core.registry.discovery import entry
 
-    entry("demo", task).load()(out=out, seed=seed)
+    entry("demo", task).load()(out=out, seed=seed, everything=everything)
 
 
 def run(

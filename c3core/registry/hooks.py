@@ -90,7 +90,7 @@ class Hooks:
 
     @hookspec
     def c3_demos(self, register: Register) -> None:
-        """Demonstrations: `factory(*, out, seed)`; `c3 demo --task NAME` calls it."""
+        """Demonstrations: `factory(*, out, seed, everything)`; `c3 demo --task NAME [--all]` calls it."""
 
     @hookspec
     def c3_commands(self, register: Register) -> None:

@@ -66,6 +66,14 @@ def c3_demos(register: Register) -> None:
 
 @hookimpl
 def c3_pipelines(register: Register) -> None:
+    register(
+        "playground/captioner",
+        "c3_playground.captioner:captioner",
+        modalities=MODALITIES,
+        requires=("transformers",),
+        extra="gpt2",
+        summary="captions the world's pictures, videos and sounds",
+    )
     for name, needs in (("best", ("diffusers",)), ("diffusion", ("diffusers",)), ("stylegan", ())):
         register(
             "playground/painter" if name == "best" else f"playground/painter-{name}",

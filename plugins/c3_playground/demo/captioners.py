@@ -35,10 +35,11 @@ DECODER: dict[str, Any] = {
 class Plan:
     """How much the demo does."""
 
+    modalities: tuple[str, ...] = ("image",)
     sentences: int = 6_000  # to learn from, about each modality
     unlabelled: int = 1_000  # items of each modality, of which only the mean is used
     tested: int = 300  # unseen items of each modality
-    shown: int = 6  # of them on the page
+    shown: int = 48  # of them on the page
     steps: int = 260
     batch_size: int = 128
 
@@ -75,7 +76,7 @@ def train_captioners(folder: Path, seed: int, plan: Plan) -> Iterator[Captioned]
         jobs = [
             pool.submit(_train_one, method, modality, folder, seed, plan, threads=cores // workers)
             for method in METHODS
-            for modality in MODALITIES
+            for modality in plan.modalities
         ]
         for job in as_completed(jobs):
             yield job.result()

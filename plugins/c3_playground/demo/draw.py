@@ -1,7 +1,8 @@
 """The drawing demo: painters that were trained only on pictures draw sentences.
 
-The painters come trained with the package. The demo draws with each of C¹ (connect), C²₁ (+ collapse), C²₂ (+ corrupt)
-and C³ (both), and with C³ it also keeps the best of several pictures.
+The painters come trained with the package. The demo draws with each of C³, C²₂ (without collapse), C²₁ (without
+corrupt) and C¹ (connect only), and with C³ it also keeps the best of several pictures. With `--all` the StyleGAN
+decoder draws too.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ from c3_playground.demo.output import print_step
 from c3_playground.methods import METHODS
 from c3_playground.painters.factor_network import load_reader
 from c3_playground.painters.scores import bounds, draw, score
-from c3_playground.painters.shipped import DECODERS, painter
+from c3_playground.painters.shipped import painter
 from c3_playground.world import World
 from c3core.io import write_json
 from c3core.media import Picture, write_sheet
 from c3core.runtime import print_table
 
 BEST_OF = 4  # pictures of a sentence, of which the space's encoder chooses one
-WAYS = [(decoder, method, 1) for decoder in DECODERS for method in METHODS] + [("diffusion", "c3", BEST_OF)]
+FROM_BEST = tuple(reversed(METHODS))  # C³ first
+WAYS = [("diffusion", "c3", BEST_OF), *(("diffusion", method, 1) for method in FROM_BEST)]
+MORE = [("stylegan", method, 1) for method in FROM_BEST]
 MEASURED = 100  # unseen sentences
 SHOWN = 8  # of them in the grid
 SAMPLES = 16  # pictures of one sentence
 SAMPLED = 7  # index of that sentence, which leaves place, size and background open
 
 
-def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
+def demo(*, out: Path, seed: int = 0, everything: bool = False, measured: int = MEASURED) -> None:
     """Draw unseen sentences, print the table, and write `results.json`, `grid.png`, `samples-*.png`, `index.html`."""
     started, reader = time.monotonic(), load_reader()
     items = World().items("image", "test", measured)
@@ -37,7 +40,7 @@ def demo(*, out: Path, seed: int = 0, measured: int = MEASURED) -> None:
     drawn: list[list[Picture]] = []
     sampled = items[min(SAMPLED, measured - 1)].sentences[0]
     print_step("Draw", f"from {measured} unseen sentences; the painters learned only from pictures")
-    for decoder, method, best_of in WAYS:
+    for decoder, method, best_of in WAYS + MORE * everything:
         pipeline = painter(decoder, method)
         pictures = draw(pipeline, items, seed=seed, best_of=best_of)
         row = {"decoder": decoder, "method": method, "best_of": best_of}

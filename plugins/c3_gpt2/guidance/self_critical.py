@@ -1,10 +1,13 @@
-"""Reward sampled captions that the space finds near to unpaired inputs, as ESPER does (Yu et al. 2022).
+"""Reward sampled captions that are better than a baseline, as self-critical training does (Rennie et al. 2017).
 
-    loss = −mean over i of (r(s_i, x_i) − r(g_i, x_i)) · mean over the tokens of log p(s_i | x_i)
+    loss = −mean over i of (r(s_i) − b_i) · mean over the tokens of log p(s_i | x_i)
 
-x_i is the condition of a photo (or sound, …) without a caption, s_i a sampled and g_i a greedy caption of it, and r the
-cosine of a caption's condition with x_i. The greedy caption is the baseline of self-critical training (Rennie et al.
-2017): only a sample that is better than what the decoder says by itself becomes more likely.
+s_i is a sampled caption of the condition x_i, r its reward and b_i the baseline. There are two rewards:
+
+- likeness, as in ESPER (Yu et al. 2022): x_i is an input without a caption, such as a photo, and r the cosine of a
+  caption's condition with x_i. The baseline is the reward of the greedy caption.
+- CIDEr: x_i is the condition of a training sentence, with the bridge's noise, and r the CIDEr with this sentence. The
+  baseline is the mean reward of the other samples of x_i (Luo 2020, arXiv 2003.09971).
 """
 
 from __future__ import annotations

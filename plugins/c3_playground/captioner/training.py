@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from c3_playground.world.stream import MODALITIES
 from c3_playground.world import World
+from c3_playground.world.stream import MODALITIES
 from c3core import Pipeline, load_bridge, load_decoder, load_space
 from c3core.bridges import C3Bridge
 

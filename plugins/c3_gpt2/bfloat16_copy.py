@@ -18,11 +18,11 @@ class Bfloat16Copy:
 
     def __init__(self) -> None:
         self._copy: Any = None
-        self._made_of: list[tuple[int, int]] = []
+        self._made_of: list[tuple[int, int, float]] = []
 
     def of(self, model: nn.Module) -> Any:
         """Return `model` in bfloat16, in eval mode."""
-        state = [(parameter.data_ptr(), parameter._version) for parameter in model.parameters()]
+        state = _state_of(list(model.parameters()))
         if self._copy is None or state != self._made_of:
             with torch.inference_mode(False):  # guidance computes gradients through the copy
                 weights = {
@@ -31,3 +31,11 @@ class Bfloat16Copy:
                 }
                 self._copy, self._made_of = deepcopy(model, weights).eval(), state
         return self._copy
+
+
+def _state_of(parameters: list[nn.Parameter]) -> list[tuple[int, int, float]]:
+    """What tells changed weights: place, version and first number. A fused optimizer leaves the version as it is."""
+    firsts = torch.stack([parameter.detach()[(0,) * parameter.ndim].float() for parameter in parameters]).tolist()
+    return [
+        (parameter.data_ptr(), parameter._version, first) for parameter, first in zip(parameters, firsts, strict=True)
+    ]

@@ -175,7 +175,7 @@ class CaptionDecoder(Decoder):
         inputs = self.output_encoder.inputs(len(conditions)).to(self.device)
         greedy, sampled = self.generate(inputs), self.generate(inputs, SAMPLED)
         one, other = (rewards(self.output_encoder, captions, inputs) for captions in (sampled, greedy))
-        return self_critical_loss(self._likelihood(inputs, sampled), one, other)
+        return self._reinforced(inputs, sampled, one, other)
 
     def _by_cider(self, conditions: Tensor, batch: Tokens) -> Tensor:
         if self._cider is None:
@@ -186,13 +186,14 @@ class CaptionDecoder(Decoder):
         found = [cider(caption, sentences[number // DRAWS]) for number, caption in enumerate(sampled)]
         reward = torch.tensor(found, device=self.device).view(-1, DRAWS)
         others = (reward.sum(1, keepdim=True) - reward) / (DRAWS - 1)
-        return self_critical_loss(self._likelihood(inputs, sampled), reward.flatten(), others.flatten())
+        return self._reinforced(inputs, sampled, reward.flatten(), others.flatten())
 
-    def _likelihood(self, conditions: Tensor, captions: Sequence[str]) -> Tensor:
-        """The mean log-probability of each caption's tokens, (n,), with a gradient."""
-        dtype = compute_dtype(self.settings.precision, self.device)
+    def _reinforced(self, conditions: Tensor, captions: Sequence[str], reward: Tensor, baseline: Tensor) -> Tensor:
+        """The self-critical loss of sampled captions of conditions."""
+        dtype, tokens = compute_dtype(self.settings.precision, self.device), self.collate(captions)
         with torch.autocast(self.device.type, dtype) if dtype is torch.bfloat16 else nullcontext():
-            return self._log_probabilities(self.model, self._prefix(self.model, conditions), self.collate(captions))
+            likelihood = self._log_probabilities(self.model, self._prefix(self.model, conditions), tokens)
+        return self_critical_loss(likelihood, tokens.keep.sum(1), reward, baseline)
 
     def loss(self, conditions: Tensor, batch: Tokens) -> Tensor:
         """The mean of −log p(token | condition, earlier tokens) over the tokens of a batch, ends of text included.

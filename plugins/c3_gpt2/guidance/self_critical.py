@@ -1,8 +1,9 @@
 """Reward sampled captions that are better than a baseline, as self-critical training does (Rennie et al. 2017).
 
-    loss = −mean over i of (r(s_i) − b_i) · mean over the tokens of log p(s_i | x_i)
+    loss = −Σᵢ (r(s_i) − b_i) log p(s_i | x_i) / Σᵢ (number of tokens of s_i)
 
-s_i is a sampled caption of the condition x_i, r its reward and b_i the baseline. There are two rewards:
+s_i is a sampled caption of the condition x_i, r its reward and b_i the baseline. log p is the sum over the tokens:
+with their mean a short caption would weigh more, and captions would get shorter. There are two rewards:
 
 - likeness, as in ESPER (Yu et al. 2022): x_i is an input without a caption, such as a photo, and r the cosine of a
   caption's condition with x_i. The baseline is the reward of the greedy caption.
@@ -29,6 +30,9 @@ def rewards(encoder: OutputEncoder, captions: Sequence[str], conditions: Tensor)
     return cosine_similarity(found, conditions).nan_to_num(nan=-1.0)
 
 
-def self_critical_loss(log_probabilities: Tensor, sampled: Tensor, greedy: Tensor) -> Tensor:
-    """Return the loss from the samples' mean log-probabilities (n,), and the rewards (n,) of samples and baselines."""
-    return -((sampled - greedy).detach() * log_probabilities).mean()
+def self_critical_loss(log_probabilities: Tensor, lengths: Tensor, sampled: Tensor, baselines: Tensor) -> Tensor:
+    """Return the loss from the samples' mean log-probabilities and numbers of tokens, the rewards and the baselines.
+
+    All are (n,).
+    """
+    return -((sampled - baselines).detach() * log_probabilities * lengths).sum() / lengths.sum()

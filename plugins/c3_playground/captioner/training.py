@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from c3_playground.world import World
 from c3_playground.world.stream import MODALITIES
@@ -17,7 +18,7 @@ from c3core.bridges import C3Bridge
 
 SENTENCES = 40_000  # about each modality
 UNPAIRED = 2_000  # items of each modality, of which only the mean is used
-DECODER = {
+DECODER: dict[str, Any] = {
     "model": "fresh",
     "layers": 4,
     "heads": 4,
@@ -27,7 +28,7 @@ DECODER = {
     "weights": "float16",
     "generation": {"num_beams": 3, "max_new_tokens": 48},
 }
-TRAINING = {
+TRAINING: dict[str, Any] = {
     "steps": 5_000,
     "batch_size": 128,
     "learning_rate": 3e-3,

@@ -2,9 +2,9 @@
 
 First the captioners that ship show what comes out. Then a captioner is trained for each of C¹ (connect), C²₁ (+
 collapse), C²₂ (+ corrupt) and C³ (both), as in the paper's Tables 2 and 4: on sentences about pictures, and with
-`--all` also on sentences about videos and about sounds. Each modality has captioners of its own, because a collapse needs two
-means of the same kind of things: otherwise it would subtract what is special about sounds from the sounds, but not from
-the sentences.
+`--all` also on sentences about videos and about sounds. Each modality has captioners of its own, because a collapse
+needs two means of the same kind of things: otherwise it would subtract what is special about sounds from the sounds,
+but not from the sentences.
 """
 
 from __future__ import annotations

@@ -62,9 +62,11 @@ def test_the_loss_is_that_of_the_sentences_and_the_reward_by_hand(
     assert greedy == decoder.generate(encoder.photos)
     assert sampled != greedy
     by_hand = decoder.loss(conditions, batch)
-    for photo, one, other in zip(encoder.photos, sampled, greedy, strict=True):
+    lengths = decoder.collate(sampled).keep.sum(1)
+    for photo, one, other, length in zip(encoder.photos, sampled, greedy, lengths, strict=True):
         gain = rewards(encoder, [one], photo[None]) - rewards(encoder, [other], photo[None])
-        by_hand = by_hand + 2.0 / 4 * gain[0] * decoder.loss(photo[None], decoder.collate([one]))
+        nll = length * decoder.loss(photo[None], decoder.collate([one]))  # −log p of the whole caption
+        by_hand = by_hand + 2.0 * gain[0] * nll / lengths.sum()
     torch.testing.assert_close(loss, by_hand, rtol=1e-5, atol=1e-5)
     ours, plain = (torch.autograd.grad(each, parameters) for each in (loss, by_hand))
     torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)

@@ -34,7 +34,7 @@ class CaptionOptions(GuidanceOptions):
 
     Greedy by default. `num_beams` > 1 searches with beams, with `length_penalty` and `early_stopping`. `do_sample`
     draws tokens at random, with `temperature`, `top_p`, `top_k` and the other ways to cut off unlikely tokens.
-    `guidance` lets the space choose the words.
+    `guidance` lets the space choose the words, or one of several captions.
     """
 
     max_new_tokens: int = Field(40, ge=1)
@@ -64,12 +64,13 @@ class CaptionOptions(GuidanceOptions):
     @model_validator(mode="after")
     def _each_has_an_effect(self) -> Self:
         fields = type(self).model_fields
-        needs = [("do_sample=true", self.do_sample, SAMPLING), ("num_beams > 1", self.num_beams > 1, BEAMS)]
+        sampled = self.do_sample or self.guidance == "rerank"
+        needs = [("do_sample=true", sampled, SAMPLING), ("num_beams > 1", self.num_beams > 1, BEAMS)]
         for need, met, names in needs:
             for name in names:
                 if not met and getattr(self, name) != fields[name].default:
                     raise ValueError(f"{name} has no effect without {need}")
-        for name in fields.keys() - GUIDED:
+        for name in fields.keys() - GUIDED - (set(SAMPLING) if self.guidance == "rerank" else set()):
             if self.guidance and getattr(self, name) != fields[name].default:
                 raise ValueError(f"{name} has no effect with guidance={self.guidance}")
         if self.min_new_tokens > self.max_new_tokens:

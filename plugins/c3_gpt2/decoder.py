@@ -21,13 +21,14 @@ from c3_gpt2.guidance.cider import Cider
 from c3_gpt2.guidance.drafts import Drafts
 from c3_gpt2.guidance.likeness import Likeness
 from c3_gpt2.guidance.magic import magic
+from c3_gpt2.guidance.rerank import rerank
 from c3_gpt2.guidance.self_critical import rewards, self_critical_loss
 from c3_gpt2.guidance.zerocap import zerocap
 from c3_gpt2.language import Language
 from c3_gpt2.mapping import build_mapping
 from c3_gpt2.settings import FRESH, Settings
 from c3_gpt2.tokens import Tokens, decode, encode, stopped, until_end
-from c3core.contracts import Decoder, DecoderSettings, GenerationOptions, Objective, Reader
+from c3core.contracts import Decoder, DecoderSettings, GenerationOptions, Objective, OutputEncoder, Reader
 from c3core.errors import WrongCall
 from c3core.io import UNKNOWN_LICENSE, read_tensors, write_tensors
 from c3core.media import TextReader, TruncationCheck
@@ -247,32 +248,61 @@ class CaptionDecoder(Decoder):
     def _generate(
         self, conditions: Tensor, options: CaptionOptions, generators: list[torch.Generator]
     ) -> list[Caption]:
-        language = self._language()
         dtype = compute_dtype(options.precision or self.settings.precision, self.device)
         model = self._copy.of(self.model) if dtype is torch.bfloat16 else self.model
         prefix = self._prefix(model, conditions, options.prompt)
+        if options.guidance == "rerank":
+            return self._rerank(model, conditions, prefix, options, generators)
         if options.guidance:
             ids = self._guide(model, conditions, prefix, options)
         else:
+            language = self._language()
             ids = continue_prefix(model, prefix, options, language.end, generators, language.tokenizer)
+        return self._captions(model, prefix, ids, options, scores=options.scores)
+
+    def _captions(
+        self, model: Any, prefix: Tensor, ids: Tensor, options: CaptionOptions, *, scores: bool
+    ) -> list[Caption]:
+        """Captions of generated token ids (n, t)."""
+        language = self._language()
         keep = until_end(ids, language.end)
         if options.stop_strings:  # the end of text after one is padding
             keep &= (ids != language.end) | ~stopped(language.tokenizer, ids, keep, options.stop_strings)[:, None]
         texts = decode(language.tokenizer, ids, keep)
-        if not options.scores:
+        if not scores:
             return [Caption(text) for text in texts]
-        scores = self._log_probabilities(model, prefix, Tokens(ids, keep)).tolist()
-        return [Caption(text, score) for text, score in zip(texts, scores, strict=True)]
+        found = self._log_probabilities(model, prefix, Tokens(ids, keep)).tolist()
+        return [Caption(text, score) for text, score in zip(texts, found, strict=True)]
+
+    def _rerank(
+        self,
+        model: Any,
+        conditions: Tensor,
+        prefix: Tensor,
+        options: CaptionOptions,
+        generators: list[torch.Generator],
+    ) -> list[Caption]:
+        """Sample several captions of each condition, and let the space and their scores choose one."""
+        encoder, count, language = self._guide_encoder(), options.rerank_candidates, self._language()
+        seeds = [torch.randint(2**62, (count,), generator=own).tolist() for own in generators]
+        each = [torch.Generator().manual_seed(seed) for row in seeds for seed in row]
+        prefixes, sampled = prefix.repeat_interleave(count, dim=0), options.model_copy(update={"do_sample": True})
+        ids = continue_prefix(model, prefixes, sampled, language.end, each, language.tokenizer)
+        captions = self._captions(model, prefixes, ids, options, scores=True)
+        return rerank(captions, encoder, conditions, weight=options.rerank_weight)
+
+    def _guide_encoder(self) -> OutputEncoder:
+        if self.output_encoder is None:
+            raise WrongCall("guidance needs the space's text encoder: generate by a pipeline, or set `output_encoder`.")
+        return self.output_encoder
 
     def _guide(self, model: Any, conditions: Tensor, prefix: Tensor, options: CaptionOptions) -> Tensor:
         """Let the space choose among the words that the language model proposes."""
-        if self.output_encoder is None:
-            raise WrongCall("guidance needs the space's text encoder: generate by a pipeline, or set `output_encoder`.")
         language = self._language()
         drafts = Drafts(
             len(prefix), language.tokenizer, language.end, prompt=options.prompt, stop_strings=options.stop_strings
         )
-        likeness = Likeness(self.output_encoder, conditions, options.guidance_temperature)
+        likeness = Likeness(self._guide_encoder(), conditions, options.guidance_temperature)
         search = SEARCHES[str(options.guidance)]
         ids = search(model, prefix, drafts, likeness, options, max_new_tokens=options.max_new_tokens)
         return ids.to(prefix.device)

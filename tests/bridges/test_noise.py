@@ -129,11 +129,11 @@ def test_auto_takes_the_measured_level_for_both_forms_of_a_bridge(capsys: pytest
     native = bridge.native()
     assert uses_noise(native)
     assert bridge.config()["corrupt"]["std"] == "auto"
-    assert choose_noise(native, MeasuredNoise(0.03, "pairs"), quiet=False) == {"noise_std": 0.03, "noise_from": "pairs"}
-    assert "noise_std 0.03: the alignment noise (pairs)" in capsys.readouterr().err
-    assert bridge.config()["corrupt"] == native.config()["corrupt"] == {"kind": "gaussian", "std": 0.03}
+    assert choose_noise(native, MeasuredNoise(0.04, "pairs"), quiet=False) == {"noise_std": 0.06, "noise_from": "pairs"}
+    assert "noise_std 0.06: 1.5 times the alignment noise, 0.04 (pairs)" in capsys.readouterr().err
+    assert bridge.config()["corrupt"] == native.config()["corrupt"] == {"kind": "gaussian", "std": 0.06}
     bridge.extend({"audio": torch.eye(4)})
-    assert bridge.config()["corrupt"]["std"] == 0.03
+    assert bridge.config()["corrupt"]["std"] == 0.06
     bridge.fit({"text": torch.eye(4)})
     assert bridge.config()["corrupt"]["std"] == "auto"  # chosen anew by the next fit of a pipeline
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from c3_playground.world import World
 from c3core import C3Error, Pairs, Pipeline, Space, load_bridge, load_decoder, load_space
-from c3core.bridges.noise import OF_SENTENCES, alignment_noise
+from c3core.bridges.noise import OF_ALIGNMENT, OF_SENTENCES, alignment_noise
 from c3core.contracts import Objective
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import PairsRecipe
@@ -97,10 +97,10 @@ def test_auto_noise_is_what_the_space_says_else_what_pairs_say_else_what_sentenc
 
     image, text = (space.encode(of, modality) for modality, of in (("image", held_out.source), ("text", texts)))
     measured = alignment_noise(image, text[::2])
-    assert chosen(validation=held_out, groups=names)["noise_std"] == pytest.approx(measured, rel=1e-5)
-    assert chosen(items={}, pairs=held_out)["noise_std"] == pytest.approx(measured, rel=1e-5)
+    assert chosen(validation=held_out, groups=names)["noise_std"] == pytest.approx(OF_ALIGNMENT * measured, rel=1e-5)
+    assert chosen(items={}, pairs=held_out)["noise_std"] == pytest.approx(OF_ALIGNMENT * measured, rel=1e-5)
     found = chosen("c2_2", groups=names)
-    within = OF_SENTENCES * ((text[::2] - text[1::2]).square().mean().sqrt() / 2**0.5).item()
+    within = OF_ALIGNMENT * OF_SENTENCES * ((text[::2] - text[1::2]).square().mean().sqrt() / 2**0.5).item()
     assert found["noise_std"] == pytest.approx(within, rel=1e-4)
     assert "40 items" in found["noise_from"]
     with pytest.warns(UserWarning, match=r"noise_std is 0\.1265"):

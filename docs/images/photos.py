@@ -1,4 +1,4 @@
-"""Draw photos.png, the first picture of the README: `python docs/images/photos.py`."""
+"""Draw photos.jpg, the first picture of the README: `python docs/images/photos.py`."""
 
 from pathlib import Path
 from textwrap import fill
@@ -14,5 +14,5 @@ figure, axes = plt.subplots(2, 4, figsize=(12, 7.4), layout="constrained")
 for axis, photo, caption in zip(axes.flat, photos, captions, strict=True):
     axis.imshow(Image.open(photo))
     axis.axis("off")
-    axis.set_title(fill(caption, 30), fontsize=13, y=-0.02, va="top")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=100)
+    axis.set_title(fill(caption, 30), fontsize=13, y=-0.05, va="top")
+figure.savefig(Path(__file__).with_suffix(".jpg"), dpi=100, pil_kwargs={"quality": 85})

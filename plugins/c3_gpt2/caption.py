@@ -64,15 +64,18 @@ class CaptionOptions(GuidanceOptions):
     @model_validator(mode="after")
     def _each_has_an_effect(self) -> Self:
         fields = type(self).model_fields
-        sampled = self.do_sample or self.guidance == "rerank"
-        needs = [("do_sample=true", sampled, SAMPLING), ("num_beams > 1", self.num_beams > 1, BEAMS)]
+        needs = [("do_sample=true", self.do_sample, SAMPLING), ("num_beams > 1", self.num_beams > 1, BEAMS)]
         for need, met, names in needs:
             for name in names:
                 if not met and getattr(self, name) != fields[name].default:
                     raise ValueError(f"{name} has no effect without {need}")
-        for name in fields.keys() - GUIDED - (set(SAMPLING) if self.guidance == "rerank" else set()):
-            if self.guidance and getattr(self, name) != fields[name].default:
-                raise ValueError(f"{name} has no effect with guidance={self.guidance}")
+        if self.guidance == "rerank":
+            if self.num_beams == 1 or self.do_sample:
+                raise ValueError("guidance=rerank chooses among beams: it needs num_beams > 1, without do_sample")
+        elif self.guidance:
+            for name in fields.keys() - GUIDED:
+                if getattr(self, name) != fields[name].default:
+                    raise ValueError(f"{name} has no effect with guidance={self.guidance}")
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(f"min_new_tokens {self.min_new_tokens} is more than max_new_tokens {self.max_new_tokens}")
         return self

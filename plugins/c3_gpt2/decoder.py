@@ -251,14 +251,16 @@ class CaptionDecoder(Decoder):
         dtype = compute_dtype(options.precision or self.settings.precision, self.device)
         model = self._copy.of(self.model) if dtype is torch.bfloat16 else self.model
         prefix = self._prefix(model, conditions, options.prompt)
-        if options.guidance == "rerank":
-            return self._rerank(model, conditions, prefix, options, generators)
-        if options.guidance:
+        if options.guidance in SEARCHES:
             ids = self._guide(model, conditions, prefix, options)
         else:
             language = self._language()
             ids = continue_prefix(model, prefix, options, language.end, generators, language.tokenizer)
-        return self._captions(model, prefix, ids, options, scores=options.scores)
+        if options.guidance != "rerank":
+            return self._captions(model, prefix, ids, options, scores=options.scores)
+        each = prefix.repeat_interleave(options.num_beams, dim=0)
+        captions = self._captions(model, each, ids, options, scores=True)
+        return rerank(captions, self._guide_encoder(), conditions, weight=options.rerank_weight)
 
     def _captions(
         self, model: Any, prefix: Tensor, ids: Tensor, options: CaptionOptions, *, scores: bool
@@ -273,23 +275,6 @@ class CaptionDecoder(Decoder):
             return [Caption(text) for text in texts]
         found = self._log_probabilities(model, prefix, Tokens(ids, keep)).tolist()
         return [Caption(text, score) for text, score in zip(texts, found, strict=True)]
-
-    def _rerank(
-        self,
-        model: Any,
-        conditions: Tensor,
-        prefix: Tensor,
-        options: CaptionOptions,
-        generators: list[torch.Generator],
-    ) -> list[Caption]:
-        """Sample several captions of each condition, and let the space and their scores choose one."""
-        encoder, count, language = self._guide_encoder(), options.rerank_candidates, self._language()
-        seeds = [torch.randint(2**62, (count,), generator=own).tolist() for own in generators]
-        each = [torch.Generator().manual_seed(seed) for row in seeds for seed in row]
-        prefixes, sampled = prefix.repeat_interleave(count, dim=0), options.model_copy(update={"do_sample": True})
-        ids = continue_prefix(model, prefixes, sampled, language.end, each, language.tokenizer)
-        captions = self._captions(model, prefixes, ids, options, scores=True)
-        return rerank(captions, encoder, conditions, weight=options.rerank_weight)
 
     def _guide_encoder(self) -> OutputEncoder:
         if self.output_encoder is None:

@@ -25,7 +25,7 @@ def continue_prefix(
     generators: Sequence[torch.Generator],
     tokenizer: PreTrainedTokenizerBase,
 ) -> Tensor:
-    """Generate token ids (n, t) after prefixes (n, p, width).
+    """Generate token ids (n, t) after prefixes (n, p, width); (n · num_beams, t), all beams, for guidance=rerank.
 
     After the first `end`, or the first of `stop_strings`, a row is padded with `end`. `tokenizer` knows those strings.
     """
@@ -69,6 +69,8 @@ def _config(options: CaptionOptions, end: int) -> GenerationConfig:
     if not options.min_new_tokens:
         unused.add("min_new_tokens")
     chosen = options.model_dump(exclude=unused, exclude_none=True)
+    if options.guidance == "rerank":
+        chosen["num_return_sequences"] = options.num_beams
     return GenerationConfig(eos_token_id=end, pad_token_id=end, do_sample=by_beams, **chosen)
 
 

@@ -107,7 +107,7 @@ def test_auto_noise_is_what_the_space_says_else_what_pairs_say_else_what_sentenc
         assert chosen()["noise_std"] == pytest.approx(0.016**0.5)
     encoders = {modality: space.encoder(modality) for modality in space.modalities}
     telling = Space(space.spec, space.dim, encoders, noise_std={("image", "text"): 0.02})
-    assert chosen(own=telling, validation=held_out)["noise_std"] == 0.02
+    assert chosen(own=telling, validation=held_out)["noise_std"] == pytest.approx(OF_ALIGNMENT * 0.02)
     assert "noise_std" not in chosen("c1", groups=names)
     with pytest.raises(WrongCall, match="groups names the items of 79 of text, but there are 80"):
         chosen(groups=names[1:])

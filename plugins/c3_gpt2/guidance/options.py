@@ -15,13 +15,12 @@ class GuidanceOptions(GenerationOptions):
     guidance: Literal["magic", "zerocap", "rerank"] | None = Field(
         None,
         description="let the space guide each word: MAGIC (arXiv 2205.02655) or ZeroCap (arXiv 2111.14447); or let it"
-        " choose among sampled captions: rerank",
+        " choose among the captions of num_beams: rerank",
     )
     guidance_temperature: float = Field(
         0.01, ge=1e-6, description="of the softmax over the cosines of candidates with the condition"
     )
-    rerank_candidates: int = Field(8, ge=2, description="captions that are sampled for a condition")
-    rerank_weight: float = Field(0.1, ge=0, description="of the mean log-probability beside the likeness")
+    rerank_weight: float = Field(0.2, ge=0, description="of the mean log-probability beside the likeness")
     magic_k: int = Field(45, ge=1, description="candidates for a word")
     magic_alpha: float = Field(0.1, ge=0, le=1, description="weight of the penalty for repetition")
     magic_beta: float = Field(2.0, ge=0, description="weight of the likeness with the condition")

@@ -1,4 +1,4 @@
-"""Choose among sampled captions by their likeness with the condition and by how probable they are."""
+"""Choose among the captions of a beam search by their likeness with the condition and by how probable they are."""
 
 from __future__ import annotations
 

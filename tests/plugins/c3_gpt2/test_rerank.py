@@ -1,4 +1,4 @@
-"""Choosing among sampled captions by likeness and score, against a plain loop."""
+"""Choosing among the captions of a beam search by likeness and score, against a plain loop."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch.nn.functional import cosine_similarity
 from c3_gpt2.caption import Caption, CaptionOptions
 from c3_gpt2.decoder import CaptionDecoder
 from c3_gpt2.guidance.rerank import rerank
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import WrongCall
 
-OPTIONS = {"guidance": "rerank", "rerank_candidates": 4, "rerank_weight": 0.3, "temperature": 0.8, "max_new_tokens": 5}
+OPTIONS = {"guidance": "rerank", "num_beams": 4, "rerank_weight": 0.3, "max_new_tokens": 5}
 
 
 class Letters:
@@ -52,25 +52,28 @@ def test_the_best_of_the_captions_is_taken(weight: float) -> None:
         assert caption == max(totals, key=totals.__getitem__)
 
 
-def test_a_caption_does_not_depend_on_its_batch_and_is_probable_for_a_large_weight(decoder: CaptionDecoder) -> None:
+def test_a_caption_is_one_of_the_beams_and_does_not_depend_on_its_batch(decoder: CaptionDecoder) -> None:
     conditions = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
 
     def generate(**more: Any) -> list[Caption]:
-        return decoder.generate(conditions, {**OPTIONS, **more}, generator=torch.Generator().manual_seed(2))
+        return decoder.generate(conditions, {**OPTIONS, **more})
 
     assert generate() == generate(batch_size=2)
     near, probable = generate(rerank_weight=0.0), generate(rerank_weight=100.0)
     assert all(other.score >= one.score for one, other in zip(near, probable, strict=True))
     assert near != probable
+    encoder = decoder.output_encoder
+    assert isinstance(encoder, Letters)
+    assert len(encoder.asked) > 5  # beams of several captions
 
 
 def test_options_that_have_no_effect_are_refused() -> None:
-    assert CaptionOptions(**OPTIONS).temperature == 0.8
+    assert CaptionOptions(**OPTIONS, length_penalty=0.5).num_beams == 4
     for wrong, message in (
         ({"rerank_weight": 0.3}, "rerank_weight has no effect without guidance=rerank"),
-        ({"guidance": "rerank", "num_beams": 3}, "num_beams has no effect with guidance=rerank"),
-        ({"guidance": "rerank", "guidance_temperature": 0.5}, "without guidance=magic or zerocap"),
-        ({"guidance": "rerank", "do_sample": True}, "do_sample has no effect with guidance=rerank"),
+        ({"guidance": "rerank"}, "needs num_beams > 1"),
+        ({"guidance": "rerank", "num_beams": 2, "do_sample": True}, "without do_sample"),
+        ({**OPTIONS, "guidance_temperature": 0.5}, "without guidance=magic or zerocap"),
     ):
         with pytest.raises(ValueError, match=message):
             CaptionOptions(**wrong)
@@ -80,5 +83,3 @@ def test_it_needs_the_space(decoder: CaptionDecoder) -> None:
     decoder.output_encoder = None
     with pytest.raises(WrongCall, match="needs the space's text encoder"):
         decoder.generate(torch.zeros(1, 8), OPTIONS)
-    with pytest.raises(C3Error, match="rerank_candidates"):
-        decoder.generate(torch.zeros(1, 8), {"guidance": "rerank", "rerank_candidates": 1})

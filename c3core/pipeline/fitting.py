@@ -26,7 +26,7 @@ from c3core.data.tables import key_of
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
-from c3core.pipeline.dataset import TargetDataset, checksum_of
+from c3core.pipeline.dataset import Batch, TargetDataset, checksum_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
 from c3core.runtime.devices import device_of, processes
 from c3core.statistics.familiarity import Familiarity, ForeignCheck
@@ -36,6 +36,7 @@ from c3core.training.seed import seed_of
 from c3core.training.task import TrainingTask
 from c3core.training.trainer import train
 
+SAMPLES = 4  # outputs that trackers show after each validation
 FEW = 30  # items; the mean of fewer is off by a large part of the modality gap
 
 
@@ -277,6 +278,7 @@ class PipelineFitter:
         if not count:
             raise C3Error("no item is left to train on. Give more items, or a smaller validation_split.")
         size = min(options.batch_size, count)
+        validation_batches = held_out.validation(reader)
         job = TrainingTask(
             module=decoder,
             objectives=decoder.objectives(),
@@ -284,8 +286,9 @@ class PipelineFitter:
             batch=lambda batch, generator: self._batch(rows.modality, batch, reader, generator),
             batches_per_epoch=max(1, count // size),
             batch_size=size,
-            validate=self._validator(held_out, reader),
+            validate=self._validator(held_out.modality, validation_batches, reader),
             after_step=decoder.after_step,
+            samples=self._sampler(held_out.modality, validation_batches),
             label=f"training {decoder.name} with bridge {self.bridge.name}, seed {options.seed}",
             device=self.device,
         )
@@ -350,12 +353,11 @@ class PipelineFitter:
             conditions = bridge.condition(embeddings[good], modality)
         return decoder.check_conditions(conditions), decoder.collate([read[k] for k in good])
 
-    def _validator(self, rows: TargetDataset, reader: Reader) -> Callable[[], float] | None:
+    def _validator(self, modality: str, batches: Sequence[Batch], reader: Reader) -> Callable[[], float] | None:
         """Return a function that computes the mean loss of the held-out rows, with the same noise each time.
 
         None if no row is held out.
         """
-        batches = rows.validation(reader)
         if not batches:
             return None
 
@@ -363,8 +365,23 @@ class PipelineFitter:
             total = 0.0
             for number, batch in enumerate(batches):
                 generator = torch.Generator().manual_seed(seed_of(self.options.seed, number))
-                loss = self.decoder.loss(*self._batch(rows.modality, batch, reader, generator))
+                loss = self.decoder.loss(*self._batch(modality, batch, reader, generator))
                 total += float(loss) * len(batch[1])
             return total / sum(len(targets) for _, targets in batches)
 
         return validate
+
+    def _sampler(self, modality: str, batches: Sequence[Batch]) -> Callable[[], list[Any]] | None:
+        """Return a function that generates from the first held-out rows, with the same draws each time.
+
+        None if no row is held out.
+        """
+        if not batches:
+            return None
+        embeddings = batches[0][0][:SAMPLES]
+
+        def samples() -> list[Any]:
+            generator = torch.Generator().manual_seed(self.options.seed)
+            return self.decoder.generate(self.bridge.condition(embeddings, modality), generator=generator)
+
+        return samples

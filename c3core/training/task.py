@@ -19,7 +19,8 @@ class TrainingTask:
     `rows(epoch)` yields the rows of each batch, in an order that depends only on the epoch. `batch(rows, generator)`
     turns them into the arguments of the objectives' losses, and draws all that is random from `generator`. `validate()`
     returns a number that is lower for a better module; None trains without validation. `after_step(step)` is called
-    after each step, counted from 1.
+    after each step, counted from 1. `samples()` returns some outputs, texts or uint8 pictures (h, w, 3), which trackers
+    show after each validation.
 
     `batch_size` is used only to show items per second. `device` is where a single process trains; None takes an
     accelerator if there is one. Each of several processes has its own device.
@@ -32,6 +33,7 @@ class TrainingTask:
     batches_per_epoch: int
     validate: Callable[[], float] | None = None
     after_step: Callable[[int], None] | None = None
+    samples: Callable[[], list[Any]] | None = None
     label: str = "training"
     batch_size: int = 0
     device: torch.device | None = None

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate import Accelerator
 
 from c3core.errors import library_errors
@@ -33,6 +34,21 @@ class Trackers:
         for name, tracker in self.started.items():
             with library_errors(f"tracker {name} failed at step {step}", ADVICE):
                 tracker.log(figures, step=step)
+
+    def show(self, outputs: Sequence[Any], step: int) -> None:
+        """Show outputs of the trained module: texts one by one, uint8 pictures (h, w, 3) of one size side by side.
+
+        A tracker that takes no pictures shows none. Other outputs are not shown.
+        """
+        texts = {f"samples/{k}": output for k, output in enumerate(outputs, start=1) if isinstance(output, str)}
+        pictures = [output for output in outputs if isinstance(output, np.ndarray) and output.ndim == 3]
+        for name, tracker in self.started.items():
+            order = {"dataformats": "NHWC"} if name == "tensorboard" else {}
+            with library_errors(f"tracker {name} failed at step {step}", ADVICE):
+                if texts:
+                    tracker.log(texts, step=step)
+                if pictures and hasattr(tracker, "log_images"):
+                    tracker.log_images({"samples": np.stack(pictures)}, step=step, **order)
 
 
 @contextmanager

@@ -215,6 +215,8 @@ class Trainer:
         if self.process_count > 1:
             result = float(broadcast(torch.tensor(result, device=self.device)))
         self._log({"step": state.step, "validation": result})
+        if self.trackers.started and self.task.samples:
+            self.trackers.show(self.task.samples(), state.step)
         if isfinite(result) and result < state.best:
             state.best, state.best_step, state.evaluations_since_best = result, state.step, 0
             if self.accelerator.is_main_process:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from c3_playground.world import World
@@ -301,3 +305,35 @@ def test_a_fit_shows_how_far_it_is_unless_it_is_quiet(space: Space, capfd: pytes
     shown = capfd.readouterr()
     assert shown.out == ""
     assert "training linear with bridge c1" in shown.err
+
+
+# ---- samples in trackers
+
+
+class ArrayPainter(LinearPainter):
+    """Gives its pictures as arrays."""
+
+    def _generate(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> list[Any]:
+        return [*self.paint(conditions).mul(255).byte().permute(0, 2, 3, 1).numpy()]
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_trackers_show_what_the_decoder_makes_of_held_out_items(space: Space, tmp_path: Path, modality: str) -> None:
+    pipeline = small_pipeline(space, bridge="c1") if modality == "text" else painter(space, decoder=ArrayPainter())
+    held_out = World().sentences(39)[30:] if modality == "text" else pictures(9, "validation")
+    items = World().sentences(30) if modality == "text" else pictures(20)
+    training = {**SHORT, "track": "tensorboard"}
+    pipeline.fit({modality: items}, validation=held_out, training=training, folder=tmp_path, quiet=True)
+    conditions = pipeline.condition(space.encode(held_out[:4], modality), modality)
+    expected = pipeline.decoder.generate(conditions, generator=torch.Generator().manual_seed(0))
+    read = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    best = pipeline.trained_on[0]["best_step"] - 1  # it was validated at steps 1 and 2, and the best weights are kept
+    if modality == "text":
+        shown = [read.Tensors(f"samples/{k}/text_summary") for k in range(1, 5)]
+        assert [events[best].tensor_proto.string_val[0].decode() for events in shown] == expected
+    else:
+        events = read.Images("samples")
+        assert [event.step for event in events] == [1, 2]
+        grid = np.asarray(Image.open(io.BytesIO(events[best].encoded_image_string)))
+        tiles = grid.reshape(grid.shape[0] // 32, 32, grid.shape[1] // 32, 32, 3).swapaxes(1, 2).reshape(-1, 32, 32, 3)
+        assert np.abs(tiles[:4].astype(int) - np.stack(expected)).max() <= 1

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def test_a_killed_run_continues_its_curves(tmp_path: Path) -> None:
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
     assert [step for step, _ in curves_of(tmp_path)["loss"]] == [1, 2, 3, 4, 5, 6]  # beyond the checkpoint of step 4
+    time.sleep(1.1)  # TensorBoard reads files in the order of the second in which they began
     train(make_task(), OPTIONS, tmp_path, quiet=True)
     assert curves_of(tmp_path) == logged(tmp_path)
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from c3core.contracts import Reader
-from c3core.errors import C3Error, CorruptFile
+from c3core.errors import C3Error, CorruptFile, NotInstalled
 from c3core.media.files import regular_file
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")  # of others, Pillow hands EPS files to another program
+ADVICE = {  # for a format that is read only with these, by how its files begin after 4 bytes
+    b"ftyphei": ("HEIF", 'HEIC picture. To read it, run: pip install "c3core[heif]"'),
+    b"ftypmif": ("HEIF", 'HEIF picture. To read it, run: pip install "c3core[heif]"'),
+    b"ftypavi": ("AVIF", "AVIF picture. To read it, run: pip install -U pillow"),
+}
 MAX_PIXELS = 89_478_485  # where Pillow begins to warn
 MAX_RATIO = 256  # of the sides: a picture of 1 x 2000 pixels, resized to a height of 224, would have 100 million pixels
 
@@ -29,11 +37,24 @@ _TRANSPOSE = {
 }
 
 
+@cache
+def formats() -> tuple[str, ...]:
+    """The formats that are read, by the names of Pillow. Newer releases of it read AVIF, and pillow-heif HEIC."""
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    with warnings.catch_warnings(action="ignore"):  # an older Pillow does not know the word
+        avif = features.check("avif")
+    return (*FORMATS, *(("AVIF",) if avif else ()), *(("HEIF",) if "HEIF" in Image.OPEN else ()))
+
+
 class ImageReader(Reader):
     """Read an RGB `PIL.Image.Image`, or what `transform` makes of it.
 
-    Sources: the path of a JPEG, PNG, WebP, GIF (first frame), TIFF (first page) or BMP file, which is known by its
-    content and not by its name; a PIL image; a uint8 array (height, width, 3).
+    Sources: the path of a JPEG, PNG, WebP or GIF (first frame), TIFF (first page), BMP or AVIF file, or of a HEIC file
+    if pillow-heif is installed, which is known by its content and not by its name; a PIL image; a uint8 array (height,
+    width, 3).
 
     The EXIF orientation is applied. Colors become RGB as PIL's `convert("RGB")` makes them, because encoders were
     trained on such pictures: grey is repeated, a palette is looked up, alpha is dropped (the color of a transparent
@@ -75,7 +96,7 @@ class ImageReader(Reader):
 
     def _from_file(self, path: str) -> Image.Image:
         try:
-            with Image.open(path, formats=FORMATS) as opened:
+            with Image.open(path, formats=formats()) as opened:
                 picture = self._upright(opened)
             if opened.format == "PNG":  # decoding does not compare the checksums of the pixels
                 with Image.open(path, formats=("PNG",)) as again:
@@ -84,7 +105,11 @@ class ImageReader(Reader):
         except C3Error:
             raise
         except UnidentifiedImageError as error:
-            known = ", ".join(FORMATS)
+            with open(path, "rb") as file:
+                kind, advice = ADVICE.get(file.read(11)[4:], ("", ""))
+            if advice and kind not in formats():
+                raise NotInstalled(f"is a {advice}") from None
+            known = ", ".join(formats())
             raise CorruptFile(f"is no picture of a known format ({known}), or its header is broken") from error
         except Image.DecompressionBombError as error:
             raise C3Error(f"the picture has more pixels than the limit of {self.max_pixels}") from error

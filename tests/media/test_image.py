@@ -17,10 +17,12 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageFile, ImageOps
 
 from c3core.contracts import BadItem
-from c3core.errors import C3Error, CorruptFile
+from c3core.errors import C3Error, CorruptFile, NotInstalled
+from c3core.media import image
 from c3core.media.image import ImageReader
 from tests.helpers.media_files import picture
 
+image.formats()  # from here on, Pillow can write HEIC too
 pixels = arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3)))
 
 
@@ -36,6 +38,8 @@ pixels = arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.j
         ("a.jpg", {"quality": 95, "subsampling": 0}, 3),
         ("b.jpg", {"quality": 95, "subsampling": 0, "progressive": True}, 3),
         ("a.gif", {}, 12),
+        ("a.avif", {"quality": 95, "subsampling": "4:4:4"}, 3),
+        ("a.heic", {"quality": 95, "chroma": 444}, 3),
     ],
 )
 def test_each_format_gives_the_pixels(tmp_path: Path, name: str, options: dict[str, Any], error: float) -> None:
@@ -81,6 +85,21 @@ def test_the_exif_orientation_is_applied_once(tmp_path: Path, suffix: str, orien
     with Image.open(path) as opened:
         assert np.array_equal(np.asarray(ImageReader().read(opened)), upright)
         assert np.array_equal(np.asarray(ImageOps.exif_transpose(opened)), upright)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["avif", "heic"])  # the file itself says how it is turned, as those of phones
+def test_formats_that_are_turned_by_themselves_are_turned_once(tmp_path: Path, suffix: str, orientation: int) -> None:
+    exif, path = Image.Exif(), tmp_path / f"a.{suffix}"
+    exif[0x0112] = orientation
+    Image.fromarray(picture()).save(path, exif=exif.tobytes(), quality=95)
+    upright = Image.fromarray(picture())
+    upright.getexif()[0x0112] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(upright)).astype(int)
+    read = ImageReader().read(path)
+    for again in (read, ImageReader().read(read)):
+        assert np.asarray(again).shape == expected.shape
+        assert np.abs(np.asarray(again) - expected).mean() < 5
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -216,6 +235,27 @@ def test_half_a_file_is_refused_even_if_a_library_has_asked_pillow_to_be_lenient
     with pytest.raises(CorruptFile, match="truncated"):
         ImageReader().read(tmp_path / "half.jpg")
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+@pytest.mark.parametrize("suffix", ["avif", "heic"])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9, 0.999])
+def test_a_part_of_a_file_of_phones_is_refused(tmp_path: Path, suffix: str, share: float) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(picture(300, 300)).save(path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(CorruptFile):
+        ImageReader().read(path)
+
+
+@pytest.mark.parametrize(("suffix", "advice"), [("heic", r"c3core\[heif\]"), ("avif", "-U pillow")])
+def test_a_format_that_needs_more_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, advice: str
+) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(picture()).save(path, {"heic": "HEIF", "avif": "AVIF"}[suffix])
+    monkeypatch.setattr(image, "formats", lambda: image.FORMATS)
+    with pytest.raises(NotInstalled, match=f"is a {suffix.upper()} picture.*{advice}"):
+        ImageReader().read(path)
 
 
 def test_no_flipped_bit_of_a_png_goes_unnoticed(tmp_path: Path) -> None:

@@ -116,6 +116,8 @@ def test_run_json_holds_all_that_a_training_depends_on(space: Space, tmp_path: P
             "validation_loss": pipeline.trained_on[0]["validation_loss"],
             "statistics_of": {"text": 15, "image": 12},
             "seed": 0,
+            "noise_std": pipeline.bridge.config()["corrupt"]["std"],
+            "noise_from": "20 pairs of image and text",
         }
     ]
     assert pipeline.trained_on[0]["best_step"] in (3, 6)

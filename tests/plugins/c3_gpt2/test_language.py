@@ -29,7 +29,7 @@ def change(path: Path, **values: object) -> None:
 
 
 def test_no_such_model() -> None:
-    with pytest.raises(C3Error, match=r"there is no folder 'no-such/language-model-at-all'"):
+    with pytest.raises(C3Error, match="no-such/language-model-at-all"):
         CaptionDecoder(8, model="no-such/language-model-at-all")
 
 
@@ -127,11 +127,11 @@ def test_too_long_for_the_model(gpt2_folder: Path) -> None:
 def test_writing_leaves_nothing_else_behind(gpt2_folder: Path, tmp_path: Path) -> None:
     language = pretrained(str(gpt2_folder))
     (tmp_path / "model-00002-of-00002.safetensors").write_bytes(b"of an earlier save")
-    write(language, tmp_path)
+    write(language, tmp_path, weights=language.model.state_dict(), dtype=torch.float32)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert "model-00002-of-00002.safetensors" not in first
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(first)
-    write(language, tmp_path)
+    write(language, tmp_path, weights=language.model.state_dict(), dtype=torch.float32)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 

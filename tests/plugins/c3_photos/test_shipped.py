@@ -10,8 +10,8 @@ from c3_photos.shipped import WEIGHTS
 from c3core import load_pipeline, load_space, load_table
 from c3core.errors import WrongCall
 
-# A word that a right caption of each photo has. Two of the eight go wrong: see the README.
-WORDS = {"dogs": "dog", "mountains": "mountain", "stream": "rock", "astronaut": "man", "officer": "man"}
+# A word that the caption of each photo has. Three of the eight go wrong: see the README.
+WORDS = {"dogs": "dog", "mountains": "mountain", "stream": "water", "astronaut": "camera", "officer": "hat"}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ h1{font-size:1.7rem;margin-bottom:.2rem}h2{margin-top:2.4rem;font-size:1.3rem}p.
 th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ddd}
 th:first-child,td:first-child{text-align:left}td.best{font-weight:600}
 .items,.photos{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:1rem}
-.photos{grid-template-columns:repeat(auto-fill,minmax(min(100%,14rem),1fr))}
+.photos{grid-template-columns:repeat(auto-fill,minmax(min(45%,14rem),1fr))}
 figure{margin:0}figure img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px}figcaption{font-size:.95rem}
 .item{border:1px solid #ddd;border-radius:8px;padding:.8rem;overflow-wrap:anywhere}
 .item img,.item video{width:128px;height:128px;image-rendering:pixelated;display:block;border-radius:4px}

@@ -69,11 +69,14 @@ def _grid(folder: Path, items: Sequence[Item], drawn: Sequence[list[Picture]], r
 
 
 def _figures(rows: Sequence[dict[str, Any]], limits: dict[str, Any]) -> str:
-    """The table of figures. The best painter of each column is marked; the rows of bounds are not compared."""
+    """The table of figures. The best painter of each column is marked; the rows of bounds are not compared.
+
+    A KID below 0 is no better than 0: such a column has no mark.
+    """
     best = {COLUMNS[name]: (min if name in DISTANCES else max)(row[name] for row in rows) for name in _measured(rows)}
     lines = [f"<tr><th>painter</th>{''.join(f'<th>{head}</th>' for head in best)}</tr>"]
     for number, row in enumerate(table_rows(rows, limits)):
-        marks = ((head, number < len(rows) and row[head] == value) for head, value in best.items())
+        marks = ((head, number < len(rows) and row[head] == value >= 0) for head, value in best.items())
         cells = "".join(f"<td{' class=best' if marked else ''}>{cell(row[head])}</td>" for head, marked in marks)
         lines.append(f"<tr><td>{row['painter']}</td>{cells}</tr>")
     return f"<div class=wide><table>{''.join(lines)}</table></div>"

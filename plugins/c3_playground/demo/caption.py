@@ -83,7 +83,8 @@ def _show_shipped(world: World, results: Results, started: float) -> None:
         print_step("Photo", f"{Path(photo).stem:12} {caption}")
     for item, caption in results.shipped[::3]:
         print_step(item.modality.capitalize(), f"{item.id:12} {caption}")
-    print_step("", f"the first captions, after {time.monotonic() - started:.0f} s: their language models learned from sentences only")
+    seconds = time.monotonic() - started
+    print_step("", f"the first captions, after {seconds:.0f} s, by language models that learned from sentences only")
 
 
 def _embed(space: Space, world: World, tested: dict[str, list[Item]], folder: Path, plan: Plan) -> dict[str, Store]:

@@ -3,9 +3,6 @@
 #   docker run --rm --volume "$PWD:/data" c3core run photos/captioner photo.jpg
 FROM python:3.11-slim
 
-# PyPI's torch for Linux brings CUDA, several gigabytes. This one is for CPUs.
-RUN pip install --no-cache-dir torch --index-url https://download.pytorch.org/whl/cpu
-
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY c3core c3core

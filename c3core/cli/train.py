@@ -95,6 +95,8 @@ def fit(
         done, trained_on = f"saved {out}, which takes {takes}", pipeline.trained_on
     if json:
         print_json({"pipeline": str(out), "trained_on": trained_on})
+    elif dry_run:
+        print(f"The recipe works. {out} holds a trial of two steps: leave out --dry-run, and name another folder.")
     else:
         print(f"{done}. Use it: c3 run {out} INPUT…")
 

@@ -32,7 +32,8 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
     known = registered("space")
     if prefix not in known:
         if not os.path.isdir(name):
-            raise WrongCall(f"no space is called {name!r}, and no such folder: {near(prefix, known)}")
+            hint = f"{near(prefix, known)} `c3 connect` writes the folder of a space."
+            raise WrongCall(f"no space is called {name!r}, and no such folder: {hint}")
         if unfinished(Path(name)):
             raise WrongCall(f"{name} holds an unfinished training. Run the same `c3 connect` again to finish it.")
         raise WrongCall(f"{name} is a folder without a {SPACE}. `c3 connect` writes such a folder.")

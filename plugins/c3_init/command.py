@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,8 @@ def init(
     module = folder.name.replace("-", "_").lower()
     if kind == "plugin" and not re.fullmatch(r"[a-z][a-z0-9_]*", module):
         raise WrongCall(f"{folder.name!r} cannot be the name of a Python package. Use letters, digits and hyphens.")
+    if kind == "plugin" and find_spec(module):
+        raise WrongCall(f"a package {module!r} is installed already. Give the plugin another name.")
     if folder.exists() and any(folder.iterdir()):
         raise WrongCall(f"{folder} is not empty. Name another folder: c3 init {kind} NAME.")
     for template in sorted(path for path in (TEMPLATES / kind).rglob("*") if path.is_file() and path.suffix != ".pyc"):

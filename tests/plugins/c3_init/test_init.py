@@ -122,6 +122,7 @@ def test_nothing_is_written_over_and_wrong_names_are_told(tmp_path: Path, monkey
     fails("init", "photo", status=2, says="did you mean photos")
     fails("init", "plugin", status=2, says="c3 init plugin NAME")
     fails("init", "plugin", "2 many", status=2, says="cannot be the name")
+    fails("init", "plugin", "torch", status=2, says="a package 'torch' is installed already")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "fit.yaml").write_text("my own")
     fails("init", "captions", "mine", status=2, says="is not empty")

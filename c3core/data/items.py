@@ -54,7 +54,7 @@ class Items(Sequence[Any]):
 
 def load_items(
     inputs: str | Path | Iterable[str | Path],
-    modality: str | None,
+    modality: str | None = None,
     *,
     root: str | Path | None = None,
     folder: str | Path = "",
@@ -66,7 +66,7 @@ def load_items(
     one item a line, `table.csv:column`, `plugin:argument:column` for the table of a plugin (by default its column of
     the modality), or the folder of a store (which must be the only input, and comes back as a `Store`). For text, the
     lines and cells are the items themselves, a folder stands for its `.txt` files, and an input that is no path is a
-    sentence. `modality` may be None for files of several modalities.
+    sentence. Without `modality` they are files of any.
 
     Relative inputs start at `folder`, and the paths inside lists and tables at `root`, by default that of the list or
     table. `takes_text` is that of the modality's reader (`Reader.takes_text`); without it, only "text" does. Blank

@@ -208,7 +208,7 @@ class Pipeline:
         """
         one = not isinstance(sources, Store | Encoded) and is_one(sources)
         if one and isinstance(sources, str | Path) and os.path.isdir(sources):
-            items = f"c3core.load_items({str(sources)!r}, {modality!r})"
+            items = f"c3core.load_items({str(sources)!r}{'' if modality is None else f', {modality!r}'})"
             raise WrongCall(f"{sources} is a folder, not one source. Give the files in it: {items}.")
         made = self.stream(
             [sources] if one else sources,

@@ -70,8 +70,11 @@ def test_a_source_that_is_none_is_an_error_alone_and_a_bad_item_among_others(cap
     with pytest.raises(C3Error, match=r"missing\.png: no such file"):
         captioner("missing.png")
     assert isinstance(captioner(["missing.png", mix / "b.png"])[0], BadItem)
-    with pytest.raises(WrongCall, match="load_items"):
+    with pytest.raises(WrongCall, match=r"load_items\('[^']*', 'image'\)"):
         captioner(mix, modality="image")
+    with pytest.raises(WrongCall, match=r"load_items\('[^']*'\)\."):
+        captioner(mix)
+    assert len(list(load_items(mix))) == 3
 
 
 def test_pictures_come_out_as_pil_images_that_can_be_read_again(painter: Pipeline) -> None:

@@ -53,11 +53,11 @@ recipe = ConnectRecipe(name="colors", dim=32, towers=towers, pairs=[{"train": "c
 connect(recipe, "colors", quiet=True)
 
 space, names = c3core.load_space("colors"), list(colormap)
-for color in ("#ff5500", "#101060", "#ffd0e0"):
+for color, word in (("#101060", "blue"), ("#10f040", "green"), ("#ffff00", "yellow")):
     likeness = space.encode(names, "name") @ space.encode([color], "color")[0]
-    print(color, [names[at] for at in likeness.topk(2).indices.tolist()])
+    print(f"{color}: is {word!r} in the five nearest names?", any(word in names[at] for at in likeness.topk(5).indices))
 
 # It prints:
-# #ff5500 ['sienna', 'lightsalmon']
-# #101060 ['midnightblue', 'mediumblue']
-# #ffd0e0 ['palevioletred', 'lavenderblush']
+# #101060: is 'blue' in the five nearest names? True
+# #10f040: is 'green' in the five nearest names? True
+# #ffff00: is 'yellow' in the five nearest names? True

@@ -105,7 +105,10 @@ def load_connected(
     stores = stored_features(features) if features is not None else []
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision, stores=stores)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
-    familiar = restore_familiarity(load_file(folder / FAMILIAR)) if (folder / FAMILIAR).is_file() else {}
+    familiar = {}
+    if (path := folder / FAMILIAR).is_file():
+        with library_errors(f"{path} cannot be read", "Run `c3 connect` again.", CorruptFile):
+            familiar = restore_familiarity(load_file(path))
     return Space(
         spec or str(folder),
         manifest.dim,

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from c3core import load_space, load_tower
+from c3core.errors import CorruptFile
 from c3core.spaces import Head, load_connected, save_connected
 from c3core.spaces.serialization import HeadSpec
 
@@ -62,6 +63,13 @@ def test_encoders_of_a_base_space_are_copied_with_what_they_were_trained_on(tmp_
     manifest = json.loads((tmp_path / "new" / "space.json").read_text())
     assert manifest["trained_on"] == ["pairs.csv", "more.csv"]
     assert [*manifest["measured"]["base_space"]] == ["text-audio (2)", "audio-text"]  # those of image are of another
+
+
+def test_a_damaged_file_of_what_a_space_knows_is_refused(tmp_path: Path) -> None:
+    save(tmp_path)
+    (tmp_path / "familiar.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(CorruptFile, match=r"familiar\.safetensors cannot be read"):
+        load_connected(tmp_path)
 
 
 def test_an_encoder_has_the_license_of_its_manifest(tmp_path: Path) -> None:

@@ -45,9 +45,13 @@ class JournaledTable:
         try:
             self._lock.acquire()
             self._handle = open(self.journal, "ab")  # noqa: SIM115  open until `close`
-            self._resume(dict(call))
         except Timeout:
             raise C3Error(f"another process is writing {path}. Wait for it, or give another --out.") from None
+        except OSError as error:
+            self._lock.release()
+            raise write_error(self.journal, error) from error
+        try:
+            self._resume(dict(call))
         except OSError as error:
             self.close()
             raise write_error(self.journal, error) from error

@@ -52,12 +52,12 @@ class JournaledTable:
             raise write_error(self.journal, error) from error
         try:
             self._resume(dict(call))
+        except C3Error:  # first: a `CorruptFile` is also an OSError
+            self.close()
+            raise
         except OSError as error:
             self.close()
             raise write_error(self.journal, error) from error
-        except C3Error:
-            self.close()
-            raise
 
     def _resume(self, call: Row) -> None:
         """Read the journal, or begin it."""

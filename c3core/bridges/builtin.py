@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from c3core.bridges.presets import list_presets
-from c3core.registry.hooks import Register, hookimpl
+from c3core.registry.hooks import hookimpl
+from c3core.registry.registration import Register
 
 
 @hookimpl

@@ -32,7 +32,7 @@ def embed(
     batch_size: BatchSize = 64,
     workers: Annotated[int, typer.Option(min=0, help="Number of processes that read; 0: the one that embeds.")] = 0,
     engine: Annotated[
-        str, typer.Option(help="local, or ray: on the cluster of RAY_ADDRESS, or on this machine.")
+        str, typer.Option(help="local, or one of a plugin, as ray: on the cluster of RAY_ADDRESS, or on this machine.")
     ] = "local",
     actors: Annotated[int | None, typer.Option(min=1, help="Number of models with ray; by default 1.")] = None,
     shard_rows: Annotated[int, typer.Option(min=1, help="Inputs in a shard. A kill loses at most one shard.")] = 16384,
@@ -44,19 +44,23 @@ def embed(
     """Embed inputs of one modality into a store."""
     from functools import partial
 
+    from c3core.embedding.embedder import embed as work
     from c3core.errors import WrongCall, near
+    from c3core.registry.discovery import registered
 
-    if engine not in ("local", "ray"):
-        raise WrongCall(f"no engine is called {engine!r}: {near(engine, ('local', 'ray'))}")
-    if engine == "local" and actors is not None:
-        raise WrongCall("--actors is for --engine ray. Leave it out, or name the engine.")
     load = partial(_encoder, space, modality, device=device, precision=precision)
     sources = partial(_sources, inputs, modality, root)
-    if engine == "ray":
-        from c3core.embedding.ray import embed_with_ray as spread
-
-        gpus = 0.0 if device == "cpu" else None
-        store = spread(
+    if engine == "local":
+        if actors is not None:
+            raise WrongCall("--actors is for --engine ray. Leave it out, or name the engine.")
+        encoder = load()
+        items = sources(takes_text=encoder.reader().takes_text)
+        store = work(encoder, items, out, batch_size=batch_size, workers=workers, shard_rows=shard_rows, quiet=quiet)
+    else:
+        engines = registered("engine")
+        if engine not in engines:
+            raise WrongCall(f"no engine is called {engine!r}: {near(engine, ['local', *engines])}")
+        store = engines[engine].load()(
             load,
             sources,
             out,
@@ -64,15 +68,9 @@ def embed(
             actors=actors or 1,
             workers=workers,
             shard_rows=shard_rows,
-            gpus=gpus,
+            gpus=0.0 if device == "cpu" else None,
             quiet=quiet,
         )
-    else:
-        from c3core.embedding.embedder import embed as work
-
-        encoder = load()
-        items = sources(takes_text=encoder.reader().takes_text)
-        store = work(encoder, items, out, batch_size=batch_size, workers=workers, shard_rows=shard_rows, quiet=quiet)
     if json:
         print_json(
             {

@@ -15,7 +15,7 @@ from c3core.io.layout import PIPELINE, SPACE, STORE
 from c3core.runtime.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from c3core.registry.discovery import Entry
+    from c3core.registry.registration import Entry
 
 KINDS = ("pipeline", "space", "store")
 

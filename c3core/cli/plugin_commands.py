@@ -12,7 +12,7 @@ from c3core.errors import NotInstalled
 from c3core.runtime.exit import exit_cleanly
 
 if TYPE_CHECKING:
-    from c3core.registry.discovery import Entry
+    from c3core.registry.registration import Entry
 
 
 def with_plugin_commands(app: typer.Typer, words: Sequence[str]) -> typer.Typer:

@@ -1,6 +1,7 @@
 from .fingerprint import checksum as checksum
 from .items import Items as Items
 from .items import load_items as load_items
+from .items import named as named
 from .pairs import Pairs as Pairs
 from .sources import Source as Source
 from .tables import Table as Table

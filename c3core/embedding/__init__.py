@@ -1,4 +1,4 @@
-"""Embed sources into a store, on this machine or with Ray."""
+"""Embed sources into a store; and the parts of that, for engines of plugins."""
 
 import lazy_loader
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from c3core.data.sources import Source
 
+Runs = list[list[Source]]  # of equal sources, which are read once
+
 LONGEST_RUN = 64  # a longer run is split, so that a batch of runs stays small
 
 
@@ -22,6 +24,12 @@ def deduplicate(sources: Iterable[Source]) -> Iterator[list[Source]]:
     for _, same in groupby(sources, key=_Key):
         while run := list(islice(same, LONGEST_RUN)):
             yield run
+
+
+def run_batches(sources: Iterable[Source], size: int) -> Iterator[Runs]:
+    """The sources in batches of `size` runs, the last one of fewer."""
+    stream = deduplicate(sources)
+    return iter(lambda: list(islice(stream, size)), [])
 
 
 class _Key:

@@ -11,7 +11,6 @@ import signal
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -21,13 +20,12 @@ import torch
 
 from c3core.contracts import BadItem, Reader, name_of
 from c3core.data.sources import Source
-from c3core.embedding.deduplicate import deduplicate
+from c3core.embedding.deduplicate import Runs, run_batches
 from c3core.errors import C3Error
 
 PATIENCE = 120.0  # seconds that a worker may take for one item
 START_TIMEOUT = 300.0  # seconds that a worker may take to import what its reader needs
 
-Runs = list[list[Source]]  # of equal sources, which are read once
 Read = list[tuple[list[Source], Any]]  # each run with its item, or a `BadItem`
 
 
@@ -39,8 +37,7 @@ def read_batches(
     `workers` processes read at most one batch each ahead; with 0 this process reads. A source becomes a `BadItem` if
     its process dies twice on it, or takes longer than `patience` seconds; then another process replaces that one.
     """
-    stream = deduplicate(sources)
-    batches = iter(lambda: list(islice(stream, batch_size)), [])
+    batches = run_batches(sources, batch_size)
     if not workers:
         for batch in batches:
             yield [(run, reader(run[0].source)) for run in batch]

@@ -12,7 +12,8 @@ from typing import Any
 from c3core.contracts import Decoder
 from c3core.errors import C3Error, WrongCall
 from c3core.metrics.captions import METRICS, check_names
-from c3core.registry.discovery import Entry, registered
+from c3core.registry.discovery import registered
+from c3core.registry.registration import Entry
 
 Metric = Callable[[Sequence[Any], Sequence[Any], Sequence[Sequence[Any]]], Mapping[str, float]]
 RESERVED = ("bridge", "seed", "seeds", "asked", "by")  # an ablation writes these beside the scores of a run

@@ -1,4 +1,3 @@
-from .discovery import Entry as Entry
 from .discovery import entries as entries
 from .discovery import entry as entry
 from .discovery import register as register
@@ -6,5 +5,6 @@ from .discovery import registered as registered
 from .factory import load_bridge as load_bridge
 from .factory import load_decoder as load_decoder
 from .factory import load_tower as load_tower
-from .hooks import Register as Register
 from .hooks import hookimpl as hookimpl
+from .registration import Entry as Entry
+from .registration import Register as Register

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from typing import Any
 
 import pluggy
 
-from c3core.errors import C3Error, NotInstalled, WrongCall, near
-from c3core.registry.hooks import GROUP, Hooks, Register
+from c3core.errors import WrongCall, near
+from c3core.registry.hooks import GROUP, Hooks
+from c3core.registry.registration import OWN, Entry, Register
 
 KINDS = {
     "space": "c3_spaces",
@@ -27,58 +25,8 @@ KINDS = {
     "pipeline": "c3_pipelines",
     "demo": "c3_demos",
     "command": "c3_commands",
+    "engine": "c3_engines",
 }
-OWN = "c3core"  # the distribution of the core and its own plugins
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing that a plugin registers. `package` is the installed distribution of the plugin."""
-
-    kind: str
-    name: str
-    factory: str
-    plugin: str
-    package: str
-    modalities: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
-    extra: str | None = None
-    summary: str = ""
-
-    @property
-    def missing(self) -> list[str]:
-        """The required modules that are not installed. None is imported."""
-        return [module for module in self.requires if not _importable(module.split(".")[0])]
-
-    @property
-    def install(self) -> str:
-        """The argument of `pip install` that brings what is missing."""
-        if self.package == OWN:
-            return f'"{OWN}[{self.extra}]"' if self.extra else OWN
-        return self.extra or self.package
-
-    def load(self) -> Any:
-        """Import the factory. If a requirement is missing, the error says how to install it."""
-        if missing := self.missing:
-            needs = f"{self.kind} {self.name!r} needs {', '.join(missing)}"
-            raise NotInstalled(f"{needs}. Install it: pip install {self.install}")
-        module, _, attribute = self.factory.partition(":")
-        try:
-            return getattr(import_module(module), attribute)
-        except C3Error:
-            raise
-        except (ImportError, AttributeError) as error:
-            raise NotInstalled(
-                f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded: {error}."
-                f" Repair or reinstall it: pip install {self.install}"
-            ) from error
-
-
-def _importable(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ValueError:  # a module that a program made and put into sys.modules has no spec, but can be imported
-        return True
 
 
 def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
@@ -133,9 +81,9 @@ def register(kind: str, name: str, factory: Callable[..., Any], *, modalities: I
     module, place = factory.__module__, factory.__qualname__
     if "<locals>" in place:
         raise WrongCall(f"{place} is inside a function. Define it at the top level of {module}.")
-    found: dict[tuple[str, str], Entry] = {}
-    _register(kind, module, module, found)(name, f"{module}:{place}", modalities=modalities)
-    _OWN.update(found)
+    new = Register(kind, module, module)
+    new(name, f"{module}:{place}", modalities=modalities)
+    _OWN[kind, name] = new.entries[name]
     entries.cache_clear()
 
 
@@ -146,44 +94,19 @@ def entries() -> tuple[Entry, ...]:
     for kind, hook in KINDS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin = implementation.plugin_name
-            brought = dict[tuple[str, str], Entry]()
+            brought = Register(kind, plugin, packages[plugin])
             try:
-                implementation.function(register=_register(kind, plugin, packages[plugin], brought))
+                implementation.function(register=brought)
             except (Exception, SystemExit) as error:  # a foreign hook may raise anything
                 _warn(f"plugin {plugin!r} was left out of {hook}", error)
                 continue
-            for key, entry in brought.items():
-                if key in found:
-                    taken = f"plugin {found[key].plugin!r} has one of that name"
-                    _warn(f"plugin {plugin!r}: {kind} {entry.name!r} was left out, {taken}")
+            for name, entry in brought.entries.items():
+                if (kind, name) in found:
+                    taken = f"plugin {found[kind, name].plugin!r} has one of that name"
+                    _warn(f"plugin {plugin!r}: {kind} {name!r} was left out, {taken}")
                 else:
-                    found[key] = entry
+                    found[kind, name] = entry
     return tuple(sorted(found.values(), key=lambda entry: (list(KINDS).index(entry.kind), entry.name)))
-
-
-def _register(kind: str, plugin: str, package: str, found: dict[tuple[str, str], Entry]) -> Register:
-    def register(
-        name: str,
-        factory: str,
-        *,
-        modalities: Iterable[str] = (),
-        requires: Iterable[str] = (),
-        extra: str | None = None,
-        summary: str = "",
-    ) -> None:
-        if not name or (kind in ("space", "table") and ":" in name):  # a colon begins their argument
-            raise C3Error(f"no {kind} can be called {name!r}: a name is not empty; of a space or table it has no colon")
-        if ":" not in factory:
-            raise C3Error(f"the factory of {name!r} must be a string 'module:function', got {factory!r}")
-        for what, several in (("modalities", modalities), ("requires", requires)):
-            if isinstance(several, str):
-                raise C3Error(f"{what} of {name!r} must be a tuple, not one string: ({several!r},)")
-        if (kind, name) in found:
-            raise C3Error(f"it registers the {kind} {name!r} twice")
-        needs = tuple(requires)
-        found[kind, name] = Entry(kind, name, factory, plugin, package, tuple(modalities), needs, extra, summary)
-
-    return register
 
 
 def registered(kind: str) -> dict[str, Entry]:

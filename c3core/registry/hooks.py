@@ -11,34 +11,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
-
 import pluggy
+
+from c3core.registry.registration import Register
 
 GROUP = "c3core"
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
-
-
-class Register(Protocol):
-    """Registers one thing that a plugin brings.
-
-    `factory` is "module:function" or "module:Class". `modalities` are those that it handles. `requires` are the modules
-    that it imports, and `extra` is what to install if one is missing: a package such as "my-package[gpu]", by default
-    the plugin's own (for c3core's plugins: the name of an extra). `summary` is a line for `c3 plugins`.
-    """
-
-    def __call__(
-        self,
-        name: str,
-        factory: str,
-        *,
-        modalities: Iterable[str] = (),
-        requires: Iterable[str] = (),
-        extra: str | None = None,
-        summary: str = "",
-    ) -> None: ...
 
 
 class Hooks:
@@ -96,4 +75,10 @@ class Hooks:
     def c3_commands(self, register: Register) -> None:
         """Commands of `c3`: the factory is the function, with arguments as typer has them. `c3 --help` imports its
         module, which must be light: import what the work needs inside of the function.
+        """
+
+    @hookspec
+    def c3_engines(self, register: Register) -> None:
+        """Engines of `c3 embed --engine NAME`: `factory(load, sources, out, *, batch_size, actors, workers, shard_rows,
+        gpus, quiet) -> Store`. `load()` makes the encoder and `sources()` a new stream, wherever they are called.
         """

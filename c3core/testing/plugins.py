@@ -16,8 +16,9 @@ from importlib.metadata import entry_points
 from inspect import signature
 from typing import ClassVar
 
-from c3core.registry.discovery import Entry, entries
+from c3core.registry.discovery import entries
 from c3core.registry.hooks import GROUP
+from c3core.registry.registration import Entry
 from c3core.testing.registration import imported_when_registering
 
 CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: the factory's positional and keyword arguments
@@ -28,6 +29,7 @@ CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: the facto
     "published": (("name",), ()),
     "pipeline": ((), ()),
     "demo": ((), ("out", "seed")),
+    "engine": (("load", "sources", "out"), ("batch_size", "actors", "workers", "shard_rows", "gpus", "quiet")),
 }
 
 

@@ -18,7 +18,7 @@ from c3core.errors import WrongCall
 from c3core.experiments.evaluation import Evaluator, evaluate, repetition
 from c3core.metrics import custom
 from c3core.metrics.captions import caption_metrics
-from c3core.registry.discovery import Entry
+from c3core.registry.registration import Entry
 from tests.helpers.spaces import fitted, pictures, write_space
 
 

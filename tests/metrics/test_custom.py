@@ -18,7 +18,7 @@ from c3core.errors import C3Error, WrongCall
 from c3core.metrics import custom
 from c3core.metrics.captions import METRICS
 from c3core.metrics.custom import compute_metric, load_metrics
-from c3core.registry.discovery import Entry
+from c3core.registry.registration import Entry
 from tests.helpers.small_painters import made
 from tests.helpers.spaces import DECODER
 

@@ -31,7 +31,7 @@ from c3core.contracts import Encoded
 from c3core.errors import CorruptFile
 from c3core.pipeline import serialization
 from c3core.pipeline.manifest import finish_save, read_manifest, saving, verify
-from c3core.registry.discovery import Entry
+from c3core.registry.registration import Entry
 from tests.helpers.spaces import DIM, TRAINING, fitted, pictures, small_pipeline, write_space
 
 

@@ -10,7 +10,8 @@ import warnings
 import pytest
 
 from c3core.errors import C3Error, WrongCall
-from c3core.registry.discovery import KINDS, Entry, entries, entry, register
+from c3core.registry.discovery import KINDS, entries, entry, register
+from c3core.registry.registration import Entry
 
 GOOD = """
 from c3core import hookimpl

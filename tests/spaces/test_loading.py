@@ -11,7 +11,7 @@ import torch
 from c3core import Space, load_space
 from c3core.errors import C3Error, WrongCall
 from c3core.registry import discovery, factory
-from c3core.registry.discovery import Entry
+from c3core.registry.registration import Entry
 from c3core.spaces import loading
 from tests.helpers.spaces import DIM, write_space
 

@@ -19,17 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import ray
+import ray.data
 
 from c3core.contracts import Encoder, Reader
-from c3core.data.items import named
-from c3core.data.sources import Source
-from c3core.embedding.deduplicate import deduplicate
-from c3core.embedding.embedder import Embedded, Embedder, write_store
-from c3core.embedding.workers import PATIENCE, Read, Runs, Worker, dumps
-from c3core.errors import C3Error, NotInstalled, WrongCall, lines_of
-from c3core.store.shard import EncoderInfo
-from c3core.store.store import Store
-from c3core.store.writer import SHARD_ROWS
+from c3core.data import Source, named
+from c3core.embedding import PATIENCE, Embedded, Embedder, Read, Runs, Worker, dumps, run_batches, write_store
+from c3core.errors import C3Error, WrongCall, lines_of
+from c3core.store import SHARD_ROWS, EncoderInfo, Store
 
 Load = Callable[[], Encoder]
 Open = Callable[[], Iterable[Source | str]]
@@ -55,13 +52,13 @@ def embed_with_ray(
     `load()` makes the encoder and `sources()` a new stream. Both are called on Ray's machines, which must see the same
     files under the same paths. Each of the `actors` holds a model, with `gpus` (by default one if the cluster has any).
     `workers` more actors read for them; without these each model waits for its own batches to be read. Raises `C3Error`
-    as `embed` does, and if Ray is not installed, has too few processors, or fails.
+    as `embed` does, and if Ray has too few processors, or fails.
     """
     if batch_size < 1 or actors < 1 or workers < 0:
         raise WrongCall(
             f"batch_size and actors must be at least 1 and workers 0 or more, got {batch_size}, {actors} and {workers}."
         )
-    with cluster() as ray:
+    with cluster():
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
         if (processors := int(ray.cluster_resources().get("CPU", 0))) < actors + workers:
@@ -92,13 +89,8 @@ def embed_with_ray(
 
 
 @contextmanager
-def cluster() -> Iterator[Any]:
-    """Yield the module `ray`, connected and set up for this work; restore its settings afterwards."""
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise NotInstalled('Ray is missing, which --engine ray needs. Run: pip install "c3core[ray]"') from None
+def cluster() -> Iterator[None]:
+    """Connect Ray and set it up for this work; restore its settings afterwards."""
     started = not ray.is_initialized()
     if started:
         ray.init(include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
@@ -108,7 +100,7 @@ def cluster() -> Iterator[Any]:
     context.target_max_block_size = 1  # byte: each batch goes on as soon as it is done
     context.execution_options.preserve_order, context.enable_progress_bars = True, False
     try:
-        yield ray
+        yield
     except ray.exceptions.RayError as error:
         raise C3Error(f"Ray failed: {lines_of(error)[-1].rstrip('.')}. Fix it and run the same again.") from error
     finally:
@@ -131,13 +123,9 @@ def _inspect(load: Load, folder: str) -> bytes:
 def _batches(_: pa.Table, *, sources: Open, start: int, size: int, folder: str) -> Iterator[pa.Table]:
     """Batches of `size` runs of equal sources, from source number `start` on."""
 
-    def stream() -> Iterator[list[Source]]:
-        _enter(folder)
-        yield from deduplicate(islice(named(sources()), start, None))
-
-    runs = stream()
     try:
-        while batch := list(islice(runs, size)):
+        _enter(folder)
+        for batch in run_batches(islice(named(sources()), start, None), size):
             yield _row(dumps((batch, [])))
     except C3Error as error:
         yield _row(dumps((error, [])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -20,23 +21,25 @@ from torch import Tensor
 from c3core.contracts import BadItem
 from c3core.data.items import load_items
 from c3core.embedding.embedder import embed
-from c3core.errors import C3Error
+from c3core.errors import C3Error, NotInstalled
+from c3core.registry import Entry, entry
 from c3core.store.store import Store
 from tests.helpers.words import DangerousReader, WordEncoder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
+pytest.importorskip("ray.data", reason='needs pip install "c3core[ray]"')
 
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
-    ray = pytest.importorskip("ray", reason='needs pip install "c3core[ray]"')
-    pytest.importorskip("ray.data", reason='needs pip install "c3core[ray]"')
+    import ray
+
     ray.init(
         num_cpus=2,
         object_store_memory=80_000_000,
         include_dashboard=False,
         log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},  # for words.py
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},  # for words.py
     )
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield ray
@@ -88,7 +91,6 @@ def test_the_command_line_makes_the_same_store(ray: Any, tmp_path: Path, monkeyp
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_was_stopped_continues(how: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C and SIGKILL in the middle; the same command again ends with the local engine's store."""
-    pytest.importorskip("ray.data", reason='needs pip install "c3core[ray]"')
     (tmp_path / "lines.txt").write_text("".join(f"a red ring left of {number} squares\n" for number in range(15_000)))
     words = ["embed", "playground", "text", str(tmp_path / "lines.txt"), "--shard-rows", "500"]
     start = (
@@ -150,7 +152,7 @@ def test_bad_sources_and_sources_that_kill_their_process(ray: Any, tmp_path: Pat
     local = embed(load(), open_sources(), tmp_path / "local", **options)
     assert len(list(local.errors())) == 3
 
-    from c3core.embedding.ray import embed_with_ray
+    from c3_ray.engine import embed_with_ray
 
     for workers in (0, 1):
         embed_with_ray(load, open_sources, tmp_path / f"spread{workers}", **options | {"workers": workers})
@@ -159,7 +161,7 @@ def test_bad_sources_and_sources_that_kill_their_process(ray: Any, tmp_path: Pat
 
 @pytest.mark.slow
 def test_two_models_continue_an_unfinished_store(ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray
+    from c3_ray.engine import embed_with_ray
 
     texts = [f"word{number} and more" if number % 13 else "bad" for number in range(200)]
     options: dict[str, Any] = {"batch_size": 5, "shard_rows": 30, "quiet": True}
@@ -235,14 +237,14 @@ def failing_stream() -> Iterator[str]:
     ],
 )
 def test_errors_in_ray_are_raised_here(load: Any, sources: Any, message: str, ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray
+    from c3_ray.engine import embed_with_ray
 
     with pytest.raises(C3Error, match=message):
         embed_with_ray(load, sources, tmp_path / "store", quiet=True)
 
 
 def test_a_stream_that_fails_keeps_the_rows_before(ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray
+    from c3_ray.engine import embed_with_ray
 
     with pytest.raises(C3Error, match="line 32"):
         embed_with_ray(WordEncoder, failing_stream, tmp_path / "store", batch_size=10, shard_rows=10, quiet=True)
@@ -251,14 +253,14 @@ def test_a_stream_that_fails_keeps_the_rows_before(ray: Any, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("options", [{"actors": 3}, {"actors": 1, "workers": 2}])
 def test_more_actors_than_processors_are_refused(options: dict[str, int], ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray
+    from c3_ray.engine import embed_with_ray
 
     with pytest.raises(C3Error, match="2 processor"):
         embed_with_ray(WordEncoder, lambda: ["a"], tmp_path / "store", **options)
 
 
 def test_the_settings_of_ray_are_restored(ray: Any, tmp_path: Path) -> None:
-    from c3core.embedding.ray import cluster
+    from c3_ray.engine import cluster
 
     context = ray.data.DataContext.get_current()
     before = context.target_max_block_size, context.execution_options.preserve_order
@@ -268,12 +270,10 @@ def test_the_settings_of_ray_are_restored(ray: Any, tmp_path: Path) -> None:
     assert ray.is_initialized()
 
 
-def test_a_missing_ray_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from c3core.embedding.ray import embed_with_ray
-
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(C3Error, match=r'pip install "c3core\[ray\]"'):
-        embed_with_ray(WordEncoder, lambda: ["a"], tmp_path / "store")
+def test_a_missing_ray_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Entry, "missing", ["ray"])
+    with pytest.raises(NotInstalled, match=r'pip install "c3core\[ray\]"'):
+        entry("engine", "ray").load()
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_wrong_words_on_the_command_line(words: list[str], message: str, tmp_pat
 
 def test_bad_items_and_errors_are_kept_apart(tmp_path: Path) -> None:
     """What goes between processes keeps errors and bad items apart."""
-    from c3core.embedding.ray import pack, unpack
+    from c3_ray.engine import pack, unpack
 
     assert unpack(pack(lambda: BadItem("a", "b"))) == BadItem("a", "b")
     with pytest.raises(C3Error, match="wrong"):
@@ -301,7 +301,7 @@ def test_bad_items_and_errors_are_kept_apart(tmp_path: Path) -> None:
 
 def test_warnings_in_ray_are_issued_here() -> None:
     """That a text was cut, or the license of weights: Ray would keep it to itself."""
-    from c3core.embedding.ray import pack, unpack
+    from c3_ray.engine import pack, unpack
 
     def work() -> int:
         warnings.warn("a text is longer than 24 tokens", stacklevel=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import fill
@@ -120,7 +121,7 @@ def _print_short(described: dict[str, Any]) -> None:
             "trained on": f"{last['rows']:,} {last['modality']}{pairs}" if last["rows"] else "nothing",
             "trained before": len(trainings) - 1,
             "means of": [f"{count:,} {name}" for name, count in counts.items()],
-            "licenses": list(dict.fromkeys(described["licenses"].values())),
+            "licenses": _distinct(described["licenses"].values()),
             "saved by": f"c3core {described['c3core']}",
         }
     shown |= {"in a recipe": [*described.get("settings", {})], "c3 run -o": [*described.get("options", {})]}
@@ -130,6 +131,12 @@ def _print_short(described: dict[str, Any]) -> None:
             print(fill(f"{name}: {text}", width=100, subsequent_indent="  "))
     if any(isinstance(value, dict) for value in described.values()):
         print("--full shows every field.")
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    """Each text once, without those that are part of another."""
+    distinct = list(dict.fromkeys(texts))
+    return [one for one in distinct if not any(one in other for other in distinct if other != one)]
 
 
 def _registered(found: Entry) -> dict[str, Any]:

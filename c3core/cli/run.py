@@ -26,7 +26,7 @@ from c3core.cli.options import (
 )
 from c3core.cli.output import report_bad, table_or_folder, writable
 from c3core.cli.results import Results, TableResults
-from c3core.errors import WrongCall, near
+from c3core.errors import WrongCall
 from c3core.io.files import short_hash
 from c3core.io.journaled_table import TABLES, JournaledTable
 from c3core.runtime.console import print_json, print_table
@@ -153,8 +153,8 @@ def _described(
 
 def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | None, *, json: bool) -> None:
     decoder, table = loaded.decoder, out is not None and out.suffix.lower() in TABLES
-    if modality is not None and modality not in loaded.space.modalities:
-        raise WrongCall(f"the space has no modality {modality!r}: {near(modality, loaded.space.modalities)}")
+    if modality is not None:
+        loaded.space.require(modality)
     if decoder.suffix and (out is None or table):
         why = f"which {out} cannot hold" if table else "which go into a folder"
         raise WrongCall(f"pipeline {name} makes {decoder.suffix} files, {why}. Name a folder: --out FOLDER.")

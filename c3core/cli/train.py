@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -15,8 +15,9 @@ from c3core.io.layout import path_of
 from c3core.runtime.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from c3core.experiments.recipe import FitRecipe
+    from pydantic import BaseModel
 
+Model = TypeVar("Model", bound="BaseModel")
 RECALLS = ("x_to_y", "y_to_x")  # figures of a space that are shares; tables show R@1 in %
 
 Recipe = Annotated[
@@ -44,17 +45,16 @@ def connect(
     recipe: Recipe,
     out: Out,
     change: Change = [],  # noqa: B006  typer copies it
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Train a space from pairs. Its towers and projection heads learn by a contrastive loss."""
-    from c3core.experiments.recipe import read_recipe
-    from c3core.io.yaml_text import named_values
     from c3core.spaces.contrastive_trainer import connect as work
     from c3core.spaces.contrastive_trainer import is_connected, measured_figures
     from c3core.spaces.recipe import ConnectRecipe
 
-    read = read_recipe(recipe, ConnectRecipe, changes=named_values(change))
+    read = _read(recipe, ConnectRecipe, change, dry_run)
     if is_connected(read, out, folder=recipe.parent):
         done, measured = f"nothing left to do: {out} is finished", measured_figures(out)
     else:
@@ -70,7 +70,11 @@ def connect(
         ]
         if rows:
             print_table(rows, list(rows[0]))
-        print(f"{done}. Use it as the `space` of a recipe, or: c3 embed {out} MODALITY INPUT… --out STORE")
+        print(
+            _trial(out)
+            if dry_run
+            else f"{done}. Use it as the `space` of a recipe, or: c3 embed {out} MODALITY INPUT… --out STORE"
+        )
 
 
 @_resumable()
@@ -84,9 +88,10 @@ def fit(
 ) -> None:
     """Fit a bridge, train a decoder and save the pipeline."""
     from c3core.experiments.fit import fit_recipe, is_fitted
+    from c3core.experiments.recipe import FitRecipe
     from c3core.pipeline.manifest import read_manifest
 
-    read = _read(recipe, change, dry_run)
+    read = _read(recipe, FitRecipe, change, dry_run)
     if is_fitted(read, out, folder=recipe.parent):
         done, trained_on = f"nothing left to do: {out} is finished", read_manifest(out).trained_on
     else:
@@ -96,7 +101,7 @@ def fit(
     if json:
         print_json({"pipeline": str(out), "trained_on": trained_on})
     elif dry_run:
-        print(f"The recipe works. {out} holds a trial of two steps: leave out --dry-run, and name another folder.")
+        print(_trial(out))
     else:
         print(f"{done}. Use it: c3 run {out} INPUT…")
 
@@ -123,10 +128,11 @@ def ablate(
 ) -> None:
     """Train and score a recipe with several bridges. Prints one table, mean ± std over seeds."""
     from c3core.experiments.ablation import ablate as work
+    from c3core.experiments.recipe import FitRecipe
     from c3core.io.yaml_text import named_values
 
     result = work(
-        _read(recipe, change, dry_run),
+        _read(recipe, FitRecipe, change, dry_run),
         table,
         out,
         bridges=[bridge.strip() for bridge in bridges.split(",")],
@@ -152,12 +158,16 @@ def ablate(
         print(line)
 
 
-def _read(path: Path, change: list[str], dry: bool) -> FitRecipe:
-    from c3core.experiments.recipe import FitRecipe, dry_run, read_recipe
+def _read(path: Path, model: type[Model], change: list[str], dry: bool) -> Model:
+    from c3core.experiments.recipe import dry_run, read_recipe
     from c3core.io.yaml_text import named_values
 
-    read = read_recipe(path, FitRecipe, changes=named_values(change))
+    read = read_recipe(path, model, changes=named_values(change))
     return dry_run(read) if dry else read
+
+
+def _trial(out: Path) -> str:
+    return f"The recipe works. {out} holds a trial of two steps: leave out --dry-run, and name another folder."
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -60,10 +60,14 @@ class Space:
                 encoder.to(self._device)
         return self
 
-    def encoder(self, modality: str) -> Encoder:
-        """Return the encoder of a modality. Raises `WrongCall` for a modality that the space does not have."""
+    def require(self, modality: str) -> None:
+        """Raise `WrongCall` for a modality that the space does not have."""
         if modality not in self._encoders:
             raise WrongCall(f"space {self.spec!r} has no modality {modality!r}: {near(modality, self._encoders)}")
+
+    def encoder(self, modality: str) -> Encoder:
+        """Return the encoder of a modality. Raises `WrongCall` for a modality that the space does not have."""
+        self.require(modality)
         found = self._encoders[modality]
         if not isinstance(found, Encoder):
             found = self._encoders[modality] = found()

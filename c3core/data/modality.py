@@ -74,22 +74,31 @@ def group_by_modality(
         guesses = [guess_modality(source, known, target=target) for source in sources]
     found = set(guesses) - {None} or {modality for modality in known if modality != target}
     if len(found) > 1 and set(guesses) == {None}:
-        raise WrongCall(
-            f"say which modality {name_of(sources[0])} has (modality=…, or --modality): one of {', '.join(known)}."
-        )
+        raise WrongCall(f"{name_of(sources[0])}: {_why_open(sources[0], known)}.")
     only = next(iter(found)) if len(found) == 1 else None
     groups: dict[str, list[int]] = {}
     left_out: dict[int, BadItem] = {}
     for at, (source, guessed) in enumerate(zip(sources, guesses, strict=True)):
         modality = guessed or only
         if modality is None:
-            why = "its name does not tell its modality: ask for it by itself (modality=…, or --modality)"
-            left_out[at] = BadItem(name_of(source), why)
+            left_out[at] = BadItem(name_of(source), _why_open(source, known))
         elif only is None and not takes(modality):
             left_out[at] = BadItem(name_of(source), f"the pipeline takes no {modality}: it was not fitted on any")
         else:
             groups.setdefault(modality, []).append(at)
     return groups, left_out
+
+
+def _why_open(source: Any, known: Sequence[str]) -> str:
+    """Why the modality of a source cannot be guessed, and what to do."""
+    name_it = f"say which it is (modality=…, or --modality): one of {', '.join(known)}"
+    if not isinstance(source, str | os.PathLike):
+        return f"this type does not tell its modality: {name_it}"
+    if os.path.isdir(source):
+        return f"a folder: give the files in it, c3core.load_items({os.fspath(source)!r})"
+    if os.path.exists(source) or TEXT not in known:
+        return f"its name does not tell its modality: {name_it}"
+    return f"no such file: if these are words, say so (modality={TEXT!r}, or --modality {TEXT})"
 
 
 def is_path(name: str) -> bool:

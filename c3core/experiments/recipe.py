@@ -160,16 +160,17 @@ class FitRecipe(BaseModel):
         return None if self.root is None else str(folder / self.root)
 
 
-def dry_run(recipe: FitRecipe) -> FitRecipe:
-    """A recipe that tries all of another in a moment: with the first 32 items of each modality, for two steps.
+def dry_run(recipe: Model) -> Model:
+    """A recipe that tries all of another in a moment: with its first 32 items or pairs, for two steps.
 
     A recipe without `training`, as that of a decoder that is not trained, keeps its defaults: few steps for 32 items.
     """
-    own = recipe.model_copy(deep=True)
+    own: Any = recipe.model_copy(deep=True)
     own.limit = 32
     if own.training is not None and "training" in recipe.model_fields_set:
         own.training.steps = 2
-    return own
+    trial: Model = own
+    return trial
 
 
 def read_recipe(path: str | Path, model: type[Model], *, changes: Mapping[str, Any] | None = None) -> Model:

@@ -211,6 +211,8 @@ class PipelineFitter:
         decoder, options = self.decoder, self.options
         if not items and pairs is None:
             raise WrongCall("nothing to fit on: give items={modality: sources}, or pairs.")
+        for modality in items:
+            self.encoders.space.require(modality)
         if (decoder.trainable or decoder.memorizes) and pairs is None and decoder.modality not in items:
             raise WrongCall(f"the decoder learns from {decoder.modality}: give items of {decoder.modality}, or pairs.")
         if not decoder.trainable:

@@ -80,6 +80,10 @@ class Pipeline:
         self.space.to(where)
         return self
 
+    def _require_fitted(self) -> None:
+        if self.bridge.needs and not self.bridge.modalities:
+            raise WrongCall("the pipeline is not fitted. Call pipeline.fit({modality: items, …}) first.")
+
     def _framed_bridge(self) -> Bridge:
         """The bridge in the decoder's frame. It shares its statistics with `bridge`: to fit one is to fit both."""
         return self.bridge.native() if self.decoder.frame == "native" else self.bridge
@@ -260,6 +264,7 @@ class Pipeline:
         best_of: int = 1,
         **generation_options: Any,
     ) -> Runner:
+        self._require_fitted()
         options = self.decoder.check_options(generation)
         if generation_options:
             options = self.decoder.check_options({**options.model_dump(exclude_unset=True), **generation_options})
@@ -272,10 +277,7 @@ class Pipeline:
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`."""
-        if self.bridge.needs and not self.bridge.modalities:
-            raise WrongCall(
-                "the bridge is not fitted, so that the pipeline could take nothing. Fit it first: pipeline.fit({…})."
-            )
+        self._require_fitted()
         save(
             Saved(
                 self.space,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,11 @@ def measured_figures(space: Path) -> Figures:
 def _load_tables(recipe: ConnectRecipe, folder: str | Path) -> tuple[list[Table], list[Table]]:
     """Load the tables to train on, and those to validate on."""
     root = None if recipe.root is None else str(Path(folder) / recipe.root)
-    training = [load_table(spec.train, folder=folder, root=root) for spec in recipe.pairs]
-    validation = [load_table(spec.validation, folder=folder, root=root) for spec in recipe.pairs if spec.validation]
-    return training, validation
+
+    def load(names: Iterable[str | None]) -> list[Table]:
+        return [load_table(name, folder=folder, root=root).head(recipe.limit) for name in names if name]
+
+    return load(spec.train for spec in recipe.pairs), load(spec.validation for spec in recipe.pairs)
 
 
 def _describe(recipe: ConnectRecipe, folder: str | Path, tables: Sequence[Table]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class ConnectRecipe(BaseModel):
     temperature: float = Field(0.01, gt=0, description="of the contrastive loss")
     learn_temperature: bool = Field(False, description="learn it; this closes the gap between the modalities")
     weights: Literal["float32", "float16"] = Field("float32", description="of the saved files; float16 halves them")
+    limit: int | None = Field(None, ge=1, description="the first rows of each table only")
     training: TrainingOptions = Field(TrainingOptions(), description="see below")
 
     @model_validator(mode="after")

@@ -68,6 +68,16 @@ def test_a_dry_run_tries_the_whole_recipe(tmp_path: Path) -> None:
     assert trained_on["recipe"]["training"]["batch_size"] == 8
 
 
+def test_a_dry_run_tries_a_space(tmp_path: Path) -> None:
+    recipe = connect_recipe(tmp_path) | {"training": {"steps": 10**6}}
+    recipe["pairs"] = [{"train": "playground:image/train/90", "validation": "playground:image/validation/90"}]
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    done = c3("connect", tmp_path / "recipe.yaml", "--out", tmp_path / "out", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "holds a trial of two steps" in done.stdout
+    assert json.loads((tmp_path / "out" / "space.json").read_text())["measured"]["steps"] == 2
+
+
 def test_an_ablation_is_printed_beside_published_figures(tmp_path: Path, install_plugin: Any) -> None:
     plugin = "from c3core import hookimpl\n\n@hookimpl\ndef c3_published(register):\n"
     rows = "def rows(name):\n    return [{'bridge': 'c1', 'fraction': 1.0, 'r1': 50.0}]\n"

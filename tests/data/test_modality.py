@@ -119,7 +119,7 @@ def test_an_open_guess_is_settled_by_the_others() -> None:
     known = ("text", "image", "audio")
     assert group_by_modality(["a.png", "b"], known, target="text", guesses=["image", None])[0] == {"image": [0, 1]}
     assert group_by_modality(["a"], ("text", "audio"), target="text", guesses=[None])[0] == {"audio": [0]}
-    with pytest.raises(WrongCall, match="which modality a has .*: one of text, image, audio"):
+    with pytest.raises(WrongCall, match="a: no such file"):
         group_by_modality(["a"], known, target="text", guesses=[None])
 
 
@@ -130,6 +130,19 @@ def test_what_is_left_out_of_several_modalities_is_said_with_what_to_do() -> Non
     assert groups == {"image": [0], "audio": [1]}
     assert "--modality" in left_out[2].why
     assert "takes no video" in left_out[3].why
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (5, "<int>: this type does not tell its modality: say which it is"),
+        (".", r"a folder: give the files in it, c3core.load_items\('.'\)"),
+        ("a red ring", r"no such file: if these are words, say so \(modality='text'"),
+    ],
+)
+def test_a_source_of_open_modality_is_said_with_what_to_do(source: Any, says: str) -> None:
+    with pytest.raises(WrongCall, match=says):
+        group_by_modality([source], ("text", "image", "audio"), target="text")
 
 
 @pytest.mark.parametrize("source", ["a", b"a", Path("a"), PICTURE, Image.new("L", (1, 1)), (WAVE, 8000), {}, 3])

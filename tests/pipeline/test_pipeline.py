@@ -264,7 +264,7 @@ def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:
 
 
 def test_what_was_not_fitted_is_not_saved(space_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(C3Error, match="bridge is not fitted"):
+    with pytest.raises(C3Error, match="pipeline is not fitted"):
         small_pipeline(load_space(str(space_folder))).save_pretrained(tmp_path)
     assert not [*tmp_path.iterdir()]
 

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "training": "io runtime contracts",
     "store": "io contracts statistics",
     "bridges": "io contracts statistics registry",
-    "metrics": "contracts registry media",
+    "metrics": "contracts registry",
     "data": "io contracts registry statistics store",
     "testing": "io contracts statistics registry training store",
     "embedding": "io runtime contracts store data",

@@ -18,7 +18,7 @@ from c3core.contracts import BadItem, Bridge, Encoder, name_of
 from c3core.data.tables import Table
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.references import EmbeddedReferences, References, TextReferences
-from c3core.metrics.captions import METRICS, CaptionScores, caption_metrics
+from c3core.metrics.captions import CaptionScores, caption_metrics
 from c3core.metrics.custom import Metric, compute_metric, load_metrics
 from c3core.metrics.fid import EmbeddingScores, embedding_metrics
 from c3core.metrics.shown import shown
@@ -80,20 +80,17 @@ class Evaluation:
         return [{"metric": name, "value": value} for name, value in figures.items()]
 
     def remarks(self) -> list[str]:
-        """Return the tokenizer or the encoder that the scores depend on, and why each missing metric was left out."""
-        scores = self.scores
-        how = (
-            f"features: {scores.features}" + (f"; r1: among {scores.group}" if scores.group else "")
-            if isinstance(scores, EmbeddingScores)
-            else f"tokenizer: {scores.tokenizer}"
-        )
+        """Return the encoder that the scores depend on, and why each missing metric was left out."""
+        scores, how = self.scores, list[str]()
+        if isinstance(scores, EmbeddingScores):
+            how = [f"features: {scores.features}" + (f"; r1: among {scores.group}" if scores.group else "")]
         chosen = (
             [f"best of {self.best_of}: the space chose them, so scores of its own encoders are too high"]
             if self.best_of > 1
             else []
         )
         distinct = [] if self.distinct is None else [f"distinct outputs: {self.distinct:.0f} %"]
-        return [how, *distinct, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
+        return [*how, *distinct, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
 
 
 def evaluate(pipeline: Pipeline, table: Table, **options: Any) -> Evaluation:
@@ -179,8 +176,7 @@ class Evaluator:
         references = [known.readable(groups[k][1]) if known else groups[k][1] for k in good]
         scores: CaptionScores | EmbeddingScores
         if isinstance(known, TextReferences):
-            chosen = self.chosen or METRICS
-            scores = caption_metrics([str(output) for output in good_outputs], references, metrics=chosen)
+            scores = caption_metrics([str(output) for output in good_outputs], references, metrics=self.chosen)
         elif isinstance(known, EmbeddedReferences) and embeddings is not None:
             positions = (position for batch in batches for position in batch.index)
             row_of = {position: row for row, position in enumerate(positions)}

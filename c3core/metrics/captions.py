@@ -1,20 +1,19 @@
-"""Score captions as COCO does: BLEU, ROUGE-L and CIDEr, and with Java METEOR and SPICE."""
+"""Score captions as COCO does: BLEU, ROUGE-L and CIDEr."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from statistics import mean
 from typing import Any
 
-from c3core.errors import C3Error, NotInstalled, WrongCall, near
-from c3core.metrics.java import INSTALL
-from c3core.metrics.java_metrics import meteor, spice
-from c3core.metrics.tokenizer import TokenizerName, tokenize
+from c3core.errors import NotInstalled, WrongCall, near
+from c3core.metrics.ptb_tokenizer import tokenize
 
-METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge_l", "meteor", "spice")
+METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge_l")
+COCO = (*METRICS, "meteor", "spice")  # what COCO gives; the last two are a plugin's, since they need Java
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,11 @@ class CaptionScores:
     """
 
     n: int
-    tokenizer: str
     scores: dict[str, float]
     left_out: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values: each score under its name, and "n", "tokenizer" and "left_out"."""
+        """Return JSON values: each score under its name, and "n" and "left_out"."""
         fields = asdict(self)
         return {**fields.pop("scores"), **fields}
 
@@ -40,8 +38,6 @@ def caption_metrics(
     references: Sequence[Sequence[str]],
     *,
     metrics: Sequence[str] = METRICS,
-    tokenizer: TokenizerName = "auto",
-    timeout: float = 1800,
 ) -> CaptionScores:
     """Compare each candidate caption with its references, by pycocoevalcap.
 
@@ -50,37 +46,23 @@ def caption_metrics(
     frequencies from these references: for one item it is 0, because each of its words is in every document, and for a
     few items it depends on which they are. An empty candidate scores 0; a reference without a word is ignored.
 
-    `tokenizer` is "ptb" (Java), "python" (the same rules), or "auto": "ptb" if there is Java. `timeout`, in seconds,
-    limits each Java process.
-
     Raises `WrongCall` for an unknown metric, lists of different lengths, no items, or an item without a reference that
     has a word, and `NotInstalled` without pycocoevalcap.
 
-    >>> scores = caption_metrics(["A dog runs.", "Two cats"], [["a dog runs", "a dog"], ["two cats sleep"]],
-    ...                          metrics=["bleu1", "cider"], tokenizer="python")
+    >>> candidates, references = ["A dog runs.", "Two cats"], [["a dog runs", "a dog"], ["two cats sleep"]]
+    >>> scores = caption_metrics(candidates, references, metrics=["bleu1", "cider"])
     >>> round(scores.scores["bleu1"], 1)
     81.9
     """
     check_names(metrics, METRICS, "caption metric")
     _check_captions(candidates, references)
-    texts = [*candidates, *chain.from_iterable(references)]
-    tokens, tokenizer_name = tokenize(texts, tokenizer=tokenizer, timeout=timeout)
-    candidates, rest = tokens[: len(candidates)], iter(tokens[len(candidates) :])
-    references = [[words for words in islice(rest, len(several)) if words] for several in references]
+    candidates = [tokenize(candidate) for candidate in candidates]
+    references = [[words for words in map(tokenize, several) if words] for several in references]
     wordless = [i for i, several in enumerate(references) if not several]
     if wordless:
         raise WrongCall(f"no reference of item {wordless[0]} has a word in it. Leave the item out.")
-
     scores = _coco_scores(candidates, references, metrics)
-    left_out: dict[str, str] = {}
-    for metric, compute in (("meteor", meteor), ("spice", spice)):
-        if metric in metrics:
-            try:
-                scores[metric] = 100 * compute(candidates, references, timeout=timeout)
-            except C3Error as error:  # the other scores are still valid
-                left_out[metric] = str(error)
-    ordered = {metric: scores[metric] for metric in metrics if metric in scores}
-    return CaptionScores(len(candidates), tokenizer_name, ordered, left_out)
+    return CaptionScores(len(candidates), {metric: scores[metric] for metric in metrics})
 
 
 def check_names(names: Sequence[str], known: Iterable[str], what: str, hint: str = "") -> None:
@@ -114,7 +96,9 @@ def _coco_scores(
         from pycocoevalcap.cider.cider import Cider
         from pycocoevalcap.rouge.rouge import Rouge
     except ImportError as error:
-        raise NotInstalled(f"caption metrics need pycocoevalcap ({error}). {INSTALL}") from None
+        raise NotInstalled(
+            f'caption metrics need pycocoevalcap ({error}). Run: pip install "c3core[metrics]"'
+        ) from None
     pair = dict(enumerate(references)), {i: [candidate] for i, candidate in enumerate(candidates)}
     scores: dict[str, float] = {}
     if any(metric.startswith("bleu") for metric in metrics):

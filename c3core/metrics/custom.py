@@ -11,7 +11,7 @@ from typing import Any
 
 from c3core.contracts import Decoder
 from c3core.errors import C3Error, WrongCall
-from c3core.metrics.captions import METRICS, check_names
+from c3core.metrics.captions import COCO, METRICS, check_names
 from c3core.registry.discovery import registered
 from c3core.registry.registration import Entry
 
@@ -22,17 +22,20 @@ RESERVED = ("bridge", "seed", "seeds", "asked", "by")  # an ablation writes thes
 def load_metrics(decoder: Decoder, modality: str, names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:
     """Divide names of metrics into those of captions and those of plugins, and load the latter.
 
-    Raises `WrongCall` for an unknown metric, and for one that takes other modalities than those of the inputs and of
-    the decoder's outputs.
+    Captions get all metrics of COCO, unless some of these are named. Raises `WrongCall` for an unknown metric, and for
+    one that takes other modalities than those of the inputs and of the decoder's outputs.
     """
-    of_captions = METRICS if decoder.suffix is None else ()
     plugins = registered("metric")
-    hint = "" if of_captions else " What needs no name (FID, KID, R@1) is always given."
-    check_names(names, [*of_captions, *plugins], f"metric of {decoder.modality}", hint)
-    entries = {name: plugins[name] for name in names if name not in of_captions}
+    coco = [name for name in COCO if name in (*METRICS, *plugins)] if decoder.suffix is None else []
+    hint = "" if coco else " What needs no name (FID, KID, R@1) is always given."
+    check_names(names, [*coco, *plugins], f"metric of {decoder.modality}", hint)
+    if coco and not {*coco} & {*names}:
+        names = [*coco, *names]
+    own = [name for name in names if name in METRICS and coco]
+    entries = {name: plugins[name] for name in names if name not in own}
     for entry in entries.values():
         _check_modalities(entry, modality, decoder.modality)
-    return [name for name in names if name in of_captions], {name: entry.load() for name, entry in entries.items()}
+    return own, {name: entry.load() for name, entry in entries.items()}
 
 
 def _check_modalities(metric: Entry, modality: str, target: str) -> None:

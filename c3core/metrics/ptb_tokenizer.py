@@ -2,6 +2,7 @@
 
 The rules were derived from the output of that tokenizer (Stanford's PTBTokenizer 3.4.1, in lower case), not from its
 source. They give the same tokens for ordinary captions, and for most file names, prices, telephone numbers and faces.
+A line break counts as a space.
 
 A sentence is first turned into its *shape*, of equal length, in which a symbol for its kind replaces each character
 beyond ASCII. As in a lexer, at each position the rule with the longest match wins, and the first of two equally long
@@ -53,7 +54,7 @@ _KINDS = {
     **dict.fromkeys("\u2019\u203a\x92", "\u2019"), **dict.fromkeys("\u2018\u201b\u2039\x91", "\u2018"),
     **dict.fromkeys("\u201c\u00ab\x93", "\u201c"), **dict.fromkeys("\u201d\u00bb\x94", "\u201d"),
     **dict.fromkeys("\u2013\u2014\u2015\x96\x97", "\u2013"), **dict.fromkeys("\u2010\u2011\u058a", "\u2010"),
-    **dict.fromkeys("\u2026\x85", "\u2026"), "\u2044": "\u2044",
+    **dict.fromkeys("\u2026", "\u2026"), "\u2044": "\u2044",
 }  # fmt: skip
 _SYMBOLS = re.compile(
     "[\x80\u00a1-\u00bf\u00d7\u00f7\u037e\u0387\u0589\u05be\u05c0\u05c3\u05c6\u05f3\u05f4\u0600-\u0603\u0606-\u060c\u0614\u061b\u061e"

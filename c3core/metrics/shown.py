@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import floor, log10
 
-from c3core.metrics.captions import METRICS
+from c3core.metrics.captions import COCO
 
-OUT_OF_100 = {*METRICS, "r1"}  # they are shares or means of shares, in %
+OUT_OF_100 = {*COCO, "r1"}  # they are shares or means of shares, in %
 
 
 def decimals(metric: str, values: Iterable[float]) -> int:

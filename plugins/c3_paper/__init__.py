@@ -6,6 +6,7 @@ from c3core.registry import Register, hookimpl
 
 PUBLISHED = ("table2", "table3", "table4", "table5", "table7")
 BASELINES = ("clipcap", "ws_clipcap", "ws_clipcap_multi", "clipre", "magic", "zerocap")
+JAVA = {"meteor": "METEOR 1.5, by Java", "spice": "SPICE, by Java 8 and Stanford's models"}
 
 
 @hookimpl
@@ -17,9 +18,18 @@ def c3_commands(register: Register) -> None:
 
 @hookimpl
 def c3_metrics(register: Register) -> None:
+    for name, summary in JAVA.items():
+        register(
+            name,
+            f"c3_paper.metrics.captions:{name}",
+            modalities=("text",),
+            requires=("pycocoevalcap",),
+            extra="metrics",
+            summary=summary,
+        )
     register(
         "spider",
-        "c3_paper.caption_metrics:spider",
+        "c3_paper.metrics.captions:spider",
         modalities=("text",),
         requires=("pycocoevalcap",),
         extra="metrics",
@@ -27,7 +37,7 @@ def c3_metrics(register: Register) -> None:
     )
     register(
         "fense",
-        "c3_paper.caption_metrics:fense",
+        "c3_paper.metrics.captions:fense",
         modalities=("text",),
         requires=("aac_metrics",),
         extra="fense",
@@ -35,7 +45,7 @@ def c3_metrics(register: Register) -> None:
     )
     register(
         "inception",
-        "c3_paper.inception_metric:inception",
+        "c3_paper.metrics.inception:inception",
         modalities=("image",),
         requires=("torch_fidelity",),
         extra="metrics",

@@ -14,15 +14,12 @@ import pytest
 
 from c3core.errors import NotInstalled, WrongCall
 from c3core.metrics.captions import METRICS, caption_metrics
-from c3core.metrics.java import find_java
 
 pytestmark = pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")
-WITHOUT_JAVA = [metric for metric in METRICS if metric not in ("meteor", "spice")]
 
 
 def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Score captions without Java."""
-    return caption_metrics(candidates, references, metrics=WITHOUT_JAVA, tokenizer="python").scores
+    return caption_metrics(candidates, references).scores
 
 
 # --- scores printed in the papers of the metrics
@@ -184,11 +181,10 @@ def test_scores_equal_those_of_the_formulas() -> None:
 
 def test_scores_become_one_dictionary(capfd: pytest.CaptureFixture[str]) -> None:
     names = ["cider", "bleu1", "cider"]
-    result = caption_metrics(["A dog.", "Cats!"], [["a dog"], ["cats", "two cats"]], metrics=names, tokenizer="python")
-    assert list(result.to_dict()) == ["cider", "bleu1", "n", "tokenizer", "left_out"]
+    result = caption_metrics(["A dog.", "Cats!"], [["a dog"], ["cats", "two cats"]], metrics=names)
+    assert list(result.to_dict()) == ["cider", "bleu1", "n", "left_out"]
     assert result.to_dict()["bleu1"] == result.scores["bleu1"]
     assert result.to_dict()["n"] == 2
-    assert result.to_dict()["tokenizer"] == "ptb-like (python)"
     assert capfd.readouterr() == ("", "")
 
 
@@ -196,7 +192,7 @@ def test_empty_and_very_long_candidates() -> None:
     references = [["a dog runs", "a dog"], ["two cats sleep", ""], ["one bird sings"]]
     scores = score(["", "two cats sleep", "a bird " * 2_000], references)
     assert all(0 <= value < (1000 if name == "cider" else 100) for name, value in scores.items())
-    assert score(["", ".", " "], references) == pytest.approx(dict.fromkeys(WITHOUT_JAVA, 0.0), abs=1e-6)
+    assert score(["", ".", " "], references) == pytest.approx(dict.fromkeys(METRICS, 0.0), abs=1e-6)
     assert scores == score(
         ["", "two cats sleep", "a bird " * 2_000], [references[0], ["two cats sleep"], references[2]]
     )
@@ -217,7 +213,7 @@ def test_empty_and_very_long_candidates() -> None:
 )
 def test_wrong_input(candidates: Any, references: Any, why: str) -> None:
     with pytest.raises(WrongCall, match=why):
-        caption_metrics(candidates, references, tokenizer="python")
+        caption_metrics(candidates, references)
 
 
 def test_wrong_metrics() -> None:
@@ -231,6 +227,5 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "pycocoevalcap"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pycocoevalcap", None)
-    for tokenizer in ("python", *(["ptb"] if find_java() else [])):
-        with pytest.raises(NotInstalled, match=r'pip install "c3core\[metrics\]"'):
-            caption_metrics(["a"], [["a"]], tokenizer=tokenizer)  # type: ignore[arg-type]
+    with pytest.raises(NotInstalled, match=r'pip install "c3core\[metrics\]"'):
+        caption_metrics(["a"], [["a"]])

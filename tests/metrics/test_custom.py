@@ -152,6 +152,11 @@ def test_names_are_divided_into_those_of_captions_and_those_of_plugins(captioner
         {"words": own, "any": own},
     )
     assert load_metrics(captioner, "image", METRICS) == ([*METRICS], {})
+    assert [*load_metrics(captioner, "image", ["meteor"])[1]] == ["meteor"]
+    assert load_metrics(captioner, "image", ["meteor"])[0] == []
+    for names in ([], ["any"]):  # all of COCO's, if none of them is named
+        own_ones, others = load_metrics(captioner, "image", names)
+        assert (own_ones, [*others]) == ([*METRICS], ["meteor", "spice", *names])
     assert load_metrics(painter, "text", ["drawn", "any", "pixels"]) == ([], {"drawn": own, "any": own, "pixels": own})
     assert load_metrics(painter, "audio", ["drawn"]) == ([], {"drawn": own})
     assert load_metrics(painter, "text", []) == ([], {})
@@ -163,7 +168,7 @@ def test_names_are_divided_into_those_of_captions_and_those_of_plugins(captioner
     [
         ("drawn", "video", "metric 'drawn' is of image made from text or audio, not of image from video."),
         ("words", "text", "metric 'words' is of text, not of image from text."),
-        ("pixel", "text", "no metric of image is called 'pixel': did you mean pixels?"),
+        ("pixells", "text", "no metric of image is called 'pixells': did you mean pixels?"),
         ("cider", "text", "no metric of image is called 'cider'"),
     ],
 )

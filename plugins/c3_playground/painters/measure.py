@@ -16,7 +16,6 @@ from c3_playground.painters.factor_network import load_reader
 from c3_playground.painters.scores import COLUMNS, bounds, draw, score
 from c3_playground.painters.shipped import DECODERS, FOLDER, painter
 from c3_playground.world import World
-from c3core.metrics import inception_features, inception_metrics, load_inception
 from c3core.runtime import exit_cleanly, print_json, print_table, progress_bar
 
 
@@ -28,16 +27,10 @@ def main(
     method: Annotated[list[str], typer.Option(help="Repeatable.")] = list(METHODS),  # noqa: B006
     best_of: Annotated[int, typer.Option(min=1, help="Draw so many of each sentence, and score the nearest.")] = 1,
     folder: Annotated[Path, typer.Option(help="Folder of the painters.")] = FOLDER,
-    inception: Annotated[
-        Path | None, typer.Option(help="Weights of Inception (.safetensors), for its FID, KID and IS.")
-    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Print the table of unseen sentences for each decoder and method. R@1 is among 100 sentences; KID needs 100."""
     items, reader, rows = World().items("image", "test", sentences, start=first), load_reader(), []
-    if inception:
-        network = load_inception(inception)
-        true = inception_features(network, [item.data for item in items])
     ways = [(name, key) for name in decoder for key in method]
     with progress_bar("measuring", total=len(ways) * len(items)) as bar:
         for name, key in ways:
@@ -46,9 +39,6 @@ def main(
             seconds = time.monotonic() - started
             row = {"decoder": name, "method": METHODS[key], **score(pipeline, items, pictures, reader, seed=seed)}
             row["ms a picture"] = 1000 * seconds / len(items)
-            if inception:
-                found = inception_metrics(inception_features(network, pictures), true, seed=seed)
-                row |= {f"Inception's {name}": value for name, value in found.items()}
             rows.append(row)
             bar.advance(len(items))
     rows += [{"decoder": name, "method": "", **found} for name, found in bounds(items, reader, pipeline).items()]

@@ -14,8 +14,6 @@ from threading import Timer
 
 from c3core.errors import C3Error, NotInstalled
 
-INSTALL = 'Run: pip install "c3core[metrics]"'
-
 
 def find_java() -> str | None:
     """Return the path of the `java` program, or None."""
@@ -28,7 +26,9 @@ def package_file(name: str) -> Path:
     for folder in (spec and spec.submodule_search_locations) or ():
         if (path := Path(folder, name)).is_file():
             return path
-    raise NotInstalled(f"pycocoevalcap, which holds {Path(name).name}, is not installed. {INSTALL}")
+    raise NotInstalled(
+        f'pycocoevalcap, which holds {Path(name).name}, is not installed. Run: pip install "c3core[metrics]"'
+    )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""METEOR and SPICE equal those of pycocoevalcap's own wrappers. Without what they need, they are left out."""
+"""METEOR and SPICE equal those of pycocoevalcap's own wrappers. Without what they need, they say so."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pytest
 
 pytest.importorskip("pycocoevalcap")
 
+from c3_paper.metrics.java import find_java, package_file
+from c3_paper.metrics.java_metrics import SPICE_JAR, SPICE_MODELS, meteor, spice
 from c3core.errors import C3Error, NotInstalled
-from c3core.metrics.captions import METRICS, caption_metrics
-from c3core.metrics.java import find_java, package_file
-from c3core.metrics.java_metrics import SPICE_JAR, SPICE_MODELS, meteor, spice
 from tests.helpers.fake_java import KEEP_ARGUMENTS, put_java
 
 CANDIDATES = ["a man on a brown horse", "a cat"]
@@ -65,13 +64,14 @@ def test_spice_equals_that_of_the_package() -> None:
     assert spice(CANDIDATES, REFERENCES, timeout=600) == pytest.approx(expected, abs=1e-9)
 
 
-def test_without_java_both_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", [meteor, spice])
+def test_without_java_they_say_so(
+    metric: Callable[..., float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     put_models(monkeypatch, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    scores = caption_metrics(["a dog", "cats"], [["a dog"], ["cats"]])
-    assert set(scores.scores) == set(METRICS) - {"meteor", "spice"}
-    assert "needs Java" in scores.left_out["meteor"]
-    assert "needs Java" in scores.left_out["spice"]
+    with pytest.raises(NotInstalled, match="needs Java"):
+        metric(CANDIDATES, REFERENCES, timeout=60)
 
 
 @pytest.mark.skipif(has_models(), reason="needs pycocoevalcap without the models")
@@ -97,13 +97,10 @@ def test_meteor_is_the_score_of_the_corpus(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo 1; read a; echo b"])
-def test_a_meteor_that_fails_leaves_the_other_scores(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
-) -> None:
+def test_a_meteor_that_fails_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
     put_java(monkeypatch, tmp_path, script)
-    result = caption_metrics(["a dog"], [["a dog"]], metrics=["meteor", "bleu1"], tokenizer="python", timeout=60)
-    assert "failed" in result.left_out["meteor"]
-    assert result.scores["bleu1"] == pytest.approx(100, abs=1e-4)
+    with pytest.raises(C3Error, match="failed"):
+        meteor(["a dog"], [["a dog"]], timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +149,6 @@ def test_a_metric_that_hangs_is_stopped(
     with pytest.raises(C3Error) as stopped:
         metric(CANDIDATES, REFERENCES, timeout=0.3)
     assert str(stopped.value) == f"the Java process of {name} took longer than 0.3 s. {advice}"
-    result = caption_metrics(["a"], [["a"]], metrics=[metric.__name__], tokenizer="python", timeout=0.3)
-    assert result.left_out == {metric.__name__: str(stopped.value)}
 
 
 def arguments(folder: Path) -> list[str]:

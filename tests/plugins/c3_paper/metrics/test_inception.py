@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from c3_paper.metrics import inception
+from c3_paper.metrics.inception import inception_features, inception_metrics, load_inception
 from c3core.errors import CorruptFile, NotInstalled, WrongCall
-from c3core.metrics import inception
-from c3core.metrics.fid import fid_and_kid
-from c3core.metrics.inception import inception_features, inception_metrics, load_inception
+from c3core.metrics import fid_and_kid
 
 torch_fidelity = pytest.importorskip("torch_fidelity")
 

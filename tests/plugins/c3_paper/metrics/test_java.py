@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from c3_paper.metrics.java import find_java, java_process, package_file
 from c3core.errors import C3Error, NotInstalled
-from c3core.metrics.java import find_java, java_process, package_file
 from tests.helpers.fake_java import put_java
 
 SLEEP = "sleep 3 < /dev/null > /dev/null 2>&1"  # when `java` is killed, this keeps none of its pipes

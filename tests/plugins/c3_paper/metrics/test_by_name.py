@@ -1,4 +1,4 @@
-"""Metrics that papers of sounds and of pictures give."""
+"""Metrics that are chosen by name: those of captions that need Java, and those of papers of sounds and of pictures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from c3_paper.caption_metrics import spider
-from c3_paper.inception_metric import WEIGHTS, inception
+from c3_paper.metrics.captions import meteor, spider
+from c3_paper.metrics.inception import WEIGHTS, inception, inception_features, inception_metrics, load_inception
+from c3_paper.metrics.java_metrics import SPICE_JAR, SPICE_MODELS
 from c3core.errors import C3Error, NotInstalled
-from c3core.metrics import caption_metrics, inception_features, inception_metrics, load_inception
-from c3core.metrics.java import find_java
-from c3core.metrics.java_metrics import SPICE_JAR, SPICE_MODELS
+from c3core.metrics import caption_metrics
 from c3core.registry import entry
 from tests.helpers.fake_java import put_java
 
@@ -25,9 +24,16 @@ CAPTIONS = ["a dog barks", "rain falls on a roof"]
 REFERENCES = [["a dog barks loudly", "dogs bark"], ["rain on a roof", "it rains"]]
 
 
-@pytest.mark.skipif(find_java() is None, reason="needs Java")
+def test_meteor_is_of_tokens_out_of_100(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("pycocoevalcap", reason="needs the extra metrics")
+    lines = tmp_path / "lines"
+    put_java(monkeypatch, tmp_path, f'read a; echo "$a" > {lines}; echo 1; read b; echo 0.5; echo 0.5')
+    assert meteor([], ["A dog's ball!"], [["a ball", "..."]]) == {"meteor": 50.0}
+    assert lines.read_text() == "SCORE ||| a ball ||| a dog 's ball\n"
+
+
 def test_spider_is_the_mean_of_cider_and_spice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With a Java that tokenizes as ever, and scores SPICE by heart."""
+    """With a Java that scores SPICE by heart."""
     pytest.importorskip("pycocoevalcap", reason="needs the extra metrics")
     cider = caption_metrics(CAPTIONS, REFERENCES, metrics=["cider"]).scores["cider"]
     monkeypatch.syspath_prepend(tmp_path)
@@ -35,8 +41,7 @@ def test_spider_is_the_mean_of_cider_and_spice(monkeypatch: pytest.MonkeyPatch, 
         (tmp_path / "pycocoevalcap" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "pycocoevalcap" / name).touch()
     items = '[{"image_id": 0, "scores": {"All": {"f": 0.5}}}, {"image_id": 1, "scores": {"All": {"f": 0.0}}}]'
-    own = f"echo '{items}' > $6"
-    put_java(monkeypatch, tmp_path, f'case "$*" in *spice*) {own};; *) exec {find_java()} "$@";; esac')
+    put_java(monkeypatch, tmp_path, f"echo '{items}' > $6")
     assert spider([], CAPTIONS, REFERENCES) == {"spider": pytest.approx((cider + 25) / 2)}
     assert cider > 1
 

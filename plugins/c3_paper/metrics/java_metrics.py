@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from c3_paper.metrics.java import java_process, package_file
 from c3core.errors import NotInstalled
-from c3core.metrics.java import java_process, package_file
 
 SPICE_JAR = "spice/spice-1.0.jar"
 SPICE_MODELS = "spice/lib/stanford-corenlp-3.6.0-models.jar"  # pycocoevalcap does not bring it

@@ -187,17 +187,20 @@ class Decoder(nn.Module, ABC):
         conditions: Tensor,
         options: GenerationOptions | Mapping[str, Any] | None = None,
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> list[Any]:
         """Return one output for each of the conditions (n, condition_dim), in order.
 
         Runs in eval mode and without gradient, in batches of `options.batch_size`. Random numbers come from `generator`
-        (None: torch's global one), and an output does not depend on the batch that it is in. Each output is a source
-        that the space's encoder of this modality reads: text as a string, a picture as an array.
+        (None: torch's global one; several: one for each row, as `row_generators` gives them), and an output does not
+        depend on the batch that it is in. Each output is a source that the space's encoder of this modality reads: text
+        as a string, a picture as an array.
         """
         chosen = self.check_options(options)
         conditions = self.check_conditions(conditions).float()
-        generators = iter(self._row_generators(len(conditions), chosen, generator))
+        if generator is None or isinstance(generator, torch.Generator):
+            generator = self.row_generators(len(conditions), chosen, generator)
+        generators = iter(generator)
         outputs: list[Any] = []
         with torch.inference_mode(), _eval_mode(self):
             for rows in torch.split(conditions, chosen.batch_size):
@@ -219,7 +222,7 @@ class Decoder(nn.Module, ABC):
             raise C3Error(f"decoder {self.name!r} gave {what} for {len(conditions)} conditions, not a list of as many.")
         return outputs
 
-    def _row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
+    def row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
         """Return a generator for each of `count` rows, on the CPU, seeded row by row from `generator`."""
         device = "cpu" if generator is None else generator.device
         seeds = [int(torch.randint(2**62, (), generator=generator, device=device)) for _ in range(count)]

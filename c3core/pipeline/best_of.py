@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ def best_of(
     conditions: Tensor,
     options: GenerationOptions,
     *,
-    generator: torch.Generator,
+    generator: Sequence[torch.Generator],
     count: int,
 ) -> list[Any]:
     """Return one output for each of the conditions (n, dim): of `count`, that with the largest cosine to the condition.
+
+    `generator` has `count` for each condition.
 
     An output that cannot be embedded, such as an empty caption, is kept only if none can. Warns if each
     condition gives the same output every time.

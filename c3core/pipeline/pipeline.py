@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -234,15 +234,18 @@ class Pipeline:
         *,
         modality: str | None = None,
         skip: int = 0,
+        restarts: Collection[int] = (),
         **options: Any,
     ) -> Iterator[tuple[int, Any]]:
         """Yield (position, output or `BadItem`) of many sources as soon as a batch is done.
 
         `options` are those of `run`. Sources of one modality come in order; those of several come one modality after
         the other. To continue a stream of one modality, give the rest of its sources, and as `skip` the number of
-        outputs that were made, without bad items: random outputs are then those of the whole stream.
+        outputs that were made, without bad items: random outputs are then those of the whole stream. To run the sources
+        of several runs of one modality together, give as `restarts` the positions at which each begins: random outputs
+        are then those of each run by itself.
         """
-        yield from self._runner(**options).stream(sources, modality, skip=skip)
+        yield from self._runner(**options).stream(sources, modality, skip=skip, restarts=restarts)
 
     def check_run(self, **options: Any) -> GenerationOptions:
         """Return the decoder's options. Raises `C3Error` for what `run` would refuse whatever its sources are.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from functools import partial
+from itertools import chain, groupby, islice
 from typing import Any
 
 import torch
@@ -46,24 +48,30 @@ class Runner:
             self._output_encoder().check()
 
     def stream(
-        self, sources: Iterable[Any] | Iterable[Encoded] | Store, modality: str | None = None, *, skip: int = 0
+        self,
+        sources: Iterable[Any] | Iterable[Encoded] | Store,
+        modality: str | None = None,
+        *,
+        skip: int = 0,
+        restarts: Collection[int] = (),
     ) -> Iterator[Output]:
         """Yield the outputs of many sources as soon as a batch is done.
 
-        `skip` outputs were made before of earlier sources of the modality: draw what comes after theirs.
+        `skip` outputs were made before of earlier sources of the modality: draw what comes after theirs. At each of the
+        positions `restarts` the random numbers begin anew.
         """
         if isinstance(sources, Store):
             if modality not in (None, sources.modality):
                 raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
-            yield from self._stream(store_batches(sources, self.batch_size), sources.modality, skip)
+            yield from self._stream(store_batches(sources, self.batch_size), sources.modality, skip, restarts)
             return
         first, every = _peek(sources)
         if isinstance(first, Encoded):
-            yield from self._stream(every, modality or first.modality, skip)
+            yield from self._stream(every, modality or first.modality, skip, restarts)
         elif modality is not None:
-            yield from self._encoded(every, modality, skip)
-        elif skip:
-            raise WrongCall("skip goes with sources of one modality. Name it: modality=….")
+            yield from self._encoded(every, modality, skip, restarts)
+        elif skip or restarts:
+            raise WrongCall("skip and restarts go with sources of one modality. Name it: modality=….")
         else:
             held = list(every)
             groups, left_out = self.group(held)
@@ -85,13 +93,17 @@ class Runner:
             raise C3Error(f"the {modality} embeddings hold NaN or infinite values. Check the encoder, or embed again.")
         return self.bridge.condition(embeddings, modality)
 
-    def _encoded(self, sources: Iterable[Any], modality: str, skip: int = 0) -> Iterator[Output]:
+    def _encoded(
+        self, sources: Iterable[Any], modality: str, skip: int = 0, restarts: Collection[int] = ()
+    ) -> Iterator[Output]:
         encoder = self.encoders.encoder(modality)
-        return self._stream(encoder.encode_batches(sources, batch_size=self.batch_size), modality, skip)
+        return self._stream(encoder.encode_batches(sources, batch_size=self.batch_size), modality, skip, restarts)
 
-    def _stream(self, batches: Iterable[Encoded], modality: str, skip: int) -> Iterator[Output]:
-        generator = torch.Generator().manual_seed(self.seed)
-        self.decoder.skip(skip * self.best_of, self.options, generator)
+    def _stream(
+        self, batches: Iterable[Encoded], modality: str, skip: int, restarts: Collection[int]
+    ) -> Iterator[Output]:
+        generators = _Generators(self, restarts)
+        self.decoder.skip(skip * self.best_of, self.options, generators.current)
         self.decoder.output_encoder = self._output_encoder()
         space = self.encoders.space
         fitted = modality in self.familiar
@@ -100,20 +112,39 @@ class Runner:
             if part.modality != modality:
                 raise WrongCall(f"these are {part.modality} embeddings, not {modality}.")
             self.encoders.check(modality, part.fingerprint)
-            outputs = self._outputs(self.condition(part.embeddings, modality), generator) if part.index else []
+            outputs = self._outputs(part, generators.of(part.index)) if part.index else []
             check.add(part.embeddings)
             shown = zip(part.index, map(as_picture, outputs), strict=True)
             yield from sorted([*shown, *part.bad], key=lambda entry: entry[0])
         check.warn(modality, "those that the pipeline was fitted on" if fitted else f"what space {space.spec} knows")
 
-    def _outputs(self, conditions: Tensor, generator: torch.Generator) -> list[Any]:
+    def _outputs(self, part: Encoded, generators: list[torch.Generator]) -> list[Any]:
+        conditions = self.condition(part.embeddings, part.modality)
         if self.best_of == 1:
-            return self.decoder.generate(conditions, self.options, generator=generator)
+            return self.decoder.generate(conditions, self.options, generator=generators)
         encoder = self._output_encoder()
-        return best_of(self.decoder, encoder, conditions, self.options, generator=generator, count=self.best_of)
+        return best_of(self.decoder, encoder, conditions, self.options, generator=generators, count=self.best_of)
 
     def _output_encoder(self) -> BridgedEncoder:
         return BridgedEncoder(self.encoders, self.bridge, self.decoder)
+
+
+class _Generators:
+    """The random generators of outputs, in order. At each of the positions `restarts` the seed begins anew."""
+
+    def __init__(self, runner: Runner, restarts: Collection[int]) -> None:
+        self.runner, self.restarts = runner, sorted(restarts)
+        self.run, self.current = 0, torch.Generator().manual_seed(runner.seed)
+
+    def of(self, positions: Sequence[int]) -> list[torch.Generator]:
+        """Return the generators of the outputs of these positions: `best_of` for each."""
+        found: list[torch.Generator] = []
+        for run, group in groupby(positions, partial(bisect_right, self.restarts)):
+            if run != self.run:
+                self.run, self.current = run, torch.Generator().manual_seed(self.runner.seed)
+            count = len(list(group)) * self.runner.best_of
+            found += self.runner.decoder.row_generators(count, self.runner.options, self.current)
+        return found
 
 
 def _peek(sources: Iterable[Any]) -> tuple[Any, Iterable[Any]]:

@@ -233,10 +233,10 @@ class DiffusionDecoder(PictureDecoder):
             raise WrongCall("this decoder was trained with drop 0, so that it cannot be guided: leave guidance out.")
         return chosen
 
-    def _row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
+    def row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
         if options.noise == "shared":
             return shared_generators(count, generator)
-        return super()._row_generators(count, options, generator)
+        return super().row_generators(count, options, generator)
 
     def _draw(self, conditions: Tensor, options: PictureOptions, generators: list[torch.Generator]) -> Tensor:
         shape = (len(conditions), self.canvas.channels, self.side, self.side)

@@ -145,10 +145,10 @@ class PretrainedDecoder(PictureDecoder):
             raise WrongCall(f"steps may be at most {most} for this model, got {chosen.steps}.")
         return chosen
 
-    def _row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
+    def row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
         if options.noise == "shared":
             return shared_generators(count, generator)
-        return super()._row_generators(count, options, generator)
+        return super().row_generators(count, options, generator)
 
     def _draw(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> Tensor:
         """Run the pipeline. Raises `C3Error` if its scheduler cannot do so many steps, or if it draws NaN."""

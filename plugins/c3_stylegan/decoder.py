@@ -236,7 +236,7 @@ class StyleGANDecoder(PictureDecoder):
 
     # ---- drawing
 
-    def _row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
+    def row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
         """The same generator for all rows. They draw in order, so that a picture does not depend on its batch."""
         return [torch.default_generator if generator is None else generator] * count
 

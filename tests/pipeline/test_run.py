@@ -119,6 +119,30 @@ def test_the_largest_seed_and_the_smallest_batch_are_taken(captioner: Pipeline, 
     assert captioner.check_run(**options).model_dump()["temperature"] == 2.0
 
 
+@pytest.mark.parametrize("best_of", [1, 2])
+def test_runs_that_share_batches_draw_as_each_does_by_itself(captioner: Pipeline, mix: Path, best_of: int) -> None:
+    runs = [["notes.xyz", mix / "b.png", mix / "b.png"], [mix / "b.png"], [mix / "b.png"] * 3]
+    options: dict[str, Any] = {"modality": "image", "seed": 3, "best_of": best_of}
+    options |= {"do_sample": True, "temperature": 2.0, "batch_size": 4}
+    alone = [output for run in runs for output in captioner.run(run, **options)]
+    made = captioner.stream([source for run in runs for source in run], restarts={0, 3, 4}, **options)
+    together = [output for _, output in made]
+    assert together == alone
+    assert together[1] == together[3] == together[4] != together[2]
+    with pytest.raises(WrongCall, match="Name it: modality"):
+        next(captioner.stream(runs[1], restarts={0}))
+
+
+@pytest.mark.parametrize("noise", ["random", "none"])
+def test_drawings_that_share_batches_draw_as_each_does_by_itself(painter: Pipeline, noise: str) -> None:
+    runs = [["a red ring", "a red ring"], ["a red ring"]]
+    alone = [picture for run in runs for picture in painter.run(run, modality="text", noise=noise)]
+    made = painter.stream([*runs[0], *runs[1]], modality="text", restarts={0, 2}, noise=noise)
+    for (_, one), other in zip(made, alone, strict=True):
+        np.testing.assert_allclose(np.asarray(one, float), np.asarray(other, float), atol=1)
+    assert np.abs(np.asarray(alone[0], float) - np.asarray(alone[1], float)).max() > 1
+
+
 def test_a_store_is_run_batch_by_batch_in_order(captioner: Pipeline, tmp_path: Path) -> None:
     encoder, pictures = captioner.encoder("image"), [item.data for item in World().items("image", "test", 5)]
     about = {"space": encoder.space, "modality": "image", "fingerprint": encoder.fingerprint}

@@ -28,7 +28,6 @@ from c3core.contracts import Bridge
 from c3core.errors import C3Error
 from c3core.statistics.moments import Moments
 from c3core.store.store import Store
-from c3core.testing.registration import imported_when_registering
 
 
 def close(actual: Tensor, expected: Tensor) -> None:
@@ -45,8 +44,6 @@ class BridgeContract(ABC):
     any_modality: ClassVar[bool] = False  # whether it takes embeddings of a modality that it was not fitted on
     extending_changes_noise: ClassVar[bool] = False  # whether `extend` changes the training conditions of the others
     noisy: ClassVar[bool] = True  # whether training conditions are random; else they equal those for use
-    plugin: ClassVar[str | None] = None  # the module of the entry point; by default the bridge's top package
-    heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "pyarrow", "librosa", "torchvision")
 
     @abstractmethod
     def make(self) -> Bridge:
@@ -114,11 +111,6 @@ class BridgeContract(ABC):
         else:
             close(trained, used)
             assert torch.equal(trained, other)
-
-    def test_registration_imports_no_heavy_library(self) -> None:
-        module = self.plugin or type(self.make()).__module__.split(".")[0]
-        found = imported_when_registering(module, self.heavy)
-        assert found == [], f"importing {module} and running its hooks must not import these"
 
     def test_use_has_no_randomness(self) -> None:
         bridge, before = self.fitted(), torch.get_rng_state()

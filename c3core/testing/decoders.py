@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,15 +29,12 @@ from torch.nn.functional import normalize
 from c3core.contracts import BadItem, Decoder
 from c3core.errors import C3Error
 from c3core.io.files import PICKLES
-from c3core.testing.registration import imported_when_registering
 from c3core.training.checkpoint import load_trained, trained_state
 
 
 class DecoderContract(ABC):
     """What every decoder must do. Class attributes declare what the suite cannot know."""
 
-    plugin: ClassVar[str | None] = None  # the module that the entry point names; by default the decoder's top package
-    heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers", "torchvision")
     options: ClassVar[Mapping[str, Any]] = {}  # of `generate`, for quick outputs that depend only on conditions
     sampling: ClassVar[Mapping[str, Any]] = {}  # more options, with which outputs depend on the generator
     steps: ClassVar[int] = 30  # of training on one batch, after which outputs differ by their conditions
@@ -357,19 +353,3 @@ class DecoderContract(ABC):
             finally:
                 path.write_bytes(whole)
         type(trained).load(saved, device="cpu")  # whole again
-
-    # ---- registration
-
-    def test_registering_imports_no_heavy_library(self) -> None:
-        module = self.plugin or type(self.make()).__module__.split(".")[0]
-        assert imported_when_registering(module, self.heavy) == []
-
-    def test_it_is_registered_under_its_name(self) -> None:
-        decoder = type(self.make())
-        module, found = import_module(self.plugin or decoder.__module__.split(".")[0]), []
-
-        def register(name: str, factory: str, *, modalities: Sequence[str] = (), **more: Any) -> None:
-            found.append((name, factory, decoder.modality in modalities or not modalities))
-
-        module.c3_decoders(register=register)
-        assert (decoder.name, f"{decoder.__module__}:{decoder.__qualname__}", True) in found

@@ -26,7 +26,6 @@ from torch import Tensor
 
 from c3core.contracts import BadItem, BadItems, Encoder, Reader
 from c3core.testing.readers import ReaderContract, snapshot
-from c3core.testing.registration import imported_when_registering
 
 
 class EncoderContract(ReaderContract):
@@ -34,8 +33,6 @@ class EncoderContract(ReaderContract):
 
     tolerance: ClassVar[float] = 1e-5  # of unit embeddings in a batch and alone
     differentiable: ClassVar[bool] = False  # whether `embed` lets gradients through to items that are float tensors
-    plugin: ClassVar[str | None] = None  # the module of the entry point; by default the encoder's top package
-    heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "pyarrow", "pydantic", "librosa", "torchvision")
 
     @abstractmethod
     def make(self) -> Encoder:
@@ -146,8 +143,3 @@ class EncoderContract(ReaderContract):
         for gradient in torch.autograd.grad((raw * weights).sum(), items):
             assert torch.isfinite(gradient).all()
             assert gradient.abs().sum() > 0
-
-    def test_registration_imports_no_heavy_library(self, encoder: Encoder) -> None:
-        module = self.plugin or type(encoder).__module__.split(".")[0]
-        found = imported_when_registering(module, self.heavy)
-        assert found == [], f"importing {module} and running its hooks must not import these"

@@ -10,8 +10,12 @@ The plugin must be installed, so that its entry point is found.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 from abc import ABC
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from inspect import signature
 from typing import ClassVar
@@ -19,7 +23,6 @@ from typing import ClassVar
 from c3core.registry.discovery import entries
 from c3core.registry.hooks import GROUP
 from c3core.registry.registration import Entry
-from c3core.testing.registration import imported_when_registering
 
 CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: the factory's positional and keyword arguments
     "space": (("argument",), ("device", "precision")),
@@ -37,7 +40,9 @@ class PluginContract(ABC):
     """What every plugin must do."""
 
     plugin: ClassVar[str]  # the name of its entry point
-    heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers", "pyarrow", "librosa", "torchvision")
+    heavy: ClassVar[tuple[str, ...]] = (
+        "torch", "torchvision", "transformers", "diffusers", "open_clip", "timm", "pyarrow", "pydantic", "librosa"
+    )  # fmt: skip
 
     def brought(self) -> list[Entry]:
         return [found for found in entries() if found.plugin == self.plugin]
@@ -66,8 +71,34 @@ class PluginContract(ABC):
                         f"{found.factory} is called as ({', '.join([*positional, *named])}): {error}"
                     ) from None
 
+    def test_a_decoder_says_the_name_and_the_modality_that_it_is_registered_with(self) -> None:
+        for found in self.brought():
+            if found.kind == "decoder" and not found.missing:
+                decoder = found.load()
+                assert decoder.name == found.name, "a pipeline is saved with this name, and would not load"
+                assert decoder.modality in (found.modalities or [decoder.modality])
+
     def test_registering_imports_no_heavy_library(self) -> None:
         (point,) = (one for one in entry_points(group=GROUP) if one.name == self.plugin)
         commands = {found.factory.partition(":")[0] for found in self.brought() if found.kind == "command"}
         for module in (point.module, *commands):  # `c3 --help` imports the modules of commands
             assert imported_when_registering(module, self.heavy) == []
+
+
+REGISTER = """
+import importlib, sys
+module = importlib.import_module(sys.argv[1])
+for name in dir(module):
+    if name.startswith("c3_") and callable(getattr(module, name)):
+        getattr(module, name)(register=lambda *names, **options: None)
+print(*(name for name in sys.argv[2:] if name in sys.modules))
+"""
+
+
+def imported_when_registering(module: str, heavy: Sequence[str]) -> list[str]:
+    """Return the `heavy` libraries that a new interpreter has imported after it ran a plugin's module and hooks."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", REGISTER, module, *heavy]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()

@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,7 +31,6 @@ from torch import Tensor
 
 from c3core.contracts import Reader, Tower
 from c3core.testing.readers import ReaderContract, snapshot
-from c3core.testing.registration import imported_when_registering
 
 
 class TowerContract(ReaderContract):
@@ -40,8 +38,6 @@ class TowerContract(ReaderContract):
 
     tolerance: ClassVar[float] = 1e-4  # of features in a batch and alone, as a share of the largest feature
     differentiable: ClassVar[bool] = False  # whether `from_raw` gives a batch that lets gradients through
-    plugin: ClassVar[str | None] = None  # the module of the entry point; by default the tower's top package
-    heavy: ClassVar[tuple[str, ...]] = ("torch", "transformers", "pyarrow", "pydantic", "librosa", "torchvision")
 
     @abstractmethod
     def make(self) -> Tower:
@@ -184,24 +180,6 @@ class TowerContract(ReaderContract):
             save_file({name: value.contiguous() for name, value in tower.state_dict().items()}, tmp_path / "tower")
             again.load_state_dict(load_file(tmp_path / "tower"))
         self.assert_close(self.features(again), self.features(tower))
-
-    # ---- registration
-
-    def test_it_is_registered(self, tower: Tower) -> None:
-        found: list[str] = []
-
-        def register(name: str, factory: str, *, modalities: Sequence[str] = (), **_: Any) -> None:
-            if not modalities or tower.modality in modalities:
-                found.append(factory)
-
-        import_module(self._plugin(tower)).c3_towers(register=register)
-        assert f"{type(tower).__module__}:{type(tower).__qualname__}" in found
-
-    def test_registering_imports_no_heavy_library(self, tower: Tower) -> None:
-        assert imported_when_registering(self._plugin(tower), self.heavy) == []
-
-    def _plugin(self, tower: Tower) -> str:
-        return self.plugin or type(tower).__module__.split(".")[0]
 
 
 def tensors_in(batch: Any) -> list[Tensor]:

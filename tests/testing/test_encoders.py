@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 
 import numpy as np
 import pytest
@@ -37,7 +36,6 @@ class Good(Encoder):
 
 class TestGood(EncoderContract):
     differentiable = True
-    plugin = "c3core.bridges.builtin"
     encoder_class: type[Encoder] = Good
 
     def make(self) -> Encoder:
@@ -249,18 +247,7 @@ def test_a_broken_encoder_fails_the_right_test(encoder, test):
 
 
 def test_every_test_of_the_suite_is_failed_by_a_broken_encoder():
-    assert list_tests(EncoderContract) == {test for _, test in BROKEN} | {"test_registration_imports_no_heavy_library"}
-
-
-@pytest.mark.parametrize(
-    "source", ["import torch", "def c3_spaces(register): import torch", "import no_such_library"], ids=str
-)
-def test_a_heavy_registration_fails(tmp_path, monkeypatch, source):
-    (tmp_path / "heavy_plugin.py").write_text(source)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    suite = type("Suite", (TestGood,), {"plugin": "heavy_plugin"})()
-    with pytest.raises(AssertionError, match=r"torch|no_such_library"):
-        suite.test_registration_imports_no_heavy_library(Good())
+    assert list_tests(EncoderContract) == {test for _, test in BROKEN}
 
 
 def test_gradients_are_not_asked_for_unless_declared():

@@ -36,7 +36,15 @@ WRONG = {
         "@hookimpl\ndef c3_spaces(register): register('mine', 'textwrap:dedent')",
         "@hookimpl\ndef c3_bridges(register): register('mine', 'os:getcwdb')",
     ],
-    "test_registering_imports_no_heavy_library": ["import torch"],
+    "test_a_decoder_says_the_name_and_the_modality_that_it_is_registered_with": [
+        "class Own: name, modality = 'own', 'text'\n\n@hookimpl\ndef c3_decoders(register): register('mine', 'wrong:Own')",
+        "class Own: name, modality = 'own', 'text'\n\n@hookimpl\ndef c3_decoders(register):"
+        " register('own', 'wrong:Own', modalities=('image',))",
+    ],
+    "test_registering_imports_no_heavy_library": [
+        "import torch",
+        "@hookimpl\ndef c3_spaces(register): import torch",
+    ],
 }
 
 

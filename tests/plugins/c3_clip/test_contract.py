@@ -13,11 +13,8 @@ import c3core
 from c3core.contracts import Encoder
 from c3core.testing import EncoderContract
 
-HEAVY = (*EncoderContract.heavy, "open_clip", "timm")
-
 
 class Clip(EncoderContract):
-    heavy = HEAVY
     modality = ""
 
     @pytest.fixture(autouse=True)

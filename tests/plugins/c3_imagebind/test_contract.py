@@ -32,7 +32,6 @@ def pixels(*shape: int, seed: int) -> np.ndarray:
 class Contract(EncoderContract):
     modality: ClassVar[str]
     differentiable = True
-    heavy = (*EncoderContract.heavy, "imagebind", "timm")
 
     def make(self) -> Encoder:
         torch.set_num_threads(1)

@@ -74,18 +74,18 @@ class ContrastiveModel(nn.Module):
         return info_nce(self.embed(pairs.x, x, generator), self.embed(pairs.y, y, generator), self.temperature())
 
     @torch.no_grad()
+    def embed_all(self, column: ColumnDataset, rows: Sequence[int]) -> Tensor:
+        """Return the embeddings (n, dim) of some items of a column for use: float32, on the processor."""
+        self.eval()
+        parts = [self.embed(column, rows[i : i + MEASURE_BATCH]) for i in range(0, len(rows), MEASURE_BATCH)]
+        return torch.cat(parts).float().cpu()
+
     def measure(self, pairs: PairDataset) -> dict[str, float]:
         """Return recall at 1 in both directions with one partner per item, the gap between the means, the mean cosine
         of pairs, and the standard deviation of their differences per dimension.
         """
-        self.eval()
-        columns = zip((pairs.x, pairs.y), pairs.draw(range(len(pairs)), torch.Generator().manual_seed(0)), strict=True)
-        x, y = (
-            torch.cat([self.embed(column, rows[i : i + MEASURE_BATCH]) for i in range(0, len(rows), MEASURE_BATCH)])
-            .float()
-            .cpu()
-            for column, rows in columns
-        )
+        rows = pairs.draw(range(len(pairs)), torch.Generator().manual_seed(0))
+        x, y = map(self.embed_all, (pairs.x, pairs.y), rows)
         recall = retrieval_metrics(x, y)
         return {
             "x_to_y": recall["x_to_y"]["r1"],

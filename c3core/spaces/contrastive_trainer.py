@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from c3core.contracts import BadItem, Objective, Tower
 from c3core.data.fingerprint import checksum
 from c3core.data.tables import Table, load_table
 from c3core.errors import WrongCall, library_errors
 from c3core.io.files import sha256
-from c3core.io.layout import SPACE, path_of
+from c3core.io.layout import FAMILIAR, SPACE, path_of
 from c3core.io.validation import read_checked
+from c3core.io.weights import write_tensors
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import processes
 from c3core.spaces.contrastive import ContrastiveModel, Temperature
@@ -23,7 +24,8 @@ from c3core.spaces.dataset import ColumnDataset, PairBatches, PairDataset
 from c3core.spaces.frozen import FrozenTower, frozen_towers
 from c3core.spaces.head import Head
 from c3core.spaces.recipe import ConnectRecipe
-from c3core.spaces.serialization import SpaceManifest, TowerSpec, save_connected
+from c3core.spaces.serialization import SpaceManifest, TowerSpec, load_connected, save_connected
+from c3core.statistics.familiarity import Familiarity, familiarity_states
 from c3core.training.run_folder import has_finished, is_finished, mark_finished
 from c3core.training.task import TrainingResult, TrainingTask
 from c3core.training.trainer import train
@@ -76,6 +78,12 @@ def connect(
     measured = _measure(model, validation_pairs)
     if not processes().is_main_process:
         return measured
+    known = _familiarity(model, validation_pairs)
+    if base_space is not None:
+        known |= load_connected(base_space).familiar
+    (out / FAMILIAR).unlink(missing_ok=True)
+    if known:
+        write_tensors(out / FAMILIAR, familiarity_states(known))
     save_connected(
         out,
         recipe.name,
@@ -224,6 +232,16 @@ def _train(
         label=f"connecting {recipe.name}",
     )
     return train(task, options, run, recipe=configuration, quiet=quiet)
+
+
+def _familiarity(model: ContrastiveModel, tables: Sequence[PairDataset]) -> dict[str, Familiarity]:
+    """What tells items that are unlike the held-out ones, by modality. Those of the training lie nearer by it."""
+    embeddings: dict[str, list[Tensor]] = {}
+    for column in (column for pairs in tables for column in (pairs.x, pairs.y)):
+        rows = sorted(set(column.rows) - {-1})
+        embeddings.setdefault(column.tower.modality, []).append(model.embed_all(column, rows))
+    found = {modality: Familiarity.of(torch.cat(several)) for modality, several in embeddings.items()}
+    return {modality: one for modality, one in found.items() if one is not None}
 
 
 def _measure(model: ContrastiveModel, tables: Sequence[PairDataset]) -> Figures:

@@ -53,6 +53,22 @@ def test_the_folder_loads_as_a_space(tmp_path: Path) -> None:
     assert "ring" in tower["vocabulary"]
 
 
+def test_the_space_tells_items_that_are_unlike_its_held_out_ones(tmp_path: Path) -> None:
+    pairs = [{"train": "playground:image/train/24", "validation": "playground:image/validation/60"}]
+    connect(make_recipe(pairs=pairs), tmp_path, quiet=True)
+    space = load_space(str(tmp_path))
+    assert set(space.familiar) == {"image", "text"}
+    own = space.encode([item.data for item in World().items("image", "validation", 60)], "image")
+    noise = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    assert abs(float(space.familiar["image"].distances(own).mean())) < 1
+    assert float(space.familiar["image"].distances(noise).mean()) > 1
+    small = make_recipe(
+        pairs=[{**pairs[0], "validation": "playground:image/validation/6"}]
+    )  # fewer pictures than dimensions
+    connect(small, tmp_path / "small", quiet=True)
+    assert set(load_space(str(tmp_path / "small")).familiar) == {"text"}
+
+
 def test_pairs_find_each_other_after_training(tmp_path: Path) -> None:
     towers = {"text": {"tower": "playground-text"}, "image": {"tower": "playground-image"}}
     pairs = [{"train": "playground:image/train/24", "validation": "playground:image/train/24"}]

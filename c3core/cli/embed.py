@@ -1,4 +1,4 @@
-"""`c3 embed` and `c3 convert`: make embeddings, and convert weights."""
+"""`c3 embed`: make embeddings."""
 
 from __future__ import annotations
 
@@ -102,15 +102,4 @@ def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encod
     return load_space(space, device=device, precision=precision).encoder(modality)
 
 
-def convert(
-    weights: Annotated[Path, typer.Argument(help="Upstream weights: a .pth, .pt, .bin or .pkl file.")],
-    out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
-) -> None:
-    """Convert a torch file of weights to safetensors, without running code in it."""
-    from c3core.io.convert import convert_weights as work
-
-    count = work(weights, out)
-    print(f"{count} tensors in {out}")
-
-
-COMMANDS = (embed, convert)
+COMMANDS = (embed,)

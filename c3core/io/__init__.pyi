@@ -1,4 +1,3 @@
-from .convert import convert_weights as convert_weights
 from .files import PICKLES as PICKLES
 from .files import append_text as append_text
 from .files import atomic_write as atomic_write

@@ -63,7 +63,6 @@ def test_help_and_version() -> None:
         "evaluate",
         "ablate",
         "info",
-        "convert",
     ):
         assert command in done.stdout
     assert c3("--version").stdout.startswith("c3core ")
@@ -282,28 +281,6 @@ def test_fit_by_a_recipe_then_info(space: Path, photos: Path, tmp_path: Path) ->
     assert set(result["rows"][0]["cider"]) == {"mean", "std"}
 
 
-def test_convert(tmp_path: Path) -> None:
-    import torch
-    from safetensors.torch import load_file
-
-    torch.save(
-        {"model": {"a": torch.ones(2)}, "step": 3, "layers": [torch.zeros(1), torch.ones(1)]}, tmp_path / "weights.pth"
-    )
-    assert c3("convert", tmp_path / "weights.pth", tmp_path / "out.safetensors").returncode == 0
-    found = {name: tensor.tolist() for name, tensor in load_file(tmp_path / "out.safetensors").items()}
-    assert found == {"model.a": [1, 1], "layers.0": [0], "layers.1": [1]}
-    torch.save({"a": {"b": torch.ones(2)}, "a.b": torch.ones(2)}, tmp_path / "twice.pth")
-    fails(
-        "convert",
-        tmp_path / "twice.pth",
-        tmp_path / "no.safetensors",
-        says="two tensors that would both be called 'a.b'",
-    )
-    for number, content in enumerate((b"hello", b"a note", b"")):  # the first letters are words of the unpickler
-        (tmp_path / f"{number}.pth").write_bytes(content)
-        fails("convert", tmp_path / f"{number}.pth", tmp_path / "no.safetensors", says="holds no plain weights")
-
-
 # A shell's background jobs ignore interrupts, and so would what the tests start there.
 HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
@@ -376,7 +353,6 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
         says="root no is no folder",
     )
     fails("demo", "--out", photos / "0.png" / "below", status=2, says="0.png is no folder")
-    fails("convert", "no.pth", tmp_path / "no.safetensors", status=2, says="no file no.pth")
     fails("connect", tmp_path / "no.yaml", "--out", tmp_path / "y", status=2, says="no recipe at")
     fails("info", tmp_path / "list", says="does not hold fields")
     fails("run", captioner, photos / "0.png", "-o", "num_beams=[3", status=2, says="cannot be read")
@@ -384,11 +360,9 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
     fails("run", captioner, status=2, says="Missing argument 'inputs'")
 
 
-def test_a_file_that_is_not_utf8_and_a_pickle(captioner: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8(captioner: Path, tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes("caf\xe9\n".encode("latin-1"))
     fails("run", captioner, tmp_path / "latin.txt", "-m", "text", says="not UTF-8")
-    (tmp_path / "evil.pth").write_bytes(b"\x80\x04cos\nsystem\n(S'echo'\ntR.")
-    fails("convert", tmp_path / "evil.pth", tmp_path / "out.safetensors", says="holds no plain weights")
 
 
 def test_no_room_and_a_read_only_place_are_one_error_and_what_was_done_is_kept(

@@ -19,12 +19,12 @@ if find_spec("imagebind") is None:
 pytest.importorskip("librosa", reason="needs the extra audio")
 pytest.importorskip("av", reason="needs the extra video")
 
+from c3_convert.weights import convert_weights
 from c3_imagebind.sizes import SIZES, Size
 from c3_imagebind.space import load
 from c3_imagebind.upstream import NoDraws, build, tokens_of, upstream_module
 from c3core import load_space
 from c3core.errors import C3Error, CorruptFile, WrongCall
-from c3core.io import convert_weights
 
 TINY = SIZES["tiny"]
 RNG = np.random.default_rng(0)

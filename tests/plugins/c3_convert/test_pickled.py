@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from c3_convert.weights import convert_weights
 from c3core.errors import C3Error, CorruptFile
-from c3core.io import convert_weights
 
 SOURCE = "raise RuntimeError('the source code in the file was run')"
 
@@ -133,7 +133,7 @@ def test_what_a_file_calls_is_not_run(tmp_path: Path) -> None:
         b"(S'touch SIGN'\nios\nsystem\n.",
         b"\x80\x02cos\nsystem\nX\x0a\x00\x00\x00touch SIGN\x85R.",
         b'c__builtin__\nexec\n(S\'open("SIGN", "w")\'\ntR.',
-        b"cc3core.io.pickled\n_Object\n(dS'__init__'\ncos\nsystem\nsb0S'touch SIGN'\n.",  # would change the reader
+        b"cc3_convert.pickled\n_Object\n(dS'__init__'\ncos\nsystem\nsb0S'touch SIGN'\n.",  # would change the reader
         b"ctorch.storage\n_load_from_bytes\n(cos\nsystem\ntR.",
         b"\x82\x01.",
         b"(lp0\ng0\na.",

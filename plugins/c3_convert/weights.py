@@ -12,10 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from c3_convert.pickled import read_modules
 from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
-from c3core.io.files import atomic_write
-from c3core.io.layout import path_of
-from c3core.io.pickled import read_modules
+from c3core.io import atomic_write, path_of
 
 
 def convert_weights(weights: str | Path, out: str | Path) -> int:

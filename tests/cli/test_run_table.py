@@ -19,21 +19,15 @@ from c3_gpt2.decoder import CaptionDecoder
 from c3_playground.world import World
 from c3core.data import load_table
 from tests.helpers.command_line import c3, fails
-from tests.helpers.spaces import playground_captioner, write_mixed_files
+from tests.helpers.spaces import write_mixed_files
 
 READERS: dict[str, Callable[[Path], Any]] = {
     "csv": pd.read_csv,
     "jsonl": lambda path: pd.read_json(path, lines=True),
     "parquet": pd.read_parquet,
 }
+CAPTIONER = "playground/captioner"
 SAMPLED = ("--batch-size", 4, "-o", "do_sample=true", "-o", "max_new_tokens=8")
-
-
-@pytest.fixture(scope="module")
-def captioner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("captioner")
-    playground_captioner().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +65,11 @@ def killed(calls: int, *words: object) -> None:
 @pytest.mark.parametrize("suffix", READERS)
 @pytest.mark.parametrize("more", [(), ("--seeds", 2, "--best-of", 2, "--batch-size", 5)], ids=["plain", "seeds"])
 def test_a_killed_run_ends_with_the_same_bytes(
-    captioner: Path, photos: Path, tmp_path: Path, suffix: str, more: tuple[object, ...]
+    photos: Path, tmp_path: Path, suffix: str, more: tuple[object, ...]
 ) -> None:
     whole, parts = tmp_path / f"whole.{suffix}", tmp_path / f"parts.{suffix}"
-    assert c3("run", captioner, photos, "--out", whole, *SAMPLED, *more).returncode == 0
-    words = ("run", captioner, photos, "--out", parts, *SAMPLED, *more)
+    assert c3("run", CAPTIONER, photos, "--out", whole, *SAMPLED, *more).returncode == 0
+    words = ("run", CAPTIONER, photos, "--out", parts, *SAMPLED, *more)
     for calls in (12, 4) if more else (3, 2):
         killed(calls, *words)
         assert not parts.exists()
@@ -94,11 +88,11 @@ def test_a_killed_run_ends_with_the_same_bytes(
     assert rows.caption.nunique() > 5
 
 
-def test_a_table_has_what_is_printed(captioner: Path, tmp_path: Path) -> None:
+def test_a_table_has_what_is_printed(tmp_path: Path) -> None:
     mix = write_mixed_files(tmp_path)
     (mix / "d.xyz").write_text("?")
-    printed = json.loads(c3("run", captioner, mix, "--json").stdout)
-    done = c3("run", captioner, mix, "--out", tmp_path / "out" / "captions.csv")
+    printed = json.loads(c3("run", CAPTIONER, mix, "--json").stdout)
+    done = c3("run", CAPTIONER, mix, "--out", tmp_path / "out" / "captions.csv")
     assert done.stdout == f"{tmp_path}/out/captions.csv: 3 of 4 inputs\n"
     rows = pd.read_csv(tmp_path / "out" / "captions.csv", keep_default_na=False)
     good = rows[rows.error == ""]
@@ -109,21 +103,21 @@ def test_a_table_has_what_is_printed(captioner: Path, tmp_path: Path) -> None:
     assert load_table(tmp_path / "out" / "captions.csv").column("caption") == [*good.caption, ""]
 
 
-def test_rows_of_a_store_and_of_a_list_name_their_sources(captioner: Path, photos: Path, tmp_path: Path) -> None:
+def test_rows_of_a_store_and_of_a_list_name_their_sources(photos: Path, tmp_path: Path) -> None:
     paths = [str(path) for path in sorted(photos.glob("??.png"))[:6]]
     (tmp_path / "list.txt").write_text("\n".join(paths))
     assert c3("embed", "playground", "image", tmp_path / "list.txt", "--out", tmp_path / "store").returncode == 0
     for number, given in enumerate((tmp_path / "list.txt", tmp_path / "store")):
         out = tmp_path / f"{number}.jsonl"
-        assert c3("run", captioner, given, "--out", out, "--batch-size", 4).returncode == 0
+        assert c3("run", CAPTIONER, given, "--out", out, "--batch-size", 4).returncode == 0
         assert [json.loads(line)["source"] for line in out.read_text().splitlines()] == paths
     assert (tmp_path / "0.jsonl").read_bytes() == (tmp_path / "1.jsonl").read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
-def test_a_run_of_a_store_goes_on(captioner: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_run_of_a_store_goes_on(photos: Path, tmp_path: Path) -> None:
     assert c3("embed", "playground", "image", photos, "--out", tmp_path / "store").returncode == 0
-    words = ("run", captioner, tmp_path / "store", *SAMPLED, "--out")
+    words = ("run", CAPTIONER, tmp_path / "store", *SAMPLED, "--out")
     assert c3(*words, tmp_path / "whole.csv").returncode == 0
     killed(4, *words, tmp_path / "parts.csv")
     assert c3(*words, tmp_path / "parts.csv").returncode == 0
@@ -131,13 +125,13 @@ def test_a_run_of_a_store_goes_on(captioner: Path, photos: Path, tmp_path: Path)
 
 
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
-def test_another_call_does_not_go_on(captioner: Path, photos: Path, tmp_path: Path) -> None:
+def test_another_call_does_not_go_on(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "captions.csv"
-    words = ("run", captioner, photos, "--out", out, "--batch-size", 4)
+    words = ("run", CAPTIONER, photos, "--out", out, "--batch-size", 4)
     killed(3, *words)
     fails(*words, "--seed", 1, status=2, says="had other seeds. Give another --out, or remove")
     fails(*words, "-o", "num_beams=2", status=2, says="had other options.")
-    fails("run", captioner, photos / "00.png", "--out", out, status=2, says="had other inputs.")
+    fails("run", CAPTIONER, photos / "00.png", "--out", out, status=2, says="had other inputs.")
     (photos / "02.png").touch()
     os.utime(photos / "02.png", (1, 1))
     fails(*words, status=2, says="had other inputs.")
@@ -149,21 +143,21 @@ def test_another_call_does_not_go_on(captioner: Path, photos: Path, tmp_path: Pa
     assert not list(tmp_path.glob("*captions.csv.*"))
 
 
-def test_names_that_do_not_fit_are_one_clear_error(captioner: Path, photos: Path, tmp_path: Path) -> None:
+def test_names_that_do_not_fit_are_one_clear_error(photos: Path, tmp_path: Path) -> None:
     painter = ("run", "playground/painter-stylegan", "a red ring")
     fails(*painter, "--out", tmp_path / "x.csv", status=2, says="makes .png files, which")
     fails(*painter, status=2, says="Name a folder: --out FOLDER.")
-    fails("run", captioner, photos, "--out", tmp_path / "x", status=2, says="Name one: --out")
-    fails("run", captioner, photos, "--out", tmp_path / "x.csv", "--json", status=2, says="Leave one of them out")
+    fails("run", CAPTIONER, photos, "--out", tmp_path / "x", status=2, says="Name one: --out")
+    fails("run", CAPTIONER, photos, "--out", tmp_path / "x.csv", "--json", status=2, says="Leave one of them out")
     (tmp_path / "x.csv").mkdir()
-    fails("run", captioner, photos, "--out", tmp_path / "x.csv", status=2, says="is a folder. Name a file")
+    fails("run", CAPTIONER, photos, "--out", tmp_path / "x.csv", status=2, says="is a folder. Name a file")
     (tmp_path / "y.csv.part").write_text("[1]\n")
-    fails("run", captioner, photos, "--out", tmp_path / "y.csv", says="y.csv.part was changed. Remove it")
+    fails("run", CAPTIONER, photos, "--out", tmp_path / "y.csv", says="y.csv.part was changed. Remove it")
 
 
-def test_a_table_of_nothing_but_errors_is_written_and_said(captioner: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_table_of_nothing_but_errors_is_written_and_said(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "captions.parquet"
-    done = c3("run", captioner, photos / "00-broken.png", "--out", out)
+    done = c3("run", CAPTIONER, photos / "00-broken.png", "--out", out)
     assert done.returncode == 1
     assert "no input could be read" in done.stderr
     assert pd.read_parquet(out).error.notna().all()

@@ -64,19 +64,9 @@ def pictures(n: int, split: str = "train") -> list[Any]:
     return [item.data for item in World().items("image", split, n)]
 
 
-SEVERAL = ("image", "audio", "video")
-
-
-def playground_captioner() -> Pipeline:
-    """A captioner of everything that the playground knows. It has learned next to nothing."""
-    pipeline = small_pipeline(load_space("playground"))
-    items = {modality: [item.data for item in World().items(modality, "train", 30)] for modality in SEVERAL}
-    return pipeline.fit({"text": World().sentences(40), **items}, training=TRAINING, quiet=True)
-
-
 def write_mixed_files(folder: Path) -> Path:
     """A folder with a sound, a picture and a clip."""
-    picture, sound, clip = (World().items(modality, "test", 1)[0].data for modality in SEVERAL)
+    picture, sound, clip = (World().items(modality, "test", 1)[0].data for modality in ("image", "audio", "video"))
     write_wav(sound, folder / "a.wav")
     Image.fromarray(picture).save(folder / "b.png")
     write_gif(clip, folder / "c.gif")

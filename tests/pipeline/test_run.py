@@ -12,12 +12,12 @@ from torch import Tensor
 
 from c3_playground.world import World
 from c3core import BadItem, C3Error, Pipeline, Store, WrongCall, load_items, load_pipeline
-from tests.helpers.spaces import playground_captioner, write_mixed_files
+from tests.helpers.spaces import write_mixed_files
 
 
 @pytest.fixture(scope="module")
 def captioner() -> Pipeline:
-    return playground_captioner()
+    return load_pipeline("playground/captioner")
 
 
 @pytest.fixture(scope="module")

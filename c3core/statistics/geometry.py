@@ -20,11 +20,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from c3core.errors import C3Error, WrongCall
-from c3core.statistics.distribution_gap import frechet, frechet_of_halves
 from c3core.statistics.moments import Moments
 from c3core.statistics.paired_batches import paired_batches
-from c3core.statistics.repeated_items import items_of, row_numbers, warn_of_repeats
-from c3core.statistics.spectrum import effective_dimension, singular_values, warn_of_few_rows
+from c3core.statistics.repeated_items import warn_of_repeats
+from c3core.statistics.spectrum import effective_dimension, frechet, singular_values, warn_of_few_rows
 from c3core.statistics.unit_norm import unit_rows
 
 MAX_PAIRS = 20_000  # pairs measured in groups: more change the third digit of no figure, and take memory
@@ -71,9 +70,6 @@ class Geometry:
     # Squared Fréchet distance of gaussians fitted to x and y, "before" and "after" the modality means are removed: the
     # difference is the squared distance of the means. Few rows make both too large.
     distribution_gap: dict[str, float]
-    # "after" between two halves of the sampled pairs: of x, of y, and of x of one half and y of the other ("x_y"). The
-    # part of "x_y" that is above "x" and "y" is a difference of the modalities, and not of few rows.
-    distribution_gap_of_halves: dict[str, float] | None
     left_out: dict[str, int]  # cosines left out: "span_x", "span_y" of one item given twice (r = 0), "noise" if ε = 0
     spectrum: dict[str, Tensor] = field(repr=False, compare=False)  # (d,) singular values of x, y and the noise
     values: dict[str, Tensor] = field(repr=False, compare=False)  # the values behind each `Spread`, for histograms
@@ -128,13 +124,11 @@ def measure_geometry(
     effective = {name: effective_dimension(of) for name, of in spectrum.items()}
     trace = {name: of.sum().item() for name, of in spectrum.items()}
     sides = {"x": pairs[:, 0], "y": pairs[:, 1]}
-    numbers = {name: row_numbers(side) for name, side in sides.items()}
-    different = {name: int(of.max()) + 1 for name, of in numbers.items()}
+    different = {name: len({row.tobytes() for row in side.contiguous().numpy()}) for name, side in sides.items()}
     warn_of_repeats(len(pairs), different)
     rows = {name: n * count // len(pairs) for name, count in different.items()}
     warn_of_few_rows(effective, {**rows, "noise": max(rows.values())}, dim)
     after = frechet(moments["x"].covariance, moments["y"].covariance)
-    halves = frechet_of_halves(sides["x"], sides["y"], items_of(numbers["x"], numbers["y"]), seed)
     spreads = {name: Spread.of(of) for name, of in values.items()}
     return Geometry(
         n=n,
@@ -151,7 +145,6 @@ def measure_geometry(
             "before": after + (moments["x"].mean - moments["y"].mean).square().sum().item(),
             "after": after,
         },
-        distribution_gap_of_halves=halves,
         left_out=left_out,
         spectrum=spectrum,
         values=values,

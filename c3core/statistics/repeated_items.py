@@ -1,4 +1,4 @@
-"""Find pairs of the same item, such as several captions of one photo, and draw one pair of each item."""
+"""Pairs of the same item, such as several captions of one photo: warn of them, and draw one pair of each item."""
 
 from __future__ import annotations
 
@@ -10,37 +10,6 @@ import torch
 from torch import Tensor
 
 from c3core.errors import WrongCall
-
-
-def row_numbers(rows: Tensor) -> Tensor:
-    """(n,) a number for each row (n, d): equal rows have the same one.
-
-    >>> row_numbers(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])).tolist()
-    [0, 1, 0]
-    """
-    return _numbered(hash(row.tobytes()) for row in rows.contiguous().numpy())
-
-
-def _numbered(keys: Iterable[Hashable]) -> Tensor:
-    seen: dict[Hashable, int] = {}
-    return torch.tensor([seen.setdefault(key, len(seen)) for key in keys], dtype=torch.long)
-
-
-def items_of(x: Tensor, y: Tensor) -> Tensor:
-    """(n,) the item of each pair, as a number, from the row numbers (n,) of x and y.
-
-    Two pairs are of one item if their x or their y is equal, or if a chain of such pairs connects them.
-
-    >>> items_of(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 1, 1, 2])).tolist()
-    [0, 0, 0, 3]
-    """
-    items, before = torch.arange(len(x)), torch.full_like(x, -1)
-    while not torch.equal(items, before):
-        before = items
-        for side in (x, y):
-            smallest = torch.full_like(items, len(items)).scatter_reduce(0, side, items, "amin")
-            items = smallest[side]
-    return items
 
 
 def warn_of_repeats(rows: int, different: dict[str, int]) -> None:
@@ -60,8 +29,9 @@ def draw_one_per_item(items: Iterable[Hashable], seed: int) -> Tensor:
     >>> int(draw_one_per_item(["a", "a", "b"], seed=0).sum())
     2
     """
+    seen: dict[Hashable, int] = {}
     try:
-        numbers = _numbered(items).numpy()
+        numbers = np.array([seen.setdefault(key, len(seen)) for key in items], dtype=np.int64)
     except TypeError as error:
         raise WrongCall(f"one_per must name items by paths, words or numbers: {error}.") from None
     order = np.random.default_rng(seed).permutation(len(numbers))

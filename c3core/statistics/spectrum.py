@@ -1,4 +1,4 @@
-"""Compute the singular values of a covariance, the effective dimension, and how many rows it needs."""
+"""Compute the singular values of a covariance, the effective dimension, and the distance of two covariances."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ def effective_dimension(values: Tensor, gamma: float = 0.99) -> int:
     """
     total = values.double().cumsum(0)
     return int((total < gamma * total[-1] * (1 - 1e-12)).sum()) + 1 if total[-1] > 0 else 0
+
+
+def frechet(one: Tensor, other: Tensor) -> float:
+    """tr(A + B − 2 (A½ B A½)½): the squared Fréchet distance of two gaussians of equal means and covariances (d, d)."""
+    values, vectors = torch.linalg.eigh(one.double())
+    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ other.double() @ root).clamp_min(0).sqrt().sum()
+    return max(float(one.trace() + other.trace() - 2 * cross), 0.0)
 
 
 def warn_of_few_rows(effective: Mapping[str, int], rows: Mapping[str, int], dim: int) -> None:

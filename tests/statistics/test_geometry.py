@@ -170,7 +170,7 @@ def test_undefined_statistics_are_none() -> None:
     one = torch.eye(3)[[0]].repeat(200, 1)
     constant = measure_geometry(one, -one)
     assert constant.effective_dimension == {"x": 0, "y": 0, "noise": 0}
-    assert constant.trace_ratio is constant.distribution_gap_of_halves is None
+    assert constant.trace_ratio is None
     figures = same.to_dict()
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert figures["gap_length"] == {"mean": 0.0, "std": 0.0}

@@ -1,4 +1,4 @@
-"""The effective dimension, and the warning of too few rows."""
+"""The effective dimension, the warning of too few rows, and the distance of two covariances."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from c3core.statistics.geometry import measure_geometry
-from c3core.statistics.spectrum import effective_dimension, singular_values
+from c3core.statistics.spectrum import effective_dimension, frechet, singular_values
 
 
 def test_effective_dimension_and_singular_values() -> None:
@@ -52,3 +52,20 @@ def test_only_different_rows_count() -> None:
     x, y = torch.nn.functional.normalize(torch.randn(2, 640, 64, generator=generator), dim=-1)
     with pytest.warns(UserWarning, match=r"effective dimensions too low: x: \d+ from 320 different rows\. Give"):
         measure_geometry(x[:320].repeat(2, 1), y)
+
+
+def test_frechet_against_commuting_covariances() -> None:
+    turn = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(0)).double()).Q
+    a, b = torch.tensor([4.0, 1.0, 0.25, 0.0, 2.0]).double(), torch.tensor([1.0, 1.0, 4.0, 9.0, 0.0]).double()
+    expected = (a.sqrt() - b.sqrt()).square().sum().item()
+    assert frechet((turn * a) @ turn.T, (turn * b) @ turn.T) == pytest.approx(expected)
+    assert frechet(torch.diag(a), torch.diag(a)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_frechet_is_symmetric_and_needs_no_common_axes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = (torch.cov(torch.randn(4, 50, generator=generator).double()) for _ in range(2))
+    assert frechet(one, other) == pytest.approx(frechet(other, one))
+    # tr (AB)½ is the sum of the roots of the eigenvalues of AB, which is not symmetric
+    roots = torch.linalg.eigvals(one @ other).real.sqrt().sum().item()
+    assert frechet(one, other) == pytest.approx((one.trace() + other.trace()).item() - 2 * roots)

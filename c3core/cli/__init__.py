@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from c3core.cli import embed, geometry, info, run, train
+from c3core.cli import embed, info, run, train
 from c3core.cli.plugin_commands import with_plugin_commands
 from c3core.runtime.exit import exit_cleanly
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 
-for module in (run, train, embed, geometry, info):
+for module in (run, train, embed, info):
     for command in module.COMMANDS:
         app.command()(exit_cleanly()(command))  # inside of typer, which would keep Ctrl-C and a closed pipe from `main`
 

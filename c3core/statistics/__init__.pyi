@@ -9,3 +9,4 @@ from .plots import plot_geometry as plot_geometry
 from .plots import save_figure as save_figure
 from .spectrum import effective_dimension as effective_dimension
 from .spectrum import singular_values as singular_values
+from .unit_norm import unit_rows as unit_rows

@@ -1,4 +1,3 @@
-from .array_files import load_embeddings as load_embeddings
 from .shard import BadInput as BadInput
 from .shard import EncoderInfo as EncoderInfo
 from .shard import StoreBatch as StoreBatch

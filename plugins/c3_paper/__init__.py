@@ -13,6 +13,7 @@ JAVA = {"meteor": "METEOR 1.5, by Java", "spice": "SPICE, by Java 8 and Stanford
 def c3_commands(register: Register) -> None:
     register("theory", "c3_paper.theory_command:theory", summary="Measure what the paper's theory claims, and draw it.")
     register("paper", "c3_paper.paper_command:paper")
+    register("geometry", "c3_paper.geometry.command:geometry")
     register("compare", "c3_paper.compare_command:compare")
 
 

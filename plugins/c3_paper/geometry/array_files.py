@@ -14,10 +14,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
-from c3core.io.layout import path_of
-from c3core.statistics.unit_norm import unit_rows
-from c3core.store.store import BATCH_ROWS
+from c3core.io import path_of
+from c3core.statistics import unit_rows
 
+BATCH_ROWS = 4096
 NAMES = ("embedding", "embeddings")  # of the column or tensor to take if a file has several
 
 

@@ -1,4 +1,4 @@
-"""`c3 geometry`: measure paired embeddings."""
+"""The command."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from c3core.cli.options import Json, Seed
-from c3core.cli.output import writable
-from c3core.io.layout import path_of
-from c3core.runtime.console import cell, print_json, print_table
+from c3core.io import path_of
+from c3core.runtime import cell, print_json, print_table
 
 if TYPE_CHECKING:
-    from c3core.statistics.geometry import Geometry
+    from c3core.statistics import Geometry
 
 
 def geometry(
@@ -29,7 +27,7 @@ def geometry(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for geometry.png, spectrum.png (extra plots).", parser=writable, metavar="<folder>"),
+        typer.Option(help="Folder for geometry.png, spectrum.png (extra plots).", parser=path_of, metavar="<folder>"),
     ] = None,
     one_per: Annotated[
         list[str],
@@ -42,8 +40,8 @@ def geometry(
         int,
         typer.Option(min=2, max=2000, help="Pairs in a random group. Figures are means over at least two groups."),
     ] = 100,
-    seed: Seed = 0,
-    json: Json = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random draws.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure the gap, the noise and the effective dimension of paired embeddings, as in the paper's Table 1."""
     from c3core.errors import WrongCall
@@ -68,14 +66,14 @@ def geometry(
     else:
         _print(found)
     if out is not None:  # last, so that the figures are printed even if the plots cannot be written
-        from c3core.statistics.plots import plot_geometry
+        from c3core.statistics import plot_geometry
 
         plot_geometry(found if len(pairs) > 1 else next(iter(found.values())), out)
 
 
 def _measured(name: str, pair: tuple[str, str], items: list[Hashable] | None, group_size: int, seed: int) -> Geometry:
     """Measure one pair of files, and put its name before each warning."""
-    from c3core.statistics.geometry import measure_geometry
+    from c3core.statistics import measure_geometry
 
     x, y = map(_side, pair)
     caught: list[warnings.WarningMessage] = []
@@ -90,15 +88,14 @@ def _measured(name: str, pair: tuple[str, str], items: list[Hashable] | None, gr
 
 def _side(name: str) -> Any:
     """The embeddings of one side. A store stays one, since two of one table are paired by its rows."""
-    from c3core.store.array_files import load_embeddings
-    from c3core.store.store import Store
+    from c3_paper.geometry.array_files import load_embeddings
+    from c3core import Store
 
     return Store.open(name) if path_of(name).is_dir() else load_embeddings(name)
 
 
 def _items(name: str) -> list[Hashable]:
-    from c3core.data.items import Items, load_items
-    from c3core.data.tables import key_of
+    from c3core.data import Items, key_of, load_items
     from c3core.errors import WrongCall
 
     items = load_items(name, "text")
@@ -134,6 +131,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shown(of)}" for name, of in value.items())
     return f"{value:.4f}" if isinstance(value, float) else cell(value)
-
-
-COMMANDS = (geometry,)

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from c3_paper.geometry.array_files import load_embeddings
+from c3core import Store
 from c3core.errors import C3Error
-from c3core.store.array_files import load_embeddings
-from c3core.store.store import Store
 from tests.helpers.small_stores import unit, write
 
 

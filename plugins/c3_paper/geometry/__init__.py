@@ -1,0 +1,1 @@
+"""`c3 geometry`: measure paired embeddings of stores and of files."""

@@ -25,6 +25,7 @@ def compare(
 
     from c3_paper.compare_page import write_page
     from c3core import Store, load_items, load_pipeline
+    from c3core.data import key_of
     from c3core.errors import WrongCall
     from c3core.io import named_values, path_of
 
@@ -32,7 +33,8 @@ def compare(
     items = load_items(inputs, modality)
     if isinstance(items, Store):
         raise WrongCall(f"{inputs[0]} is a store, whose inputs cannot be shown. Name the inputs themselves.")
-    sources = list(islice(items, limit))
+    distinct = {key_of(item): item for item in items}  # a table names a photo once for each of its captions
+    sources = list(islice(distinct.values(), limit))
     outputs = {}
     for run in runs:  # one at a time, so that only one is in memory
         pipeline = load_pipeline(run, device=device)

@@ -47,6 +47,15 @@ def test_painters_side_by_side(tmp_path: Path) -> None:
     assert "&lt;b&gt;" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
+def test_an_input_that_repeats_is_shown_once(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a red ring\na red ring\na blue box\n")
+    painter = "playground/painter-stylegan"
+    done = c3("compare", painter, "-m", "text", "--inputs", tmp_path / "list.txt", "--limit", 2, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(sources_of(tmp_path / "index.html")) == 2
+    assert "a blue box" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_one_that_could_not_be_read_is_said(tmp_path: Path) -> None:
     page = write_page(tmp_path, ["a", "b"], {"x": [BadItem("a", "it is empty"), "fine"]})
     assert "left out: it is empty" in page.read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ from .errors import WrongCall as WrongCall
 from .experiments import evaluate as evaluate
 from .pipeline import Pipeline as Pipeline
 from .pipeline import load_pipeline as load_pipeline
+from .pipeline import push_to_hub as push_to_hub
 from .registry import hookimpl as hookimpl
 from .registry import load_bridge as load_bridge
 from .registry import load_decoder as load_decoder

@@ -61,12 +61,13 @@ def info(
     """Describe a pipeline, a space, a store or a decoder: what it is, what it was trained on, licenses, options."""
     from c3core.errors import C3Error, WrongCall
     from c3core.io.layout import unfinished
-    from c3core.pipeline.loading import pipeline_folder
+    from c3core.pipeline.loading import PIPELINES, pipeline_folder
     from c3core.pipeline.manifest import read_manifest, verify
     from c3core.registry.discovery import entries, registered
     from c3core.spaces.loading import load_space
+    from c3core.spaces.serialization import SPACES
 
-    name, spaces = os.path.expanduser(name), registered("space")
+    name, spaces, kinds = os.path.expanduser(name), registered("space"), (PIPELINES, SPACES)
     named = [found for found in entries() if found.name == name and found.kind not in KINDS]
     if named and name not in spaces and not os.path.exists(name):
         described = _registered(named[0])
@@ -79,7 +80,7 @@ def info(
             described = _registered(spaces[name])  # it needs an argument, as its summary says
         else:
             described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}
-    elif ((folder := pipeline_folder(name, also=spaces)) / PIPELINE).is_file() or unfinished(folder):
+    elif ((folder := pipeline_folder(name, kinds=kinds, also=spaces)) / PIPELINE).is_file() or unfinished(folder):
         manifest = read_manifest(folder)
         verify(folder, manifest)
         described = {"kind": "pipeline", **manifest.model_dump(mode="json"), "options": _options(manifest.decoder.name)}

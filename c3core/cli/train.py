@@ -1,4 +1,4 @@
-"""`c3 connect`, `c3 fit` and `c3 ablate`: train by a recipe."""
+"""`c3 connect`, `c3 fit` and `c3 ablate`: train by a recipe. `c3 push`: share what was trained."""
 
 from __future__ import annotations
 
@@ -199,4 +199,21 @@ def _lines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return lines
 
 
-COMMANDS = (connect, fit, ablate)
+def push(
+    folder: Annotated[Path, typer.Argument(parser=path_of, metavar="FOLDER", help="Of a pipeline or a space.")],
+    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Its name on the hub; maybe owner/name@branch.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a private repository.")] = False,
+    revision: Annotated[str | None, typer.Option(help="The branch to push to. It is made if there is none.")] = None,
+    message: Annotated[str | None, typer.Option("--message", "-m", help="What the commit says.")] = None,
+) -> None:
+    """Push a pipeline or a space to the Hugging Face hub, in one commit."""
+    from c3core.io.layout import PIPELINE
+    from c3core.pipeline.loading import push_to_hub
+
+    address = push_to_hub(folder, repo, private=private, revision=revision, commit_message=message)
+    name = f"{repo}@{revision}" if revision and "@" not in repo else repo
+    use = f"c3 run {name} INPUT…" if (folder / PIPELINE).is_file() else f"c3 embed {name} MODALITY INPUT… --out STORE"
+    print(f"pushed {address}. Use it: {use}")
+
+
+COMMANDS = (connect, fit, ablate, push)

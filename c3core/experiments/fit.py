@@ -11,6 +11,7 @@ from c3core.errors import WrongCall
 from c3core.experiments.inputs import data_checksums, groups_of, items_of, pairs_of, validation_of
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import sha256
+from c3core.io.hub import is_hub_name
 from c3core.io.layout import PIPELINE, SPACE, path_of
 from c3core.pipeline.loading import pipeline_folder
 from c3core.pipeline.manifest import read_manifest
@@ -18,7 +19,7 @@ from c3core.pipeline.pipeline import Pipeline, load_pipeline
 from c3core.registry.discovery import registered
 from c3core.registry.factory import load_bridge, load_decoder
 from c3core.runtime.devices import processes
-from c3core.spaces.loading import load_space
+from c3core.spaces.loading import load_space, space_folder
 from c3core.training.run_folder import has_finished, is_finished, mark_finished
 
 RUN = "run"  # in the folder of a pipeline: the checkpoints, metrics and embeddings of its training
@@ -68,7 +69,7 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     if recipe.start is not None:
         return _further_pipeline(recipe, _start_of(recipe.start, folder))
     assert recipe.space is not None
-    stored = {} if recipe.features is None else {"features": folder / recipe.features}
+    stored: dict[str, Any] = {} if recipe.features is None else {"features": folder / recipe.features}
     space = load_space(_space_of(folder, recipe.space), device=recipe.device, precision=recipe.precision, **stored)
     bridge = load_bridge(recipe.bridge.name, **recipe.bridge.options)
     size, options = bridge.condition_dim(space.dim), {"device": recipe.device, **recipe.decoder.options}
@@ -154,13 +155,15 @@ def _keeps_bridge(recipe: FitRecipe) -> bool:
 
 
 def _start_of(name: str, folder: Path) -> str | Path:
-    """The name of a pipeline that a plugin ships, or a folder relative to `folder`."""
-    return name if name in registered("pipeline") else folder / name
+    """The name of a pipeline that a plugin ships or that is on the hub, or a folder relative to `folder`."""
+    path = folder / name
+    on_hub = not path.parent.is_dir() and is_hub_name(name)
+    return name if on_hub or name in registered("pipeline") else path
 
 
 def _space_of(folder: Path, name: str) -> str:
-    """A space's folder, relative to `folder`, or the name of a space."""
-    path = folder / name
+    """A space's folder, relative to `folder` or downloaded from the hub, or the name of a space."""
+    path = space_folder(name, folder)
     if os.path.isfile(path / SPACE):
         return str(path)
     if name.partition(":")[0] in registered("space"):

@@ -9,14 +9,14 @@ from .files import working_folder as working_folder
 from .files import write_error as write_error
 from .files import write_json as write_json
 from .files import write_text as write_text
+from .hub import check_hub as check_hub
+from .hub import model_license as model_license
 from .layout import PIPELINE as PIPELINE
 from .layout import SPACE as SPACE
 from .layout import STORE as STORE
 from .layout import path_of as path_of
 from .layout import unfinished as unfinished
 from .model_card import UNKNOWN_LICENSE as UNKNOWN_LICENSE
-from .model_card import check_hub as check_hub
-from .model_card import model_license as model_license
 from .validation import by_position as by_position
 from .validation import checked as checked
 from .validation import read_checked as read_checked

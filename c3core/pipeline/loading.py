@@ -1,53 +1,65 @@
-"""Find the folder of a pipeline: by its path, by the name that a plugin registers, or on the Hugging Face hub."""
+"""Where pipelines come from and go to: a folder, the name that a plugin registers, and the Hugging Face hub."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from c3core.errors import NotInstalled, NotReachable, WrongCall, library_errors, near
-from c3core.io.layout import PIPELINE, path_of
+from c3core.errors import WrongCall, near
+from c3core.io.hub import Kind, download, is_hub_name, upload
+from c3core.io.layout import PIPELINE, SPACE, path_of
+from c3core.pipeline.card import card
+from c3core.pipeline.manifest import read_manifest, verify
 from c3core.registry.discovery import entry, registered
+from c3core.spaces.serialization import SPACES
 
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # user/name
-HUB_FILES = [PIPELINE, "*.safetensors", "decoder/*", "space/*"]
+PIPELINES = Kind(
+    "pipeline",
+    PIPELINE,
+    files=lambda folder: read_manifest(folder).files,
+    check=lambda folder: verify(folder, read_manifest(folder)),
+    card=lambda folder, name: card(read_manifest(folder), name),
+)
 
 
-def pipeline_folder(name: str | Path, *, also: Iterable[str] = ()) -> Path:
+def pipeline_folder(
+    name: str | Path, *, revision: str | None = None, kinds: Sequence[Kind] = (PIPELINES,), also: Iterable[str] = ()
+) -> Path:
     """Return the folder of a pipeline. `also` lists more names that the caller knows, for the hint of an error.
 
-    A name `user/name` that is neither a folder nor registered is downloaded from the hub, and kept in its cache.
-    Raises `WrongCall` for an unknown name, `NotInstalled` without huggingface_hub, and `NotReachable` if the hub does
-    not answer.
+    A name `owner/name` or `owner/name@revision` that is neither a folder nor registered is downloaded from the hub, if
+    it is one of `kinds` there. Raises `WrongCall` for an unknown name, and as `download` does.
     """
-    if (folder := path_of(name)).exists():
-        return folder
-    shipped, known = registered("pipeline"), str(name)
-    if known in shipped:
-        shipped_folder: Path = entry("pipeline", known).load()()
-        return shipped_folder
-    owner = known.split("/")[0]
-    taken = {one.split("/")[0] for one in shipped} | {".", ".."}
-    if HUB_NAME.fullmatch(known) and owner not in taken and not os.path.isdir(owner):
-        return download(known)
+    folder, shipped, known = path_of(name), registered("pipeline"), str(name)
+    here = folder.exists() or known in shipped
+    if here and revision is not None:
+        raise WrongCall(f"{name} is not on the hub, so that it has no revision {revision!r}. Leave out `revision`.")
+    if here:
+        return folder if folder.exists() else Path(entry("pipeline", known).load()())
+    if is_hub_name(known, (one.split("/")[0] for one in shipped)):
+        return download(kinds, known, revision)
     hint = f"{near(known, [*shipped, *also])} `c3 fit` writes one."
     raise WrongCall(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint}")
 
 
-def download(name: str) -> Path:
-    """Return the folder of a pipeline of the hub. Later calls download only the files that have changed."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import RepositoryNotFoundError
-    except ImportError:
-        raise NotInstalled(
-            f"no folder {name} and no pipeline of that name. To look for it on the hub: pip install huggingface_hub"
-        ) from None
-    what = f"no folder {name}, no pipeline of that name, and the hub cannot be reached"
-    with library_errors(what, "Check the name and the network.", NotReachable):
-        try:
-            return Path(snapshot_download(name, allow_patterns=HUB_FILES))
-        except RepositoryNotFoundError:
-            raise WrongCall(f"no folder {name}, and the hub has no such pipeline. Check the name.") from None
+def push_to_hub(
+    folder: str | Path,
+    repo: str,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    commit_message: str | None = None,
+    token: str | None = None,
+) -> str:
+    """Push the folder of a pipeline, or of a space of `c3 connect`, to the Hugging Face hub, and return its address.
+
+    `repo` is `owner/name`, or `owner/name@branch`, which `revision` can name too; either is made if it is not there.
+    One commit replaces what was pushed before. Only the files of the manifest and the model card are pushed. `token` is
+    by default that of `hf auth login`. Raises `CorruptFile` for a folder that is not as its manifest says, `WrongCall`
+    for a folder or a name that cannot be, `NotReachable` if the hub does not answer, and `C3Error` if it refuses.
+    """
+    path = path_of(folder)
+    kind = next((kind for kind in (PIPELINES, SPACES) if (path / kind.manifest).is_file()), None)
+    if kind is None:
+        raise WrongCall(f"{folder} is neither a pipeline nor a space: it has no {PIPELINE} or {SPACE}.")
+    return upload(kind, path, repo, private=private, revision=revision, message=commit_message, token=token)

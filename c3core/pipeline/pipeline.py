@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,7 +19,7 @@ from c3core.io.files import working_folder
 from c3core.io.validation import by_position
 from c3core.pipeline.encoders import FittedEncoders
 from c3core.pipeline.fitting import PipelineFitter
-from c3core.pipeline.loading import pipeline_folder
+from c3core.pipeline.loading import pipeline_folder, push_to_hub
 from c3core.pipeline.runner import Runner
 from c3core.pipeline.serialization import Saved, read_saved, save
 from c3core.runtime.devices import device_of
@@ -294,18 +295,41 @@ class Pipeline:
             folder,
         )
 
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        private: bool = False,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Save the pipeline and push it to the Hugging Face hub as `repo`: see `c3core.push_to_hub`."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return push_to_hub(
+                folder, repo, private=private, revision=revision, commit_message=commit_message, token=token
+            )
+
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        precision: str = "float32",
+        space: Space | None = None,
     ) -> Self:
-        """Load a pipeline: its folder, the name that a plugin registers it under, or a name on the hub (user/name).
+        """Load a pipeline: its folder, the name that a plugin registers it under, or a name on the hub.
 
-        Its files are checked against their checksums; encoders load when first used. `precision` is that of the
-        encoders. `space` replaces the one that it was saved with: its encoders must be the same. Raises `WrongCall` for
-        an unknown name, `CorruptFile` for a missing or changed file, `NotInstalled` for a missing plugin, and
-        `NotReachable` if the hub does not answer.
+        On the hub, `owner/name@revision` or `revision` names a branch, a tag or a commit. Files are checked against
+        their checksums; encoders load when first used. `precision` is that of the encoders. `space` replaces the one
+        that it was saved with: its encoders must be the same. Raises `WrongCall` for an unknown name, `CorruptFile` for
+        a missing or changed file, `NotInstalled` for a missing plugin, and `NotReachable` if the hub does not answer.
         """
-        saved = read_saved(pipeline_folder(name), device=device, precision=precision, space=space)
+        folder = pipeline_folder(name, revision=revision)
+        saved = read_saved(folder, device=device, precision=precision, space=space)
         pipeline = cls(saved.space, saved.bridge, saved.decoder)
         pipeline.trained_on, pipeline.loaded, pipeline.licenses = saved.trained_on, saved.files, saved.licenses
         pipeline.encoders.fingerprints.update(saved.fingerprints)
@@ -314,10 +338,15 @@ class Pipeline:
 
 
 def load_pipeline(
-    name: str | Path, *, device: str = "auto", precision: str = "float32", space: Space | None = None
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+    space: Space | None = None,
 ) -> Pipeline:
     """Load a pipeline: the same as `Pipeline.from_pretrained`."""
-    return Pipeline.from_pretrained(name, device=device, precision=precision, space=space)
+    return Pipeline.from_pretrained(name, revision=revision, device=device, precision=precision, space=space)
 
 
 def _by_position(items: Any) -> dict[str, Sequence[Any] | Store]:

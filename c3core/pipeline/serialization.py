@@ -17,9 +17,9 @@ from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error, CorruptFile, NotInstalled, library_errors
 from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json, write_text
 from c3core.io.layout import FAMILIAR, PIPELINE, SPACE
-from c3core.pipeline.card import card, is_own_card
+from c3core.io.model_card import CARD, is_own_card
+from c3core.pipeline.card import card
 from c3core.pipeline.manifest import (
-    CARD,
     STAGED,
     BridgePart,
     DecoderPart,

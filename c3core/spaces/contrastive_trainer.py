@@ -23,6 +23,7 @@ from c3core.spaces.contrastive import ContrastiveModel, Temperature
 from c3core.spaces.dataset import ColumnDataset, PairBatches, PairDataset
 from c3core.spaces.frozen import FrozenTower, frozen_towers
 from c3core.spaces.head import Head
+from c3core.spaces.loading import space_folder
 from c3core.spaces.recipe import ConnectRecipe
 from c3core.spaces.serialization import SpaceManifest, TowerSpec, load_connected, save_connected
 from c3core.statistics.familiarity import Familiarity, familiarity_states
@@ -54,7 +55,7 @@ def connect(
     run = path_of(run or out / "run")
     if recipe.training.batch_size < 2:
         raise WrongCall("batch_size must be at least 2: a pair is contrasted with the other pairs of its batch.")
-    base_space = None if recipe.base_space is None else Path(folder) / recipe.base_space
+    base_space = None if recipe.base_space is None else space_folder(recipe.base_space, folder)
     if base_space is not None and base_space.resolve() == out.resolve():
         raise WrongCall(f"{out} is the base space itself. Write the new space to another folder.")
     training, validation = _load_tables(recipe, folder)
@@ -128,7 +129,7 @@ def _load_tables(recipe: ConnectRecipe, folder: str | Path) -> tuple[list[Table]
 
 def _describe(recipe: ConnectRecipe, folder: str | Path, tables: Sequence[Table]) -> dict[str, Any]:
     """Return all that a finished space depends on, as far as can be told without loading a tower."""
-    base = None if recipe.base_space is None else Path(folder) / recipe.base_space / SPACE
+    base = None if recipe.base_space is None else space_folder(recipe.base_space, folder) / SPACE
     return {
         **recipe.model_dump(mode="json"),
         "data": [{name: checksum(column) for name, column in table.columns.items()} for table in tables],

@@ -8,28 +8,38 @@ from typing import Any
 
 from c3core.contracts import Space
 from c3core.errors import C3Error, WrongCall, near
+from c3core.io.hub import download, is_hub_name
 from c3core.io.layout import SPACE, unfinished
 from c3core.registry.discovery import registered
 from c3core.registry.factory import call_factory, require_kind
-from c3core.spaces.serialization import load_connected
+from c3core.spaces.serialization import SPACES, load_connected
 
 
-def load_space(name: str | Path, *, device: str = "auto", precision: str = "float32", **options: Any) -> Space:
-    """Load a space by its name, or from the folder that `c3 connect` wrote. Encoders are loaded at first use.
+def load_space(
+    name: str | Path, *, revision: str | None = None, device: str = "auto", precision: str = "float32", **options: Any
+) -> Space:
+    """Load a space by its name, from the folder that `c3 connect` wrote, or from the hub (`owner/name@revision`).
 
-    `options` are the plugin's own. The part of a name after a colon, as in "clip:ViT-B-32/openai", is the plugin's
-    argument. Raises `WrongCall` for an unknown name, and `C3Error` for a damaged folder.
+    Encoders are loaded at first use. `options` are the plugin's own. The part of a name after a colon, as in
+    "clip:ViT-B-32/openai", is the plugin's argument. Raises `WrongCall` for an unknown name, `CorruptFile` for a
+    damaged folder, and `NotReachable` if the hub does not answer.
 
     >>> load_space("playground").modalities
     ('text', 'image', 'video', 'audio')
     """
     name = os.path.expanduser(name)
     settings = {"device": device, "precision": precision, **options}
-    if os.path.isfile(Path(name) / SPACE):
-        connected: Space = call_factory(load_connected, f"space {name!r}", name, **settings)
-        return connected.to(device)
     prefix, _, argument = name.partition(":")
     known = registered("space")
+    folder = Path(name)
+    if on_hub := prefix not in known and not os.path.exists(name) and is_hub_name(name, known):
+        folder = download([SPACES], name, revision)
+    elif revision is not None:
+        raise WrongCall(f"{name} is not on the hub, so that it has no revision {revision!r}. Leave out `revision`.")
+    if on_hub or os.path.isfile(folder / SPACE):
+        connected: Space = call_factory(load_connected, f"space {name!r}", folder, **settings)
+        connected.spec = name
+        return connected.to(device)
     if prefix not in known:
         if not os.path.isdir(name):
             hint = f"{near(prefix, known)} `c3 connect` writes the folder of a space."
@@ -44,3 +54,10 @@ def load_space(name: str | Path, *, device: str = "auto", precision: str = "floa
             f"space {prefix!r} says that its spec is {space.spec!r}. Its plugin must begin the spec with {prefix!r}."
         )
     return space.to(device)
+
+
+def space_folder(name: str, folder: str | Path) -> Path:
+    """The folder of a space that a recipe names: relative to `folder`, or on the hub."""
+    path = Path(folder) / name
+    on_hub = not path.parent.is_dir() and is_hub_name(name, registered("space"))
+    return download([SPACES], name) if on_hub else path

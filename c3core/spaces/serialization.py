@@ -22,7 +22,9 @@ from torch import nn
 from c3core.contracts import Encoder, Space, Tower
 from c3core.errors import CorruptFile, library_errors
 from c3core.io.files import atomic_write, sha256, short_hash, write_json
+from c3core.io.hub import Kind
 from c3core.io.layout import FAMILIAR, SPACE, path_of
+from c3core.io.model_card import markdown_table, write_card
 from c3core.io.validation import read_checked
 from c3core.io.weights import write_tensors
 from c3core.registry.factory import load_tower
@@ -207,3 +209,41 @@ def save_connected(
         )
     manifest = SpaceManifest(name=name, dim=dim, encoders=encoders, trained_on=list(trained_on), measured=measured)
     write_json(folder / SPACE, manifest.model_dump(mode="json"))
+
+
+def _card(folder: Path, name: str) -> str:
+    manifest = _read(folder)
+    first, encoders = next(iter(manifest.encoders)), manifest.encoders.items()
+    measured = {**manifest.measured.get("base_space", {}), **manifest.measured.get("validation", {})}
+    recalls = [[pair, f"{100 * of['x_to_y']:.1f}", f"{100 * of['y_to_x']:.1f}"] for pair, of in measured.items()]
+    parts = [
+        f"A space of c3core: its encoders of {', '.join(manifest.encoders)} make embeddings of {manifest.dim} numbers,"
+        " which can be compared.",
+        f'```python\nimport c3core\n\nspace = c3core.load_space("{name}")\n```',
+        f"```sh\nc3 embed {name} {first} INPUT… --out STORE\n```",
+        "## What it is",
+        markdown_table(
+            ["encoder", "tower", "license"], [[of, spec.tower.tower, spec.license] for of, spec in encoders]
+        ),
+    ]
+    if manifest.trained_on:
+        parts.append(f"It was trained on the pairs of {', '.join(Path(table).name for table in manifest.trained_on)}.")
+    if recalls:
+        parts += ["## Held-out pairs", markdown_table(["pair", "R@1 → (%)", "R@1 ← (%)"], recalls)]
+    return write_card(name, (spec.license for _, spec in encoders), ["feature-extraction", *manifest.encoders], parts)
+
+
+def _check(folder: Path) -> None:
+    for modality, spec in _read(folder).encoders.items():
+        weights_of(folder, spec, modality)
+
+
+def _read(folder: Path) -> SpaceManifest:
+    return read_checked(SpaceManifest, folder / SPACE)
+
+
+def _files(folder: Path) -> list[str]:
+    return [f"{modality}.safetensors" for modality in _read(folder).encoders]
+
+
+SPACES = Kind("space", SPACE, files=_files, check=_check, card=_card)

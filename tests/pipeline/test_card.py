@@ -9,7 +9,8 @@ import yaml
 
 from c3core import Pipeline
 from c3core.io import model_license
-from c3core.pipeline.card import WRITTEN, card, is_own_card
+from c3core.io.model_card import WRITTEN, is_own_card
+from c3core.pipeline.card import card
 from c3core.pipeline.manifest import BridgePart, DecoderPart, Manifest, SpacePart
 from tests.helpers.spaces import fitted, write_space
 
@@ -23,7 +24,12 @@ def test_the_card_says_what_a_pipeline_is_and_how_to_use_it(pipeline: Pipeline, 
     pipeline.save_pretrained(tmp_path / "captioner")
     text = (tmp_path / "captioner" / "README.md").read_text(encoding="utf-8")
     about = yaml.safe_load(text.split("---")[1])
-    assert about == {"library_name": "c3core", "license": "own", "tags": ["c3", "image-to-text"]}
+    assert about == {
+        "library_name": "c3core",
+        "license": "other",
+        "license_name": "own",
+        "tags": ["c3", "image-to-text"],
+    }
     assert "# captioner" in text
     assert "it takes text, image, and makes text" in text
     assert 'c3core.load_pipeline("captioner")' in text

@@ -14,9 +14,8 @@ from c3core.data.fingerprint import checksum
 from c3core.data.tables import Table, load_table
 from c3core.errors import WrongCall, library_errors
 from c3core.io.files import sha256
-from c3core.io.layout import FAMILIAR, SPACE, path_of
+from c3core.io.layout import SPACE, path_of
 from c3core.io.validation import read_checked
-from c3core.io.weights import write_tensors
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import processes
 from c3core.spaces.contrastive import ContrastiveModel, Temperature
@@ -26,7 +25,7 @@ from c3core.spaces.head import Head
 from c3core.spaces.loading import space_folder
 from c3core.spaces.recipe import ConnectRecipe
 from c3core.spaces.serialization import SpaceManifest, TowerSpec, load_connected, save_connected
-from c3core.statistics.familiarity import Familiarity, familiarity_states
+from c3core.statistics.familiarity import Familiarity
 from c3core.training.run_folder import has_finished, is_finished, mark_finished
 from c3core.training.task import TrainingResult, TrainingTask
 from c3core.training.trainer import train
@@ -82,9 +81,6 @@ def connect(
     known = _familiarity(model, validation_pairs)
     if base_space is not None:
         known |= load_connected(base_space).familiar
-    (out / FAMILIAR).unlink(missing_ok=True)
-    if known:
-        write_tensors(out / FAMILIAR, familiarity_states(known))
     save_connected(
         out,
         recipe.name,
@@ -94,6 +90,7 @@ def connect(
         dtype=torch.float16 if recipe.weights == "float16" else torch.float32,
         trained_on=[spec.train for spec in recipe.pairs],
         measured={"steps": result.steps, "seconds": round(result.seconds, 1), "validation": measured},
+        familiar=known,
     )
     mark_finished(run, described, out / SPACE)
     return measured

@@ -32,7 +32,7 @@ from c3core.runtime.devices import device_of
 from c3core.spaces.encoder import ConnectedEncoder
 from c3core.spaces.features import FeatureEncoder, stored_features
 from c3core.spaces.head import Head
-from c3core.statistics.familiarity import restore_familiarity
+from c3core.statistics.familiarity import Familiarity, familiarity_states, restore_familiarity
 from c3core.store.store import Store
 
 
@@ -87,6 +87,7 @@ class SpaceManifest(BaseModel):
     encoders: dict[str, EncoderSpec]
     trained_on: list[str] = []
     measured: dict[str, Any] = {}
+    familiar: str | None = None  # the sha256 of that file
 
 
 def load_connected(
@@ -109,6 +110,7 @@ def load_connected(
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
     familiar = {}
     if (path := folder / FAMILIAR).is_file():
+        _check_familiar(folder, manifest)
         with library_errors(f"{path} cannot be read", "Run `c3 connect` again.", CorruptFile):
             familiar = restore_familiarity(load_file(path))
     return Space(
@@ -181,11 +183,12 @@ def save_connected(
     base_space: Path | None = None,
     trained_on: Sequence[str] = (),
     measured: Mapping[str, Any] | None = None,
+    familiar: Mapping[str, Familiarity] | None = None,
 ) -> None:
     """Write a space's folder.
 
     `towers` maps a modality to the tower's registered name, the tower, the head's options and the head. Encoders of
-    other modalities are copied from the folder `base_space`.
+    other modalities are copied from the folder `base_space`. `familiar` tells items that are unlike those it knows.
     """
     encoders: dict[str, EncoderSpec] = {}
     measured = dict(measured or {})
@@ -208,6 +211,10 @@ def save_connected(
             tower=spec, head=head_spec, frozen=tower.frozen, license=tower.license, sha256=sha256(path)
         )
     manifest = SpaceManifest(name=name, dim=dim, encoders=encoders, trained_on=list(trained_on), measured=measured)
+    (folder / FAMILIAR).unlink(missing_ok=True)
+    if familiar:
+        write_tensors(folder / FAMILIAR, familiarity_states(familiar))
+        manifest.familiar = sha256(folder / FAMILIAR)
     write_json(folder / SPACE, manifest.model_dump(mode="json"))
 
 
@@ -234,8 +241,16 @@ def _card(folder: Path, name: str) -> str:
 
 
 def _check(folder: Path) -> None:
-    for modality, spec in _read(folder).encoders.items():
+    manifest = _read(folder)
+    for modality, spec in manifest.encoders.items():
         weights_of(folder, spec, modality)
+    _check_familiar(folder, manifest)
+
+
+def _check_familiar(folder: Path, manifest: SpaceManifest) -> None:
+    path = folder / FAMILIAR
+    if manifest.familiar is not None and not (path.is_file() and sha256(path) == manifest.familiar):
+        raise CorruptFile(f"{path} is missing, or its sha256 differs from {SPACE}. Run `c3 connect` again.")
 
 
 def _read(folder: Path) -> SpaceManifest:
@@ -243,7 +258,8 @@ def _read(folder: Path) -> SpaceManifest:
 
 
 def _files(folder: Path) -> list[str]:
-    return [f"{modality}.safetensors" for modality in _read(folder).encoders]
+    manifest = _read(folder)
+    return [f"{modality}.safetensors" for modality in manifest.encoders] + [FAMILIAR] * (manifest.familiar is not None)
 
 
 SPACES = Kind("space", SPACE, files=_files, check=_check, card=_card)

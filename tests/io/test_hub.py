@@ -19,6 +19,7 @@ from c3_playground.world import World
 from c3core import C3Error, CorruptFile, NotReachable, Pipeline, WrongCall, load_pipeline, load_space, push_to_hub
 from c3core.experiments.fit import build
 from c3core.experiments.recipe import FitRecipe
+from c3core.io import sha256
 from tests.helpers.command_line import c3, fails
 from tests.helpers.hub import Hub, using
 from tests.helpers.spaces import DECODER, TRAINING, fitted, pictures, small_pipeline, write_space
@@ -127,6 +128,19 @@ def test_a_space_goes_to_the_hub_and_serves_wherever_a_space_is_named(space: Pat
         status=2,
         says="me/space on the hub is no pipeline of c3core: it has no pipeline.json",
     )
+
+
+def test_what_tells_unfamiliar_items_goes_along(saved: Path, space: Path, hub: Hub, tmp_path: Path) -> None:
+    mine = shutil.copytree(space, tmp_path / "mine")
+    shutil.copy(saved / "familiar.safetensors", mine)
+    manifest = json.loads((mine / "space.json").read_text()) | {"familiar": sha256(saved / "familiar.safetensors")}
+    (mine / "space.json").write_text(json.dumps(manifest))
+    push_to_hub(mine, "me/space")
+    assert load_space("me/space").familiar.keys() == load_space(mine).familiar.keys() != set()
+    (mine / "familiar.safetensors").write_bytes(b"x")
+    for call in (lambda: load_space(mine), lambda: push_to_hub(mine, "me/space")):
+        with pytest.raises(CorruptFile, match="familiar.safetensors is missing, or its sha256 differs"):
+            call()
 
 
 def test_a_pipeline_holds_the_space_that_it_had_from_the_hub(space: Path, hub: Hub, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -84,10 +83,7 @@ class Decoder(nn.Module, ABC):
         if condition_dim < 1:
             raise WrongCall(f"condition_dim must be at least 1, got {condition_dim}.")
         self.condition_dim = condition_dim
-        self.settings = checked(self.settings_class, settings, what=f"settings of decoder {self.name!r}")
-        checked(
-            self.options_class, self.settings.generation, what=f"generation in the settings of decoder {self.name!r}"
-        )
+        self.settings = self._checked_settings(settings)
         self.prepared = not (self.trainable or self.memorizes)
         self._on_device: Tensor  # empty: it moves with the module, so that `device` holds before there are weights
         self.register_buffer("_on_device", torch.empty(0, device=device_of(device)), persistent=False)
@@ -168,10 +164,7 @@ class Decoder(nn.Module, ABC):
 
         Raises `C3Error` for another one.
         """
-        settings = checked(
-            self.settings_class, {**self.settings.model_dump(), **changes}, what=f"settings of decoder {self.name!r}"
-        )
-        checked(self.options_class, settings.generation, what=f"generation in the settings of decoder {self.name!r}")
+        settings = self._checked_settings({**self.settings.model_dump(), **changes})
         for name in changes.keys() - {"generation"}:
             if name not in self.trainable_options and getattr(settings, name) != getattr(self.settings, name):
                 may = ", ".join(sorted(self.trainable_options)) or "nothing"
@@ -179,6 +172,11 @@ class Decoder(nn.Module, ABC):
                     f"decoder {self.name!r} keeps its {name} when it is trained further. What may change: {may}."
                 )
         self.settings = settings
+
+    def _checked_settings(self, values: Mapping[str, Any]) -> DecoderSettings:
+        settings = checked(self.settings_class, values, what=f"settings of decoder {self.name!r}")
+        checked(self.options_class, settings.generation, what=f"generation in the settings of decoder {self.name!r}")
+        return settings
 
     # ---- generating
 
@@ -200,12 +198,11 @@ class Decoder(nn.Module, ABC):
         conditions = self.check_conditions(conditions).float()
         if generator is None or isinstance(generator, torch.Generator):
             generator = self.row_generators(len(conditions), chosen, generator)
-        generators = iter(generator)
-        outputs: list[Any] = []
+        generators, outputs = list(generator), list[Any]()
         with torch.inference_mode(), _eval_mode(self):
-            for rows in torch.split(conditions, chosen.batch_size):
-                if len(rows):
-                    outputs += self._checked_outputs(rows, chosen, list(islice(generators, len(rows))))
+            for start in range(0, len(conditions), chosen.batch_size):
+                rows = slice(start, start + chosen.batch_size)
+                outputs += self._checked_outputs(conditions[rows], chosen, generators[rows])
         return outputs
 
     @abstractmethod

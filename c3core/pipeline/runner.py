@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from c3core.contracts import BadItem, Bridge, Decoder, Encoded, GenerationOptions
+from c3core.contracts import Bridge, Decoder, Encoded, GenerationOptions
 from c3core.data.modality import as_picture, group_by_modality
 from c3core.embedding.batching import rebatch, store_batches
 from c3core.errors import C3Error, WrongCall
@@ -74,18 +74,12 @@ class Runner:
             raise WrongCall("skip and restarts go with sources of one modality. Name it: modality=….")
         else:
             held = list(every)
-            groups, left_out = self.group(held)
+            known, target = self.encoders.space.modalities, self.decoder.modality
+            groups, left_out = group_by_modality(held, known, target=target, takes=self.bridge.takes)
             yield from left_out.items()
             for name, positions in groups.items():
                 for at, output in self._encoded((held[position] for position in positions), name):
                     yield positions[at], output
-
-    def group(
-        self, sources: Sequence[Any], guesses: Sequence[str | None] | None = None
-    ) -> tuple[dict[str, list[int]], dict[int, BadItem]]:
-        """Return the positions of the sources of each modality, and what is left out (`group_by_modality`)."""
-        known, target = self.encoders.space.modalities, self.decoder.modality
-        return group_by_modality(sources, known, target=target, takes=self.bridge.takes, guesses=guesses)
 
     def condition(self, embeddings: Tensor, modality: str) -> Tensor:
         """Map unit embeddings (n, dim) to the decoder's conditions."""

@@ -18,9 +18,8 @@ from c3core.contracts import BadItem, Bridge, Encoder, name_of
 from c3core.data.tables import Table
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.references import EmbeddedReferences, References, TextReferences
-from c3core.metrics.captions import CaptionScores, caption_metrics
 from c3core.metrics.custom import Metric, compute_metric, load_metrics
-from c3core.metrics.fid import EmbeddingScores, embedding_metrics
+from c3core.metrics.fid import Scores, embedding_metrics
 from c3core.metrics.shown import shown
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Evaluation:
     It prints as a table of the scores. `bad` are the inputs that could not be read, `bad_references` the references.
     """
 
-    scores: CaptionScores | EmbeddingScores
+    scores: Scores
     inputs: list[Any]
     outputs: list[Any]
     references: list[list[Any]]
@@ -81,9 +80,8 @@ class Evaluation:
 
     def remarks(self) -> list[str]:
         """Return the encoder that the scores depend on, and why each missing metric was left out."""
-        scores, how = self.scores, list[str]()
-        if isinstance(scores, EmbeddingScores):
-            how = [f"features: {scores.features}" + (f"; r1: among {scores.group}" if scores.group else "")]
+        scores = self.scores
+        how = [f"features: {scores.features}; r1: among {scores.group}"] if scores.features else []
         chosen = (
             [f"best of {self.best_of}: the space chose them, so scores of its own encoders are too high"]
             if self.best_of > 1
@@ -107,8 +105,8 @@ class Evaluator:
     Columns are named after modalities: the output's is the decoder's, the input's the other one that the space has,
     unless said otherwise. Rows of the same input are its references. Inputs that cannot be read are left out and listed
     in `bad`, references in `bad_references`. Outputs that are text are scored by caption metrics, any other by the
-    embeddings that the space gives them. `metrics` chooses among those of captions (all, if it names none), and adds
-    those of plugins to either.
+    embeddings that the space gives them. `metrics` chooses among the default ones of text (all, if it names none), and
+    adds others.
     """
 
     def __init__(
@@ -134,10 +132,10 @@ class Evaluator:
         if not groups:
             raise C3Error("the table has no rows to score.")
         self.modality = modality or column
-        self.chosen, self.added = load_metrics(pipeline.decoder, self.modality, metrics or ())
+        self.metrics = load_metrics(pipeline.decoder, self.modality, metrics or ())
         pipeline.check_run(generation=generation, seed=seed, best_of=best_of)
         encoder = pipeline.encoder(self.modality)
-        self.known, self.bad = _read_references(pipeline, groups, self.added), list[BadItem]()
+        self.known, self.bad = _read_references(pipeline, groups, self.metrics), list[BadItem]()
         if isinstance(self.known, TextReferences):
             wordless = [source for source, several in groups if not self.known.readable(several)]
             self.bad = [BadItem(name_of(source), "none of its references has a word in it") for source in wordless]
@@ -174,10 +172,8 @@ class Evaluator:
             raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
         inputs, good_outputs = [groups[k][0] for k in good], [outputs[k] for k in good]
         references = [known.readable(groups[k][1]) if known else groups[k][1] for k in good]
-        scores: CaptionScores | EmbeddingScores
-        if isinstance(known, TextReferences):
-            scores = caption_metrics([str(output) for output in good_outputs], references, metrics=self.chosen)
-        elif isinstance(known, EmbeddedReferences) and embeddings is not None:
+        scores = Scores(len(good))
+        if isinstance(known, EmbeddedReferences) and embeddings is not None:
             positions = (position for batch in batches for position in batch.index)
             row_of = {position: row for row, position in enumerate(positions)}
             input_embeddings = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
@@ -185,14 +181,13 @@ class Evaluator:
             scores = embedding_metrics(
                 embeddings, known.embeddings, input_embeddings, features=features, seed=self.seed
             )
-        else:
-            why = {"r1, fid, kid": f"the space {pipeline.space.spec} knows no {target}."}
-            scores = EmbeddingScores(len(good), 0, "none", {}, why)
+        elif known is None:
+            scores.left_out["r1, fid, kid"] = f"the space {pipeline.space.spec} knows no {target}."
         unread, count = ([*known.bad.values()], known.count) if known else ([], 0)
         found = Evaluation(scores, inputs, good_outputs, references, bad, unread, count, self.best_of)
         if found.distinct is not None and (warning := repetition(Counter(map(str, good_outputs)))):
             warnings.warn(warning, stacklevel=2)
-        return _with_plugins(found, self.added)
+        return _with_plugins(found, self.metrics)
 
 
 def repetition(counts: Counter[str]) -> str | None:

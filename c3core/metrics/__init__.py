@@ -1,4 +1,4 @@
-"""Score captions, pictures and embeddings."""
+"""Score outputs by their embeddings, and by the metrics of plugins."""
 
 import lazy_loader
 

@@ -10,8 +10,7 @@ from traceback import extract_tb
 from typing import Any
 
 from c3core.contracts import Decoder
-from c3core.errors import C3Error, WrongCall
-from c3core.metrics.captions import COCO, METRICS, check_names
+from c3core.errors import C3Error, WrongCall, near
 from c3core.registry.discovery import registered
 from c3core.registry.registration import Entry
 
@@ -19,23 +18,24 @@ Metric = Callable[[Sequence[Any], Sequence[Any], Sequence[Sequence[Any]]], Mappi
 RESERVED = ("bridge", "seed", "seeds", "asked", "by")  # an ablation writes these beside the scores of a run
 
 
-def load_metrics(decoder: Decoder, modality: str, names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:
-    """Divide names of metrics into those of captions and those of plugins, and load the latter.
+def load_metrics(decoder: Decoder, modality: str, names: Sequence[str]) -> dict[str, Metric]:
+    """Load metrics by name: those named, and if none of these is a default one of the decoder's modality, all of those.
 
-    Captions get all metrics of COCO, unless some of these are named. Raises `WrongCall` for an unknown metric, and for
-    one that takes other modalities than those of the inputs and of the decoder's outputs.
+    Raises `WrongCall` for an unknown metric, and for one that takes other modalities than those of the inputs and of
+    the decoder's outputs.
     """
-    plugins = registered("metric")
-    coco = [name for name in COCO if name in (*METRICS, *plugins)] if decoder.suffix is None else []
-    hint = "" if coco else " What needs no name (FID, KID, R@1) is always given."
-    check_names(names, [*coco, *plugins], f"metric of {decoder.modality}", hint)
-    if coco and not {*coco} & {*names}:
-        names = [*coco, *names]
-    own = [name for name in names if name in METRICS and coco]
-    entries = {name: plugins[name] for name in names if name not in own}
-    for entry in entries.values():
+    if isinstance(names, str):
+        raise WrongCall(f"metrics must be a list, not one string. Write [{names!r}].")
+    known = registered("metric")
+    for name in names:
+        if name not in known:
+            hint = "" if decoder.suffix is None else " What needs no name (FID, KID, R@1) is always given."
+            raise WrongCall(f"no metric of {decoder.modality} is called {name!r}: {near(name, known)}{hint}")
+    default = [name for name, one in known.items() if one.default and one.modalities[-1:] == (decoder.modality,)]
+    chosen = [known[name] for name in dict.fromkeys(names if {*default} & {*names} else [*default, *names])]
+    for entry in chosen:
         _check_modalities(entry, modality, decoder.modality)
-    return own, {name: entry.load() for name, entry in entries.items()}
+    return {entry.name: entry.load() for entry in chosen}
 
 
 def _check_modalities(metric: Entry, modality: str, target: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -15,28 +15,26 @@ SUBSET = 100  # items in a subset of KID
 
 
 @dataclass(frozen=True)
-class EmbeddingScores:
-    """Scores of `n` outputs: `fid`, `kid_mean`, `kid_std`, and `r1`, the share in % whose own input is the nearest.
+class Scores:
+    """Scores of `n` outputs by name. `left_out` holds the metrics that could not be computed, with the reason.
 
-    `r1` is taken among `group` inputs. `features` names the encoder of the embeddings: only scores of the same
-    features can be compared. `left_out` holds the metrics that could not be computed, with the reason.
+    Those of embeddings are `fid`, `kid_mean`, `kid_std`, and `r1`, the share in % whose own input is the nearest among
+    `group` inputs. `features` names their encoder: only scores of the same features can be compared.
     """
 
     n: int
-    group: int
-    features: str
-    scores: dict[str, float]
-    left_out: dict[str, str]
+    scores: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    group: int | None = None
+    features: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values: each score under its name, and "n", "group", "features" and "left_out"."""
-        fields = asdict(self)
+        """Return JSON values: each score under its name, then "n" and the rest."""
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
         return {**fields.pop("scores"), **fields}
 
 
-def embedding_metrics(
-    outputs: Tensor, references: Tensor, inputs: Tensor, *, features: str, seed: int = 0
-) -> EmbeddingScores:
+def embedding_metrics(outputs: Tensor, references: Tensor, inputs: Tensor, *, features: str, seed: int = 0) -> Scores:
     """Compare outputs (n, d) with true items (m, d) and with their own inputs (n, d), all of them unit embeddings.
 
     FID and KID are those of torch-fidelity. FID compares mean and covariance; it is too high for fewer items than a
@@ -62,7 +60,7 @@ def embedding_metrics(
     r1 = [retrieval_metrics(x[i : i + GROUP], y[i : i + GROUP])["x_to_y"]["r1"] for i in starts]
     scores, left_out = fid_and_kid(outputs, references, seed=seed)
     scores = {"r1": 100 * sum(r1) / len(r1), **scores}
-    return EmbeddingScores(len(outputs), min(GROUP, len(outputs)), features, scores, left_out)
+    return Scores(len(outputs), scores, left_out, min(GROUP, len(outputs)), features)
 
 
 def fid_and_kid(outputs: Tensor, references: Tensor, *, seed: int = 0) -> tuple[dict[str, float], dict[str, str]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import floor, log10
 
-from c3core.metrics.captions import COCO
-
-OUT_OF_100 = {*COCO, "r1"}  # they are shares or means of shares, in %
+# Shares or means of shares, in %.
+OUT_OF_100 = {"bleu1", "bleu2", "bleu3", "bleu4", "cider", "meteor", "r1", "rouge1", "rouge_l", "spice"}
 
 
 def decimals(metric: str, values: Iterable[float]) -> int:

@@ -53,6 +53,7 @@ class Hooks:
     def c3_metrics(self, register: Register) -> None:
         """Metrics: `factory(inputs, outputs, references) -> {figure: float}`; `c3 evaluate --metric NAME` calls it with
         a list of references for each output. `modalities` are those of the inputs (none: any), then the outputs'.
+        With `default=True` it needs no name.
         """
 
     @hookspec

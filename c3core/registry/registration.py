@@ -26,6 +26,7 @@ class Entry:
     requires: tuple[str, ...] = ()
     extra: str | None = None
     summary: str = ""
+    default: bool = False
 
     @property
     def missing(self) -> list[str]:
@@ -68,7 +69,8 @@ class Register:
 
     `factory` is "module:function" or "module:Class". `modalities` are those that it handles. `requires` are the modules
     that it imports, and `extra` is what to install if one is missing: a package such as "my-package[gpu]", by default
-    the plugin's own (for c3core's plugins: the name of an extra). `summary` is a line for `c3 plugins`.
+    the plugin's own (for c3core's plugins: the name of an extra). `summary` is a line for `c3 plugins`. A
+    `default` metric is computed if no default one is named.
     """
 
     def __init__(self, kind: str, plugin: str, package: str) -> None:
@@ -84,6 +86,7 @@ class Register:
         requires: Iterable[str] = (),
         extra: str | None = None,
         summary: str = "",
+        default: bool = False,
     ) -> None:
         kind = self.kind
         if not name or (kind in ("space", "table") and ":" in name):  # a colon begins their argument
@@ -95,7 +98,5 @@ class Register:
                 raise C3Error(f"{what} of {name!r} must be a tuple, not one string: ({several!r},)")
         if name in self.entries:
             raise C3Error(f"it registers the {kind} {name!r} twice")
-        needs = tuple(requires)
-        self.entries[name] = Entry(
-            kind, name, factory, self.plugin, self.package, tuple(modalities), needs, extra, summary
-        )
+        more = tuple(modalities), tuple(requires), extra, summary, default
+        self.entries[name] = Entry(kind, name, factory, self.plugin, self.package, *more)

@@ -6,7 +6,14 @@ from c3core.registry import Register, hookimpl
 
 PUBLISHED = ("table2", "table3", "table4", "table5", "table7")
 BASELINES = ("clipcap", "ws_clipcap", "ws_clipcap_multi", "clipre", "magic", "zerocap")
-JAVA = {"meteor": "METEOR 1.5, by Java", "spice": "SPICE, by Java 8 and Stanford's models"}
+COCO = {
+    "cider": "CIDEr",
+    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
+    "rouge1": "ROUGE-1",
+    "rouge_l": "ROUGE-L",
+    "meteor": "METEOR 1.5, by Java",
+    "spice": "SPICE, by Java 8 and Stanford's models",
+}
 
 
 @hookimpl
@@ -19,18 +26,19 @@ def c3_commands(register: Register) -> None:
 
 @hookimpl
 def c3_metrics(register: Register) -> None:
-    for name, summary in JAVA.items():
+    for name, summary in COCO.items():
         register(
             name,
-            f"c3_paper.metrics.captions:{name}",
+            f"c3_paper.metrics.coco:{name}",
             modalities=("text",),
             requires=("pycocoevalcap",),
             extra="metrics",
             summary=summary,
+            default=True,
         )
     register(
         "spider",
-        "c3_paper.metrics.captions:spider",
+        "c3_paper.metrics.sounds:spider",
         modalities=("text",),
         requires=("pycocoevalcap",),
         extra="metrics",
@@ -38,7 +46,7 @@ def c3_metrics(register: Register) -> None:
     )
     register(
         "fense",
-        "c3_paper.metrics.captions:fense",
+        "c3_paper.metrics.sounds:fense",
         modalities=("text",),
         requires=("aac_metrics",),
         extra="fense",

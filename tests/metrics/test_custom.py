@@ -16,7 +16,6 @@ from c3core import load_decoder, load_space
 from c3core.contracts import Decoder
 from c3core.errors import C3Error, WrongCall
 from c3core.metrics import custom
-from c3core.metrics.captions import METRICS
 from c3core.metrics.custom import compute_metric, load_metrics
 from c3core.registry.registration import Entry
 from tests.helpers.small_painters import made
@@ -130,7 +129,9 @@ def own(*judged: Any) -> dict[str, float]:
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register metrics of captions, of pictures, of pictures made from sentences, and of anything."""
     taken = {"words": ("text",), "pixels": ("image",), "drawn": ("text", "audio", "image"), "any": ()}
+    usual = Entry("metric", "usual", f"{__name__}:own", "test", "test", ("text",), default=True)
     entries = {name: Entry("metric", name, f"{__name__}:own", "test", "test", of) for name, of in taken.items()}
+    entries["usual"] = usual
     known = custom.registered
     monkeypatch.setattr(custom, "registered", lambda kind: known(kind) | (entries if kind == "metric" else {}))
 
@@ -146,20 +147,17 @@ def painter() -> Decoder:
 
 
 @pytest.mark.usefixtures("registered")
-def test_names_are_divided_into_those_of_captions_and_those_of_plugins(captioner: Decoder, painter: Decoder) -> None:
-    assert load_metrics(captioner, "image", ["words", "cider", "any", "bleu1"]) == (
-        ["cider", "bleu1"],
-        {"words": own, "any": own},
-    )
-    assert load_metrics(captioner, "image", METRICS) == ([*METRICS], {})
-    assert [*load_metrics(captioner, "image", ["meteor"])[1]] == ["meteor"]
-    assert load_metrics(captioner, "image", ["meteor"])[0] == []
-    for names in ([], ["any"]):  # all of COCO's, if none of them is named
-        own_ones, others = load_metrics(captioner, "image", names)
-        assert (own_ones, [*others]) == ([*METRICS], ["meteor", "spice", *names])
-    assert load_metrics(painter, "text", ["drawn", "any", "pixels"]) == ([], {"drawn": own, "any": own, "pixels": own})
-    assert load_metrics(painter, "audio", ["drawn"]) == ([], {"drawn": own})
-    assert load_metrics(painter, "text", []) == ([], {})
+def test_metrics_are_those_named_and_the_default_ones_unless_some_of_these_are_named(
+    captioner: Decoder, painter: Decoder
+) -> None:
+    assert load_metrics(captioner, "image", ["words", "usual"]) == {"words": own, "usual": own}
+    coco = {"bleu1", "bleu2", "bleu3", "bleu4", "cider", "meteor", "rouge1", "rouge_l", "spice"}
+    assert load_metrics(captioner, "image", []).keys() == {*coco, "usual"}
+    assert load_metrics(captioner, "image", ["any"]).keys() == {*coco, "usual", "any"}
+    assert load_metrics(captioner, "image", ["meteor"]).keys() == {"meteor"}
+    assert load_metrics(painter, "text", ["drawn", "any", "pixels"]) == {"drawn": own, "any": own, "pixels": own}
+    assert load_metrics(painter, "audio", ["drawn"]) == {"drawn": own}
+    assert load_metrics(painter, "text", []) == {}
 
 
 @pytest.mark.usefixtures("registered")
@@ -169,7 +167,7 @@ def test_names_are_divided_into_those_of_captions_and_those_of_plugins(captioner
         ("drawn", "video", "metric 'drawn' is of image made from text or audio, not of image from video."),
         ("words", "text", "metric 'words' is of text, not of image from text."),
         ("pixells", "text", "no metric of image is called 'pixells': did you mean pixels?"),
-        ("cider", "text", "no metric of image is called 'cider'"),
+        ("cider", "text", "metric 'cider' is of text, not of image from text."),
     ],
 )
 def test_a_metric_of_another_modality_is_refused(name: str, modality: str, says: str, painter: Decoder) -> None:

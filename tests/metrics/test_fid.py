@@ -83,7 +83,7 @@ def test_what_few_items_cannot_give_is_left_out_with_the_reason() -> None:
     kid = "KID needs at least 100 outputs and 100 true items."
     fid = "FID needs at least two outputs and two true items."
     result = embedding_metrics(rows(5, 0), rows(5, 1), rows(5, 2), features="rows")
-    assert list(result.to_dict()) == ["r1", "fid", "n", "group", "features", "left_out"]
+    assert list(result.to_dict()) == ["r1", "fid", "n", "left_out", "group", "features"]
     assert result.to_dict()["left_out"] == {"kid": kid}
     for n, m in ((1, 200), (200, 1)):
         assert fid_and_kid(rows(n, 0), rows(m, 1)) == ({}, {"fid": fid, "kid": kid})

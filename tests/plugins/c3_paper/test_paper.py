@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from c3_paper import COCO
 from c3_paper.published import items, rows
 from c3core.bridges.presets import PRESETS
-from c3core.metrics.captions import COCO
 from c3core.registry.discovery import registered
 from c3core.testing import PluginContract
 from tests.helpers.command_line import c3, fails

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from c3_paper.metrics.captions import meteor, spider
+from c3_paper.metrics.coco import caption_metrics, meteor
 from c3_paper.metrics.inception import WEIGHTS, inception, inception_features, inception_metrics, load_inception
 from c3_paper.metrics.java_metrics import SPICE_JAR, SPICE_MODELS
+from c3_paper.metrics.sounds import spider
 from c3core.errors import C3Error, NotInstalled
-from c3core.metrics import caption_metrics
 from c3core.registry import entry
 from tests.helpers.fake_java import put_java
 
@@ -35,7 +35,7 @@ def test_meteor_is_of_tokens_out_of_100(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_spider_is_the_mean_of_cider_and_spice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With a Java that scores SPICE by heart."""
     pytest.importorskip("pycocoevalcap", reason="needs the extra metrics")
-    cider = caption_metrics(CAPTIONS, REFERENCES, metrics=["cider"]).scores["cider"]
+    cider = caption_metrics(CAPTIONS, REFERENCES, metrics=["cider"])["cider"]
     monkeypatch.syspath_prepend(tmp_path)
     for name in (SPICE_JAR, SPICE_MODELS):
         (tmp_path / "pycocoevalcap" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,36 +1,21 @@
-"""Score captions as COCO does: BLEU, ROUGE-L and CIDEr."""
+"""Score captions as COCO does: BLEU, ROUGE-L and CIDEr, and with Java METEOR and SPICE."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import chain
 from statistics import mean
 from typing import Any
 
+from c3_paper.metrics import java_metrics, ptb_tokenizer
 from c3core.errors import NotInstalled, WrongCall, near
-from c3core.metrics.ptb_tokenizer import tokenize
 
 METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge_l")
-COCO = (*METRICS, "meteor", "spice")  # what COCO gives; the last two are a plugin's, since they need Java
+TIMEOUT = 1800.0  # seconds that a Java process may take
 
-
-@dataclass(frozen=True)
-class CaptionScores:
-    """Scores of `n` captions by name, × 100 as papers print them (CIDEr 93.3, BLEU-4 27.7).
-
-    `left_out` holds the metrics that could not be computed, with the reason.
-    """
-
-    n: int
-    scores: dict[str, float]
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON values: each score under its name, and "n" and "left_out"."""
-        fields = asdict(self)
-        return {**fields.pop("scores"), **fields}
+tokenize = lru_cache(maxsize=1 << 18)(ptb_tokenizer.tokenize)  # for each metric the same captions
 
 
 def caption_metrics(
@@ -38,8 +23,8 @@ def caption_metrics(
     references: Sequence[Sequence[str]],
     *,
     metrics: Sequence[str] = METRICS,
-) -> CaptionScores:
-    """Compare each candidate caption with its references, by pycocoevalcap.
+) -> dict[str, float]:
+    """Compare each candidate caption with its references, by pycocoevalcap. Scores are × 100, as papers print them.
 
     BLEU-1 … 4 are of the whole corpus, with the reference length that is closest; ROUGE-1 (the F-measure of shared
     words, with the reference that shares most), ROUGE-L and CIDEr are means over items. CIDEr takes its document
@@ -51,27 +36,25 @@ def caption_metrics(
 
     >>> candidates, references = ["A dog runs.", "Two cats"], [["a dog runs", "a dog"], ["two cats sleep"]]
     >>> scores = caption_metrics(candidates, references, metrics=["bleu1", "cider"])
-    >>> round(scores.scores["bleu1"], 1)
+    >>> round(scores["bleu1"], 1)
     81.9
     """
-    check_names(metrics, METRICS, "caption metric")
+    if isinstance(metrics, str):
+        raise WrongCall(f"metrics must be a list, not one string. Write [{metrics!r}].")
+    for name in metrics:
+        if name not in METRICS:
+            raise WrongCall(f"no caption metric is called {name!r}: {near(name, METRICS)}")
     _check_captions(candidates, references)
-    candidates = [tokenize(candidate) for candidate in candidates]
-    references = [[words for words in map(tokenize, several) if words] for several in references]
-    wordless = [i for i, several in enumerate(references) if not several]
-    if wordless:
+    scores = _coco_scores(*tokenized(candidates, references), metrics)
+    return {metric: scores[metric] for metric in metrics}
+
+
+def tokenized(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """The tokens of captions and of the references that have any. Raises `WrongCall` if none of an item has."""
+    words = [[tokens for tokens in map(tokenize, several) if tokens] for several in references]
+    if wordless := [i for i, several in enumerate(words) if not several]:
         raise WrongCall(f"no reference of item {wordless[0]} has a word in it. Leave the item out.")
-    scores = _coco_scores(candidates, references, metrics)
-    return CaptionScores(len(candidates), {metric: scores[metric] for metric in metrics})
-
-
-def check_names(names: Sequence[str], known: Iterable[str], what: str, hint: str = "") -> None:
-    """Raise `WrongCall` if names of metrics are one string, or if one of them is not known."""
-    if isinstance(names, str):
-        raise WrongCall(f"metrics must be a list, not one string. Write [{names!r}].")
-    for name in names:
-        if name not in known:
-            raise WrongCall(f"no {what} is called {name!r}: {near(name, known)}{hint}")
+    return [tokenize(candidate) for candidate in candidates], words
 
 
 def _check_captions(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> None:
@@ -118,3 +101,29 @@ def _rouge1(candidate: str, references: Sequence[str]) -> float:
     words = Counter(candidate.split())
     others = [Counter(reference.split()) for reference in references]
     return max(2 * (words & other).total() / max(1, words.total() + other.total()) for other in others)
+
+
+Metric = Callable[[Sequence[Any], Sequence[str], Sequence[Sequence[str]]], dict[str, float]]
+
+
+def _metric(name: str) -> Metric:
+    def metric(inputs: Sequence[Any], outputs: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+        return caption_metrics(outputs, references, metrics=[name])
+
+    return metric
+
+
+cider, bleu1, bleu2, bleu3, bleu4, rouge1, rouge_l = map(_metric, METRICS)
+
+
+def meteor(inputs: Sequence[Any], outputs: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Return METEOR 1.5 (Denkowski and Lavie 2014) of the whole corpus, × 100. Raises `C3Error` without Java."""
+    return {"meteor": 100 * java_metrics.meteor(*tokenized(outputs, references), timeout=TIMEOUT)}
+
+
+def spice(inputs: Sequence[Any], outputs: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Return SPICE (Anderson et al. 2016), the mean F of the items, × 100.
+
+    Raises `C3Error` without Java or the parser's models.
+    """
+    return {"spice": 100 * java_metrics.spice(*tokenized(outputs, references), timeout=TIMEOUT)}

@@ -9,6 +9,7 @@ from .corrupt import Gaussian as Gaussian
 from .corrupt import Lafite as Lafite
 from .corrupt import NoCorrupt as NoCorrupt
 from .corrupt import Span as Span
+from .presets import PRESETS as PRESETS
 from .presets import list_presets as list_presets
 from .presets import preset as preset
 from .rescale import Native as Native

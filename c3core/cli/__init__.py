@@ -1,4 +1,7 @@
-"""The command line, `c3`. Each command's work is imported when it is called, so that `c3 --help` is instant."""
+"""The command line, `c3`. Each command's work is imported when it is called, so that `c3 --help` is instant.
+
+`__init__.pyi` lists the options and helpers for the commands of plugins.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,27 @@ import sys
 import typer
 
 from c3core.cli import embed, info, run, train
+from c3core.cli.options import (
+    Change,
+    DecoderOption,
+    Device,
+    DryRun,
+    Json,
+    MetricName,
+    Out,
+    Quiet,
+    Recipe,
+    Seed,
+    numbers_of,
+)
 from c3core.cli.plugin_commands import with_plugin_commands
+from c3core.cli.recipes import read_changed, resumable
 from c3core.runtime.exit import exit_cleanly
+
+__all__ = [
+    "Change", "DecoderOption", "Device", "DryRun", "Json", "MetricName", "Out", "Quiet", "Recipe", "Seed", "app",
+    "main", "numbers_of", "read_changed", "resumable",
+]  # fmt: skip
 
 app = typer.Typer(
     name="c3",

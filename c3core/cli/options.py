@@ -7,7 +7,9 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from c3core.cli.output import writable
 from c3core.errors import WrongCall
+from c3core.io.layout import path_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Change = Annotated[
@@ -26,6 +28,15 @@ PipelineName = Annotated[
     str,
     typer.Argument(
         help="A pipeline: a folder, the name of one that a plugin ships (playground/painter), or a name on the hub."
+    ),
+]
+Recipe = Annotated[
+    Path, typer.Argument(parser=path_of, metavar="RECIPE", help="A YAML file; its paths are relative to it.")
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        help="Folder to write; the same command again continues a killed run.", parser=writable, metavar="<folder>"
     ),
 ]
 Root = Annotated[

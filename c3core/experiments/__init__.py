@@ -1,4 +1,4 @@
-"""Whole experiments from recipes: fit, ablate, evaluate."""
+"""Whole experiments: fit by a recipe, and evaluate."""
 
 import lazy_loader
 

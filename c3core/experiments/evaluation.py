@@ -127,7 +127,7 @@ class Evaluator:
         self.pipeline, self.generation, self.seed, self.best_of = pipeline, generation, seed, best_of
         target = pipeline.decoder.modality
         output = target if output_column is None else table.named(output_column)
-        column = _input_column(pipeline, table, output) if input_column is None else table.named(input_column)
+        column = find_input(pipeline, table, output) if input_column is None else table.named(input_column)
         groups = table.grouped(by=column, of=output)
         if not groups:
             raise C3Error("the table has no rows to score.")
@@ -245,15 +245,8 @@ def _embed_outputs(encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]]
     return torch.cat([batch.embeddings for batch in batches]) if batches else torch.zeros(0, encoder.dim)
 
 
-def input_column(pipeline: Pipeline, table: Table) -> str:
-    """The column that `evaluate` takes for the inputs; a `C3Error` where the table leaves that, or the references,
-    open.
-    """
-    table.column(pipeline.decoder.modality)
-    return _input_column(pipeline, table, pipeline.decoder.modality)
-
-
-def _input_column(pipeline: Pipeline, table: Table, output_column: str) -> str:
+def find_input(pipeline: Pipeline, table: Table, output_column: str) -> str:
+    """The column of the inputs, if none is named: the only one beside the outputs' that the space knows."""
     candidates = [name for name in table.columns if name != output_column and name in pipeline.space.modalities]
     if len(candidates) != 1:
         raise WrongCall(

@@ -2,9 +2,11 @@ from .discovery import entries as entries
 from .discovery import entry as entry
 from .discovery import register as register
 from .discovery import registered as registered
+from .factory import call_factory as call_factory
 from .factory import load_bridge as load_bridge
 from .factory import load_decoder as load_decoder
 from .factory import load_tower as load_tower
+from .factory import options_taken as options_taken
 from .hooks import hookimpl as hookimpl
 from .registration import Entry as Entry
 from .registration import Register as Register

@@ -20,6 +20,7 @@ COCO = {
 def c3_commands(register: Register) -> None:
     register("theory", "c3_paper.theory_command:theory", summary="Measure what the paper's theory claims, and draw it.")
     register("paper", "c3_paper.paper_command:paper")
+    register("ablate", "c3_paper.ablation.command:ablate")
     register("geometry", "c3_paper.geometry.command:geometry")
     register("compare", "c3_paper.compare_command:compare")
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from c3core.cli import Json, Quiet, Seed
+
 OF_A_SPACE = "space untrained table root"
 STUDIES = {  # name: (what it shows, the options that it takes)
     "collapse": ("Figures 3 and 12: effective dimension of an untrained and a trained space", OF_A_SPACE),
@@ -19,7 +21,6 @@ STUDIES = {  # name: (what it shows, the options that it takes)
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help=f"{', '.join(STUDIES)}. Without a name, list them.")]
 Out = Annotated[Path | None, typer.Option(metavar="<folder>", help="Draw the picture NAME.png in this folder.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random draws.")]
 Steps = Annotated[int | None, typer.Option(help="gap: number of training steps (1,000; in the paper 200,000).")]
 LearningRate = Annotated[float | None, typer.Option(help="gap: learning rate (0.1, as in the paper).")]
 SpaceName = Annotated[str | None, typer.Option(help="collapse, cone: a trained space (playground).")]
@@ -33,8 +34,6 @@ TableName = Annotated[
 Root = Annotated[
     Path | None, typer.Option(help="collapse, cone: folder where the paths in the table start; by default the table's.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def theory(

@@ -56,7 +56,6 @@ def test_help_and_version() -> None:
         "fit",
         "run",
         "evaluate",
-        "ablate",
         "info",
     ):
         assert command in done.stdout

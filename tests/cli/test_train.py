@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -76,26 +75,3 @@ def test_a_dry_run_tries_a_space(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "holds a trial of two steps" in done.stdout
     assert json.loads((tmp_path / "out" / "space.json").read_text())["measured"]["steps"] == 2
-
-
-def test_an_ablation_is_printed_beside_published_figures(tmp_path: Path, install_plugin: Any) -> None:
-    plugin = "from c3core import hookimpl\n\n@hookimpl\ndef c3_published(register):\n"
-    rows = "def rows(name):\n    return [{'bridge': 'c1', 'fraction': 1.0, 'r1': 50.0}]\n"
-    install_plugin("own", plugin + "    register('ours', 'own_figures:rows')\n", own_figures=rows)
-    pairs = {"table": "playground:image/train/8", "source": "text", "target": "image"}
-    (tmp_path / "recipe.yaml").write_text(json.dumps(fit_recipe(tmp_path) | {"pairs": pairs}))
-    words = ["ablate", tmp_path / "recipe.yaml", "playground:image/test/90", "--out", tmp_path / "out", "--dry-run"]
-    words += ["--bridges", "c1", "--fractions", "0.5,1", "--against", "ours"]
-    done = c3(*words)
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert [line[:2] for line in lines if line[:1] == ["c1"]] == [["c1", "0.5"], ["c1", "1.0"]]
-    assert ["paper", "50.0"] in lines
-    (means,) = (line for line in lines if line[:2] == ["c1", "1.0"])
-    assert re.fullmatch(r"\d+\.\d", means[3]), means  # R@1, as in `c3 evaluate`
-    assert (tmp_path / "out" / "fractions.png").is_file()
-    (row, whole) = json.loads(c3(*words, "--json").stdout)["rows"]
-    assert row["paper"] == {}
-    assert whole["difference"]["r1"] == pytest.approx(whole["r1"]["mean"] - 50)
-    wrong = c3(*words, "--seeds", "0,x")
-    assert (wrong.returncode, "seeds are whole numbers" in wrong.stderr) == (2, True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from c3core.cli import Json, Seed
 from c3core.io import path_of
 from c3core.runtime import cell, print_json, print_table
 
@@ -40,8 +41,8 @@ def geometry(
         int,
         typer.Option(min=2, max=2000, help="Pairs in a random group. Figures are means over at least two groups."),
     ] = 100,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random draws.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    seed: Seed = 0,
+    json: Json = False,
 ) -> None:
     """Measure the gap, the noise and the effective dimension of paired embeddings, as in the paper's Table 1."""
     from c3core.errors import WrongCall

@@ -9,23 +9,16 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from c3core.bridges.presets import PRESETS
-from c3core.data.fingerprint import checksum
-from c3core.data.tables import load_table
+from c3_paper.ablation.published import load_published, published_row
+from c3core import TrainingOptions, load_bridge, load_pipeline, load_table
+from c3core.bridges import PRESETS
+from c3core.data import checksum
 from c3core.errors import C3Error, WrongCall
-from c3core.experiments.evaluation import Evaluator, input_column
-from c3core.experiments.fit import build, fit_recipe
-from c3core.experiments.inputs import data_checksums, items_of
-from c3core.experiments.published import load_published, published_row
-from c3core.experiments.recipe import FitRecipe
-from c3core.io.files import read_json, write_json
-from c3core.io.layout import PIPELINE, path_of
-from c3core.metrics.custom import load_metrics
-from c3core.pipeline.pipeline import load_pipeline
-from c3core.registry.discovery import entry
-from c3core.registry.factory import load_bridge, options_taken
-from c3core.runtime.devices import processes
-from c3core.training.options import TrainingOptions
+from c3core.experiments import Evaluator, FitRecipe, build, data_checksums, find_input, fit_recipe, items_of
+from c3core.io import PIPELINE, path_of, read_json, write_json
+from c3core.metrics import load_metrics
+from c3core.registry import entry, options_taken
+from c3core.runtime import processes
 
 SCORES = "scores.json"  # in the folder of each run of an ablation
 EMBEDDINGS = "embeddings"  # the folder that the runs share
@@ -108,7 +101,7 @@ def ablate(
     scored = load_table(table, root=recipe.root_from(folder)).head(recipe.limit)
     first = build(recipes[runs[0]], folder)
     first.decoder.check_options(generation)
-    modality = input_column(first, scored)
+    modality = find_input(first, scored, scored.named(first.decoder.modality))
     load_metrics(first.decoder, modality, metrics)
     items = items_of(recipe, folder)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}

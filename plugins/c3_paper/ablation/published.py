@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from c3core.registry.discovery import entry
-from c3core.registry.factory import call_factory
+from c3core.registry import call_factory, entry
 
 KEYS = ("bridge", "modality", "fraction")  # what a published row may tell of itself; its other fields are figures
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from c3_paper.ablation.runs import Run, ablate, options_for
 from c3_playground.world import World
 from c3core.contracts import Encoder
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
-from c3core.experiments.ablation import Run, ablate, options_for
 from c3core.experiments.recipe import FitRecipe
 from c3core.media.image_decoder import write_png
 from c3core.pipeline.pipeline import load_pipeline

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from c3core.io.files import atomic_write
+from c3core.io import atomic_write
 
 
 def plot_fractions(rows: Sequence[Mapping[str, Any]], out: Path) -> Path | None:

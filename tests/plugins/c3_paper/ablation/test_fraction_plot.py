@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from c3core.experiments.fraction_plot import plot_fractions
+from c3_paper.ablation.fraction_plot import plot_fractions
 
 
 def test_a_picture_of_each_metric(tmp_path: Path) -> None:

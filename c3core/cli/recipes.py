@@ -1,0 +1,36 @@
+"""What the commands that train by a recipe share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Model = TypeVar("Model", bound="BaseModel")
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say on Ctrl-C how to resume, if nothing else does."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(str(interrupt) or "stopped. Run the same command again to continue.") from None
+
+
+def read_changed(path: Path, model: type[Model], change: list[str], dry: bool) -> Model:
+    """Read a recipe with the changes of `--set`, and of `--dry-run`."""
+    from c3core.experiments.recipe import dry_run, read_recipe
+    from c3core.io.yaml_text import named_values
+
+    read = read_recipe(path, model, changes=named_values(change))
+    return dry_run(read) if dry else read
+
+
+def trial(out: Path) -> str:
+    """What to print after a dry run."""
+    return f"The recipe works. {out} holds a trial of two steps: leave out --dry-run, and name another folder."

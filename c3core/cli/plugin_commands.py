@@ -30,18 +30,22 @@ def with_plugin_commands(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
     together = copy(app)
     together.registered_commands = [*app.registered_commands]
     for found in [brought[called]] if called in brought else brought.values():
-        together.command(found.name, help=found.summary or None)(exit_cleanly()(_function(found)))
+        function, settings = _function(found)
+        together.command(found.name, help=found.summary or None, context_settings=settings)(exit_cleanly()(function))
     return together
 
 
-def _function(found: Entry) -> Callable[..., Any]:
-    """The function of a command; if it cannot be loaded, one that says why when it is called."""
+def _function(found: Entry) -> tuple[Callable[..., Any], dict[str, bool]]:
+    """The function of a command; if it cannot be loaded, one that says why whatever words it is called with.
+
+    With it come settings of click.
+    """
     try:
-        function: Callable[..., Any] = found.load()
+        return found.load(), {}
     except NotInstalled as error:
         why = error
 
         def function() -> None:
             raise why
 
-    return function
+    return function, {"ignore_unknown_options": True, "allow_extra_args": True}

@@ -137,6 +137,13 @@ class Decoder(nn.Module, ABC):
         """Make the buffers that hold what `memorize` was given. A decoder that `memorizes` implements it."""
         raise C3Error(f"decoder {self.name!r} keeps no items.")
 
+    def nearest(self, conditions: Tensor, count: int) -> list[list[tuple[Any, float]]]:
+        """Return the `count` kept items that are nearest to each of the conditions (n, condition_dim), with cosines.
+
+        The nearest come first. By default there are none: only a decoder that `memorizes` keeps items.
+        """
+        return [[] for _ in conditions]
+
     @abstractmethod
     def collate(self, targets: Sequence[Any]) -> Any:
         """Return read targets as one batch for `loss`, on the decoder's device."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ class Space:
     `load_space(spec)` loads the space again. `folder` is the folder of a space that `c3 connect` wrote, for pipelines
     that are saved with it. `noise_std` maps two modalities to the standard deviation of the alignment noise between
     them, per dimension, if it was measured. `familiar` maps a modality to the `Familiarity` of what its encoder was
-    trained on, to warn of other items.
+    trained on, to warn of other items. `samples` maps a modality to a function that gives some typical sources.
     """
 
     def __init__(
@@ -33,9 +33,10 @@ class Space:
         folder: Path | None = None,
         noise_std: Mapping[tuple[str, str], float] | None = None,
         familiar: Mapping[str, Any] | None = None,
+        samples: Mapping[str, Callable[[], Sequence[Any]]] | None = None,
     ) -> None:
         self.spec, self.dim, self.folder = spec, dim, folder
-        self.noise_std, self.familiar = dict(noise_std or {}), dict(familiar or {})
+        self.noise_std, self.familiar, self.samples = dict(noise_std or {}), dict(familiar or {}), dict(samples or {})
         self._encoders = dict(encoders)
         self._device: torch.device | None = None
 

@@ -2,6 +2,7 @@ from .fingerprint import checksum as checksum
 from .items import Items as Items
 from .items import load_items as load_items
 from .items import named as named
+from .modality import guess_modality as guess_modality
 from .pairs import Pairs as Pairs
 from .sources import Source as Source
 from .tables import Table as Table

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from c3_photos.samples import sample_photos, sample_sentences
 from c3core.contracts import Space
 from c3core.errors import WrongCall
 from c3core.spaces import load_connected
@@ -23,7 +24,9 @@ def space(
     if argument:
         raise WrongCall(f"the space photos takes no argument, got {argument!r}. Write photos.")
     warnings.warn(f"The weights of photos are for {LICENSE}.", stacklevel=2)
-    return load_connected(WEIGHTS / "space", device=device, precision=precision, spec="photos", features=features)
+    space = load_connected(WEIGHTS / "space", device=device, precision=precision, spec="photos", features=features)
+    space.samples = {"image": sample_photos, "text": sample_sentences}
+    return space
 
 
 def captioner() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +18,7 @@ from c3_playground.towers.places import PlacesNet
 from c3_playground.towers.sentences import load_net
 from c3_playground.towers.text import TextTower
 from c3_playground.towers.video import VideoTower
+from c3_playground.world import World
 from c3core.contracts import Encoder, Space, Tower
 from c3core.errors import WrongCall
 from c3core.io import load_yaml, short_hash
@@ -25,6 +27,7 @@ from c3core.spaces import ConnectedEncoder, ConnectRecipe, Head, load_connected
 
 FOLDER = Path(__file__).parent / "weights"
 RECIPE = Path(__file__).parent / "connect.yaml"
+SAMPLES = 100
 
 
 def load(argument: str, *, device: str = "auto", precision: str = "float32") -> Space:
@@ -36,7 +39,17 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32") -> 
         return _random_space(int(found[1] or 0), device, precision)
     if argument:
         raise WrongCall(f"the playground space takes no argument but random, got {argument!r}. Write playground.")
-    return load_connected(FOLDER, device=device, precision=precision, spec="playground")
+    space = load_connected(FOLDER, device=device, precision=precision, spec="playground")
+    space.samples = {modality: partial(_samples, modality) for modality in space.modalities}
+    return space
+
+
+def _samples(modality: str) -> list[Any]:
+    """Items of the world that the space was not trained on. Of the sentences, those about pictures come first."""
+    if modality == "text":
+        shares = {"image": SAMPLES // 2, "video": SAMPLES // 4, "audio": SAMPLES // 4}
+        return [sentence for of, count in shares.items() for sentence in World().sentences(count, "test", of)]
+    return [item.data for item in World().items(modality, "test", SAMPLES)]
 
 
 def _random_space(seed: int, device: str, precision: str) -> Space:

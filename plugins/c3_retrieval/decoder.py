@@ -90,18 +90,29 @@ class RetrievalDecoder(Decoder):
         """Raises `C3Error`: there is nothing to train."""
         raise C3Error(f"decoder {self.name!r} keeps its sentences and has no loss. Fit it without training options.")
 
+    def nearest(self, conditions: Tensor, count: int) -> list[list[tuple[str, float]]]:
+        """Return the `count` sentences that are nearest to each of the conditions (n, condition_dim), with cosines.
+
+        >>> decoder = RetrievalDecoder(2, device="cpu")
+        >>> decoder.memorize([(torch.eye(2), ["a red circle", "a blue square"])])
+        >>> decoder.nearest(torch.tensor([[3.0, 4.0]]), 1)[0][0][0]
+        'a blue square'
+        """
+        asked = normalize(self.check_conditions(conditions).float(), dim=-1)
+        best, places = asked[:, :0], asked[:, :0].long()
+        for start in range(0, len(self.memory), CHUNK):
+            part = self.memory[start : start + CHUNK].to(asked.dtype)
+            largest, place = (asked @ part.T).topk(min(count, len(part)), dim=1)
+            best, places = torch.cat([best, largest], dim=1), torch.cat([places, place + start], dim=1)
+            best, chosen = best.topk(min(count, best.shape[1]), dim=1)
+            places = places.gather(1, chosen)
+        rows = zip(places.tolist(), best.tolist(), strict=True)
+        return [[(self.sentences[at], cosine) for at, cosine in zip(*row, strict=True)] for row in rows]
+
     # ---- generating
 
     def _generate(self, conditions: Tensor, options: GenerationOptions, generators: list[torch.Generator]) -> list[str]:
-        best = conditions.new_full((len(conditions),), -torch.inf)
-        places = torch.zeros_like(best, dtype=torch.long)
-        for start in range(0, len(self.memory), CHUNK):
-            part = self.memory[start : start + CHUNK].to(conditions.dtype)
-            # The length of a condition scales all its products alike, so that it does not change which is largest.
-            largest, place = (conditions @ part.T).max(dim=1)
-            places = torch.where(largest > best, place + start, places)
-            best = torch.maximum(largest, best)
-        return [self.sentences[place] for place in places.tolist()]
+        return [sentence for ((sentence, _),) in self.nearest(conditions, 1)]
 
     # ---- files
 

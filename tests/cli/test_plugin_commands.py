@@ -47,7 +47,8 @@ def test_it_ends_as_those_of_the_core_do():
 
 
 def test_one_whose_library_is_missing_says_what_to_install():
-    fails("paint-it", status=1, says="pip install greeter")
+    for words in ([], ["a picture", "--size", 3]):
+        fails("paint-it", *words, status=1, says="pip install greeter")
 
 
 def test_the_core_keeps_its_own_commands():

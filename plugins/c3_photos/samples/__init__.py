@@ -1,4 +1,4 @@
-"""Photos of free licenses that ship with the package; `README.md` names their sources."""
+"""Photos of free licenses and sentences that ship with the package; `README.md` names their sources."""
 
 from __future__ import annotations
 
@@ -16,4 +16,14 @@ def samples(argument: str, *, folder: Path = Path()) -> Table:
     """
     if argument != "samples":
         raise WrongCall(f"c3_photos has no table {argument!r}. Write photos:samples.")
-    return Table({"image": sorted(str(path) for path in Path(__file__).parent.glob("*.jpg"))})
+    return Table({"image": sample_photos()})
+
+
+def sample_photos() -> list[str]:
+    """The paths of the photos."""
+    return sorted(str(path) for path in Path(__file__).parent.glob("*.jpg"))
+
+
+def sample_sentences() -> list[str]:
+    """Sentences about everyday photos; not about those of `sample_photos`."""
+    return (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()

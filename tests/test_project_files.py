@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 from zipfile import ZipFile
 
 import yaml
+
+from tests.helpers.command_line import c3
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -78,3 +81,7 @@ def test_what_the_dockerfile_copies_builds_the_package(tmp_path: Path) -> None:
         assert {"c3core/cli/__init__.py", "c3_photos/__init__.py"} <= {*archive.namelist()}
     (extras,) = re.findall(r'install --no-cache-dir "\.\[(.*)\]"', text)
     assert {*extras.split(",")} <= PROJECT["optional-dependencies"].keys()
+    entry, command = (json.loads(line) for line in re.findall(r"^(?:ENTRYPOINT|CMD) (.*)$", text, re.MULTILINE))
+    assert entry == ["c3"]
+    assert c3(*command, "--help").returncode == 0
+    assert command[0] in extras.split(",")  # the command is that of an extra

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import mimetypes
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -15,9 +16,8 @@ from starlette.requests import ClientDisconnect
 
 from c3_serve.limits import Refused
 from c3_serve.models import Answer, FilesRequest, Health, Problem, TextRequest
-from c3_serve.outputs import media_type
 from c3_serve.runs import Runs
-from c3core.version import __version__
+from c3core import __version__
 
 REFUSALS = {
     400: "The body cannot be parsed.",
@@ -42,7 +42,7 @@ def create_app(runs: Runs, name: str, token: str | None = None) -> FastAPI:
     """Return the application that serves the pipeline `name`. With a `token`, all but /health asks for it."""
     decoder, figures = runs.worker.pipeline.decoder, runs.figures
     takes = [*runs.reader.media, *runs.reader.texts]
-    makes = media_type(decoder)
+    makes = mimetypes.guess_type(f"output{decoder.suffix or '.txt'}")[0] or "application/octet-stream"
 
     async def check_token(given: Credentials) -> None:
         if token is None or (given and hmac.compare_digest(given.credentials.encode("latin-1"), token.encode())):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from base64 import b64encode
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -15,9 +16,8 @@ from typing import Any
 
 from c3_serve.limits import Refused
 from c3_serve.monitoring import Figures
-from c3_serve.outputs import as_json
 from c3core import C3Error, Pipeline
-from c3core.contracts import GenerationOptions
+from c3core.contracts import BadItem, Decoder, GenerationOptions
 from c3core.errors import lines_of
 from c3core.runtime import is_out_of_memory
 
@@ -111,7 +111,7 @@ class Worker(Thread):
             batch_size=self.batch_size,
             restarts=starts,
         ):
-            made[position] = as_json(output, self.pipeline.decoder, self.folder)
+            made[position] = _as_json(output, self.pipeline.decoder, self.folder)
         self.figures.batch.observe(count)
         for task, start in zip(tasks, starts, strict=True):
             task.done.set_result(made[start : start + len(task.sources)])
@@ -121,6 +121,18 @@ def _sources(tasks: Sequence[Task]) -> Iterator[Any]:
     for task in tasks:
         for source in task.sources:
             yield GONE if task.is_gone else source
+
+
+def _as_json(output: Any, decoder: Decoder, folder: Path) -> dict[str, Any]:
+    """Return an output as `Made` has it. A file goes by way of `folder`, so that it is what `c3 run` writes."""
+    if isinstance(output, BadItem):
+        return {"error": output.why}
+    if decoder.suffix is None:
+        score = getattr(output, "score", None)
+        return {"output": str(output)} | ({} if score is None else {"score": score})
+    path = folder / f"output{decoder.suffix}"
+    decoder.write(output, path)
+    return {"output": b64encode(path.read_bytes()).decode("ascii")}
 
 
 def _refusal(error: Exception) -> Refused:

@@ -166,15 +166,9 @@ class C3Bridge(Bridge):
     def _prepared(self, e: Tensor) -> Tensor:
         """Check the embeddings and widen half precision, which would lose the small differences after the collapse."""
         dim = self._statistics.dim
-        if not isinstance(e, Tensor):
-            raise WrongCall(
-                f"bridge {self.name!r} takes a tensor of embeddings (n, {dim or 'd'}), got {type(e).__name__}."
-            )
-        if e.ndim != 2 or dim not in (None, e.shape[1]) or not e.is_floating_point():
-            raise WrongCall(
-                f"bridge {self.name!r} takes floating-point embeddings of shape (n, {dim or 'd'}), got {tuple(e.shape)}"
-                f" of {str(e.dtype).removeprefix('torch.')}. Use the space that it was fitted with."
-            )
+        if not isinstance(e, Tensor) or e.ndim != 2 or dim not in (None, e.shape[1]) or not e.is_floating_point():
+            got = f"{e.dtype} {tuple(e.shape)}" if isinstance(e, Tensor) else f"a {type(e).__name__}"
+            raise WrongCall(f"bridge {self.name!r} takes floating-point embeddings (n, {dim or 'd'}), got {got}.")
         return e if e.dtype == torch.float64 else e.float()
 
     def native(self) -> C3Bridge:

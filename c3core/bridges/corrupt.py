@@ -100,10 +100,7 @@ class Span(Noise):
         own = statistics.get(modality, "mean")
         others = [statistics.get(other, "mean") for other in statistics.modalities if other != modality]
         if not others:
-            raise WrongCall(
-                f"span noise needs the gap to another modality, but the bridge knows only {modality!r}."
-                " Add one: bridge.extend({modality: embeddings})."
-            )
+            raise WrongCall(f"span noise needs the gap to another modality than {modality!r}. Extend it with one.")
         _, length, directions = torch.linalg.svd(torch.stack(others) - own, full_matrices=False)
         basis: Tensor = directions[length > 1e-6 * length.max()]
         return basis
@@ -129,9 +126,7 @@ class Covariance(Noise):
         values, vectors = torch.linalg.eigh(covariance)
         values = values.clamp_min(0)
         if not values.any():
-            raise C3Error(
-                "the target's embeddings are all equal, so they have no covariance. Use other noise, or more items."
-            )
+            raise C3Error("the target's embeddings are all equal, so they have no covariance. Use other noise.")
         root: Tensor = (vectors * (values / values.mean()).sqrt()) @ vectors.T
         return root
 

@@ -43,10 +43,7 @@ class FittedStatistics:
         values: dict[str, Tensor] = {}
         if moments is not None:
             if self.dim not in (None, moments.dim):
-                raise WrongCall(
-                    f"the {modality} embeddings have {moments.dim} dimensions, the others {self.dim}. Use encoders of"
-                    " one space."
-                )
+                raise WrongCall(f"the {modality} embeddings have {moments.dim} dimensions, the others {self.dim}.")
             values = {name: getattr(moments, name).clone() for name in sorted({"mean"} | needs)}
             if "sample" in values:
                 values["sample"] = values["sample"][:sample_size].clone()  # in random order: any part is a sample too

@@ -96,9 +96,7 @@ def info(
                 store.check()
                 described["checked"] = "each row is complete, finite and of unit norm"
     else:
-        raise WrongCall(
-            f"{folder} is neither a pipeline, a space nor a store: it has no {PIPELINE}, {SPACE} or {STORE}."
-        )
+        raise WrongCall(f"{folder} is neither a pipeline, a space nor a store: it holds the file of none.")
     if json:
         print_json(described)
     else:

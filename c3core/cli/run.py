@@ -89,9 +89,7 @@ def run(
     from c3core.pipeline.pipeline import load_pipeline
 
     if seed + seeds > 2**32:
-        raise WrongCall(
-            f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}. Take smaller ones."
-        )
+        raise WrongCall(f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}.")
     generation = named_values(option)
     loaded = load_pipeline(pipeline, device=device, precision=precision)
     generation = loaded.decoder.check_options(generation)

@@ -58,9 +58,7 @@ class Bridge(ABC):
         The two must share what is fitted: `fit` and `extend` of one fit the other, and either is saved for both. By
         default it raises `C3Error`.
         """
-        raise C3Error(
-            f"bridge {self.name!r} has no native form, which this decoder needs. Use a preset of `c3 bridges`."
-        )
+        raise C3Error(f"bridge {self.name!r} has no native form, which this decoder needs. Use another one.")
 
     @abstractmethod
     def config(self) -> dict[str, Any]:

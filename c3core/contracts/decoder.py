@@ -175,9 +175,7 @@ class Decoder(nn.Module, ABC):
         for name in changes.keys() - {"generation"}:
             if name not in self.trainable_options and getattr(settings, name) != getattr(self.settings, name):
                 may = ", ".join(sorted(self.trainable_options)) or "nothing"
-                raise WrongCall(
-                    f"decoder {self.name!r} keeps its {name} when it is trained further. What may change: {may}."
-                )
+                raise WrongCall(f"decoder {self.name!r} keeps its {name} in further training; {may} may change.")
         self.settings = settings
 
     def _checked_settings(self, values: Mapping[str, Any]) -> DecoderSettings:
@@ -280,9 +278,7 @@ class Decoder(nn.Module, ABC):
                 f" got {tuple(conditions.shape)}. Use the space that it was trained with."
             )
         if targets is not None and len(conditions) != targets:
-            raise WrongCall(
-                f"decoder {self.name!r} got {len(conditions)} conditions for {targets} targets. Give one for each."
-            )
+            raise WrongCall(f"decoder {self.name!r} got {len(conditions)} conditions for {targets} targets.")
         if not torch.isfinite(conditions).all():
             raise C3Error("conditions hold NaN or infinite values. Check the embeddings that they come from.")
         return conditions.to(self.device)

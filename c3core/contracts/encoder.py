@@ -88,10 +88,7 @@ class Encoder(ABC):
         Pictures are (n, 3, h, w), RGB in 0 to 1. Only losses on a decoder's outputs need this. By default it raises
         `C3Error`.
         """
-        raise C3Error(
-            f"the {self.modality} encoder of {self.space!r} gives no gradient to its input. Leave out the losses that"
-            " ask for it."
-        )
+        raise C3Error(f"the {self.modality} encoder of {self.space!r} gives no gradient. Leave out losses on outputs.")
 
     def embed_items(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Return unit embeddings (n, dim) and norms (n,), float32 on the CPU, without gradient."""

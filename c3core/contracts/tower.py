@@ -50,9 +50,7 @@ class Tower(nn.Module, ABC):
 
         By default it raises `C3Error`.
         """
-        raise C3Error(
-            f"the {self.modality} tower gives no gradient to its input. Leave out the losses that ask for it."
-        )
+        raise C3Error(f"the {self.modality} tower gives no gradient to its input. Leave out losses that need it.")
 
     def augment(self, batch: Any, generator: torch.Generator) -> Any:
         """Change a training batch at random, with draws from `generator`. By default it returns the batch."""

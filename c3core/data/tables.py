@@ -189,10 +189,7 @@ def _cells(name: str) -> Iterator[list[str]]:
     try:
         for row in rows:
             if _is_tsv(name) and any(map(_is_quoted, row)):
-                raise CorruptFile(
-                    f"{name}: line {rows.line_num} has a cell in quotes, as in a .csv. In a .tsv quotes are part of the"
-                    " text: save the table as .csv."
-                )
+                raise CorruptFile(f"{name}: line {rows.line_num} has a cell in quotes. Save the table as .csv.")
             yield row
     except csv.Error as error:
         hint = "A quote may be left open, or stand single inside a cell."

@@ -34,9 +34,7 @@ def rebatch(batches: Iterable[Encoded], size: int) -> Iterator[Encoded]:
         if not positions:
             continue
         if min(positions) <= last:
-            raise C3Error(
-                f"batches must be of one stream: after position {last} comes {min(positions)}. Embed all at once."
-            )
+            raise C3Error(f"batches must be of one stream: after position {last} comes {min(positions)}.")
         last = max(positions)
         held = batch if held is None else _joined(held, batch)
         row = bad = 0

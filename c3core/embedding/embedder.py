@@ -87,9 +87,7 @@ class Embedder:
         for place in range(len(good)):
             self.refused_in_a_row = self.refused_in_a_row + 1 if place in refused else 0
             if self.refused_in_a_row >= BROKEN:
-                raise C3Error(
-                    f"the encoder failed on {BROKEN} items in a row ({refused[place]}). Fix it and run the same again."
-                )
+                raise C3Error(f"the encoder failed on {BROKEN} items in a row ({refused[place]}). Fix it and go on.")
         why |= {good[place]: reason for place, reason in refused.items()}
         kept = [run for at, (run, _) in enumerate(read) if at not in why]
         rows = [row for row, run in enumerate(kept) for _ in run]
@@ -133,9 +131,7 @@ def write_store(
         checksum = _skip_written(stream, writer)
         if writer.complete:
             if next(stream, None) is not None:
-                raise WrongCall(
-                    f"{out} is a complete store of fewer inputs than these. Choose another folder, or delete it."
-                )
+                raise WrongCall(f"{out} is a complete store of fewer inputs than these. Choose another folder.")
             return Store.open(out)
         try:
             with (
@@ -170,10 +166,7 @@ def _skip_written(stream: Iterator[Source], writer: StoreWriter) -> int:
     for source in islice(stream, writer.resume_at):
         checksum, count = source_checksum(source, checksum), count + 1
     if count < writer.resume_at or (count and str(checksum) != writer.resume_checksum):
-        raise WrongCall(
-            f"{writer.folder} was made of other inputs than these, or one of the files was changed since. Choose"
-            " another folder, or delete it."
-        )
+        raise WrongCall(f"{writer.folder} was made of other inputs, or a file was changed. Choose another folder.")
     return checksum
 
 

@@ -205,10 +205,7 @@ def gap_of(bridge: Bridge, modality: str) -> Tensor:
     others = [modality, *bridge.modalities]
     other = next((name for name in others if name != bridge.target), None)
     if not isinstance(bridge, C3Bridge) or "mean" not in bridge.needs or other is None:
-        raise WrongCall(
-            f"bridge {bridge.name!r} knows no gap to shift along. Take one that is fitted on the means of two"
-            " modalities, such as c2_1 or c3."
-        )
+        raise WrongCall(f"bridge {bridge.name!r} knows no gap to shift along. Take one such as c2_1 or c3.")
     return bridge.gap(other)
 
 

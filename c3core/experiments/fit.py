@@ -134,19 +134,13 @@ def _further_pipeline(recipe: FitRecipe, start: str | Path) -> Pipeline:
     pipeline = load_pipeline(start, device=recipe.device, precision=recipe.precision)
     if "decoder" in recipe.model_fields_set:
         if recipe.decoder.name != pipeline.decoder.name:
-            raise WrongCall(
-                f"decoder: {start} has a decoder {pipeline.decoder.name!r}, not {recipe.decoder.name!r}. Only its"
-                " options can change."
-            )
+            raise WrongCall(f"decoder: that of {start} is {pipeline.decoder.name!r}. Only its options can change.")
         pipeline.decoder.reconfigure(recipe.decoder.options)
     if _keeps_bridge(recipe):
         return pipeline
     fitted_on = recipe.items.keys() | ({recipe.pairs.source, recipe.pairs.target} if recipe.pairs else set())
-    if missing := sorted(set(pipeline.bridge.modalities) - fitted_on):
-        raise WrongCall(
-            f"bridge: that of {recipe.start} also takes {', '.join(missing)}, and a new one would not. Add items of"
-            f" {', '.join(missing)}."
-        )
+    if missing := ", ".join(sorted(set(pipeline.bridge.modalities) - fitted_on)):
+        raise WrongCall(f"bridge: that of {recipe.start} also takes {missing}. Add items of {missing}.")
     return pipeline.with_bridge(load_bridge(recipe.bridge.name, **recipe.bridge.options))
 
 

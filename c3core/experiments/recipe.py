@@ -86,9 +86,7 @@ class PairsRecipe(BaseModel):
         source, target = table.named(self.source), table.named(self.target)
         same = source == target
         if same and self.item is None:
-            raise WrongCall(
-                "pairs of one column with itself need `item`: the column that tells which rows belong together."
-            )
+            raise WrongCall("pairs of one column with itself need `item`: which rows belong together.")
         rows = [*zip(table.column(source), table.column(target), strict=True)]
         items = Table({"item": table.column(self.item or source), "row": rows}).grouped(by="item", of="row")
         pairs = []

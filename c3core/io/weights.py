@@ -34,14 +34,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype 
     for name, value in tensors.items():
         whole = value.detach().cpu().contiguous()
         if not torch.isfinite(whole).all():
-            raise C3Error(
-                f"{name} holds NaN or infinite numbers: its training went wrong. Lower learning_rate and train again."
-            )
+            raise C3Error(f"{name} holds NaN or infinite numbers: its training went wrong. Lower learning_rate.")
         cast[name] = whole.to(dtype) if dtype is not None and whole.is_floating_point() else whole
         if not torch.isfinite(cast[name]).all():
-            raise C3Error(
-                f"{name} has numbers that {str(dtype).removeprefix('torch.')} cannot hold. Save with weights=float32."
-            )
+            raise C3Error(f"{name} has numbers that {dtype} cannot hold. Save with weights=float32.")
     with atomic_write(path) as temporary:
         save_file(cast, temporary)
 
@@ -67,9 +63,7 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
             other = "Weights of another resolution or size cannot be used."
             raise CorruptFile(f"{path} does not fit its decoder.json: {name} {what}. {other}")
         if found is not None and not torch.isfinite(tensors[name]).all():
-            raise CorruptFile(
-                f"{path}: {name} holds NaN or infinite numbers. Its training went wrong, or the file was changed."
-            )
+            raise CorruptFile(f"{path}: {name} holds NaN or infinite numbers. Train again, or copy it again.")
     module.load_state_dict(tensors, strict=False)
 
 

@@ -77,9 +77,7 @@ def stack_pictures(pictures: Sequence[Any], side: int) -> Tensor:
     for picture in pictures:
         if not isinstance(picture, Tensor) or picture.dtype != torch.uint8 or picture.shape != (3, side, side):
             what = f"{picture.dtype} {tuple(picture.shape)}" if isinstance(picture, Tensor) else type(picture).__name__
-            raise WrongCall(
-                f"training pictures must be uint8 (3, {side}, {side}), got {what}. Use the decoder's reader."
-            )
+            raise WrongCall(f"training pictures must be uint8 (3, {side}, {side}), got {what}.")
     if not len(pictures):
         raise WrongCall("an empty batch has no loss: give at least one picture.")
     return torch.stack(list(pictures))
@@ -91,10 +89,7 @@ def to_pictures(batch: Tensor) -> list[Picture]:
     Raises `C3Error` for NaN and infinity, which would turn black.
     """
     if not torch.isfinite(batch).all():
-        raise C3Error(
-            "the decoder drew NaN or infinite numbers. Its training went wrong (lower learning_rate), the precision"
-            " is too low, or the conditions are far from those of unit embeddings."
-        )
+        raise C3Error("the decoder drew NaN or infinite numbers. Lower learning_rate, or use another precision.")
     levels = ((batch.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return list(levels.permute(0, 2, 3, 1).contiguous().numpy())
 

@@ -36,6 +36,9 @@ from c3core.training.seed import seed_of
 from c3core.training.task import TrainingTask
 from c3core.training.trainer import train
 
+Items = Mapping[str, Sequence[Any] | Store]  # sources by modality
+HeldOut = Sequence[Any] | Store | Pairs | None
+
 SAMPLES = 4  # outputs that trackers show after each validation
 FEW = 30  # items; the mean of fewer is off by a large part of the modality gap
 
@@ -98,9 +101,9 @@ class PipelineFitter:
 
     def fit(
         self,
-        items: Mapping[str, Sequence[Any] | Store],
+        items: Items,
         pairs: Pairs | None,
-        validation: Sequence[Any] | Store | Pairs | None,
+        validation: HeldOut,
         bridge: str,
         groups: Sequence[Hashable] | None = None,
     ) -> dict[str, Any]:
@@ -114,23 +117,17 @@ class PipelineFitter:
         elif bridge != "keep":
             raise WrongCall(f'bridge must be "fit" or "keep", not {bridge!r}.')
         elif unused := sorted(items.keys() - {self.decoder.modality}):
-            raise WrongCall(
-                f"the bridge is kept, so that items of {', '.join(unused)} would do nothing. Leave them out, give"
-                " another bridge to be fitted on them, or add what it does not know by `extend` (in a recipe,"
-                " `training: null`)."
-            )
+            raise WrongCall(f"a kept bridge does nothing with {', '.join(unused)}: leave them out, or `extend` it.")
         noise = {}
         if self.decoder.trainable and (pairs is None or pairs.noise) and uses_noise(self.bridge):
             noise = choose_noise(self.bridge, self._measured_noise(items, pairs, validation, groups), quiet=self.quiet)
         return {**self.train(items, pairs, validation), **noise}
 
-    def extend(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
+    def extend(self, items: Items) -> dict[str, Any]:
         """Add modalities to the bridge, and return what it was fitted on, for the manifest."""
         for modality, sources in items.items():
             if modality in self.bridge.modalities:
-                raise WrongCall(
-                    f"the bridge knows {modality!r} already. Leave it out, or fit the pipeline again to replace it."
-                )
+                raise WrongCall(f"the bridge knows {modality!r} already. Leave it out, or fit the pipeline again.")
             self._check_given(modality, sources)
         stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
         warn_of_few(stores, self.bridge)
@@ -148,15 +145,14 @@ class PipelineFitter:
         elif name not in self._stores:
             encoder = self.encoders.encoder(modality)
             stream = (Source(str(i), source) for i, source in enumerate(sources))
+            folder = self.embeddings / name
             with processes().main_process_first():  # one of several processes embeds, the others open its store
-                self._stores[name] = embed(
-                    encoder, stream, self.embeddings / name, total=len(sources), quiet=self.quiet
-                )
+                self._stores[name] = embed(encoder, stream, folder, total=len(sources), quiet=self.quiet)
             self.encoders.add(modality, encoder.fingerprint)
             warn_of_bad(self._stores[name])
         return self._stores[name]
 
-    def fit_bridge(self, items: Mapping[str, Sequence[Any] | Store], pairs: Pairs | None) -> None:
+    def fit_bridge(self, items: Items, pairs: Pairs | None) -> None:
         """Fit the bridge on `items`, and on the pairs' sources if `items` lacks their modality."""
         bridge, target = self.bridge, self.decoder.modality
         stores = {modality: self.store(modality, modality, sources) for modality, sources in items.items()}
@@ -178,11 +174,7 @@ class PipelineFitter:
                 self.familiar[modality] = known
 
     def _measured_noise(
-        self,
-        items: Mapping[str, Sequence[Any] | Store],
-        pairs: Pairs | None,
-        validation: Sequence[Any] | Store | Pairs | None,
-        groups: Sequence[Hashable] | None,
+        self, items: Items, pairs: Pairs | None, validation: HeldOut, groups: Sequence[Hashable] | None
     ) -> MeasuredNoise | None:
         """The alignment noise: what the space says, else of some pairs, else of several targets of one item."""
         space, target = self.encoders.space, self.decoder.modality
@@ -201,12 +193,7 @@ class PipelineFitter:
 
     # ---- the decoder
 
-    def check(
-        self,
-        items: Mapping[str, Sequence[Any] | Store],
-        pairs: Pairs | None,
-        validation: Sequence[Any] | Store | Pairs | None,
-    ) -> None:
+    def check(self, items: Items, pairs: Pairs | None, validation: HeldOut) -> None:
         """Refuse a call that would do nothing, or fail after the embedding."""
         decoder, options = self.decoder, self.options
         if not items and pairs is None:
@@ -217,15 +204,10 @@ class PipelineFitter:
             raise WrongCall(f"the decoder learns from {decoder.modality}: give items of {decoder.modality}, or pairs.")
         if not decoder.trainable:
             if validation is not None:
-                raise WrongCall(
-                    f"decoder {decoder.name!r} is not trained, so there is nothing to validate. Leave validation out."
-                )
+                raise WrongCall(f"decoder {decoder.name!r} is not trained: there is nothing to validate.")
             defaults = dict(TrainingOptions(seed=options.seed))
-            if unused := [name for name, value in options if value != defaults[name]]:
-                what = ", ".join(unused)
-                raise WrongCall(
-                    f"decoder {decoder.name!r} is not trained, so that {what} would do nothing: leave that out."
-                )
+            if unused := ", ".join(name for name, value in options if value != defaults[name]):
+                raise WrongCall(f"decoder {decoder.name!r} is not trained: {unused} would do nothing. Leave it out.")
         if validation is not None and not decoder.validates:
             raise WrongCall(f"decoder {decoder.name!r} has no loss to validate by, as it is set. Leave validation out.")
         if pairs is not None and not (validation is None or isinstance(validation, Pairs)):
@@ -245,17 +227,9 @@ class PipelineFitter:
             if not len(sources):
                 raise WrongCall(f"no {modality} items to fit on: the list is empty.")
         elif sources.fingerprint != encoder.fingerprint:
-            raise WrongCall(
-                f"the store {sources.folder} was made by another {modality} encoder than that of"
-                f" {self.encoders.space.spec!r}. Embed its items again with this space."
-            )
+            raise WrongCall(f"the store {sources.folder} is of another {modality} encoder. Embed its items again.")
 
-    def train(
-        self,
-        items: Mapping[str, Sequence[Any] | Store],
-        pairs: Pairs | None,
-        validation: Sequence[Any] | Store | Pairs | None,
-    ) -> dict[str, Any]:
+    def train(self, items: Items, pairs: Pairs | None, validation: HeldOut) -> dict[str, Any]:
         """Train the decoder, and return what it was trained on, for the manifest."""
         decoder, options = self.decoder, self.options
         if not (decoder.trainable or decoder.memorizes):  # only the bridge was fitted
@@ -294,27 +268,21 @@ class PipelineFitter:
             label=f"training {decoder.name} with bridge {self.bridge.name}, seed {options.seed}",
             device=self.device,
         )
+        trained_on = {"modality": rows.modality, "rows": count, "supervised": pairs is not None, "noise": self.noise}
         recipe = {
             "space": self.encoders.space.spec,
             "bridge": self.bridge.config(),
             "decoder": {"name": decoder.name, **decoder.settings.model_dump(mode="json")},
-            "trained_on": {
-                "modality": rows.modality,
-                "rows": count,
-                "supervised": pairs is not None,
-                "noise": self.noise,
-            },
+            "trained_on": trained_on,
             "start": self.loaded,
             "data": {name: store.checksum for name, store in self._stores.items()},
             "targets": [checksum_of(one) for one in (pairs, validation) if isinstance(one, Pairs)],
         }
         result = train(job, options, self.folder, recipe=recipe, quiet=self.quiet)
         figures = {"steps": result.steps, "best_step": result.best_step, "validation_loss": result.best}
-        return {**recipe["trained_on"], **figures, "statistics_of": self._counts(items), "seed": options.seed}  # type: ignore[dict-item]
+        return {**trained_on, **figures, "statistics_of": self._counts(items), "seed": options.seed}
 
-    def _memorized(
-        self, rows: TargetDataset, items: Mapping[str, Sequence[Any] | Store], *, supervised: bool
-    ) -> dict[str, Any]:
+    def _memorized(self, rows: TargetDataset, items: Items, *, supervised: bool) -> dict[str, Any]:
         """Give the decoder all rows to keep."""
         torch.manual_seed(self.options.seed)
         condition = self.bridge.condition
@@ -323,16 +291,11 @@ class PipelineFitter:
         kept = {"modality": rows.modality, "rows": rows.count(), "supervised": supervised}
         return self._untrained(items) | kept
 
-    def _untrained(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, Any]:
-        return {
-            "modality": None,
-            "rows": 0,
-            "supervised": False,
-            "statistics_of": self._counts(items),
-            "seed": self.options.seed,
-        }
+    def _untrained(self, items: Items) -> dict[str, Any]:
+        about = {"statistics_of": self._counts(items), "seed": self.options.seed}
+        return {"modality": None, "rows": 0, "supervised": False, **about}
 
-    def _counts(self, items: Mapping[str, Sequence[Any] | Store]) -> dict[str, int]:
+    def _counts(self, items: Items) -> dict[str, int]:
         return {modality: len(self._stores[modality]) for modality in items if modality in self._stores}
 
     def _dataset(self, name: str, data: Sequence[Any] | Store | Pairs, share: float) -> TargetDataset:
@@ -348,12 +311,11 @@ class PipelineFitter:
         good = [k for k, item in enumerate(read) if not isinstance(item, BadItem)]
         if not good:
             raise C3Error(f"none of a batch's {len(read)} targets could be read: {read[0]}")
-        decoder, bridge = self.decoder, self.bridge
         if self.noise:
-            conditions = bridge.train_condition(embeddings[good], modality, generator=generator)
+            conditions = self.bridge.train_condition(embeddings[good], modality, generator=generator)
         else:
-            conditions = bridge.condition(embeddings[good], modality)
-        return decoder.check_conditions(conditions), decoder.collate([read[k] for k in good])
+            conditions = self.bridge.condition(embeddings[good], modality)
+        return self.decoder.check_conditions(conditions), self.decoder.collate([read[k] for k in good])
 
     def _validator(self, modality: str, batches: Sequence[Batch], reader: Reader) -> Callable[[], float] | None:
         """Return a function that computes the mean loss of the held-out rows, with the same noise each time.

@@ -76,9 +76,7 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise C3Error(f"a save of {folder} was stopped, and it cannot be finished: {error.strerror}.") from error
     if unfinished(folder):
-        raise WrongCall(
-            f"{folder} holds a training that is not finished. Run the same `c3 fit` or `c3 connect` again to finish it."
-        )
+        raise WrongCall(f"{folder} holds a training that is not finished. Run the same command again to finish it.")
     if not (folder / PIPELINE).is_file():
         raise WrongCall(f"{folder} is not a pipeline: it has no {PIPELINE}. `c3 fit` writes one.")
     return read_checked(Manifest, folder / PIPELINE)
@@ -142,10 +140,6 @@ def verify(folder: Path, manifest: Manifest) -> None:
         if name not in found:
             raise CorruptFile(f"{folder / name} is missing. Copy the whole folder again, or train it again.")
         if found[name] != digest:
-            raise CorruptFile(
-                f"{folder / name} was changed or truncated: its sha256 is not that in {PIPELINE}. Copy it again."
-            )
+            raise CorruptFile(f"{folder / name} was changed or truncated: its sha256 is not that in {PIPELINE}.")
     if extra := sorted(set(found) - set(manifest.files)):
-        raise CorruptFile(
-            f"{folder / extra[0]} does not belong to the pipeline ({PIPELINE} does not list it). Remove it."
-        )
+        raise CorruptFile(f"{folder / extra[0]} does not belong to the pipeline: {PIPELINE} does not list it.")

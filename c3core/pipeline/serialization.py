@@ -75,10 +75,7 @@ def _write(pipeline: Saved, folder: Path) -> None:
         (staged / "decoder").mkdir()
         pipeline.decoder.save(staged / "decoder")
         if pickled := sorted(path.name for path in staged.rglob("*") if path.suffix.lower() in PICKLES):
-            raise C3Error(
-                f"decoder {pipeline.decoder.name!r} saves pickled code ({pickled[0]}), which is never read. Write"
-                " safetensors."
-            )
+            raise C3Error(f"decoder {pipeline.decoder.name!r} saves pickled code ({pickled[0]}). Write safetensors.")
         if pipeline.space.folder:
             _copy_space(pipeline.space.folder, staged / "space")
         with atomic_write(staged / "bridge.safetensors") as temporary:
@@ -154,9 +151,7 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
 
 def _require(kind: str, name: str, folder: Path) -> None:
     if name not in registered(kind):
-        raise NotInstalled(
-            f"{folder} needs the {kind} {name!r}, which no installed plugin has. Install the plugin that made it."
-        )
+        raise NotInstalled(f"{folder} needs the {kind} {name!r}, which no installed plugin has. Install its plugin.")
 
 
 def _restore_bridge(part: BridgePart, state: dict[str, Tensor]) -> Bridge:

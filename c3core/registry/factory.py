@@ -55,9 +55,7 @@ def require_kind(thing: Any, expected: type[Any], kind: str, name: str) -> None:
 def _check_name(thing: Bridge | Decoder, kind: str, name: str) -> None:
     """Raise a `C3Error` for another name: a pipeline is saved with it, and would load something else."""
     if thing.name != name:
-        raise C3Error(
-            f"{kind} {name!r} says that its name is {thing.name!r}: a {kind} must have the name it is registered under."
-        )
+        raise C3Error(f"{kind} {name!r} says that its name is {thing.name!r}, not the one it is registered under.")
 
 
 def call_factory(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:

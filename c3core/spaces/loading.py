@@ -50,9 +50,7 @@ def load_space(
     space: Space = call_factory(known[prefix].load(), name, argument, **settings)
     require_kind(space, Space, "space", prefix)
     if space.spec.partition(":")[0] != prefix:  # a saved pipeline would load another space
-        raise C3Error(
-            f"space {prefix!r} says that its spec is {space.spec!r}. Its plugin must begin the spec with {prefix!r}."
-        )
+        raise C3Error(f"space {prefix!r} says that its spec is {space.spec!r}. It must begin with {prefix!r}.")
     return space.to(device)
 
 

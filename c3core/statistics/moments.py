@@ -126,10 +126,7 @@ class Moments:
         """
         rows = as_rows(embeddings).detach().cpu()
         if rows.shape[1] != self.dim:
-            raise C3Error(
-                f"embeddings of dimension {rows.shape[1]} came to moments of dimension {self.dim}. Use one encoder for"
-                " each modality."
-            )
+            raise C3Error(f"embeddings of dimension {rows.shape[1]} came to moments of dimension {self.dim}.")
         if norms is not None and norms.shape != rows.shape[:1]:
             raise C3Error(f"{len(rows)} embeddings came with norms of shape {tuple(norms.shape)}. Give one norm a row.")
         if not len(rows):

@@ -54,10 +54,7 @@ def paired_batches(
 def _of_rows(items: Sequence[Hashable], numbers: Sequence[int]) -> list[Hashable]:
     """The items of the rows of a table, which are numbered from 1."""
     if len(numbers) and (min(numbers) < 1 or max(numbers) > len(items)):
-        raise WrongCall(
-            f"one_per names {len(items)} items, but the stores hold rows {min(numbers)} to {max(numbers)} of their"
-            " table. Name the item of each row of that table."
-        )
+        raise WrongCall(f"one_per names {len(items)} items, but the stores hold row {max(numbers)} of their table.")
     return [items[number - 1] for number in numbers]
 
 

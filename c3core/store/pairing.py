@@ -55,10 +55,7 @@ def _row_numbers(store: EmbeddingRows, table: str) -> NDArray[np.int64]:
     ids = (_split(identity) for batch in store.batches(columns=("id",)) for identity in batch.ids)
     numbers = np.fromiter((int(row) if name == table else -1 for name, row in ids), np.int64)
     if (numbers < 0).any() or (np.diff(numbers) <= 0).any():
-        raise C3Error(
-            f"the stores hold more than the rows of {table} in order, so that rows cannot be paired. Embed each table"
-            " into a store of its own."
-        )
+        raise C3Error(f"the stores hold more than the rows of {table} in order. Embed each table by itself.")
     return numbers
 
 

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from c3core.errors import C3Error, WrongCall
-from c3core.io.files import atomic_write, write_json
+from c3core.io.files import atomic_write, write_error, write_json
 from c3core.io.layout import STORE, path_of
 from c3core.statistics.unit_norm import is_unit
 from c3core.store.manifest import StoreManifest
@@ -92,9 +92,7 @@ class StoreWriter:
             raise C3Error(f"another process is writing {self.folder}. Wait for it, or choose another folder.") from None
         except OSError as error:
             self.close()
-            raise C3Error(
-                f"cannot write {self.folder}: {error.strerror}. Choose another folder for the store."
-            ) from error
+            raise write_error(self.folder, error) from error
         pieces = self._state.pieces
         last = pieces[-1][1] if pieces else None
         self.resume_at = last.stop if last else self._state.consumed
@@ -222,9 +220,7 @@ class StoreWriter:
             f"{name} {getattr(theirs, name)}" for name in compared if getattr(theirs, name) != getattr(ours, name)
         ]
         if differ:
-            raise WrongCall(
-                f"{self.folder} is a store of another encoder ({', '.join(differ)}). Choose another folder."
-            )
+            raise WrongCall(f"{self.folder} is a store of another encoder ({', '.join(differ)}). Take another folder.")
         if manifest.complete:
             self.complete = True
             self._state = _State(tuple(manifest.shards), manifest.bad, manifest.consumed, manifest.checksum)

@@ -82,9 +82,7 @@ def load_trained(module: nn.Module, state: dict[str, Tensor], path: Path) -> Non
     try:
         unexpected = module.load_state_dict(state, strict=False).unexpected_keys
     except RuntimeError as error:
-        raise C3Error(
-            f"{path} belongs to a model of another shape ({lines_of(error)[-1]}). Choose another folder."
-        ) from None
+        raise C3Error(f"{path} belongs to a model of another shape ({lines_of(error)[-1]}).") from None
     if unexpected:
         raise C3Error(f"{path} belongs to another model (it holds {unexpected[0]!r}). Choose another folder.")
 

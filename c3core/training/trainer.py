@@ -95,10 +95,7 @@ class Trainer:
         # Each of n processes takes every n-th batch of an epoch, so that a step is on n batches.
         self.steps_per_epoch = task.batches_per_epoch // self.process_count
         if not self.steps_per_epoch:
-            raise C3Error(
-                f"an epoch has {task.batches_per_epoch} batches, too few for {self.process_count} processes. Lower"
-                " batch_size."
-            )
+            raise C3Error(f"{task.batches_per_epoch} batches an epoch are too few for {self.process_count} processes.")
         self.steps_per_evaluation = options.eval_steps if options.eval_strategy == "steps" else self.steps_per_epoch
         self.total_steps = options.steps or max(1, round(options.epochs * self.steps_per_epoch))
         self.state = TrainingState()
@@ -176,10 +173,7 @@ class Trainer:
             shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise C3Error(f"the loss of objective {objective.name!r} must be a tensor of shape (), not {shape}.")
         if not torch.isfinite(loss):
-            raise C3Error(
-                f"the loss became {loss.item()} at step {self.state.step}. Lower learning_rate, or use precision"
-                " float32."
-            )
+            raise C3Error(f"the loss became {loss.item()} at step {self.state.step}. Lower learning_rate.")
         self.accelerator.backward(loss)
         self._average_gradients(objective.parameters)
         if self.options.max_grad_norm is not None:

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import torch
 
 from c3core.runtime import progress_bar
-from c3core.store import Store, StoreBatch, StoreWriter
+from c3core.store import EncoderInfo, Store, StoreBatch, StoreWriter
 
 
 def write(folder: Path, rows: int, dim: int) -> Store:
     """Write a store of random embeddings."""
     generator = torch.Generator().manual_seed(0)
-    writer = StoreWriter(folder, space="benchmark", modality="text", dim=dim, fingerprint="benchmark")
+    writer = StoreWriter(folder, EncoderInfo("benchmark", "text", dim, "benchmark"))
     with progress_bar("writing rows", total=rows) as bar:
         for start in range(0, rows, 8192):
             raw = torch.randn(min(8192, rows - start), dim, generator=generator) + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -89,24 +89,13 @@ class Embedder:
             if self.refused_in_a_row >= BROKEN:
                 raise C3Error(f"the encoder failed on {BROKEN} items in a row ({refused[place]}). Fix it and go on.")
         why |= {good[place]: reason for place, reason in refused.items()}
-        kept = [run for at, (run, _) in enumerate(read) if at not in why]
-        rows = [row for row, run in enumerate(kept) for _ in run]
-        sources = [source for run in kept for source in run]
-        return Embedded(
-            [source for run, _ in read for source in run],
-            StoreBatch(
-                [source.id for source in sources],
-                [name_of(source.source) for source in sources],
-                embeddings[rows],
-                norms[rows],
-            ),
-            [
-                BadInput(source.id, name_of(source.source), why[at])
-                for at, (run, _) in enumerate(read)
-                if at in why
-                for source in run
-            ],
-        )
+        every = [(at, source) for at, (run, _) in enumerate(read) for source in run]
+        kept = [(at, source) for at, source in every if at not in why]
+        row_of = {at: row for row, at in enumerate(dict.fromkeys(at for at, _ in kept))}
+        rows = [row_of[at] for at, _ in kept]
+        names = [source.id for _, source in kept], [name_of(source.source) for _, source in kept]
+        bad = [BadInput(source.id, name_of(source.source), why[at]) for at, source in every if at in why]
+        return Embedded([source for _, source in every], StoreBatch(*names, embeddings[rows], norms[rows]), bad)
 
 
 def write_store(
@@ -125,7 +114,7 @@ def write_store(
     """
     stream = named(sources)
     # Close the writer in any case: a stored traceback would keep the lock.
-    with closing(StoreWriter(out, **asdict(encoder), shard_rows=shard_rows)) as writer:
+    with closing(StoreWriter(out, encoder, shard_rows=shard_rows)) as writer:
         if total is None and not quiet:
             total = len(sources) if isinstance(sources, Sized) else None
         checksum = _skip_written(stream, writer)
@@ -141,13 +130,9 @@ def write_store(
                 for batch in batches:
                     for source in batch.sources:
                         checksum = source_checksum(source, checksum)
-                    writer.append(
-                        batch.rows,
-                        bad=batch.bad,
-                        consumed=len(batch.sources),
-                        checksum=str(checksum),
-                    )
-                    bar.advance(len(batch.sources), **({"bad": writer.bad} if writer.bad else {}))
+                    consumed = len(batch.sources)
+                    writer.append(batch.rows, bad=batch.bad, consumed=consumed, checksum=str(checksum))
+                    bar.advance(consumed, **({"bad": writer.bad} if writer.bad else {}))
         except BaseException as error:
             writer.flush()  # keep the whole batches, whatever went wrong
             if isinstance(error, KeyboardInterrupt):

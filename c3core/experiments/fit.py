@@ -46,13 +46,30 @@ def fit_recipe(
     items = items or items_of(recipe, folder)
     if _is_fitted(recipe, out, folder, items):
         return load_pipeline(out, device=recipe.device, precision=recipe.precision)
-    is_main_process = processes().is_main_process
-    pipeline = build(recipe, folder)
-    _fit(pipeline, recipe, out / RUN, folder, items, embeddings, quiet=quiet or not is_main_process)
+    pipeline, is_main_process = build(recipe, folder), processes().is_main_process
+    modality, quiet = pipeline.decoder.modality, quiet or not is_main_process
+    if recipe.training is None:
+        pipeline.extend(items, folder=out / RUN, quiet=quiet)
+    else:
+        pipeline.fit(
+            items,
+            pairs=pairs_of(recipe, recipe.pairs, folder),
+            validation=validation_of(recipe, modality, folder),
+            bridge="keep" if _keeps_bridge(recipe) else "fit",
+            groups=groups_of(recipe, modality, pipeline.space.modalities, folder),
+            training=recipe.training,
+            folder=out / RUN,
+            embeddings=embeddings,
+            device=recipe.device,
+            quiet=quiet,
+        )
+    noted = {"items", "pairs", "start", "training"}
+    if recipe.start:
+        noted |= {"bridge", "decoder"} & recipe.model_fields_set
+    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
     if is_main_process:
         pipeline.save_pretrained(out)
-        described = _describe(recipe, pipeline.decoder.modality, folder, items)
-        mark_finished(out / RUN, described, out / PIPELINE)
+        mark_finished(out / RUN, _describe(recipe, modality, folder, items), out / PIPELINE)
     return pipeline
 
 
@@ -95,38 +112,6 @@ def _describe(recipe: FitRecipe, modality: str, folder: Path, items: Mapping[str
         "data": data_checksums(recipe, modality, folder, items),
         "bases": {name: sha256(path) for name, path in bases.items() if path.is_file()},
     }
-
-
-def _fit(
-    pipeline: Pipeline,
-    recipe: FitRecipe,
-    run: Path,
-    folder: Path,
-    items: Mapping[str, Any],
-    embeddings: Path | None,
-    *,
-    quiet: bool,
-) -> None:
-    """Train the pipeline, or extend it if the recipe trains nothing, and note the recipe in it."""
-    if recipe.training is None:
-        pipeline.extend(items, folder=run, quiet=quiet)
-    else:
-        pipeline.fit(
-            items,
-            pairs=pairs_of(recipe, recipe.pairs, folder),
-            validation=validation_of(recipe, pipeline.decoder.modality, folder),
-            bridge="keep" if _keeps_bridge(recipe) else "fit",
-            groups=groups_of(recipe, pipeline.decoder.modality, pipeline.space.modalities, folder),
-            training=recipe.training,
-            folder=run,
-            embeddings=embeddings,
-            device=recipe.device,
-            quiet=quiet,
-        )
-    noted = {"items", "pairs", "start", "training"}
-    if recipe.start:
-        noted |= {"bridge", "decoder"} & recipe.model_fields_set
-    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
 
 
 def _further_pipeline(recipe: FitRecipe, start: str | Path) -> Pipeline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from c3core.data.items import load_items
 from c3core.data.pairs import Pairs
@@ -54,10 +54,6 @@ def groups_of(recipe: FitRecipe, modality: str, known: Sequence[str], folder: Pa
     return None if item is None else [key_of(one) for one in table.column(item)][: recipe.limit]
 
 
-@overload
-def pairs_of(recipe: FitRecipe, named: PairsRecipe, folder: Path) -> Pairs: ...
-@overload
-def pairs_of(recipe: FitRecipe, named: PairsRecipe | None, folder: Path) -> Pairs | None: ...
 def pairs_of(recipe: FitRecipe, named: PairsRecipe | None, folder: Path) -> Pairs | None:
     """The pairs of a recipe, to train on or held out."""
     return None if named is None else named.load(folder, recipe.root_from(folder), limit=recipe.limit)

@@ -43,17 +43,12 @@ class Reservoir:
         return self._rows[self._keys.argsort()]
 
     def _merge(self) -> None:
-        """Take the waiting rows in: first into free places, then in place of rows with larger keys."""
-        if not self._waiting:
-            return
-        rows, keys = (torch.cat(pieces) for pieces in zip(*self._waiting, strict=True))
-        self._waiting, free = [], self.size - len(self._keys)
-        if free:
-            self._rows, self._keys = torch.cat([self._rows, rows[:free]]), torch.cat([self._keys, keys[:free]])
-        if len(self._keys) < self.size:
-            return
-        stays = torch.zeros(self.size + len(keys[free:]), dtype=torch.bool)
-        stays[torch.cat([self._keys, keys[free:]]).topk(self.size, largest=False).indices] = True
-        leaving, entering = ~stays[: self.size], stays[self.size :]
-        self._rows[leaving], self._keys[leaving] = rows[free:][entering], keys[free:][entering]
-        self._largest = self._keys.max().item()
+        """Take the waiting rows in, and keep those with the smallest keys."""
+        rows, keys = (torch.cat(pieces) for pieces in zip((self._rows, self._keys), *self._waiting, strict=True))
+        self._waiting.clear()
+        if len(keys) > self.size:
+            kept = keys.topk(self.size, largest=False).indices
+            rows, keys = rows[kept], keys[kept]
+        self._rows, self._keys = rows, keys
+        if len(keys) == self.size:
+            self._largest = keys.max().item()

@@ -31,6 +31,7 @@ from c3core.store.pairing import PairedRows, paired_rows
 from c3core.store.shard import (
     COLUMNS,
     BadInput,
+    EncoderInfo,
     StoreBatch,
     read_batches,
     read_group,
@@ -106,9 +107,8 @@ class Store:
             embeddings, norms = normalized(embeddings)
         names = [str(name) for name in (range(len(embeddings)) if ids is None else by_position(ids, "ids"))]
         origins = names if sources is None else [str(source) for source in by_position(sources, "sources")]
-        with closing(
-            StoreWriter(folder, space=space, modality=modality, dim=embeddings.shape[1], fingerprint=fingerprint)
-        ) as writer:
+        encoder = EncoderInfo(space, modality, embeddings.shape[1], fingerprint)
+        with closing(StoreWriter(folder, encoder)) as writer:
             if writer.resume_at:
                 raise C3Error(f"{folder} holds a store already. Choose another folder, or delete it.")
             checksum = 0
@@ -251,7 +251,7 @@ def join(stores: Iterable[Store], out: str | Path) -> Store:
     for store in stores[1:]:
         if store.encoder != encoder:
             raise WrongCall(f"{store.folder} and {stores[0].folder} are of different encoders: they cannot be joined.")
-    with closing(StoreWriter(out, **asdict(encoder))) as writer:
+    with closing(StoreWriter(out, encoder)) as writer:
         if writer.resume_at:
             raise WrongCall(f"{out} holds a store already. Choose another folder, or delete it.")
         checksum = 0
@@ -259,11 +259,7 @@ def join(stores: Iterable[Store], out: str | Path) -> Store:
             for path, _, inputs in read_shards(store.folder, encoder):
                 rows = StoreBatch.concat(read_batches(path, COLUMNS, store.dim, BATCH_ROWS), store.dim)
                 checksum = crc32(f"{inputs.checksum} {len(rows.ids)}".encode(), checksum)
-                writer.append(
-                    rows,
-                    bad=inputs.bad,
-                    consumed=inputs.stop - inputs.start,
-                    checksum=str(checksum),
-                )
+                consumed = inputs.stop - inputs.start
+                writer.append(rows, bad=inputs.bad, consumed=consumed, checksum=str(checksum))
         writer.finish()
     return Store.open(out)

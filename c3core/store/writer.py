@@ -58,28 +58,18 @@ class StoreWriter:
     can be appended. Raises `C3Error` for a folder with a store of another encoder, or with other files.
 
     >>> import tempfile
-    >>> writer = StoreWriter(tempfile.mkdtemp(), space="s", modality="text", dim=2, fingerprint="f")
+    >>> writer = StoreWriter(tempfile.mkdtemp(), EncoderInfo("s", "text", dim=2, fingerprint="f"))
     >>> writer.append(StoreBatch(["1"], ["a red cube"], torch.tensor([[0.6, 0.8]]), torch.ones(1)))
     >>> writer.finish()
     >>> writer.rows, writer.complete
     (1, True)
     """
 
-    def __init__(
-        self,
-        folder: str | Path,
-        *,
-        space: str,
-        modality: str,
-        dim: int,
-        fingerprint: str,
-        precision: str = "float32",
-        shard_rows: int = SHARD_ROWS,
-    ) -> None:
-        if dim < 1 or shard_rows < 1:
+    def __init__(self, folder: str | Path, encoder: EncoderInfo, *, shard_rows: int = SHARD_ROWS) -> None:
+        if encoder.dim < 1 or shard_rows < 1:
             raise WrongCall("a store needs a dimension and shard_rows of at least 1.")
         self.folder, self.shard_rows = path_of(folder), shard_rows
-        self.encoder = EncoderInfo(space, modality, dim, fingerprint, precision)
+        self.encoder = encoder
         self.complete = False
         self._state = _State()
         self._lock = FileLock(self.folder / LOCK, blocking=False)

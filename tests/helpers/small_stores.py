@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from c3core.store.shard import BadInput, StoreBatch
+from c3core.store.shard import BadInput, EncoderInfo, StoreBatch
 from c3core.store.store import Store, StoreWriter
 
 KIND: dict[str, Any] = {"space": "s", "modality": "text", "fingerprint": "f"}
@@ -20,7 +20,7 @@ def unit(rows: int, dim: int = 8, seed: int = 0) -> Tensor:
 
 def write(folder: Path, embeddings: Tensor, *, piece: int = 10, shard_rows: int = 25, start: int = 0) -> Store:
     """A store of several shards, with a bad input after each piece."""
-    writer = StoreWriter(folder, dim=embeddings.shape[1], shard_rows=shard_rows, **KIND)
+    writer = StoreWriter(folder, EncoderInfo(dim=embeddings.shape[1], **KIND), shard_rows=shard_rows)
     for at in range(0, len(embeddings), piece):
         rows = embeddings[at : at + piece]
         ids = [f"id {start + at + k}" for k in range(len(rows))]

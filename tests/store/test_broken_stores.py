@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from c3core.errors import C3Error
-from c3core.store import shard
+from c3core.store import EncoderInfo, shard
 from c3core.store.store import Store, StoreWriter
 from tests.helpers.small_stores import KIND, unit, write
 
@@ -114,7 +114,7 @@ def test_check_finds_faults_that_opening_does_not(harm: Any, message: str, store
 def test_an_unfinished_store_with_a_gap_is_not_continued(tmp_path: Path) -> None:
     write(tmp_path, unit(95))
     _manifest(complete=False)(tmp_path)
-    assert StoreWriter(tmp_path, dim=8, **KIND).resume_at == 105
+    assert StoreWriter(tmp_path, EncoderInfo(dim=8, **KIND)).resume_at == 105
     (tmp_path / "shard-000001.parquet").unlink()
     with pytest.raises(C3Error, match=r"shard-000001\.parquet is missing"):
-        StoreWriter(tmp_path, dim=8, **KIND)
+        StoreWriter(tmp_path, EncoderInfo(dim=8, **KIND))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from c3core import C3Error
 from c3core.statistics.geometry import measure_geometry
-from c3core.store.shard import BadInput, StoreBatch
+from c3core.store.shard import BadInput, EncoderInfo, StoreBatch
 from c3core.store.store import Store, StoreWriter
 from tests.helpers.small_stores import KIND, unit
 
@@ -62,7 +62,7 @@ def test_stores_with_holes_that_no_table_pairs_are_refused(tmp_path: Path) -> No
     """With as many holes on both sides the stores have equal lengths, and the pairs between the holes are shifted."""
     stores = []
     for side, bad in (("x", 3), ("y", 95)):
-        writer = StoreWriter(tmp_path / side, dim=8, **KIND)
+        writer = StoreWriter(tmp_path / side, EncoderInfo(dim=8, **KIND))
         ids = [f"{side}{number}.jpg" for number in range(120) if number != bad]
         writer.append(
             StoreBatch(ids, ids, unit(119), torch.ones(119)),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from c3core.errors import C3Error, WrongCall
 from c3core.statistics.moments import Moments
 from c3core.store import shard
-from c3core.store.shard import StoreBatch
+from c3core.store.shard import EncoderInfo, StoreBatch
 from c3core.store.store import Store, StoreWriter, join
 from tests.helpers.labelled import Labelled
 from tests.helpers.small_stores import KIND, unit, write
@@ -256,7 +256,7 @@ def test_join_keeps_rows_and_errors_in_order(tmp_path: Path) -> None:
 def test_what_other_inputs_gave_no_row_is_counted_in_a_join_too(tmp_path: Path) -> None:
     parts = []
     for name in "ab":
-        writer = StoreWriter(tmp_path / name, dim=8, **KIND)
+        writer = StoreWriter(tmp_path / name, EncoderInfo(dim=8, **KIND))
         writer.append(StoreBatch(["1"], ["s"], unit(1), torch.ones(1)), consumed=5, checksum=name)
         writer.finish()
         parts.append(Store.open(tmp_path / name))

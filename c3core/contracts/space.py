@@ -75,7 +75,10 @@ class Space:
             if self._device is not None:
                 found.to(self._device)
         if (found.modality, found.dim) != (modality, self.dim):
-            raise C3Error(f"space {self.spec!r}: its {modality} encoder is of {found.modality}, dim={found.dim}.")
+            raise C3Error(
+                f"the {modality} encoder of space {self.spec!r} is of {found.modality} with {found.dim} dimensions, not"
+                f" of {modality} with {self.dim}."
+            )
         return found
 
     def encode(self, sources: Iterable[Any], modality: str, *, batch_size: int = 64) -> Tensor:

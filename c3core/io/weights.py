@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from c3core.errors import C3Error, CorruptFile
+from c3core.errors import C3Error, CorruptFile, library_errors
 from c3core.io.files import PICKLES, atomic_write
 
 
@@ -47,12 +46,8 @@ def read_tensors(path: Path, module: nn.Module, expected: Mapping[str, Tensor] |
 
     Raises `CorruptFile` if their names and shapes are not those of `expected`, by default the module's own.
     """
-    if not path.is_file():
-        raise CorruptFile(f"{path} is missing. Check the folder's name, or save the decoder again.")
-    try:
+    with library_errors(f"{path} is missing or truncated", "Save the decoder again.", CorruptFile):
         tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CorruptFile(f"{path} cannot be read ({error}). It may be truncated: save the decoder again.") from error
     wanted = module.state_dict() if expected is None else expected
     for name in sorted(wanted.keys() | tensors.keys()):
         asked, found = (tuple(part[name].shape) if name in part else None for part in (wanted, tensors))

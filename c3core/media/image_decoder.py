@@ -77,7 +77,7 @@ def stack_pictures(pictures: Sequence[Any], side: int) -> Tensor:
     for picture in pictures:
         if not isinstance(picture, Tensor) or picture.dtype != torch.uint8 or picture.shape != (3, side, side):
             what = f"{picture.dtype} {tuple(picture.shape)}" if isinstance(picture, Tensor) else type(picture).__name__
-            raise WrongCall(f"training pictures must be uint8 (3, {side}, {side}), got {what}.")
+            raise WrongCall(f"training pictures are uint8 (3, {side}, {side}), not {what}. Use the decoder's reader.")
     if not len(pictures):
         raise WrongCall("an empty batch has no loss: give at least one picture.")
     return torch.stack(list(pictures))

@@ -40,7 +40,7 @@ class Pipeline:
     def __init__(self, space: Space, bridge: Bridge, decoder: Decoder) -> None:
         for what, part, kind in (("space", space, Space), ("bridge", bridge, Bridge), ("decoder", decoder, Decoder)):
             if not isinstance(part, kind):
-                raise WrongCall(f"the {what} is a {type(part).__name__}, not a {kind.__name__}: c3core.load_{what}(…).")
+                raise WrongCall(f"the {what} is a {type(part).__name__}, no {kind.__name__}: see c3core.load_{what}.")
         if decoder.condition_dim != (size := bridge.condition_dim(space.dim)):
             raise WrongCall(
                 f"decoder {decoder.name!r} takes conditions of size {decoder.condition_dim}, but bridge {bridge.name!r}"
@@ -280,18 +280,8 @@ class Pipeline:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `pipeline.json`, `bridge.safetensors`, `decoder/` and, for a space that lives in a folder, `space/`."""
         self._require_fitted()
-        save(
-            Saved(
-                self.space,
-                self.bridge,
-                self.decoder,
-                self.fingerprints,
-                self.trained_on,
-                self.licenses,
-                familiar=self.familiar,
-            ),
-            folder,
-        )
+        about = self.fingerprints, self.trained_on, self.licenses, self.familiar
+        save(Saved(self.space, self.bridge, self.decoder, *about), folder)
 
     def push_to_hub(
         self,

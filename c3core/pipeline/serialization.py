@@ -137,16 +137,8 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
     _require("decoder", manifest.decoder.name, folder)
     decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
     bridge = _restore_bridge(manifest.bridge, state)
-    return Saved(
-        space,
-        bridge,
-        decoder,
-        manifest.space.fingerprints,
-        manifest.trained_on,
-        manifest.licenses,
-        familiar=familiar,
-        files=manifest.files,
-    )
+    about = manifest.space.fingerprints, manifest.trained_on, manifest.licenses
+    return Saved(space, bridge, decoder, *about, familiar, manifest.files)
 
 
 def _require(kind: str, name: str, folder: Path) -> None:

@@ -97,5 +97,5 @@ def processes() -> Accelerator:
     accelerator = Accelerator()
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started > accelerator.num_processes:
-        raise C3Error(f"{started} processes do not work together. Without accelerators set ACCELERATE_USE_CPU=true.")
+        raise C3Error(f"{started} processes were started, each by itself. Try ACCELERATE_USE_CPU=true.")
     return accelerator

@@ -178,7 +178,7 @@ def test_a_changed_file_under_the_same_name_is_refused(tmp_path: Path) -> None:
     for content, modified in (("a red disc", 2000), ("a red circle", 1000)):  # the same size, or the same time
         photo.write_text(content)
         os.utime(photo, (modified, modified))
-        with pytest.raises(C3Error, match="one of the files was changed since"):
+        with pytest.raises(C3Error, match="a file was changed"):
             embed(WordEncoder(reader=Lines()), [photo], tmp_path / "store", quiet=True)
 
 

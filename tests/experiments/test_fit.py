@@ -173,7 +173,7 @@ def test_further_training_may_change_options_of_the_decoders_training(tmp_path: 
     begun = load_pipeline(tmp_path / "first").decoder.painter.vector.weight  # type: ignore[union-attr]
     assert not torch.equal(second.decoder.painter.vector.weight, begun)  # type: ignore[union-attr]
     for given, message in (
-        (further(name="gpt2"), "not 'gpt2'"),
+        (further(name="gpt2"), "is 'diffusion'. Only its options can change"),
         (further(name="diffusion", hidden=16), "keeps its hidden"),
     ):
         with pytest.raises(C3Error, match=message):

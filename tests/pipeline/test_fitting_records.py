@@ -268,8 +268,8 @@ def test_a_modality_that_is_known_is_not_added_again(space: Space) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"validation": ["x.png"]}, "is not trained, so there is nothing to validate"),
-        ({"training": {"steps": 5, "epochs": 2.0}}, "is not trained, so that steps, epochs would do nothing"),
+        ({"validation": ["x.png"]}, "is not trained: there is nothing to validate"),
+        ({"training": {"steps": 5, "epochs": 2.0}}, "is not trained: steps, epochs would do nothing"),
     ],
 )
 def test_options_of_a_training_that_there_is_not_are_refused(options: dict[str, Any], says: str, space: Space) -> None:

@@ -324,7 +324,7 @@ def test_stores_of_one_table_take_the_items_of_its_rows(tmp_path: Path) -> None:
     stores = [Store.from_embeddings(tmp_path / name, side[at], **KIND, ids=ids) for name, side in (("x", x), ("y", y))]
     items = ["one photo", "one photo", *range(3, 701)]  # of 698 items, beside that of the row that the stores lack
     assert measure_geometry(*stores, one_per=items).n == 698
-    with pytest.raises(C3Error, match="names 699 items, but the stores hold rows 1 to 700"):
+    with pytest.raises(C3Error, match="names 699 items, but the stores hold row 700"):
         measure_geometry(*stores, one_per=items[1:])
 
 

@@ -18,7 +18,7 @@ EXAMPLES = 8
 DRAWINGS, MOST_DRAWINGS = 4, 12
 CSS = """
 .c3-name {overflow-wrap: anywhere}
-.c3-drawings {display: grid; grid-template-columns: repeat(auto-fill, minmax(90px, 1fr)); gap: 8px}
+.c3-drawings {display: grid; grid-template-columns: repeat(auto-fill, minmax(min(120px, 45%), 1fr)); gap: 8px}
 .c3-drawings figure {margin: 0} .c3-drawings img {width: 100%} .c3-drawings .c3-small {image-rendering: pixelated}
 .c3-drawings figcaption {font-size: .85em}
 textarea:disabled {field-sizing: content; height: auto !important}

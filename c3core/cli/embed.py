@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from c3core.cli.options import BatchSize, Device, Json, Precision, Quiet, Root
+from c3core.cli.options import BatchSize, Device, Json, Precision, Quiet, Root, VideoReaderName, space_options
 from c3core.cli.output import report_bad, writable
 from c3core.runtime.console import print_json
 
@@ -38,6 +38,7 @@ def embed(
     shard_rows: Annotated[int, typer.Option(min=1, help="Inputs in a shard. A kill loses at most one shard.")] = 16384,
     device: Device = "auto",
     precision: Precision = "float32",
+    video_reader: VideoReaderName = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -48,7 +49,7 @@ def embed(
     from c3core.errors import WrongCall, near
     from c3core.registry.discovery import registered
 
-    load = partial(_encoder, space, modality, device=device, precision=precision)
+    load = partial(_encoder, space, modality, device=device, precision=precision, **space_options(video_reader))
     sources = partial(_sources, inputs, modality, root)
     if engine == "local":
         if actors is not None:
@@ -96,10 +97,10 @@ def _sources(inputs: list[str], modality: str, root: Path | None, takes_text: bo
     return items
 
 
-def _encoder(space: str, modality: str, *, device: str, precision: str) -> Encoder:
+def _encoder(space: str, modality: str, **options: Any) -> Encoder:
     from c3core.spaces.loading import load_space
 
-    return load_space(space, device=device, precision=precision).encoder(modality)
+    return load_space(space, **options).encoder(modality)
 
 
 COMMANDS = (embed,)

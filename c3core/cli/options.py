@@ -22,6 +22,9 @@ DryRun = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(help="What the encoders compute in: float32, bfloat16 or float16.")]
+VideoReaderName = Annotated[
+    str | None, typer.Option("--video-reader", help="pyav, the default, or decord; an option of the space.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random draws.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Number of inputs that the model takes at once.")]
 PipelineName = Annotated[
@@ -61,6 +64,11 @@ MetricName = Annotated[
 ]
 
 Number = TypeVar("Number", int, float)
+
+
+def space_options(video_reader: str | None) -> dict[str, str]:
+    """The options of a space that a command was given."""
+    return {} if video_reader is None else {"video_reader": video_reader}
 
 
 def numbers_of(text: str, kind: type[Number], what: str) -> list[Number]:

@@ -22,7 +22,9 @@ from c3core.cli.options import (
     Precision,
     Root,
     Seed,
+    VideoReaderName,
     numbers_of,
+    space_options,
 )
 from c3core.cli.output import report_bad, table_or_folder, writable
 from c3core.cli.results import Results, TableResults
@@ -80,6 +82,7 @@ def run(
     batch_size: BatchSize = 64,
     device: Device = "auto",
     precision: Precision = "float32",
+    video_reader: VideoReaderName = None,
     json: Json = False,
 ) -> None:
     """Run a pipeline: print captions or write a table of them, or write pictures as files."""
@@ -91,7 +94,7 @@ def run(
     if seed + seeds > 2**32:
         raise WrongCall(f"--seed {seed} and --seeds {seeds} go beyond the largest seed, {2**32 - 1}.")
     generation = named_values(option)
-    loaded = load_pipeline(pipeline, device=device, precision=precision)
+    loaded = load_pipeline(pipeline, device=device, precision=precision, **space_options(video_reader))
     generation = loaded.decoder.check_options(generation)
     _check_call(loaded, pipeline, modality, out, json=json)
     given = find_inputs(loaded, inputs, modality, root)
@@ -186,6 +189,7 @@ def evaluate(
     ] = "",
     device: Device = "auto",
     precision: Precision = "float32",
+    video_reader: VideoReaderName = None,
     json: Json = False,
 ) -> None:
     """Score a pipeline on a table. Rows of the same input are its references."""
@@ -197,7 +201,7 @@ def evaluate(
 
     generation, rows, shifts = named_values(option), load_table(table, root=root), numbers_of(shift, float, "shifts")
     evaluator = Evaluator(
-        load_pipeline(pipeline, device=device, precision=precision),
+        load_pipeline(pipeline, device=device, precision=precision, **space_options(video_reader)),
         rows,
         input_column=input_column,
         output_column=output_column,

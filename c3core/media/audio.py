@@ -96,7 +96,7 @@ class AudioReader(Reader):
                 with soundfile.SoundFile(handle.fileno(), closefd=False) as sound:
                     if sound.format not in FORMATS:
                         raise CorruptFile(f"is a {sound.format} file: {', '.join(FORMATS)} can be read")
-                    if sound.format != "MP3" or _has_length_header(path):
+                    if sound.format != "MP3" or _mp3_has_length(path):
                         return self._decode(sound), float(sound.samplerate)
                 with soundfile.SoundFile(_EndlessFile(handle)) as sound:
                     return self._decode(sound), float(sound.samplerate)
@@ -135,8 +135,11 @@ class AudioReader(Reader):
         return (waveform / half - (array.dtype.kind == "u")).astype(np.float32), hertz
 
 
-def _has_length_header(path: str) -> bool:
-    """Return whether the first frame of an MP3 tells how many frames there are, as most encoders write it."""
+def _mp3_has_length(path: str) -> bool:
+    """Return whether the first frame of an MP3 tells how many frames there are, as most encoders write it.
+
+    Raises `CorruptFile` if more sound follows what it tells.
+    """
     with open(path, "rb") as handle:
         head = handle.read(10)
         tag = 0
@@ -144,7 +147,13 @@ def _has_length_header(path: str) -> bool:
             tag = 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
         handle.seek(tag)
         frame = handle.read(64)
-    return any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
+        start = max(frame.find(b"Xing"), frame.find(b"Info"))
+        if start >= 0 and frame[start + 7 : start + 8] and frame[start + 7] & 3 == 3:  # frames and bytes are told
+            handle.seek(tag + int.from_bytes(frame[start + 12 : start + 16]))
+            after = handle.read(3)
+            if after == b"ID3" or (after[:1] == b"\xff" and after[1:2] >= b"\xe0"):  # a tag or a frame
+                raise CorruptFile("more sound follows its end, as in two MP3 files that were joined. Convert it again")
+    return start >= 0 or b"VBRI" in frame
 
 
 class _EndlessFile:

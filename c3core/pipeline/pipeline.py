@@ -308,16 +308,18 @@ class Pipeline:
         device: str = "auto",
         precision: str = "float32",
         space: Space | None = None,
+        **space_options: Any,
     ) -> Self:
         """Load a pipeline: its folder, the name that a plugin registers it under, or a name on the hub.
 
         On the hub, `owner/name@revision` or `revision` names a branch, a tag or a commit. Files are checked against
         their checksums; encoders load when first used. `precision` is that of the encoders. `space` replaces the one
-        that it was saved with: its encoders must be the same. Raises `WrongCall` for an unknown name, `CorruptFile` for
+        that it was saved with: its encoders must be the same. Further options are the space's own.
+        Raises `WrongCall` for an unknown name, `CorruptFile` for
         a missing or changed file, `NotInstalled` for a missing plugin, and `NotReachable` if the hub does not answer.
         """
         folder = pipeline_folder(name, revision=revision)
-        saved = read_saved(folder, device=device, precision=precision, space=space)
+        saved = read_saved(folder, device=device, precision=precision, space=space, **space_options)
         pipeline = cls(saved.space, saved.bridge, saved.decoder)
         pipeline.trained_on, pipeline.loaded, pipeline.licenses = saved.trained_on, saved.files, saved.licenses
         pipeline.encoders.fingerprints.update(saved.fingerprints)
@@ -325,16 +327,9 @@ class Pipeline:
         return pipeline
 
 
-def load_pipeline(
-    name: str | Path,
-    *,
-    revision: str | None = None,
-    device: str = "auto",
-    precision: str = "float32",
-    space: Space | None = None,
-) -> Pipeline:
+def load_pipeline(name: str | Path, **options: Any) -> Pipeline:
     """Load a pipeline: the same as `Pipeline.from_pretrained`."""
-    return Pipeline.from_pretrained(name, revision=revision, device=device, precision=precision, space=space)
+    return Pipeline.from_pretrained(name, **options)
 
 
 def _by_position(items: Any) -> dict[str, Sequence[Any] | Store]:

@@ -114,8 +114,8 @@ def _manifest(pipeline: Saved, folder: Path) -> Manifest:
     )
 
 
-def read_saved(folder: Path, *, device: str, precision: str, space: Space | None = None) -> Saved:
-    """Read what `save` wrote. `space` replaces the saved one.
+def read_saved(folder: Path, *, device: str, precision: str, space: Space | None = None, **space_options: Any) -> Saved:
+    """Read what `save` wrote. `space` replaces the saved one, which is loaded with `space_options`.
 
     Raises `WrongCall` for a folder without a pipeline, `CorruptFile` for a missing or changed file, and `NotInstalled`
     without the plugin of its space or decoder.
@@ -126,7 +126,8 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
         spec = manifest.space.spec
         if spec != "space/":
             _require("space", spec.partition(":")[0], folder)
-        space = load_space(str(folder / "space") if spec == "space/" else spec, device=device, precision=precision)
+        name = str(folder / "space") if spec == "space/" else spec
+        space = load_space(name, device=device, precision=precision, **space_options)
     path = folder / "bridge.safetensors"
     with library_errors(f"{path} cannot be read", "Save the pipeline again.", CorruptFile):
         state = load_file(path)

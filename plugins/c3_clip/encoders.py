@@ -90,14 +90,14 @@ class VideoEncoder(ClipEncoder):
 
     modality = "video"
 
-    def __init__(self, image: ImageEncoder, frames: int = 8) -> None:
+    def __init__(self, image: ImageEncoder, frames: int = 8, video_reader: str = "pyav") -> None:
         if frames < 1:
             raise WrongCall(f"frames must be 1 or more, got {frames}.")
         super().__init__(image.clip, short_hash(f"{image.fingerprint} mean of {frames} unit frames"), image.dtype)
-        self.image, self.frames = image, frames
+        self.image, self.frames, self.video_reader = image, frames, video_reader
 
     def reader(self) -> Reader:
-        return FrameReader(self.image.fit, self.frames)
+        return FrameReader(self.image.fit, self.frames, self.video_reader)
 
     def embed(self, items: Sequence[Tensor]) -> Tensor:
         """Embeddings (n, dim) of videos, of unit norm."""

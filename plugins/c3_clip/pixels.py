@@ -85,8 +85,8 @@ def _offset(have: int, want: int) -> int:
 class FrameReader(Reader):
     """Reads evenly spaced frames of a video, of the model's size: a uint8 tensor (frames, 3, height, width)."""
 
-    def __init__(self, fit: Fit, frames: int) -> None:
-        self.fit, self.video = fit, VideoReader(frames)
+    def __init__(self, fit: Fit, frames: int, decoder: str = "pyav") -> None:
+        self.fit, self.video = fit, VideoReader(frames, decoder=decoder)
 
     def read(self, source: Any) -> Tensor:
         """The frames of a video. Raises `C3Error` with the reason."""

@@ -13,11 +13,20 @@ from c3core.errors import WrongCall
 from c3core.runtime import compute_dtype, device_of
 
 
-def load(argument: str, *, device: str = "auto", precision: str = "float32", seed: int = 0, frames: int = 8) -> Space:
+def load(
+    argument: str,
+    *,
+    device: str = "auto",
+    precision: str = "float32",
+    seed: int = 0,
+    frames: int = 8,
+    video_reader: str = "pyav",
+) -> Space:
     """The space of `clip:MODEL/WEIGHTS`. The model is loaded when the first encoder is asked for.
 
     `seed` draws random weights; `frames` is how many frames of a video are embedded. The name can hold both:
-    `?seed=1&frames=16`. With a half `precision`, torch's autocast computes and the weights stay float32.
+    `?seed=1&frames=16`. `video_reader` is the decoder of `c3core.media.VideoReader`. With a half `precision`, torch's
+    autocast computes and the weights stay float32.
     """
     name, options = parse(argument)
     seed, frames = options.get("seed", seed), options.get("frames", frames)
@@ -41,6 +50,6 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32", see
         {
             "text": lambda: TextEncoder(clip(), Tokens(load_tokenizer(name, config)), dtype),
             "image": image,
-            "video": lambda: VideoEncoder(image(), frames),
+            "video": lambda: VideoEncoder(image(), frames, video_reader),
         },
     )

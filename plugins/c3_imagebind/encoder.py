@@ -51,9 +51,19 @@ class ImageBindEncoder(Encoder):
     after they were averaged.
     """
 
-    def __init__(self, model: Any, modality: str, *, size: Size, license: str, device: str, precision: str) -> None:
+    def __init__(
+        self,
+        model: Any,
+        modality: str,
+        *,
+        size: Size,
+        license: str,
+        device: str,
+        precision: str,
+        video_reader: str = "pyav",
+    ) -> None:
         self.space, self.modality, self.dim, self.license = "imagebind", modality, size.out_embed_dim, license
-        self.route, self.model = ROUTES[modality], model
+        self.route, self.model, self.video_reader = ROUTES[modality], model, video_reader
         self.dtype = compute_dtype(precision, self.to(device).device)
         self.check = TruncationCheck(CONTEXT)
         settings = {"modality": modality, "preprocessing": PREPROCESSING, "size": size.model_dump()}
@@ -63,7 +73,7 @@ class ImageBindEncoder(Encoder):
         return [getattr(self.model, part)[self.route.trunk] for part in PARTS]  # not those of the other modalities
 
     def reader(self) -> Reader:
-        return self.route.reader()
+        return ClipReader(self.video_reader) if self.modality == "video" else self.route.reader()
 
     def embed(self, items: Sequence[Any]) -> Tensor:
         step = self.route.at_once

@@ -69,8 +69,8 @@ class ClipReader(Reader):
     torch.Size([15, 3, 2, 224, 224])
     """
 
-    def __init__(self) -> None:
-        self.videos = VideoReader(FRAMES, clips=CLIPS, seconds=SECONDS)
+    def __init__(self, decoder: str = "pyav") -> None:
+        self.videos = VideoReader(FRAMES, clips=CLIPS, seconds=SECONDS, decoder=decoder)
 
     def read(self, source: Any) -> Tensor:
         """The three crops of each clip in turn. Raises `C3Error` with the reason."""

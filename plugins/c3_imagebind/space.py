@@ -20,12 +20,15 @@ _WITH_FILE = re.compile(r"(.+?\.json)(?:/(.+))?")
 _RANDOM = re.compile(r"random(?:\?seed=(\d{1,18}))?")
 
 
-def load(argument: str, *, device: str = "auto", precision: str = "float32", seed: int = 0) -> Space:
+def load(
+    argument: str, *, device: str = "auto", precision: str = "float32", seed: int = 0, video_reader: str = "pyav"
+) -> Space:
     """The space of `imagebind:SIZE/WEIGHTS`. All encoders share one model, which is read when the first is asked for.
 
     SIZE is "huge", "tiny" or a .json file with fields of `Size`. WEIGHTS is "random", the path of a .pth or
     .safetensors file, or an http(s) address; without WEIGHTS, huge is the official checkpoint. `seed`, or
-    "random?seed=1" in the name, draws random weights. With a half `precision`, torch's autocast computes.
+    "random?seed=1" in the name, draws random weights. `video_reader` is the decoder of `c3core.media.VideoReader`.
+    With a half `precision`, torch's autocast computes.
 
     >>> load("tiny/random").encode(["a red circle"], "text").shape
     torch.Size([1, 64])
@@ -53,8 +56,8 @@ def load(argument: str, *, device: str = "auto", precision: str = "float32", see
         return load_model(size, weights, seed)
 
     def encoder(modality: str) -> ImageBindEncoder:
-        license = license_of(size, weights)
-        return ImageBindEncoder(model(), modality, size=size, license=license, device=device, precision=precision)
+        options = {"device": device, "precision": precision, "video_reader": video_reader}
+        return ImageBindEncoder(model(), modality, size=size, license=license_of(size, weights), **options)
 
     spec = f"imagebind:{where}/{source}".rstrip("/")
     return Space(spec, size.out_embed_dim, {modality: partial(encoder, modality) for modality in ROUTES})

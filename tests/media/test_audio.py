@@ -200,6 +200,18 @@ def test_a_good_mp3_prints_no_warning(tmp_path: Path, tag: bytes, capfd: pytest.
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\x00\x00\x00\x00\x02\x00" + bytes(256)])
+def test_two_mp3_files_joined_are_refused_and_tags_at_the_end_are_not(tmp_path: Path, tag: bytes) -> None:
+    soundfile.write(tmp_path / "plain.mp3", sound(2.0), 16_000)
+    whole = tag + (tmp_path / "plain.mp3").read_bytes()
+    (tmp_path / "joined.mp3").write_bytes(whole + whole)
+    with pytest.raises(CorruptFile, match="more sound follows its end, as in two MP3 files that were joined"):
+        AudioReader().read(tmp_path / "joined.mp3")
+    for end in (b"TAG" + bytes(125), b"APETAGEX" + bytes(24)):
+        (tmp_path / "tagged.mp3").write_bytes(whole + end)
+        assert len(AudioReader().read(tmp_path / "tagged.mp3")) == 32_000
+
+
 def test_an_mp3_that_is_cut_between_two_frames_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.mp3", sound(5.0), 16_000)
     content = (tmp_path / "a.mp3").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import subprocess
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -138,6 +139,69 @@ def test_frames_are_those_of_decord(wholes: dict[str, Path], name: str) -> None:
     expected = theirs.get_batch(range(len(theirs))).asnumpy()
     assert ours.shape == expected.shape
     assert np.abs(ours.astype(int) - expected).max() <= 3  # levels: the two convert from YUV with other roundings
+
+
+DECORD = [
+    "plain.mp4",
+    "faststart.mp4",
+    "fragmented.mp4",
+    "plain.mkv",
+    "plain.webm",
+    "plain.avi",
+    "plain.mov",
+    "vp8.webm",
+]
+DECORD += ["open-gop.mp4", "odd.mkv", "late.mp4", "late.mkv", "one.mp4", "variable.mkv"]
+
+
+@pytest.mark.parametrize("name", DECORD)
+def test_both_decoders_give_the_same_frames(wholes: dict[str, Path], name: str) -> None:
+    pytest.importorskip("decord", reason="the other decoder")
+    with VideoReader().open(wholes[name]) as ours, VideoReader(decoder="decord").open(wholes[name]) as theirs:
+        assert (theirs.duration, theirs.rate) == pytest.approx((ours.duration, ours.rate), abs=1e-4)
+        n = max(1, round(ours.duration * 10))
+        times = [(i + 0.5) * min(ours.duration, theirs.duration) / n for i in np.random.default_rng(0).permutation(n)]
+        one, other = ours.at(times), theirs.at(times)
+    assert one.shape == other.shape
+    assert np.abs(one.astype(int) - other).max() <= 3  # levels: as above
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+def test_both_decoders_turn_a_video_upright(tmp_path: Path, degrees: int) -> None:
+    pytest.importorskip("decord", reason="the other decoder")
+    write_video(tmp_path / "a.mp4", "libx264", count=3, rotate=(degrees, False, False))
+    one, other = (VideoReader(3, decoder=name).read(tmp_path / "a.mp4") for name in ("pyav", "decord"))
+    assert one.shape == other.shape
+    assert np.abs(one.astype(int) - other).max() <= 3
+
+
+def test_what_decord_cannot_read_is_one_error(wholes: dict[str, Path], tmp_path: Path) -> None:
+    pytest.importorskip("decord", reason="the other decoder")
+    (tmp_path / "text.mp4").write_text("no video")
+    for path in (wholes["plain.gif"], wholes["xvid.avi"], tmp_path / "text.mp4"):
+        with pytest.raises(CorruptFile, match="decord cannot read it. PyAV, the default, may") as caught:
+            VideoReader(decoder="decord").read(path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(WrongCall, match="no decoder of videos is called 'decor': did you mean decord"):
+        VideoReader(decoder="decor")
+
+
+def test_pyav_works_after_decord(wholes: dict[str, Path]) -> None:
+    """decord brings an FFmpeg of its own, which PyAV must not use."""
+    pytest.importorskip("decord", reason="the other decoder")
+    program = (
+        "import sys; from c3core.media import VideoReader\n"
+        "VideoReader(decoder='decord').read(sys.argv[1]); import av\n"
+        "with av.open(sys.argv[2], 'w') as out:\n"
+        "    stream = out.add_stream('libvpx-vp9', rate=10, options={'lossless': '1'})\n"
+        "    stream.width = stream.height = 64; stream.pix_fmt = 'yuv420p'\n"
+        "    frame = av.VideoFrame(64, 64, 'yuv420p')\n"
+        "    out.mux(stream.encode(frame)); out.mux(stream.encode())\n"
+        "print(VideoReader(1).read(sys.argv[2]).shape)"
+    )
+    words = [sys.executable, "-c", program, str(wholes["plain.mp4"]), str(wholes["plain.mp4"].with_name("out.webm"))]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "(1, 64, 64, 3)"), done.stderr
 
 
 @pytest.mark.parametrize("name", ["variable.mp4", "variable.mkv"])

@@ -18,6 +18,8 @@ from torch.nn.functional import normalize
 
 import c3core
 from c3_clip.pixels import Fit
+from c3core.errors import WrongCall
+from tests.helpers.media_files import write_video
 
 SENTENCES = ["a red circle", "Two dogs   run!", "naïve café 東京 🙂", "x", "a photo of a cat &amp; a dog"]
 
@@ -67,6 +69,18 @@ def test_videos_are_the_mean_of_their_unit_frames(folder: Path, plain: Any) -> N
             expected.append(normalize(normalize(each, dim=-1).mean(0), dim=-1))
         space = c3core.load_space(f"clip:local-dir:{folder}", frames=frames)
         assert largest(space.encode(videos, "video"), torch.stack(expected)) < 1e-5
+
+
+def test_videos_are_read_by_decord_if_asked_for(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("decord", reason="the other decoder of videos")
+    write_video(tmp_path / "a.mp4", "libx264")
+    one, other = (
+        c3core.load_space(f"clip:local-dir:{folder}", video_reader=name).encode([tmp_path / "a.mp4"], "video")
+        for name in ("pyav", "decord")
+    )
+    assert largest(one, other) < 1e-3
+    with pytest.raises(WrongCall, match="no decoder of videos is called 'dec'"):
+        c3core.load_space(f"clip:local-dir:{folder}", video_reader="dec").encode([tmp_path / "a.mp4"], "video")
 
 
 def test_a_long_text_is_cut_as_open_clip_cuts_it_and_a_warning_says_so_once(folder: Path, plain: Any) -> None:

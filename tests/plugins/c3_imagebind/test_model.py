@@ -352,7 +352,7 @@ def test_a_missing_extra_names_its_install_line():
     printed = in_a_fresh_process(
         "import importlib.util as util\n"
         "found = util.find_spec\n"
-        "import c3core.registry.discovery as registry\n"
+        "import c3core.registry.registration as registry\n"
         "registry.find_spec = lambda name: None if name == 'imagebind' else found(name)\n"
         "from c3core import load_space\n"
         "from c3core.errors import C3Error\n"

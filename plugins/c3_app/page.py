@@ -10,7 +10,7 @@ import gradio as gr
 
 from c3_app.column import NAMES, Column, Updates, described, joined, picture
 from c3_app.preview import sample_file, shown_picture
-from c3_app.trial import WORDS, Trial
+from c3_app.trial import Trial
 from c3core import C3Error
 from c3core.runtime import is_out_of_memory
 
@@ -53,7 +53,7 @@ def build_page(trial: Trial) -> gr.Blocks:
 class _Page:
     def __init__(self, trial: Trial) -> None:
         self.trial, alone = trial, len(trial.models) == 1
-        self.of_files = [modality for modality in trial.inputs if modality != WORDS]
+        self.of_files = [modality for modality in trial.inputs if modality not in trial.written]
         self.samples = {modality: trial.samples(modality, EXAMPLES) for modality in trial.inputs}
         if alone:
             gr.Markdown(f"## {described(trial.models[0])}", elem_classes="c3-name")
@@ -78,13 +78,16 @@ class _Page:
 
     def _build_inputs(self) -> None:
         trial = self.trial
-        self.file = self.words = None
+        self.file = None
         if self.of_files:
             names = [NAMES.get(modality, modality) for modality in self.of_files]
             label = f"Drop a {joined(names, ' or a ', ', a ')}, or choose one"
             self.file = gr.File(label=label, file_types=self._file_types(), height=150)
-        if WORDS in trial.inputs:
-            self.words = gr.Textbox(label="Write a sentence", submit_btn=True, max_lines=3)
+        self.words = {
+            modality: gr.Textbox(label=f"Write a {NAMES.get(modality, modality)}", submit_btn=True, max_lines=3)
+            for modality in trial.inputs
+            if modality in trial.written
+        }
         with gr.Row(visible=any(model.draws for model in trial.models)):
             self.count = gr.Slider(1, MOST_DRAWINGS, DRAWINGS, step=1, label="Drawings", min_width=140)
             self.seed = gr.Number(0, minimum=0, maximum=2**31, precision=0, label="First seed", min_width=100)
@@ -109,7 +112,7 @@ class _Page:
         if modality in ("image", "video"):
             shown = [sample_file(sample, modality, os.environ["GRADIO_TEMP_DIR"]) for sample in samples]
         else:
-            shown = samples if modality == WORDS else [f"{name} {k + 1}" for k in range(len(samples))]
+            shown = samples if modality in self.words else [f"{name} {k + 1}" for k in range(len(samples))]
         component = gr.Image(visible=False) if modality in ("image", "video") else gr.Textbox(visible=False)
         label, options = f"Or try a {name}", {"type": "index", "samples_per_page": EXAMPLES}
         return gr.Dataset(label=label, components=[component], samples=[[one] for one in shown], **options)
@@ -123,7 +126,7 @@ class _Page:
     # ---- events
 
     def _listen(self) -> None:
-        asked = [part for part in (self.file, self.words) if part is not None]
+        asked = [*([] if self.file is None else [self.file]), *self.words.values()]
         parts = [*asked, self.error, self.picture, self.video, self.sound]
         parts += [part for column in self.columns for part in column.parts]
         events: list[Any] = [
@@ -131,8 +134,7 @@ class _Page:
         ]
         if self.file is not None:
             events.append((self.file.upload, self.file, self._of_file))
-        if self.words is not None:
-            events.append((self.words.submit, self.words, lambda words: (words, WORDS)))
+        events += [(words.submit, words, self._of_words(modality)) for modality, words in self.words.items()]
         # A pipeline makes one thing at a time, for all who look at the page.
         turn = {"concurrency_id": "pipelines", "concurrency_limit": 1, "show_progress_on": asked}
         for listen, given, source_of in events:
@@ -141,6 +143,9 @@ class _Page:
 
     def _of_file(self, path: str) -> tuple[Any, str]:
         return path, self.trial.modality_of(path)
+
+    def _of_words(self, modality: str) -> Callable[[str], tuple[Any, str]]:
+        return lambda words: (words, modality)
 
     def _of_example(self, modality: str) -> Callable[[int], tuple[Any, str]]:
         return lambda place: (self.samples[modality][place], modality)
@@ -182,8 +187,8 @@ class _Page:
 
     def _shown_input(self, source: Any, modality: str) -> Updates:
         updates = self._cleared()
-        if modality == WORDS:
-            updates[self.words] = gr.update(value=source)
+        if modality in self.words:
+            updates[self.words[modality]] = gr.update(value=source)
         elif modality == "image":
             updates[self.picture] = gr.update(value=shown_picture(source), visible=True)
         elif modality in ("video", "audio"):

@@ -20,7 +20,7 @@ from c3core.io import path_of
 
 NEAREST = 5
 SHORT = 60  # characters
-WORDS, PICTURES = "text", "image"  # the modalities of outputs that a page can show
+TEXT, PICTURES = "text", "image"  # the modalities of outputs that a page can show
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Model:
         if self.draws and self.target != PICTURES:
             raise WrongCall(f"pipeline {name} makes {self.target}, which the page cannot show. Use c3 run.")
         taken = pipeline.modalities
-        self.inputs = tuple(one for one in taken if not one == self.target == WORDS) or taken
+        self.inputs = tuple(one for one in taken if not one == self.target == TEXT) or taken
         found = {one: training_store(path_of(name), one, pipeline.fingerprints.get(one)) for one in taken}
         self.stores = {modality: store for modality, store in found.items() if store is not None}
 
@@ -68,9 +68,11 @@ class Trial:
         self._given: dict[str, Items | Store] = {}
         self.models = [Model(name, load_pipeline(name, device=device)) for name in names]
         self.inputs = tuple(dict.fromkeys(modality for model in self.models for modality in model.inputs))
+        self.written: set[str] = set()  # the modalities of inputs whose sources are words
         for model in self.models:
             for modality in model.inputs:  # loaded now, so that what is missing is known before the page opens
-                self.encoder(model, modality)
+                if self.encoder(model, modality).reader().takes_text:
+                    self.written.add(modality)
         shown = {*self.inputs, *(model.target for model in self.models)}
         for modality, items in (given or {}).items():
             if modality not in shown:
@@ -87,18 +89,18 @@ class Trial:
         return self._encoders[fingerprint]
 
     def samples(self, modality: str, count: int) -> list[Any]:
-        """Some samples of a modality, of the first space that has some: short ones, if they are words."""
+        """Some samples of a modality, of the first space that has some: short ones, if they are written."""
         for model in self.models:
             if modality in model.inputs and modality in model.pipeline.space.samples:
                 found = list(model.pipeline.space.samples[modality]())
-                if modality == WORDS:
+                if modality in self.written:
                     found.sort(key=lambda words: len(words) > SHORT)
                 return found[:count]
         return []
 
     def modality_of(self, path: str) -> str:
         """The modality of a file. Raises `C3Error` if its name does not tell it."""
-        of_files = [modality for modality in self.inputs if modality != WORDS]
+        of_files = [modality for modality in self.inputs if modality not in self.written]
         found = guess_modality(path, of_files) or (of_files[0] if len(of_files) == 1 else None)
         if found is None:
             raise C3Error(
@@ -151,7 +153,7 @@ class Trial:
         """The sentences nearest to the input: of those that the decoder keeps, else of those that are known."""
         if model.pipeline.decoder.memorizes:
             return model.pipeline.decoder.nearest(condition, NEAREST)[0], "sentences that the decoder keeps"
-        known = self.known(model, model.target) if model.target == WORDS else None
+        known = self.known(model, model.target) if model.target == TEXT else None
         if known is None or not model.pipeline.bridge.takes(model.target):
             return [], ""
         conditions = model.pipeline.condition(known.embeddings, model.target).float().cpu()

@@ -177,6 +177,31 @@ def test_a_decoder_that_keeps_sentences_shows_the_nearest(tmp_path: Path) -> Non
     assert caption.nearest[0][1] == pytest.approx(caption.cosines[0], abs=1e-3)  # it keeps half precision
 
 
+COLORS = Path(__file__).parents[3] / "examples" / "c3-colors" / "src"
+
+
+def test_a_modality_of_a_plugin_is_written_if_its_reader_takes_text(
+    install_plugin: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(COLORS)
+    install_plugin("colors_here", (COLORS / "c3_colors/__init__.py").read_text())
+    space = load_space("colors")
+    items = {
+        "text": ["red", "green", "blue", "yellow"] * 10,
+        "color": ["#ff0000", "#008000", "#0000ff", "#ffff00"] * 10,
+    }
+    for decoder, where in (("clipre", "text"), ("swatch", "color")):
+        pipeline = Pipeline(space, load_bridge("c3"), load_decoder(decoder, space=space))
+        options = {"training": TRAINING} if decoder == "swatch" else {}
+        pipeline.fit(items, quiet=True, device="cpu", **options).save_pretrained(tmp_path / where)
+    trial = Trial([str(tmp_path / "text")], {"color": ["colors:20"]}, device="cpu")
+    assert (trial.inputs, trial.written) == (("color",), {"color"})
+    (named,) = answered(trial, "#ee1010", "color")
+    assert named.outputs == ["red"]
+    with pytest.raises(WrongCall, match="makes color, which the page cannot show"):
+        Trial([str(tmp_path / "color")], device="cpu")
+
+
 def test_four_bridges_of_one_pipeline(tmp_path: Path) -> None:
     captioner = load_pipeline(CAPTIONER, device="cpu")
     items = {"text": World().sentences(40, modality="image"), "image": pictures(40)}

@@ -28,6 +28,8 @@ ABOUT = """
 **Cosine.** The output is embedded in the same space, and its condition is compared with that of the input: 1 is the
 same direction. `best_of` and reranking choose by it.
 
+**Nearest.** The sentences whose conditions are nearest to that of the input, by the same cosine.
+
 **Where the input lies.** The clouds are known items of the input's modality and of the output's. To the right runs the
 gap, from the mean of one cloud to that of the other; upwards the main direction across it. If both are of one modality,
 the axes are the two main directions of its cloud. The bridge makes the conditions of the second view from the

@@ -44,7 +44,7 @@ def sources_in(name: str, root: str | Path | None, text: bool, *, alone: bool) -
     if text:
         return iter([Source(name, name)])
     if not alone and not glob.has_magic(name) and os.path.splitext(name)[1].lower() not in ("", LIST, *TABLES):
-        return iter([Source(_posix(name), name)])  # a missing file, which the reader refuses
+        return iter([Source(name, name)])  # a missing file, which the reader refuses
     wrong = "matches no file" if glob.has_magic(name) else f"does not exist{beside(name)}"
     raise WrongCall(f"{name} {wrong}. Check the spelling.")
 
@@ -83,7 +83,7 @@ def _files(paths: Iterable[str], root: str | Path | None, text: bool, *, lists: 
         if lists and path.lower().endswith(LIST):
             yield from _lines(path, root, text)
         elif not text:
-            yield Source(_posix(path), path)
+            yield Source(path, path)
 
 
 def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
@@ -112,15 +112,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _lines(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
-    identity = _posix(name)
     for number, line in decoded(name):
         item = line.rstrip("\r\n")
         if item.strip():
-            yield Source(f"{identity}:{number}", item if text else join(name, root, item.strip()))
+            yield Source(f"{name}:{number}", item if text else join(name, root, item.strip()))
 
 
 def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iterator[Source]:
-    identity = _posix(name)
     header = header_of(name)
     if column == TEXT and column not in header:
         column = next((other for other in SAME_AS_TEXT if other in header), column)
@@ -129,8 +127,4 @@ def _column(name: str, column: str, root: str | Path | None, text: bool) -> Iter
     at = header.index(column)
     for number, row in enumerate(rows_of(name), start=1):
         cell = row[at]
-        yield Source(f"{identity}:{number}", cell if text or not cell.strip() else join(name, root, cell.strip()))
-
-
-def _posix(path: str) -> str:
-    return path.replace(os.sep, "/") if os.sep != "/" else path
+        yield Source(f"{name}:{number}", cell if text or not cell.strip() else join(name, root, cell.strip()))

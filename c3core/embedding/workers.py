@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import os
 import pickle
 import queue
 import signal
@@ -72,12 +71,11 @@ class Worker:
 
     def _start(self) -> None:
         # A forked copy of a process with threads or a GPU may lock up. Start a fresh process.
-        context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-        if os.name == "posix":
-            context.set_forkserver_preload(["c3core.contracts"])
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["c3core.contracts"])
         self.ready, self.inbox = False, queue.SimpleQueue[bytes | None]()
         self.pipe, end = context.Pipe()
-        self.process = context.Process(target=_work, args=(end, self.reader), daemon=True)  # type: ignore[attr-defined]
+        self.process = context.Process(target=_work, args=(end, self.reader), daemon=True)
         try:
             with _interrupts_blocked():
                 self.process.start()
@@ -156,9 +154,6 @@ class Worker:
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
     """Block Ctrl-C for the processes started inside: it would end them with a traceback while they import."""
-    if os.name != "posix":
-        yield
-        return
     resource_tracker.ensure_running()  # when it starts, it unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

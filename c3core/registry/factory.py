@@ -18,9 +18,7 @@ def load_bridge(name: str, **options: Any) -> Bridge:
     >>> load_bridge("c3", noise_std=0.1).name
     'c3'
     """
-    bridge: Bridge = call_factory(entry("bridge", name).load(), f"bridge {name!r}", name, **options)
-    require_kind(bridge, Bridge, "bridge", name)
-    _check_name(bridge, "bridge", name)
+    bridge: Bridge = _make(Bridge, "bridge", name, name, **options)
     return bridge
 
 
@@ -31,17 +29,23 @@ def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | 
         raise WrongCall("a decoder needs the size of its conditions: give space=… or condition_dim=….")
     if dim < 1:
         raise WrongCall(f"condition_dim must be at least 1, got {dim}.")
-    decoder: Decoder = call_factory(entry("decoder", name).load(), f"decoder {name!r}", dim, **options)
-    require_kind(decoder, Decoder, "decoder", name)
-    _check_name(decoder, "decoder", name)
+    decoder: Decoder = _make(Decoder, "decoder", name, dim, **options)
     return decoder
 
 
 def load_tower(name: str, **options: Any) -> Tower:
     """Make a tower for `c3 connect` by name."""
-    tower: Tower = call_factory(entry("tower", name).load(), f"tower {name!r}", **options)
-    require_kind(tower, Tower, "tower", name)
+    tower: Tower = _make(Tower, "tower", name, **options)
     return tower
+
+
+def _make(expected: type[Any], kind: str, name: str, *arguments: Any, **options: Any) -> Any:
+    """Call a factory, and raise a `C3Error` if it gives another type or name: a pipeline is saved with the name."""
+    made = call_factory(entry(kind, name).load(), f"{kind} {name!r}", *arguments, **options)
+    require_kind(made, expected, kind, name)
+    if (own := getattr(made, "name", name)) != name:
+        raise C3Error(f"{kind} {name!r} says that its name is {own!r}, not the one it is registered under.")
+    return made
 
 
 def require_kind(thing: Any, expected: type[Any], kind: str, name: str) -> None:
@@ -50,12 +54,6 @@ def require_kind(thing: Any, expected: type[Any], kind: str, name: str) -> None:
         plugin = entry(kind, name).plugin
         found = type(thing).__name__
         raise C3Error(f"the factory of {kind} {name!r} (plugin {plugin!r}) gave a {found}, not a {expected.__name__}.")
-
-
-def _check_name(thing: Bridge | Decoder, kind: str, name: str) -> None:
-    """Raise a `C3Error` for another name: a pipeline is saved with it, and would load something else."""
-    if thing.name != name:
-        raise C3Error(f"{kind} {name!r} says that its name is {thing.name!r}, not the one it is registered under.")
 
 
 def call_factory(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:

@@ -85,9 +85,7 @@ def _discard(*streams: Any) -> None:
 
 
 def _is_broken(stream: Any) -> bool:
-    """Whether the reader of a stream is gone; assumed on Windows, which cannot tell."""
-    if not hasattr(select, "poll"):
-        return True
+    """Whether the reader of a stream is gone."""
     poll = select.poll()
     poll.register(stream.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))

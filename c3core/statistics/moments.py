@@ -36,23 +36,14 @@ class _Scatter:
             chunk = rows[start : start + _CHUNK].to(torch.float64, copy=True)
             weights = ones[: len(chunk)]
             mean = weights @ chunk / len(chunk)  # a matrix product is several times faster than torch.sum over rows
-            scatter = self.scatter
+            total, delta = self.count + len(chunk), mean - self.mean
             if self.order:
                 chunk -= mean
-                scatter = chunk.T @ chunk if self.order == 2 else weights @ chunk.square_()
-            self.add(len(chunk), mean, scatter)
-
-    def add(self, count: int, mean: Tensor, scatter: Tensor) -> None:
-        if not count:
-            return
-        total = self.count + count
-        delta = mean - self.mean
-        weight = self.count * count / total
-        if self.order:
-            self.scatter += scatter
-            self.scatter += weight * (torch.outer(delta, delta) if self.order == 2 else delta.square())
-        self.mean += delta * (count / total)
-        self.count = total
+                self.scatter += chunk.T @ chunk if self.order == 2 else weights @ chunk.square_()
+                between = torch.outer(delta, delta) if self.order == 2 else delta.square()
+                self.scatter += self.count * len(chunk) / total * between
+            self.mean += delta * (len(chunk) / total)
+            self.count = total
 
 
 class Moments:
@@ -131,25 +122,16 @@ class Moments:
             raise C3Error(f"{len(rows)} embeddings came with norms of shape {tuple(norms.shape)}. Give one norm a row.")
         if not len(rows):
             return self
-        batch, lengths = _Scatter(self.dim, self._scatter.order), _Scatter(1, 0)
-        batch.add_rows(rows)
-        self._refuse_not_finite(batch.mean, rows, "embedding")
-        if norms is not None:
-            column = norms.detach().cpu().unsqueeze(1)
-            lengths.add_rows(column)
-            self._refuse_not_finite(lengths.mean, column, "norm")
-        self._scatter.add(batch.count, batch.mean, batch.scatter)
-        self._norms.add(lengths.count, lengths.mean, lengths.scatter)
+        column = torch.zeros(0, 1) if norms is None else norms.detach().cpu().unsqueeze(1)
+        for what, values in (("embedding", rows), ("norm", column)):
+            if (bad := ~torch.isfinite(values).all(dim=1)).any():
+                row = self.count + int(bad.nonzero()[0])
+                raise C3Error(f"the {what} of row {row} holds NaN or infinite values. Leave that item out.")
+        self._scatter.add_rows(rows)
+        self._norms.add_rows(column)
         if self._reservoir is not None:
             self._reservoir.add(rows)
         return self
-
-    def _refuse_not_finite(self, mean: Tensor, rows: Tensor, what: str) -> None:
-        if torch.isfinite(mean).all():  # checks all rows at no cost: a sum with NaN or infinity in it is not finite
-            return
-        bad = (~torch.isfinite(rows).all(dim=1)).nonzero().flatten().tolist()
-        row = f"row {self.count + bad[0]}" if bad else "a row"
-        raise C3Error(f"the {what} of {row} holds NaN or infinite values. Leave that item out, or encode it again.")
 
     @property
     def count(self) -> int:

@@ -236,11 +236,6 @@ def test_sizes_and_seeds_are_checked(options: dict[str, int]) -> None:
     assert Moments(1, sample_size=1, seed=2**63 - 1).update(torch.ones(1, 1)).count == 1
 
 
-def test_rows_that_are_finite_but_whose_sum_is_not_are_refused() -> None:
-    with pytest.raises(C3Error, match="the embedding of a row holds NaN or infinite"):
-        Moments(1).update(torch.full((3, 1), 1.7e308, dtype=torch.float64))
-
-
 def test_statistics_that_are_read_do_not_change_with_later_rows() -> None:
     rows = data(9)
     moments = Moments(4).update(rows[:5])

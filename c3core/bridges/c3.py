@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from torch import Tensor
 
 from c3core.bridges.collapse import COLLAPSES, Collapse, Mean, Memory
@@ -21,9 +21,7 @@ from c3core.io.validation import checked
 from c3core.statistics.moments import SAMPLE_SIZE, Moments
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Config(BaseModel, extra="forbid"):
     name: str
     collapse: dict[str, Any]
     corrupt: dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from c3core.io.files import write_json
 from c3core.io.validation import read_checked
@@ -14,21 +14,17 @@ FILE = "decoder.json"
 LARGEST = 1 << 16  # dimensions of a condition: a file that says more is broken
 
 
-class GenerationOptions(BaseModel):
+class GenerationOptions(BaseModel, extra="forbid", allow_inf_nan=False):
     """Options of `Decoder.generate`. Each decoder adds its own. Unknown names, infinity and NaN are refused."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     batch_size: int = Field(64, ge=1, description="outputs made at once")
 
 
-class DecoderSettings(BaseModel):
+class DecoderSettings(BaseModel, extra="forbid", allow_inf_nan=False):
     """What a decoder is made of and how it is trained. Each decoder adds its own.
 
     A run resumes only with equal settings. Unknown names, infinity and NaN are refused.
     """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     generation: dict[str, Any] = Field({}, description="options of generating, unless others are given")
 
@@ -37,16 +33,12 @@ class DecoderSettings(BaseModel):
         return self.model_dump(mode="json")
 
 
-class DecoderState(BaseModel):
+class DecoderState(BaseModel, extra="forbid", allow_inf_nan=False, strict=True):
     """What a saved decoder holds beside its settings and weights, such as a count of steps. By default nothing."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
-
-class SavedDecoder(BaseModel):
+class SavedDecoder(BaseModel, extra="forbid", strict=True):
     """The content of `decoder.json`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     condition_dim: int = Field(ge=1, le=LARGEST)
     license: str

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from c3core.data.pairs import Pairs
 from c3core.data.tables import Table
@@ -21,10 +21,8 @@ from c3core.training.options import TrainingOptions
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Named(BaseModel):
+class Named(BaseModel, extra="allow"):
     """A bridge or a decoder by its name, with its options: `gpt2`, or `{name: gpt2, prefix_length: 4}`."""
-
-    model_config = ConfigDict(extra="allow")
 
     name: str
 
@@ -57,15 +55,13 @@ def _held_out(value: Any) -> Any:
 Inputs = Annotated[str | list[str], BeforeValidator(_inputs)]  # pydantic would report an error for each type
 
 
-class PairsRecipe(BaseModel):
+class PairsRecipe(BaseModel, extra="forbid"):
     """Pairs from a table: the columns of the sources (named after their modality) and the targets.
 
     `item` is the column that tells which rows belong together, by default `source`. Only a `fraction` of the items is
     used, chosen with `seed`. With `noise: false` the bridge adds no noise to the sources. If `source` and `target` are
     one column of text, each text is paired with each other text of the same `item`, as for WS-ClipCap-Multi.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     table: PathField = Field(description="a CSV or a table of a plugin; its columns are modalities")
     source: str = Field(description="column of the inputs")
@@ -103,7 +99,7 @@ class PairsRecipe(BaseModel):
         return [items[k] for k in chosen]
 
 
-class FitRecipe(BaseModel):
+class FitRecipe(BaseModel, extra="forbid"):
     """The recipe of `c3 fit`.
 
     `items` maps a modality to inputs as for `c3 embed`, to a store's folder, or to `plugin:argument`, a table of a
@@ -114,8 +110,6 @@ class FitRecipe(BaseModel):
     recipe's folder; those in lists and tables to the list or table, or to `root`. With `limit` only the first items of
     each modality, and the pairs of the first items, are used: to try a recipe.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     space: PathField | None = Field(None, description="a space by name, or the folder that `c3 connect` wrote")
     features: PathField | None = Field(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from c3core.errors import C3Error, CorruptFile, WrongCall
 from c3core.io.files import PICKLES, sha256
@@ -23,11 +23,7 @@ LOCK = ".lock"  # held by the process that saves
 PATIENCE = 60.0  # seconds
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SpacePart(_Part):
+class SpacePart(BaseModel, extra="forbid"):
     """The space: the argument of `load_space` ("space/" for a copy in the folder), and its encoders' fingerprints."""
 
     spec: str
@@ -35,21 +31,21 @@ class SpacePart(_Part):
     fingerprints: dict[str, str]
 
 
-class BridgePart(_Part):
+class BridgePart(BaseModel, extra="forbid"):
     """The bridge: its name, and what rebuilds it."""
 
     name: str
     config: dict[str, Any]
 
 
-class DecoderPart(_Part):
+class DecoderPart(BaseModel, extra="forbid"):
     """The decoder: its registered name, and the modality that it makes."""
 
     name: str
     modality: str
 
 
-class Manifest(_Part):
+class Manifest(BaseModel, extra="forbid"):
     """The whole of `pipeline.json`."""
 
     format: Literal["c3-pipeline-1"] = "c3-pipeline-1"

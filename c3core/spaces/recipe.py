@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from c3core.io.validation import PathField
 from c3core.spaces.serialization import HeadSpec, TowerSpec
 from c3core.training.options import TrainingOptions
 
 
-class PairsSpec(BaseModel):
+class PairsSpec(BaseModel, extra="forbid"):
     """A table of pairs to train on, and one to validate on: CSV files, or `plugin:argument`. Columns are modalities.
 
     `neighbours` items that follow one another in the table stay together in a batch. If they are much alike, they are
     hard negatives, from which the space learns small differences.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     train: PathField = Field(description="a CSV, or a table of a plugin; its columns are modalities")
     validation: PathField | None = Field(None, description="pairs that are held out")
     neighbours: int = Field(1, ge=1, description="consecutive items of the table that stay together in a batch")
 
 
-class ConnectRecipe(BaseModel):
+class ConnectRecipe(BaseModel, extra="forbid"):
     """The recipe of `c3 connect`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(description="name of the space")
     dim: int = Field(256, ge=1, le=1 << 16, description="size of the embeddings")

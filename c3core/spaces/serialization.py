@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from safetensors.torch import load_file
 from torch import nn
 
@@ -36,10 +36,8 @@ from c3core.statistics.familiarity import Familiarity, familiarity_states, resto
 from c3core.store.store import Store
 
 
-class TowerSpec(BaseModel):
+class TowerSpec(BaseModel, extra="allow"):
     """A tower by its registered name. Other fields are its options."""
-
-    model_config = ConfigDict(extra="allow")
 
     tower: str
 
@@ -48,10 +46,8 @@ class TowerSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
-class HeadSpec(BaseModel):
+class HeadSpec(BaseModel, extra="forbid"):
     """The options of a projection head, as `Head` explains them. Linear without `hidden`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     hidden: int | None = Field(None, ge=1, description="units of its hidden layer; null: a linear head")
     dropout: float = Field(0.0, ge=0, lt=1, description="of the hidden layer")
@@ -64,10 +60,8 @@ class HeadSpec(BaseModel):
     )
 
 
-class EncoderSpec(BaseModel):
+class EncoderSpec(BaseModel, extra="forbid"):
     """One encoder in `space.json`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tower: TowerSpec
     head: HeadSpec
@@ -76,10 +70,8 @@ class EncoderSpec(BaseModel):
     sha256: str
 
 
-class SpaceManifest(BaseModel):
+class SpaceManifest(BaseModel, extra="forbid"):
     """`space.json`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     format: Literal["c3-space-1"] = "c3-space-1"
     name: str

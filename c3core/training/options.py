@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from math import cos, pi
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from c3core.errors import NotInstalled
 from c3core.io.validation import checked
@@ -18,7 +18,7 @@ Tracker = Literal[
 ]  # of accelerate; each is the name of its package, too
 
 
-class TrainingOptions(BaseModel):
+class TrainingOptions(BaseModel, extra="forbid", allow_inf_nan=False):
     """Options of the training loop, for every decoder and for `c3 connect`. Most have the names of transformers'
     `TrainingArguments`.
 
@@ -40,8 +40,6 @@ class TrainingOptions(BaseModel):
     >>> TrainingOptions(steps=1000, learning_rate=1e-3, warmup_steps=50).lr_scheduler_type
     'cosine'
     """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     steps: int | None = Field(None, ge=1, description="how long it trains; null: `epochs`")
     epochs: float = Field(10.0, gt=0, description="passes over the data")

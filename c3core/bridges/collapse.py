@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,21 +33,16 @@ class Collapse(Part):
 
 
 @dataclass(frozen=True)
-class NoCollapse(Collapse):
+class NoCollapse(Collapse, kind="none"):
     """e: keep the gap (C¹ and C²₂ of the C3 paper; CapDec, LAFITE)."""
-
-    kind: ClassVar[str] = "none"
 
     def __call__(self, e: Tensor, modality: str, statistics: FittedStatistics) -> Tensor:
         return e
 
 
 @dataclass(frozen=True)
-class Mean(Collapse):
+class Mean(Collapse, kind="mean", needs={"mean"}):
     """e − ē_m: move every modality's mean to zero (Algorithm 1 of the C3 paper, Zhang et al. 2024)."""
-
-    kind: ClassVar[str] = "mean"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean"})
 
     def __call__(self, e: Tensor, modality: str, statistics: FittedStatistics) -> Tensor:
         return e - statistics.like(e, modality, "mean")
@@ -58,16 +52,12 @@ class Mean(Collapse):
 
 
 @dataclass(frozen=True)
-class Shift(Collapse):
+class Shift(Collapse, kind="shift", needs={"mean"}, target_needs={"mean"}):
     """e − ē_m + ē_target: move every modality's mean to the target's; the target's embeddings do not change.
 
     CapDec's center offset and CLOSE's mean shift are the reverse: they move the target's embeddings to the source's
     mean while training.
     """
-
-    kind: ClassVar[str] = "shift"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean"})
-    target_needs: ClassVar[frozenset[str]] = frozenset({"mean"})
 
     def __call__(self, e: Tensor, modality: str, statistics: FittedStatistics) -> Tensor:
         if modality == statistics.target:
@@ -76,17 +66,13 @@ class Shift(Collapse):
 
 
 @dataclass(frozen=True)
-class MeanStd(Collapse):
+class MeanStd(Collapse, kind="mean_std", needs={"mean", "variance"}, target_needs={"mean", "variance"}):
     """(e − ē_m) · σ_target / σ_m per dimension: align mean and spread (TOMCap, Fonseca et al. 2025).
 
     `shift` adds ē_target. (TOMCap adds the other modality's mean.) A dimension that is constant in m is not scaled.
     """
 
     shift: bool = False
-
-    kind: ClassVar[str] = "mean_std"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean", "variance"})
-    target_needs: ClassVar[frozenset[str]] = frozenset({"mean", "variance"})
 
     def __call__(self, e: Tensor, modality: str, statistics: FittedStatistics) -> Tensor:
         centered = e - statistics.like(e, modality, "mean")
@@ -106,7 +92,7 @@ class MeanStd(Collapse):
 
 
 @dataclass(frozen=True)
-class Memory(Collapse):
+class Memory(Collapse, kind="memory", target_needs={"sample"}):
     """unit(softmax(e Tᵀ / temperature) T): project onto a memory T of `size` target embeddings.
 
     DeCap (Li et al. 2023), whose memory holds 500,000 captions and whose temperature is 1/100. The memory is a
@@ -116,9 +102,6 @@ class Memory(Collapse):
 
     size: int = 50_000
     temperature: float = 0.01
-
-    kind: ClassVar[str] = "memory"
-    target_needs: ClassVar[frozenset[str]] = frozenset({"sample"})
 
     def __post_init__(self) -> None:
         self.require(

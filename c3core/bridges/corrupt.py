@@ -39,10 +39,8 @@ def draw(f: Tensor, generator: Generator) -> Tensor:
 
 
 @dataclass(frozen=True)
-class NoCorrupt(Corrupt):
+class NoCorrupt(Corrupt, kind="none"):
     """f: add no noise (C¹ and C²₁ of the C3 paper)."""
-
-    kind: ClassVar[str] = "none"
 
     def __call__(self, f: Tensor, modality: str, statistics: FittedStatistics, generator: Generator) -> Tensor:
         return f
@@ -70,24 +68,19 @@ class Noise(Corrupt):
 
 
 @dataclass(frozen=True)
-class Gaussian(Noise):
+class Gaussian(Noise, kind="gaussian"):
     """f + ε, ε ~ N(0, std² I): Algorithm 1 of the C3 paper; CapDec (Nukrai et al. 2022), with a variance of 0.016."""
-
-    kind: ClassVar[str] = "gaussian"
 
     def __call__(self, f: Tensor, modality: str, statistics: FittedStatistics, generator: Generator) -> Tensor:
         return f + self.level * draw(f, generator)
 
 
 @dataclass(frozen=True)
-class Span(Noise):
+class Span(Noise, kind="span", needs={"mean"}):
     """f + ε − (ε · ĝ) ĝ: Gaussian noise without its component along the gap g to another modality.
 
     C3 paper, Appendix H and Table 7. With several other modalities, the span of all gaps is removed.
     """
-
-    kind: ClassVar[str] = "span"
-    needs: ClassVar[frozenset[str]] = frozenset({"mean"})
 
     def __call__(self, f: Tensor, modality: str, statistics: FittedStatistics, generator: Generator) -> Tensor:
         gaps = statistics.derived(f, (modality, "gap directions"), lambda: self._gaps(modality, statistics))  # (g, d)
@@ -107,14 +100,11 @@ class Span(Noise):
 
 
 @dataclass(frozen=True)
-class Covariance(Noise):
+class Covariance(Noise, kind="covariance", target_needs={"covariance"}):
     """f + ε, ε ~ N(0, Σ · std² d / tr Σ): noise shaped as the target's covariance Σ, with a mean variance of std².
 
     CLOSE (Gu et al. 2023) uses the covariance of paired differences. The target's covariance needs no pairs.
     """
-
-    kind: ClassVar[str] = "covariance"
-    target_needs: ClassVar[frozenset[str]] = frozenset({"covariance"})
 
     def __call__(self, f: Tensor, modality: str, statistics: FittedStatistics, generator: Generator) -> Tensor:
         root = statistics.derived(f, "covariance root", lambda: self._root(statistics.of_target("covariance")))
@@ -132,7 +122,7 @@ class Covariance(Noise):
 
 
 @dataclass(frozen=True)
-class Lafite(Corrupt):
+class Lafite(Corrupt, kind="lafite"):
     """unit((1 − level) · f + level · ‖f‖ · ε / ‖ε‖), ε ~ N(0, I): mix with a random direction.
 
     LAFITE_G (Zhou et al. 2022), with level 0.75 for its language-free model and 0.1 for its text branch. The factor
@@ -140,8 +130,6 @@ class Lafite(Corrupt):
     """
 
     level: float = 0.75
-
-    kind: ClassVar[str] = "lafite"
 
     def __post_init__(self) -> None:
         self.require(0 <= self.level <= 1, f"level must lie between 0 and 1, got {self.level}.")

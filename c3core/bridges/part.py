@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -14,12 +14,18 @@ AUTO: Final = "auto"  # a level of noise that `Pipeline.fit` chooses
 
 @dataclass(frozen=True)
 class Part:
-    """One step of a bridge. Its dataclass fields are its options, as JSON values."""
+    """One step of a bridge. Its dataclass fields are its options, as JSON values.
+
+    A class names its `kind`, and the moments that it reads of every modality (`needs`) and of the target.
+    """
 
     kind: ClassVar[str]
-    needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads of every modality
-    target_needs: ClassVar[frozenset[str]] = frozenset()  # the moments that it reads only of the target
+    needs: ClassVar[frozenset[str]] = frozenset()
+    target_needs: ClassVar[frozenset[str]] = frozenset()
     may_be_auto: ClassVar[frozenset[str]] = frozenset()  # the options that may be "auto" in place of a number
+
+    def __init_subclass__(cls, *, kind: str = "", needs: Iterable[str] = (), target_needs: Iterable[str] = ()) -> None:
+        cls.kind, cls.needs, cls.target_needs = kind, frozenset(needs), frozenset(target_needs)
 
     def config(self) -> dict[str, Any]:
         """Return what `make_part` rebuilds the part from."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -23,34 +22,27 @@ class Rescale(Part):
 
 
 @dataclass(frozen=True)
-class NoRescale(Rescale):
+class NoRescale(Rescale, kind="none"):
     """f: keep the length (Algorithm 1 of the C3 paper as printed, and its ImageBind code)."""
-
-    kind: ClassVar[str] = "none"
 
     def __call__(self, f: Tensor, statistics: FittedStatistics) -> Tensor:
         return f
 
 
 @dataclass(frozen=True)
-class Unit(Rescale):
+class Unit(Rescale, kind="unit"):
     """f / ‖f‖: unit length (the C3 paper's COCO code, CapDec and CLOSE)."""
-
-    kind: ClassVar[str] = "unit"
 
     def __call__(self, f: Tensor, statistics: FittedStatistics) -> Tensor:
         return normalize(f, dim=-1)
 
 
 @dataclass(frozen=True)
-class Native(Rescale):
+class Native(Rescale, kind="native", target_needs={"mean"}):
     """f / ‖f‖ times the mean raw norm of the target's encoder, as a decoder made for that encoder expects.
 
-    The mean norm is 1 if the target's embeddings came without their norms.
+    The mean norm comes with the mean. It is 1 if the target's embeddings came without their norms.
     """
-
-    kind: ClassVar[str] = "native"
-    target_needs: ClassVar[frozenset[str]] = frozenset({"mean"})  # the mean norm comes with it
 
     def __call__(self, f: Tensor, statistics: FittedStatistics) -> Tensor:
         return normalize(f, dim=-1) * statistics.target_like(f, "norm")

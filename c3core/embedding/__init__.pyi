@@ -1,10 +1,10 @@
-from .deduplicate import Runs as Runs
-from .deduplicate import run_batches as run_batches
 from .embedder import Embedded as Embedded
 from .embedder import Embedder as Embedder
 from .embedder import embed as embed
 from .embedder import write_store as write_store
 from .workers import PATIENCE as PATIENCE
 from .workers import Read as Read
+from .workers import Runs as Runs
 from .workers import Worker as Worker
 from .workers import dumps as dumps
+from .workers import run_batches as run_batches

@@ -1,4 +1,7 @@
-"""Read sources in worker processes, in order. A source that kills or hangs its worker is only a bad item."""
+"""Read sources in worker processes, in order. A source that kills or hangs its worker is only a bad item.
+
+Sources that are repeated in a row, as a photo is in a table of its captions, are read once.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ import signal
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby, islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -19,12 +24,13 @@ import torch
 
 from c3core.contracts import BadItem, Reader, name_of
 from c3core.data.sources import Source
-from c3core.embedding.deduplicate import Runs, run_batches
 from c3core.errors import C3Error
 
 PATIENCE = 120.0  # seconds that a worker may take for one item
+LONGEST_RUN = 64  # a longer run is split, so that a batch of runs stays small
 START_TIMEOUT = 300.0  # seconds that a worker may take to import what its reader needs
 
+Runs = list[list[Source]]  # of equal sources, which are read once
 Read = list[tuple[list[Source], Any]]  # each run with its item, or a `BadItem`
 
 
@@ -206,3 +212,35 @@ def dumps(value: Any) -> bytes:
 
 def _bad(run: list[Source], why: str) -> BadItem:
     return BadItem(name_of(run[0].source), why)
+
+
+def deduplicate(sources: Iterable[Source]) -> Iterator[list[Source]]:
+    """The sources in runs: consecutive equal paths or sentences, or the same object several times.
+
+    >>> stream = [Source("1", "a.jpg"), Source("2", "a.jpg"), Source("3", "b.jpg")]
+    >>> [[source.id for source in run] for run in deduplicate(stream)]
+    [['1', '2'], ['3']]
+    """
+    for _, same in groupby(sources, key=_Key):
+        while run := list(islice(same, LONGEST_RUN)):
+            yield run
+
+
+def run_batches(sources: Iterable[Source], size: int) -> Iterator[Runs]:
+    """The sources in batches of `size` runs, the last one of fewer."""
+    stream = deduplicate(sources)
+    return iter(lambda: list(islice(stream, size)), [])
+
+
+class _Key:
+    """Compares paths and sentences by value, and other objects by identity, because their content may be large."""
+
+    def __init__(self, source: Source) -> None:
+        self.value: Any = source.source
+
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, _Key)
+        named = isinstance(self.value, str | Path) and isinstance(other.value, str | Path)
+        return self.value == other.value if named else self.value is other.value
+
+    __hash__ = None  # type: ignore[assignment]  # only compared

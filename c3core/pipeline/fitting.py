@@ -10,14 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from c3core.bridges.noise import (
-    MeasuredNoise,
-    choose_noise,
-    noise_of_pairs,
-    noise_of_sentences,
-    noise_of_space,
-    uses_noise,
-)
+from c3core.bridges import noise
 from c3core.contracts import BadItem, Bridge, Decoder, Reader, Space
 from c3core.contracts.reader import summarize_bad
 from c3core.data.pairs import Pairs
@@ -118,10 +111,11 @@ class PipelineFitter:
             raise WrongCall(f'bridge must be "fit" or "keep", not {bridge!r}.')
         elif unused := sorted(items.keys() - {self.decoder.modality}):
             raise WrongCall(f"a kept bridge does nothing with {', '.join(unused)}: leave them out, or `extend` it.")
-        noise = {}
-        if self.decoder.trainable and (pairs is None or pairs.noise) and uses_noise(self.bridge):
-            noise = choose_noise(self.bridge, self._measured_noise(items, pairs, validation, groups), quiet=self.quiet)
-        return {**self.train(items, pairs, validation), **noise}
+        chosen = {}
+        if self.decoder.trainable and (pairs is None or pairs.noise) and noise.uses_noise(self.bridge):
+            measured = self._measured_noise(items, pairs, validation, groups)
+            chosen = noise.choose_noise(self.bridge, measured, quiet=self.quiet)
+        return {**self.train(items, pairs, validation), **chosen}
 
     def extend(self, items: Items) -> dict[str, Any]:
         """Add modalities to the bridge, and return what it was fitted on, for the manifest."""
@@ -175,21 +169,21 @@ class PipelineFitter:
 
     def _measured_noise(
         self, items: Items, pairs: Pairs | None, validation: HeldOut, groups: Sequence[Hashable] | None
-    ) -> MeasuredNoise | None:
+    ) -> noise.MeasuredNoise | None:
         """The alignment noise: what the space says, else of some pairs, else of several targets of one item."""
         space, target = self.encoders.space, self.decoder.modality
-        if known := noise_of_space(space, target, self.bridge.modalities):
+        if known := noise.noise_of_space(space, target, self.bridge.modalities):
             return known
         for some in (pairs, validation):
             if isinstance(some, Pairs) and some.modality != target and target in space.modalities:
                 keys = [key_of(item) for item in (some.source if some.item is None else some.item)]
                 x, y = (self.encoders.encoder(modality) for modality in (some.modality, target))
-                if measured := noise_of_pairs(x, some.source, y, some.target, keys):
+                if measured := noise.noise_of_pairs(x, some.source, y, some.target, keys):
                     return measured
         sentences = items.get(target, ())
         if groups is None or isinstance(sentences, Store):
             return None
-        return noise_of_sentences(self.encoders.encoder(target), sentences, groups)
+        return noise.noise_of_sentences(self.encoders.encoder(target), sentences, groups)
 
     # ---- the decoder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from html import escape
 from typing import Any
@@ -15,10 +15,10 @@ CELL_INTERVAL = 0.25  # seconds between two updates of a bar in a notebook
 
 
 class Bar:
-    """What `progress_bar` yields: counts what is done. This one shows nothing."""
+    """What `progress_bar` yields: counts what is done. `changed` shows it after each change."""
 
-    def __init__(self, done: int = 0) -> None:
-        self.done, self.before, self.start = done, done, time.monotonic()
+    def __init__(self, done: int = 0, changed: Callable[[Bar], None] = lambda _: None) -> None:
+        self.done, self.before, self.start, self.changed = done, done, time.monotonic(), changed
         self.fields: dict[str, Any] = {}
 
     def advance(self, n: int = 1, **fields: Any) -> None:
@@ -29,6 +29,7 @@ class Bar:
 
     def show(self) -> None:
         """Show the state after a change."""
+        self.changed(self)
 
     @property
     def seconds(self) -> float:
@@ -161,18 +162,8 @@ def _rich(what: str, total: int | None, done: int) -> Iterator[Bar]:
     )
     # On a terminal rich prints standard output above the bar. If standard output goes elsewhere, rich must not take it.
     with rich.Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as display:
-        yield _Rich(display, display.add_task(what, total=total, completed=done, detail=""), done)
-
-
-class _Rich(Bar):
-    """A bar on a terminal."""
-
-    def __init__(self, display: Any, task: Any, done: int) -> None:
-        super().__init__(done)
-        self.display, self.task = display, task
-
-    def show(self) -> None:
-        self.display.update(self.task, completed=self.done, detail=self.detail())
+        task = display.add_task(what, total=total, completed=done, detail="")
+        yield Bar(done, lambda bar: display.update(task, completed=bar.done, detail=bar.detail()))
 
 
 def _number(value: Any) -> str:

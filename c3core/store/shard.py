@@ -1,4 +1,4 @@
-"""Read and write one shard of a store: a Parquet file of rows, which also says which inputs were bad.
+"""The files of a store: `store.json`, and shards, Parquet files of rows that also say which inputs were bad.
 
 Rows and bad inputs are in one file, so that they reach the disk together or not at all.
 """
@@ -9,19 +9,23 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from c3core.contracts import Encoder
 from c3core.errors import CorruptFile, lines_of
 from c3core.io.files import atomic_write
+from c3core.io.layout import STORE
+from c3core.io.validation import read_checked
+from c3core.version import __version__
 
 KEY = b"c3core"  # of our entry in a Parquet file's metadata
 COLUMNS = ("id", "source", "embedding", "norm")
@@ -45,6 +49,24 @@ class EncoderInfo:
     def of(cls, encoder: Encoder) -> EncoderInfo:
         precision = str(encoder.dtype).removeprefix("torch.")
         return cls(encoder.space, encoder.modality, encoder.dim, encoder.fingerprint, precision)
+
+
+class StoreManifest(BaseModel):
+    """`store.json`. The numbers are written when the store is complete; until then only the shards tell."""
+
+    format: Literal[1] = 1
+    encoder: EncoderInfo
+    complete: bool = False
+    rows: int = 0
+    bad: int = 0
+    consumed: int = 0  # inputs: a row each, or bad
+    checksum: str = ""  # of the inputs
+    shards: list[int] = []  # the rows of each shard
+    c3core: str = __version__
+
+    @classmethod
+    def read(cls, folder: Path) -> StoreManifest:
+        return read_checked(cls, folder / STORE)
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,13 @@ from c3core.io.layout import STORE, path_of
 from c3core.io.validation import by_position
 from c3core.statistics.moments import NEEDS, SAMPLE_SIZE, Moments, as_rows
 from c3core.statistics.unit_norm import is_unit, normalized
-from c3core.store.manifest import StoreManifest
 from c3core.store.pairing import PairedRows, paired_rows
 from c3core.store.shard import (
     COLUMNS,
     BadInput,
     EncoderInfo,
     StoreBatch,
+    StoreManifest,
     read_batches,
     read_group,
     read_shards,

@@ -15,13 +15,13 @@ from c3core.errors import C3Error, WrongCall
 from c3core.io.files import atomic_write, write_error, write_json
 from c3core.io.layout import STORE, path_of
 from c3core.statistics.unit_norm import is_unit
-from c3core.store.manifest import StoreManifest
 from c3core.store.shard import (
     COLUMNS,
     BadInput,
     EncoderInfo,
     InputRange,
     StoreBatch,
+    StoreManifest,
     read_batches,
     read_shards,
     shard_name,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core.data.sources import Source
-from c3core.embedding.deduplicate import LONGEST_RUN, deduplicate
 from c3core.embedding.embedder import embed
+from c3core.embedding.workers import LONGEST_RUN, deduplicate
 from tests.helpers.words import WordEncoder
 
 

@@ -116,6 +116,9 @@ def test_a_browser_that_goes_away_in_the_middle(page: Browser, address: str, tmp
 
 def test_uploads_are_removed_at_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    with served(Trial([PAINTER], device="cpu"), port=free_port()):
+    port = free_port()
+    with served(Trial([PAINTER], device="cpu"), port=port):
         assert len([*tmp_path.rglob("*.png")]) > 7  # the examples
     assert [*tmp_path.iterdir()] == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))

@@ -30,6 +30,17 @@ def filled(memory: torch.Tensor, **settings: Any) -> RetrievalDecoder:
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_the_nearest_come_first_with_their_cosines(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "CHUNK", chunk)
+    memory, conditions = 3 * draw(100), 5 * draw(4, seed=1)
+    values, places = cosine_similarity(conditions[:, None], memory[None], dim=-1).topk(6, dim=1)
+    found = filled(memory, precision="float32").nearest(conditions, 6)
+    assert [[sentence for sentence, _ in row] for row in found] == [[f"sentence {k}" for k in row] for row in places]
+    torch.testing.assert_close(torch.tensor([[cosine for _, cosine in row] for row in found]), values)
+    assert [len(row) for row in filled(memory[:3]).nearest(conditions, 6)] == [3] * 4
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
 def test_the_answer_has_the_largest_cosine(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrieval, "CHUNK", chunk)
     memory, conditions = 3 * draw(100), draw(50, seed=1)

@@ -129,5 +129,5 @@ def test_a_fit_that_would_do_nothing_is_refused(tmp_path: Path) -> None:
     pipeline = make(tmp_path)
     with pytest.raises(WrongCall, match="items of text"):
         pipeline.fit({"image": pictures(3)}, quiet=True)
-    with pytest.raises(WrongCall, match="is not trained, so that steps"):
+    with pytest.raises(WrongCall, match="is not trained: steps would do nothing"):
         pipeline.fit({"text": SENTENCES}, training={"steps": 3}, quiet=True)

@@ -83,7 +83,7 @@ def download(kinds: Sequence[Kind], name: str, revision: str | None = None) -> P
         except EntryNotFoundError:
             return None
 
-    with _hub_errors(repo, revision):
+    with _hub_errors(repo, revision, f"there is no folder {repo}, and "):
         cached = [(kind, try_to_load_from_cache(repo, kind.manifest, revision=revision)) for kind in kinds]
         found = [(kind, Path(path)) for kind, path in cached if isinstance(path, str)]
         try:
@@ -199,8 +199,8 @@ def _ask(api: HfApi, repo: str, revision: str | None = None) -> None:
 
 
 @contextmanager
-def _hub_errors(repo: str, revision: str | None) -> Iterator[None]:
-    """Turn what huggingface_hub raises into one clear error."""
+def _hub_errors(repo: str, revision: str | None, before: str = "") -> Iterator[None]:
+    """Turn what huggingface_hub raises into one clear error, with some words before it."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
@@ -212,7 +212,9 @@ def _hub_errors(repo: str, revision: str | None) -> Iterator[None]:
     except RevisionNotFoundError as error:
         raise WrongCall(f"{repo} on the hub has no branch, tag or commit {revision!r}. Check the revision.") from error
     except RepositoryNotFoundError as error:
-        raise WrongCall(f"the hub has no {repo}, or does not show it to you. Check the name, or {LOG_IN}.") from error
+        raise WrongCall(
+            f"{before}the hub has no {repo}, or does not show it to you. Check the name, or {LOG_IN}."
+        ) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):
@@ -226,8 +228,8 @@ def _hub_errors(repo: str, revision: str | None) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno and error.filename:  # of a disk
             raise C3Error(f"cannot write {error.filename}: {error.strerror}. Free some room.") from error
         reason = lines_of(error.__cause__ or error)[0][:300].rstrip(".")
-        why = f"the hub cannot be reached for {repo}, or the connection is lost: {reason}"
-        raise NotReachable(f"{why}. Try again: a push that failed changed nothing, whole files stay.") from error
+        why = f"{before}the hub cannot be reached for {repo}, or the connection is lost: {reason}"
+        raise NotReachable(f"{why}. Try again: whole downloads are kept, and a failed push changes nothing.") from error
 
 
 def check_hub(name: str, *files: str, advice: str) -> None:

@@ -247,7 +247,7 @@ def test_a_push_that_is_cut_off_changes_nothing(
     before = dict(hub.files("me/birds"))
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     hub.lose = lost
-    with pytest.raises(NotReachable, match="a push that failed changed nothing"):
+    with pytest.raises(NotReachable, match="a failed push changes nothing"):
         push_to_hub(saved, "me/birds")
     assert hub.files("me/birds") == before
     hub.lose = None
@@ -368,7 +368,13 @@ def test_what_is_not_on_the_hub_is_said(hub: Hub) -> None:
         load_pipeline("me/nothing")
     with pytest.raises(WrongCall, match="the hub has no me/nothing"):
         load_space("me/nothing")
-    fails("run", "me/nothing", "a.png", status=2, says="error: the hub has no me/nothing")
+    fails(
+        "run",
+        "me/nothing",
+        "a.png",
+        status=2,
+        says="error: there is no folder me/nothing, and the hub has no me/nothing",
+    )
 
 
 def test_only_who_may_can_push_and_load(saved: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from c3core.contracts.dataset_cell import plain_source
 from c3core.errors import C3Error
 
 
@@ -57,8 +58,9 @@ class Reader(ABC):
         """Return the item of a source. Raise any exception whose message says why it cannot be read."""
 
     def __call__(self, source: Any) -> Any | BadItem:
-        """Return the item of a source, or a `BadItem` if `read` raises."""
+        """Return the item of a source or a cell of a data set, or a `BadItem` if `read` raises."""
         try:
-            return self.read(source)
+            with plain_source(source) as plain:
+                return self.read(plain)
         except Exception as error:  # a codec may raise anything for a broken file
             return BadItem(name_of(source), str(error) or type(error).__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ from c3core.data.tables import COLUMN, TEXT, Table, is_table, load_table, split_
 from c3core.data.text_files import LIST, beside, check_root
 from c3core.errors import WrongCall
 from c3core.io.layout import STORE
+from c3core.io.validation import refuse_table
 from c3core.store.store import Store
 
 
@@ -50,6 +51,17 @@ class Items(Sequence[Any]):
     @cached_property
     def _count(self) -> int:
         return sum(1 for _ in self.named())
+
+
+def streamed(sources: Any, what: str) -> Items | None:
+    """A stream that can be read again, as a column of an `IterableDataset`, as `Items`; None for anything else.
+
+    Raises `WrongCall` for a data set or a data frame, which holds several columns.
+    """
+    refuse_table(sources, what)
+    if isinstance(sources, Sized) or not isinstance(sources, Iterable) or iter(sources) is sources:
+        return None
+    return Items(lambda: (Source(str(number), source) for number, source in enumerate(sources)))
 
 
 def load_items(

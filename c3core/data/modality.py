@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from c3core.contracts import BadItem, name_of
+from c3core.contracts.dataset_cell import media_type
 from c3core.data.tables import COLUMN, SAME_AS_TEXT, TABLES, TEXT
 from c3core.data.text_files import LIST, decoded
 from c3core.errors import WrongCall
@@ -37,7 +38,8 @@ def guess_modality(source: Any, known: Sequence[str], *, target: str | None = No
     ('image', 'text', None)
     """
     if not isinstance(source, str | os.PathLike):
-        return _among(known, kind_of(source))
+        of = media_type(source)
+        return _by_media_type(of, known) or _among(known, of or kind_of(source))
     name = os.fspath(source)
     words = TEXT if TEXT in known and target != TEXT else None
     column = COLUMN.fullmatch(name)
@@ -113,7 +115,7 @@ def is_path(name: str) -> bool:
 
 
 def is_one(sources: Any) -> bool:
-    """Whether this is one source: a string, a path, a picture, an array of numbers, a wave with its rate, a mapping.
+    """Whether this is one source: a string, a path, a picture, an array of numbers, a wave with its rate, a cell.
 
     >>> is_one("a.jpg"), is_one(["a.jpg"]), is_one((np.zeros(8000), 8000)), is_one(np.array(["a", "b"]))
     (True, False, True, False)
@@ -122,7 +124,7 @@ def is_one(sources: Any) -> bool:
         return True
     if isinstance(sources, np.ndarray):
         return sources.dtype.kind in "biufc"
-    return _with_rate(sources) or not isinstance(sources, Iterable)
+    return _with_rate(sources) or not isinstance(sources, Iterable) or media_type(sources) != ""
 
 
 def kind_of(value: Any) -> str:

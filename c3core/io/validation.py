@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -85,6 +85,14 @@ def _nested(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel] | N
     return inner
 
 
+def refuse_table(items: Any, what: str) -> None:
+    """Raise `WrongCall` for a data set or a data frame, which holds several columns."""
+    columns = getattr(items, "column_names", getattr(items, "columns", None))
+    if columns is not None and not isinstance(items, Mapping):
+        kind, names = type(items).__name__, ", ".join(map(str, columns))
+        raise WrongCall(f"{what} must be a list of items, not a {kind}. Give one of its columns: {names}.")
+
+
 def by_position(items: Any, what: str) -> Sequence[Any]:
     """Items that can be iterated over, as a sequence: an array, a tensor or a pandas Series becomes a list.
 
@@ -97,12 +105,10 @@ def by_position(items: Any, what: str) -> Sequence[Any]:
     kind = type(items).__name__
     if isinstance(items, str | bytes):
         raise WrongCall(f"{what} must be a list, not one string. Write [item].")
+    refuse_table(items, what)
     if isinstance(items, Sequence):
         return items
     if isinstance(items, Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", None) == 0:
         raise WrongCall(f"{what} must be a list of items, not a {kind}.")
     flat = getattr(items, "ndim", None) == 1 and hasattr(items, "tolist")
-    found: list[Any] = items.tolist() if flat else list(items)  # type: ignore[attr-defined]
-    if isinstance(items, Sized) and len(items) != len(found):  # a data frame iterates over the names of its columns
-        raise WrongCall(f"{what} must be a list of items, not a {kind}. Give one of its columns.")
-    return found
+    return items.tolist() if flat else list(items)  # type: ignore[attr-defined, no-any-return]

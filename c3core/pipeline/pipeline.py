@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, Bridge, Decoder, Encoded, Encoder, GenerationOptions, Space
+from c3core.data.items import streamed
 from c3core.data.modality import is_one
 from c3core.data.pairs import Pairs
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import working_folder
-from c3core.io.validation import by_position
+from c3core.io.validation import by_position, refuse_table
 from c3core.pipeline.encoders import FittedEncoders
 from c3core.pipeline.fitting import PipelineFitter
 from c3core.pipeline.loading import pipeline_folder, push_to_hub
@@ -244,6 +245,7 @@ class Pipeline:
         of several runs of one modality together, give as `restarts` the positions at which each begins: random outputs
         are then those of each run by itself.
         """
+        refuse_table(sources, "the sources")
         yield from self._runner(**options).stream(sources, modality, skip=skip, restarts=restarts)
 
     def check_run(self, **options: Any) -> GenerationOptions:
@@ -336,7 +338,11 @@ def _by_position(items: Any) -> dict[str, Sequence[Any] | Store]:
     """Items by modality, each as a store or as a sequence: see `by_position`."""
     if not isinstance(items, Mapping):
         raise WrongCall(f"items are given by modality, {{modality: sources}}, not as {type(items).__name__}.")
-    return {
-        modality: given if isinstance(given, Store) else by_position(given, f"the {modality} items")
-        for modality, given in items.items()
-    }
+    return {modality: _held(given, f"the {modality} items") for modality, given in items.items()}
+
+
+def _held(given: Any, what: str) -> Sequence[Any] | Store:
+    if isinstance(given, Store):
+        return given
+    stream = streamed(given, what)
+    return by_position(given, what) if stream is None else stream

@@ -21,7 +21,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from c3core.errors import C3Error, CorruptFile, WrongCall, near
+from c3core.errors import C3Error, CorruptFile, NotInstalled, WrongCall, near
 from c3core.io.layout import STORE, path_of
 from c3core.io.validation import by_position
 from c3core.statistics.moments import NEEDS, SAMPLE_SIZE, Moments, as_rows
@@ -188,6 +188,21 @@ class Store:
         """The source of each row, in order."""
         for batch in self.batches(columns=("source",)):
             yield from batch.sources
+
+    def to_dataset(self) -> Any:
+        """The rows as a `datasets.Dataset`: `id`, `source`, `embedding` (a list of dim float32) and `norm`.
+
+        The shards are converted once, in the cache of `datasets`, whose file is mapped into memory. Raises
+        `NotInstalled` without datasets, and `WrongCall` for a store without rows.
+        """
+        if not len(self):
+            raise WrongCall(f"{self.folder} has no rows to make a data set of.")
+        try:
+            from datasets import Dataset
+        except ImportError:
+            raise NotInstalled('datasets is not installed. Run: pip install "c3core[datasets]"') from None
+        names = [shard_name(index) for index, _ in enumerate(self._groups)]
+        return Dataset.from_parquet([str(self.folder / name) for name in names])
 
     def moments(self, needs: Iterable[str] = NEEDS, *, sample_size: int = SAMPLE_SIZE, seed: int = 0) -> Moments:
         """The statistics of the embeddings, in one pass; `sample_size` and `seed` are those of `Moments`."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, Field, Json, ValidationError
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
@@ -104,6 +105,8 @@ class CallReader:
         except HTTPException as error:  # of the parser
             too_much = "aximum" in error.detail
             raise Refused(413 if too_much else 400, error.detail) from None
+        except FormParserError:  # that older releases of starlette let through
+            raise Refused(400, "Invalid multipart data.") from None
         try:
             return await self._uploaded(form)
         finally:

@@ -59,6 +59,14 @@ class BridgeContract(ABC):
         """Return the bridge, fitted on the first two modalities."""
         return self.make().fit({m: self.embeddings(m) for m in self.modalities[:2]}, target=self.target)
 
+    @pytest.fixture
+    def bridge(self) -> Bridge:
+        return self.fitted()
+
+    def each(self, bridge: Bridge, count: int) -> list[tuple[str, Tensor]]:
+        """Return `count` embeddings of each modality that the bridge is fitted on."""
+        return [(modality, self.embeddings(modality, count)) for modality in bridge.modalities]
+
     def both(self, bridge: Bridge, e: Tensor, modality: str) -> tuple[Tensor, Tensor]:
         """Return the conditions for training, with a new generator, and for use."""
         generator = torch.Generator().manual_seed(0)
@@ -72,31 +80,26 @@ class BridgeContract(ABC):
         assert bridge.target == self.target
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-    def test_conditions_have_the_size_that_the_bridge_says_and_keep_dtype_and_device(self, dtype: torch.dtype) -> None:
-        bridge = self.fitted()
-        for modality in bridge.modalities:
-            e = self.embeddings(modality, 5).to(dtype)
-            for condition in self.both(bridge, e, modality):
-                assert condition.shape == (len(e), bridge.condition_dim(self.dim))
-                assert (condition.dtype, condition.device) == (dtype, e.device)
-                assert torch.isfinite(condition).all()
+    def test_conditions_have_the_size_that_the_bridge_says_and_keep_dtype_and_device(
+        self, bridge: Bridge, dtype: torch.dtype
+    ) -> None:
+        for count in (5, 0):
+            for modality, e in self.each(bridge, count):
+                for condition in self.both(bridge, e.to(dtype), modality):
+                    assert condition.shape == (len(e), bridge.condition_dim(self.dim))
+                    assert (condition.dtype, condition.device) == (dtype, e.device)
+                    assert torch.isfinite(condition).all()
 
-    def test_a_batch_equals_its_items_one_by_one_at_use(self) -> None:
-        bridge = self.fitted()
-        for modality in bridge.modalities:
-            e = self.embeddings(modality, 7)
+    def test_a_batch_equals_its_items_one_by_one_at_use(self, bridge: Bridge) -> None:
+        for modality, e in self.each(bridge, 7):
             singles = torch.cat([bridge.condition(row.unsqueeze(0), modality) for row in e])
             close(bridge.condition(e, modality), singles)
 
-    def test_the_same_seed_gives_the_same_training_conditions(self) -> None:
-        bridge, e = self.fitted(), self.embeddings(self.target, 9)
-        once, again = (self.both(bridge, e, self.target)[0] for _ in range(2))
-        assert torch.equal(once, again)
-
-    def test_training_draws_only_from_the_given_generator(self) -> None:
-        bridge, e = self.fitted(), self.embeddings(self.target, 3)
+    def test_random_numbers_come_only_from_the_given_generator(self, bridge: Bridge) -> None:
         before = torch.get_rng_state()
-        bridge.train_condition(e, self.target, generator=torch.Generator().manual_seed(1))
+        for modality, e in self.each(bridge, 9):
+            for once, again in zip(self.both(bridge, e, modality), self.both(bridge, e, modality), strict=True):
+                assert torch.equal(once, again)
         assert torch.equal(torch.get_rng_state(), before)
 
     def test_training_differs_from_use_as_declared(self) -> None:
@@ -112,29 +115,13 @@ class BridgeContract(ABC):
             close(trained, used)
             assert torch.equal(trained, other)
 
-    def test_use_has_no_randomness(self) -> None:
-        bridge, before = self.fitted(), torch.get_rng_state()
-        for modality in bridge.modalities:
-            e = self.embeddings(modality, 4)
-            assert torch.equal(bridge.condition(e, modality), bridge.condition(e, modality))
-        assert torch.equal(torch.get_rng_state(), before)
-
-    def test_an_empty_batch_gives_an_empty_batch(self) -> None:
-        bridge = self.fitted()
-        for modality in bridge.modalities:
-            for condition in self.both(bridge, torch.zeros(0, self.dim), modality):
-                assert condition.shape == (0, bridge.condition_dim(self.dim))
-
-    def test_embeddings_are_not_changed(self) -> None:
-        bridge = self.fitted()
-        for modality in bridge.modalities:
-            e = self.embeddings(modality, 6)
+    def test_embeddings_are_not_changed(self, bridge: Bridge) -> None:
+        for modality, e in self.each(bridge, 6):
             copy = e.clone()
             self.both(bridge, e, modality)
             assert torch.equal(e, copy)
 
-    def test_saved_and_loaded_it_is_the_same(self, tmp_path: Path) -> None:
-        bridge = self.fitted()
+    def test_saved_and_loaded_it_is_the_same(self, bridge: Bridge, tmp_path: Path) -> None:
         file = tmp_path / "bridge.safetensors"
         save_file(bridge.state(), file)
         loaded = type(bridge).restore(json.loads(json.dumps(bridge.config())), load_file(file))
@@ -142,13 +129,12 @@ class BridgeContract(ABC):
         assert (loaded.modalities, loaded.target) == (bridge.modalities, bridge.target)
         for name, value in bridge.state().items():
             assert torch.equal(loaded.state()[name], value), name
-        for modality in bridge.modalities:
-            e = self.embeddings(modality, 6)
+        for modality, e in self.each(bridge, 6):
             for condition, same in zip(self.both(bridge, e, modality), self.both(loaded, e, modality), strict=True):
                 assert torch.equal(condition, same)
 
-    def test_an_unknown_modality_is_refused_unless_declared(self) -> None:
-        bridge, later = self.fitted(), self.modalities[2]
+    def test_an_unknown_modality_is_refused_unless_declared(self, bridge: Bridge) -> None:
+        later = self.modalities[2]
         e = self.embeddings(later, 3)
         if self.any_modality:
             assert bridge.condition(e, later).shape == (len(e), bridge.condition_dim(self.dim))
@@ -156,8 +142,7 @@ class BridgeContract(ABC):
             with pytest.raises(C3Error, match=later):
                 bridge.condition(e, later)
 
-    def test_another_dimension_is_refused_if_the_bridge_has_statistics(self) -> None:
-        bridge = self.fitted()
+    def test_another_dimension_is_refused_if_the_bridge_has_statistics(self, bridge: Bridge) -> None:
         if bridge.state():
             with pytest.raises(C3Error, match=str(self.dim)):
                 bridge.condition(torch.ones(2, self.dim + 1), self.target)
@@ -193,6 +178,5 @@ class BridgeContract(ABC):
             else:
                 data[modality] = Moments.of(e, other.needs)
         other.fit(data, target=self.target)
-        for modality in whole.modalities:
-            e = self.embeddings(modality, 5)
+        for modality, e in self.each(whole, 5):
             close(other.condition(e, modality), whole.condition(e, modality))

@@ -105,10 +105,6 @@ class TowerContract(ReaderContract):
         items = self.items(tower.reader())
         self.assert_close(torch.cat([self.features(tower, [item]) for item in items]), self.features(tower, items))
 
-    def test_order_is_kept(self, tower: Tower) -> None:
-        items = self.items(tower.reader())
-        self.assert_close(self.features(tower, items[::-1]).flip(0), self.features(tower, items))
-
     def test_the_same_items_give_the_same_features(self, tower: Tower) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(1)

@@ -33,7 +33,7 @@ from c3core.pipeline.manifest import (
 )
 from c3core.registry.discovery import entry, registered
 from c3core.spaces.loading import load_space
-from c3core.statistics.familiarity import Familiarity, familiarity_states, restore_familiarity
+from c3core.statistics.familiarity import Familiarity, familiarity_states, read_familiarity
 from c3core.version import __version__
 
 
@@ -131,15 +131,11 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
     path = folder / "bridge.safetensors"
     with library_errors(f"{path} cannot be read", "Save the pipeline again.", CorruptFile):
         state = load_file(path)
-    familiar = {}
-    if (path := folder / FAMILIAR).is_file():
-        with library_errors(f"{path} cannot be read", "Save the pipeline again.", CorruptFile):
-            familiar = restore_familiarity(load_file(path))
     _require("decoder", manifest.decoder.name, folder)
     decoder = entry("decoder", manifest.decoder.name).load().load(folder / "decoder", device=device)
     bridge = _restore_bridge(manifest.bridge, state)
     about = manifest.space.fingerprints, manifest.trained_on, manifest.licenses
-    return Saved(space, bridge, decoder, *about, familiar, manifest.files)
+    return Saved(space, bridge, decoder, *about, read_familiarity(folder / FAMILIAR), manifest.files)
 
 
 def _require(kind: str, name: str, folder: Path) -> None:

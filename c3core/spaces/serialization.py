@@ -32,7 +32,7 @@ from c3core.runtime.devices import device_of
 from c3core.spaces.encoder import ConnectedEncoder
 from c3core.spaces.features import FeatureEncoder, stored_features
 from c3core.spaces.head import Head
-from c3core.statistics.familiarity import Familiarity, familiarity_states, restore_familiarity
+from c3core.statistics.familiarity import Familiarity, familiarity_states, read_familiarity
 from c3core.store.store import Store
 
 
@@ -100,18 +100,14 @@ def load_connected(
     stores = stored_features(features) if features is not None else []
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision, stores=stores)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
-    familiar = {}
-    if (path := folder / FAMILIAR).is_file():
-        _check_familiar(folder, manifest)
-        with library_errors(f"{path} cannot be read", "Run `c3 connect` again.", CorruptFile):
-            familiar = restore_familiarity(load_file(path))
+    _check_familiar(folder, manifest)
     return Space(
         spec or str(folder),
         manifest.dim,
         encoders,
         folder=None if spec else folder,
         noise_std=measured_noise(manifest),
-        familiar=familiar,
+        familiar=read_familiarity(folder / FAMILIAR),
     )
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
+from c3core.errors import CorruptFile, library_errors
 from c3core.statistics.moments import Moments
 
 SAMPLE = 4_000  # known items that are looked at
@@ -108,9 +111,11 @@ def familiarity_states(known: Mapping[str, Familiarity]) -> dict[str, Tensor]:
     return {f"{modality}.{name}": value for modality, one in known.items() for name, value in one.state().items()}
 
 
-def restore_familiarity(tensors: Mapping[str, Tensor]) -> dict[str, Familiarity]:
-    """The familiarity of each modality from what `familiarity_states` gave."""
+def read_familiarity(path: Path) -> dict[str, Familiarity]:
+    """The familiarity of each modality in a file of `familiarity_states`, if it is there."""
     states: dict[str, dict[str, Tensor]] = {}
+    with library_errors(f"{path} cannot be read", "Make it again.", CorruptFile):
+        tensors = load_file(path) if path.is_file() else {}
     for key, value in tensors.items():
         modality, _, name = key.rpartition(".")
         states.setdefault(modality, {})[name] = value

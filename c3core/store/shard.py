@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Self
@@ -21,7 +22,7 @@ from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from c3core.contracts import Encoder
-from c3core.errors import CorruptFile, lines_of
+from c3core.errors import CorruptFile, library_errors
 from c3core.io.files import atomic_write
 from c3core.io.layout import STORE
 from c3core.io.validation import read_checked
@@ -165,12 +166,8 @@ def write_shard(path: Path, encoder: EncoderInfo, inputs: InputRange, rows: Stor
 
 def read_footer(path: Path) -> pq.FileMetaData:
     """The Parquet metadata of a shard. Raises `CorruptFile` if it is missing, cut short or not Parquet."""
-    try:
+    with _reading(path):
         return pq.read_metadata(path)
-    except FileNotFoundError as error:
-        raise CorruptFile(f"{path} is missing. Put it back, or make the store again.") from error
-    except (OSError, pa.ArrowException) as error:
-        raise _broken(path, error) from error
 
 
 def read_shards(folder: Path, encoder: EncoderInfo) -> Iterator[tuple[Path, pq.FileMetaData, InputRange]]:
@@ -207,21 +204,15 @@ def read_batches(
     path: Path, columns: Sequence[str], dim: int, size: int, *, verify: bool = False
 ) -> Iterator[StoreBatch]:
     """The rows of a shard in order, at most `size` at a time. With `verify`, check the checksum of each page."""
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=verify) as file:
-            for rows in file.iter_batches(size, columns=list(columns)):
-                yield to_batch(rows, dim)
-    except (OSError, pa.ArrowException) as error:
-        raise _broken(path, error) from error
+    with _reading(path), pq.ParquetFile(path, page_checksum_verification=verify) as file:
+        for rows in file.iter_batches(size, columns=list(columns)):
+            yield to_batch(rows, dim)
 
 
 def read_group(path: Path, group: int, columns: Sequence[str]) -> pa.Table:
     """One row group of a shard."""
-    try:
-        with pq.ParquetFile(path) as file:
-            return file.read_row_group(group, columns=list(columns))
-    except (OSError, pa.ArrowException) as error:
-        raise _broken(path, error) from error
+    with _reading(path), pq.ParquetFile(path) as file:
+        return file.read_row_group(group, columns=list(columns))
 
 
 def to_batch(rows: pa.RecordBatch, dim: int) -> StoreBatch:
@@ -246,5 +237,5 @@ def storable(text: str) -> str:
     return text
 
 
-def _broken(path: Path, error: Exception) -> CorruptFile:
-    return CorruptFile(f"{path} cannot be read: cut short or overwritten ({lines_of(error)[0]}). Make the store again.")
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return library_errors(f"{path} is missing, cut short or overwritten", "Make the store again.", CorruptFile)

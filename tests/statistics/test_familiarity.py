@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -16,7 +19,7 @@ from c3core.statistics.familiarity import (
     Familiarity,
     ForeignCheck,
     familiarity_states,
-    restore_familiarity,
+    read_familiarity,
 )
 from c3core.statistics.moments import Moments
 
@@ -89,10 +92,11 @@ def test_nothing_is_told_of_few_items_or_of_none(recwarn: pytest.WarningsRecorde
     assert not recwarn.list
 
 
-def test_a_saved_state_gives_the_same_distances() -> None:
+def test_a_saved_state_gives_the_same_distances(tmp_path: Path) -> None:
     known = {"text": Familiarity.of(known_items(99, 0)), "a.b": Familiarity.of(known_items(99, 1))}
-    saved = familiarity_states({modality: one for modality, one in known.items() if one})
-    for modality, again in restore_familiarity(saved).items():
+    save_file(familiarity_states({modality: one for modality, one in known.items() if one}), tmp_path / "familiar")
+    assert read_familiarity(tmp_path / "missing") == {}
+    for modality, again in read_familiarity(tmp_path / "familiar").items():
         one, rows = known[modality], known_items(5, 2)
         assert one is not None
         assert torch.equal(one.distances(rows), again.distances(rows))

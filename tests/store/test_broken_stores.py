@@ -52,8 +52,11 @@ def _manifest(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (_truncate, "shard-000001.parquet cannot be read: cut short or overwritten"),
-        (lambda folder: (folder / "shard-000001.parquet").write_bytes(b""), "shard-000001.parquet cannot be read"),
+        (_truncate, "shard-000001.parquet is missing, cut short or overwritten"),
+        (
+            lambda folder: (folder / "shard-000001.parquet").write_bytes(b""),
+            "shard-000001.parquet is missing, cut short",
+        ),
         (lambda folder: (folder / "shard-000001.parquet").unlink(), "shard-000001.parquet is missing"),
         (_foreign, "shard-000001.parquet is not a shard of a store"),
         (_of_another, "shard-000001.parquet is a shard of another store"),
@@ -97,7 +100,7 @@ def _not_unit(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (_flip, "shard-000001.parquet cannot be read"),
+        (_flip, "shard-000001.parquet is missing, cut short"),
         (_swap, "shard-000001.parquet does not follow"),
         (_not_unit, "shard-000001.parquet: the embedding of x is not of unit norm"),
         (lambda folder: (folder / "errors.jsonl").write_text(""), "errors.jsonl does not agree"),

@@ -21,8 +21,7 @@ from torch.nn.functional import normalize
 
 from c3core.errors import C3Error, WrongCall
 from c3core.statistics.moments import Moments
-from c3core.statistics.paired_batches import paired_batches
-from c3core.statistics.repeated_items import warn_of_repeats
+from c3core.statistics.paired_batches import paired_batches, warn_of_repeats
 from c3core.statistics.spectrum import effective_dimension, frechet, singular_values, warn_of_few_rows
 from c3core.statistics.unit_norm import unit_rows
 

@@ -1,18 +1,22 @@
-"""Read the same rows of two sides in batches, however each side comes in batches of its own."""
+"""Read the same rows of two sides in batches, however each side comes in batches of its own.
+
+Several pairs may be of one item, such as several captions of one photo: warn of them, or draw one pair of each item.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+import warnings
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from c3core.errors import C3Error, WrongCall
 from c3core.io.validation import by_position
 from c3core.statistics.moments import row_batches
-from c3core.statistics.repeated_items import draw_one_per_item
 
 _CHUNK = 8192
 
@@ -70,3 +74,32 @@ def _chunks(embeddings: Any) -> Iterator[Tensor]:
                 held = [together[_CHUNK:]]
     if any(map(len, held)):
         yield torch.cat(held)
+
+
+def warn_of_repeats(rows: int, different: dict[str, int]) -> None:
+    """Warn if x or y has fewer different rows than rows."""
+    repeated = [f"{name} has {count} different rows" for name, count in different.items() if count < rows]
+    if repeated:
+        warnings.warn(
+            f"items repeat: of {rows} pairs, {' and '.join(repeated)}. Pairs of one item share their noise. Take one"
+            " pair of each item: --one-per TABLE:COLUMN, or one_per= in Python.",
+            stacklevel=3,
+        )
+
+
+def draw_one_per_item(items: Iterable[Hashable], seed: int) -> Tensor:
+    """(n,) bool: True for one entry of each item, drawn at random. Raises `WrongCall` for items without a hash.
+
+    >>> int(draw_one_per_item(["a", "a", "b"], seed=0).sum())
+    2
+    """
+    seen: dict[Hashable, int] = {}
+    try:
+        numbers = np.array([seen.setdefault(key, len(seen)) for key in items], dtype=np.int64)
+    except TypeError as error:
+        raise WrongCall(f"one_per must name items by paths, words or numbers: {error}.") from None
+    order = np.random.default_rng(seed).permutation(len(numbers))
+    _, first = np.unique(numbers[order], return_index=True)
+    drawn = torch.zeros(len(numbers), dtype=torch.bool)
+    drawn[order[first]] = True
+    return drawn

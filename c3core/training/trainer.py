@@ -20,7 +20,7 @@ import torch
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.optim import Optimizer
+from torch.optim import AdamW, Optimizer
 
 from c3core.contracts import Objective
 from c3core.errors import C3Error
@@ -29,7 +29,6 @@ from c3core.runtime.devices import compute_dtype, processes
 from c3core.runtime.progress import Bar, progress_bar
 from c3core.runtime.signals import deferred_interrupt
 from c3core.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
-from c3core.training.optimizer import make_optimizer, scale_learning_rate
 from c3core.training.options import TrainingOptions
 from c3core.training.run_folder import METRICS, begin_run, truncate_metrics
 from c3core.training.seed import seed_of
@@ -273,3 +272,27 @@ def attention(device: torch.device) -> AbstractContextManager[None]:
     than it saves: up to half of a small network's step (benchmarks/training.py).
     """
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+
+
+def make_optimizer(objective: Objective, options: TrainingOptions) -> Optimizer:
+    """AdamW with the training options; those in `objective.optimizer` replace them.
+
+    Weight decay applies only to matrices and higher dimensions: biases and the weights of norms are not decayed.
+    """
+    if not objective.parameters:
+        raise C3Error(f"objective {objective.name!r} has no parameters to train. Unfreeze some, or leave it out.")
+    settings: dict[str, Any] = {
+        "lr": options.learning_rate,
+        "betas": options.betas,
+        "weight_decay": options.weight_decay,
+    }
+    matrices = [parameter for parameter in objective.parameters if parameter.ndim >= 2]
+    vectors = [parameter for parameter in objective.parameters if parameter.ndim < 2]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return AdamW([group for group in groups if group["params"]], fused=True, **{**settings, **objective.optimizer})
+
+
+def scale_learning_rate(optimizer: Optimizer, factor: float) -> None:
+    """Set the learning rate of every group to `factor` times the one that the optimizer was made with."""
+    for group in optimizer.param_groups:
+        group["lr"] = factor * optimizer.defaults["lr"]

@@ -12,9 +12,9 @@ import numpy as np
 
 
 def media_type(value: Any) -> str:
-    """ "audio" or "video" for what `datasets` decodes, the name of the file for what it does not, "" for the rest.
+    """Return "audio" or "video" for what `datasets` decodes, the name of a file that it does not decode, or "".
 
-    >>> media_type({"array": [0.0], "sampling_rate": 8000}), media_type({"bytes": b"…", "path": "a.png"})
+    >>> media_type({"array": [0.0], "sampling_rate": 8000}), media_type({"bytes": b"...", "path": "a.png"})
     ('audio', 'a.png')
     """
     if isinstance(value, Mapping):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from c3_paper.metrics.coco import caption_metrics
+from c3_metrics.captions import caption_metrics
 from c3_playground.painters.metric import factors
 from c3_playground.world import World
 from c3core import C3Error, Pipeline, Space, load_pipeline

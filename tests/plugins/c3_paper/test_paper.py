@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from c3_paper import COCO
+from c3_metrics import COCO
 from c3_paper.published import items, rows
 from c3core.bridges.presets import PRESETS
 from c3core.registry.discovery import registered

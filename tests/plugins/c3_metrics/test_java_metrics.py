@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("pycocoevalcap")
 
-from c3_paper.metrics.java import find_java, package_file
-from c3_paper.metrics.java_metrics import SPICE_JAR, SPICE_MODELS, meteor, spice
+from c3_metrics.java import find_java, package_file
+from c3_metrics.java_metrics import SPICE_JAR, SPICE_MODELS, meteor, spice
 from c3core.errors import C3Error, NotInstalled
 from tests.helpers.fake_java import KEEP_ARGUMENTS, put_java
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from c3_paper.metrics.coco import METRICS, caption_metrics
+from c3_metrics.captions import METRICS, caption_metrics
 from c3core.errors import NotInstalled, WrongCall
 
 pytestmark = pytest.mark.skipif(find_spec("pycocoevalcap") is None, reason="needs pycocoevalcap")

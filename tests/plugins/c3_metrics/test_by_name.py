@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from c3_paper.metrics.coco import caption_metrics, meteor
-from c3_paper.metrics.inception import WEIGHTS, inception, inception_features, inception_metrics, load_inception
-from c3_paper.metrics.java_metrics import SPICE_JAR, SPICE_MODELS
-from c3_paper.metrics.sounds import spider
+from c3_metrics.captions import caption_metrics, meteor
+from c3_metrics.inception import WEIGHTS, inception, inception_features, inception_metrics, load_inception
+from c3_metrics.java_metrics import SPICE_JAR, SPICE_MODELS
+from c3_metrics.sounds import spider
 from c3core.errors import C3Error, NotInstalled
 from c3core.registry import entry
 from tests.helpers.fake_java import put_java

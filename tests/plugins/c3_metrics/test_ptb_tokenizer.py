@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3_paper.metrics.ptb_tokenizer import PUNCTUATION, tokenize
+from c3_metrics.ptb_tokenizer import PUNCTUATION, tokenize
 
 needs_java = pytest.mark.skipif(
     shutil.which("java") is None or find_spec("pycocoevalcap") is None, reason="needs java and pycocoevalcap"

@@ -9,7 +9,7 @@ from itertools import chain
 from statistics import mean
 from typing import Any
 
-from c3_paper.metrics import java_metrics, ptb_tokenizer
+from c3_metrics import java_metrics, ptb_tokenizer
 from c3core.errors import NotInstalled, WrongCall, near
 
 METRICS = ("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge_l")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from c3_paper.metrics.java import java_process, package_file
+from c3_metrics.java import java_process, package_file
 from c3core.errors import NotInstalled
 
 SPICE_JAR = "spice/spice-1.0.jar"

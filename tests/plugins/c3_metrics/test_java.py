@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from c3_paper.metrics.java import find_java, java_process, package_file
+from c3_metrics.java import find_java, java_process, package_file
 from c3core.errors import C3Error, NotInstalled
 from tests.helpers.fake_java import put_java
 

@@ -13,7 +13,7 @@ def spider(inputs: Sequence[Any], outputs: Sequence[str], references: Sequence[S
 
     Raises `C3Error` if SPICE, which needs Java, cannot be computed.
     """
-    from c3_paper.metrics.coco import cider, spice
+    from c3_metrics.captions import cider, spice
 
     try:
         of_graphs = spice(inputs, outputs, references)["spice"]

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from c3_paper.metrics import inception
-from c3_paper.metrics.inception import inception_features, inception_metrics, load_inception
+from c3_metrics import inception
+from c3_metrics.inception import inception_features, inception_metrics, load_inception
 from c3core.errors import CorruptFile, NotInstalled, WrongCall
 from c3core.metrics import fid_and_kid
 

@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+OLDEST := .venv-oldest/bin
 
-.PHONY: setup demo docs lint test test-slow mutants bench clean
+.PHONY: setup demo docs lint test test-slow test-oldest mutants bench clean
 
 setup: $(READY)
 
@@ -32,6 +33,13 @@ test: lint ## lint, types and tests; two processes of one thread each are faster
 test-slow: $(READY) ## full training recipes and long sweeps
 	$(BIN)/python -m pytest -m slow
 
+test-oldest: ## the tests with the oldest versions that pyproject.toml allows, in a new environment
+	$(PYTHON) -m venv --clear .venv-oldest
+	$(OLDEST)/python -m pip install --quiet uv
+	$(OLDEST)/uv pip install --quiet --python $(OLDEST)/python --resolution lowest-direct -e ".[dev]"
+	$(OLDEST)/uv pip install --quiet --python $(OLDEST)/python --no-deps imagebind-unofficial
+	OMP_NUM_THREADS=1 $(OLDEST)/python -m pytest -n 2 --dist worksteal
+
 mutants: $(READY) ## break the code on purpose: how many of 400 faults does a test notice?
 	$(BIN)/python tests/mutants/run.py
 
@@ -39,4 +47,4 @@ bench: $(READY) ## ratios against plain alternatives, each in one run
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv demo dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants
+	rm -rf .venv .venv-oldest demo dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants

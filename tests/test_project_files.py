@@ -31,6 +31,11 @@ def commands_of(target: str) -> list[str]:
     return [line.strip().replace("$(BIN)", ".venv/bin") for line in rule[1].splitlines()]
 
 
+def python_of(job: dict[str, Any]) -> str:
+    """The version of Python that a job of a workflow sets up."""
+    return next(step["with"]["python-version"] for step in job["steps"] if "python" in step.get("uses", ""))
+
+
 def test_pre_commit_runs_the_commands_of_make_lint() -> None:
     hooks = [hook for repo in read(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
     entries = [re.sub(r"^bash -c '(.*)'$", r"\1", hook["entry"]) for hook in hooks]
@@ -45,8 +50,23 @@ def test_the_workflow_runs_targets_of_the_makefile_on_linux_and_macos() -> None:
     assert commands == ["make test", "make docs"]
     assert all(commands_of(command.removeprefix("make ")) for command in commands)
     assert {system.split("-")[0] for system in job["strategy"]["matrix"]["os"]} == {"ubuntu", "macos"}
-    python = next(step["with"]["python-version"] for step in job["steps"] if "python" in step.get("uses", ""))
-    assert f">={python}" == PROJECT["requires-python"]
+    assert f">={python_of(job)}" == PROJECT["requires-python"]
+
+
+def test_a_weekly_workflow_runs_the_tests_with_the_oldest_versions() -> None:
+    workflow = read(".github/workflows/oldest.yml")
+    job = workflow["jobs"]["test"]
+    assert {"schedule", "workflow_dispatch"} == workflow[True].keys()  # YAML 1.1 reads the key `on` as true
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make test-oldest"]
+    assert f">={python_of(job)}" == PROJECT["requires-python"]
+    assert any("--resolution lowest-direct" in command for command in commands_of("test-oldest"))
+
+
+def test_each_requirement_has_a_lowest_version() -> None:
+    """Without one, `make test-oldest` takes the first release ever."""
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    requirements = [requirement for group in groups for requirement in group]
+    assert [one for one in requirements if ">=" not in one and not one.startswith("c3core[")] == []
 
 
 def test_the_citation_names_the_software_and_the_paper_of_the_docs() -> None:

@@ -94,6 +94,8 @@ def entries() -> tuple[Entry, ...]:
     for kind, hook in KINDS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin = implementation.plugin_name
+            if plugin not in packages:  # it was left out, and pluggy before 1.7 keeps some of its hooks
+                continue
             brought = Register(kind, plugin, packages[plugin])
             try:
                 implementation.function(register=brought)

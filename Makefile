@@ -36,7 +36,7 @@ test-slow: $(READY) ## full training recipes and long sweeps
 test-oldest: ## the tests with the oldest versions that pyproject.toml allows, in a new environment
 	$(PYTHON) -m venv --clear .venv-oldest
 	$(OLDEST)/python -m pip install --quiet uv
-	$(OLDEST)/uv pip install --quiet --python $(OLDEST)/python --resolution lowest-direct -e ".[dev]"
+	$(OLDEST)/uv pip install --quiet --python $(OLDEST)/python --compile-bytecode --resolution lowest-direct -e ".[dev]"
 	$(OLDEST)/uv pip install --quiet --python $(OLDEST)/python --no-deps imagebind-unofficial
 	OMP_NUM_THREADS=1 $(OLDEST)/python -m pytest -n 2 --dist worksteal
 

@@ -23,6 +23,7 @@ from c3core.data.tables import COLUMN, SAME_AS_TEXT, TABLES, TEXT
 from c3core.data.text_files import LIST, decoded
 from c3core.errors import WrongCall
 
+IF_WORDS = f"; if these are words, say so (modality={TEXT!r}, or --modality {TEXT})"
 LIKE_A_PATH = re.compile(r"\S*(/\S*|\.\w+(:\S+)?)")
 
 
@@ -100,7 +101,16 @@ def _why_open(source: Any, known: Sequence[str]) -> str:
         return f"a folder: give the files in it, c3core.load_items({os.fspath(source)!r})"
     if os.path.exists(source) or TEXT not in known:
         return f"its name does not tell its modality: {name_it}"
-    return f"no such file: if these are words, say so (modality={TEXT!r}, or --modality {TEXT})"
+    return f"no such file{IF_WORDS}"
+
+
+def or_words(source: str) -> str:
+    """The end of an error about a source: what to do if it is words. "" for a file, or what looks like a path to one.
+
+    >>> or_words("a red ring"), or_words("ring.png")
+    ("; if these are words, say so (modality='text', or --modality text)", '')
+    """
+    return "" if os.path.exists(source) or is_path(source) else IF_WORDS
 
 
 def is_path(name: str) -> bool:

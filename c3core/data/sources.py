@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from c3core.data.modality import or_words
 from c3core.data.tables import COLUMN, SAME_AS_TEXT, TABLES, TEXT, header_of, rows_of
 from c3core.data.text_files import LIST, beside, decoded, join
 from c3core.errors import C3Error, WrongCall, near
@@ -46,7 +47,7 @@ def sources_in(name: str, root: str | Path | None, text: bool, *, alone: bool) -
     if not alone and not glob.has_magic(name) and os.path.splitext(name)[1].lower() not in ("", LIST, *TABLES):
         return iter([Source(name, name)])  # a missing file, which the reader refuses
     wrong = "matches no file" if glob.has_magic(name) else f"does not exist{beside(name)}"
-    raise WrongCall(f"{name} {wrong}. Check the spelling.")
+    raise WrongCall(f"{name} {wrong}. Check the spelling{or_words(name)}.")
 
 
 def files_in(name: str) -> Iterator[str]:

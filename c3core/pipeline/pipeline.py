@@ -13,7 +13,7 @@ from torch import Tensor
 
 from c3core.contracts import BadItem, Bridge, Decoder, Encoded, Encoder, GenerationOptions, Space
 from c3core.data.items import streamed
-from c3core.data.modality import is_one
+from c3core.data.modality import is_one, or_words
 from c3core.data.pairs import Pairs
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import working_folder
@@ -225,7 +225,8 @@ class Pipeline:
         )
         outputs = [output for _, output in sorted(made, key=lambda entry: entry[0])]
         if one and isinstance(outputs[0], BadItem):
-            raise C3Error(f"{outputs[0]}. Give another source.")
+            words = or_words(sources) if modality is None and isinstance(sources, str) else ""
+            raise C3Error(f"{outputs[0]}. Give another source{words}.")
         return outputs[0] if one else outputs
 
     def stream(

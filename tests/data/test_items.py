@@ -210,7 +210,8 @@ def _write(name: str, data: bytes) -> Callable[[], None]:
     ("make", "named", "text", "message"),
     [
         (None, "photo", False, "photo does not exist (did you mean photos?)"),
-        (None, "*.png", False, "*.png matches no file"),
+        (None, "a red ring", False, "a red ring does not exist. Check the spelling; if these are words, say so"),
+        (None, "*.png", False, "*.png matches no file. Check the spelling."),
         (None, "missing.txt", True, "missing.txt does not exist"),
         (None, "missing.csv:a", True, "missing.csv does not exist"),
         (None, "photos/table.csv:imag", False, "no column 'imag': did you mean image?"),

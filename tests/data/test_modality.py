@@ -137,7 +137,7 @@ def test_what_is_left_out_of_several_modalities_is_said_with_what_to_do() -> Non
     [
         (5, "<int>: this type does not tell its modality: say which it is"),
         (".", r"a folder: give the files in it, c3core.load_items\('.'\)"),
-        ("a red ring", r"no such file: if these are words, say so \(modality='text'"),
+        ("a red ring", r"no such file; if these are words, say so \(modality='text'"),
     ],
 )
 def test_a_source_of_open_modality_is_said_with_what_to_do(source: Any, says: str) -> None:

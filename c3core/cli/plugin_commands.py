@@ -31,14 +31,15 @@ def with_plugin_commands(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
     together.registered_commands = [*app.registered_commands]
     for found in [brought[called]] if called in brought else brought.values():
         function, settings = _function(found)
-        together.command(found.name, help=found.summary or None, context_settings=settings)(exit_cleanly()(function))
+        settings |= {"short_help": found.summary or None, "help": function.__doc__ or found.summary or None}
+        together.command(found.name, **settings)(exit_cleanly()(function))
     return together
 
 
-def _function(found: Entry) -> tuple[Callable[..., Any], dict[str, bool]]:
+def _function(found: Entry) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function of a command; if it cannot be loaded, one that says why whatever words it is called with.
 
-    With it come settings of click.
+    With it come arguments of `typer.Typer.command`.
     """
     try:
         return found.load(), {}
@@ -48,4 +49,4 @@ def _function(found: Entry) -> tuple[Callable[..., Any], dict[str, bool]]:
         def function() -> None:
             raise why
 
-    return function, {"ignore_unknown_options": True, "allow_extra_args": True}
+    return function, {"context_settings": {"ignore_unknown_options": True, "allow_extra_args": True}}

@@ -85,7 +85,7 @@ def run(
     video_reader: VideoReaderName = None,
     json: Json = False,
 ) -> None:
-    """Run a pipeline: print captions or write a table of them, or write pictures as files."""
+    """Run a pipeline: print captions, or write a table or pictures."""
     from c3core.cli.inputs import find_inputs
     from c3core.io.files import make_folder
     from c3core.io.yaml_text import named_values

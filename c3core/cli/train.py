@@ -88,7 +88,7 @@ def push(
     revision: Annotated[str | None, typer.Option(help="The branch to push to. It is made if there is none.")] = None,
     message: Annotated[str | None, typer.Option("--message", "-m", help="What the commit says.")] = None,
 ) -> None:
-    """Push a pipeline or a space to the Hugging Face hub, in one commit."""
+    """Push a pipeline or a space to the Hugging Face hub. It is one commit."""
     from c3core.io.layout import PIPELINE
     from c3core.pipeline.loading import push_to_hub
 

@@ -7,4 +7,4 @@ from c3core.registry import Register, hookimpl
 
 @hookimpl
 def c3_commands(register: Register) -> None:
-    register("convert", "c3_convert.command:convert")
+    register("convert", "c3_convert.command:convert", summary="Convert a torch file of weights to safetensors.")

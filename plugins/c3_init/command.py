@@ -23,7 +23,7 @@ def init(
     kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}. Without it, list them.")] = None,
     name: Annotated[str | None, typer.Argument(help="The folder to write; the name of a plugin.")] = None,
 ) -> None:
-    """Write a folder to begin with: recipes and a README, or a plugin whose tests pass."""
+    """Write a folder to begin with: recipes, or a plugin. Its README says what to do next."""
     from c3core.errors import WrongCall, near
     from c3core.io import make_folder, path_of, write_text
     from c3core.runtime import print_table

@@ -11,13 +11,16 @@ BASELINES = ("clipcap", "ws_clipcap", "ws_clipcap_multi", "clipre", "magic", "ze
 @hookimpl
 def c3_commands(register: Register) -> None:
     register("theory", "c3_paper.theory_command:theory", summary="Measure what the paper's theory claims, and draw it.")
-    register("paper", "c3_paper.paper_command:paper")
-    register("ablate", "c3_paper.ablation.command:ablate")
-    register("geometry", "c3_paper.geometry.command:geometry")
-    register("compare", "c3_paper.compare_command:compare")
+    register("paper", "c3_paper.paper_command:paper", summary="List the paper's tables and figures, or print one.")
+    summary = "Train and score a recipe with several bridges."
+    register("ablate", "c3_paper.ablation.command:ablate", summary=summary)
+    summary = "Measure the modality gap of paired embeddings (Table 1)."
+    register("geometry", "c3_paper.geometry.command:geometry", summary=summary)
+    summary = "Show what pipelines make of the same inputs, on one page."
+    register("compare", "c3_paper.compare_command:compare", summary=summary)
 
 
 @hookimpl
 def c3_published(register: Register) -> None:
     for name in (*PUBLISHED, *BASELINES):
-        register(name, "c3_paper.published:rows", summary=f"{name} of the C3 paper")
+        register(name, "c3_paper.published:rows", summary=f"figures of the C3 paper, for c3 ablate --against {name}")

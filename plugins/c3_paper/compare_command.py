@@ -20,7 +20,7 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Show what several pipelines make of the same inputs on one page (Figures 10 and 11 of the paper)."""
+    """Show what pipelines make of the same inputs, on one page. Figures 10 and 11 of the paper are such pages."""
     from itertools import islice
 
     from c3_paper.compare_page import write_page

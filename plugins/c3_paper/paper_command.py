@@ -11,7 +11,7 @@ def paper(
     name: Annotated[str | None, typer.Argument(help="A table or figure, such as table2 or fig4.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List the paper's tables and figures with the command that makes ours, or print the figures of one."""
+    """List the paper's tables and figures, or print one. Each has the command that makes ours."""
     from c3_paper.published import items
     from c3core.errors import WrongCall, near
     from c3core.runtime import print_json, print_table

@@ -21,6 +21,7 @@ GREETING = """
 from c3core.errors import C3Error
 
 def greet(name: str, loud: bool = False) -> None:
+    "Greet somebody. Loudly, if asked."
     if name == "nobody":
         raise C3Error("there is nobody to greet.")
     print(f"hello {name}".upper() if loud else f"hello {name}")
@@ -36,6 +37,8 @@ def test_a_command_of_a_plugin_is_listed_and_run():
     shown = c3("--help").stdout
     assert "Greet somebody." in shown
     assert "Needs a library." in shown
+    assert "Loudly" not in shown
+    assert "Greet somebody. Loudly, if asked." in c3("greet", "--help").stdout
     assert c3("greet", "you", "--loud").stdout == "HELLO YOU\n"
 
 

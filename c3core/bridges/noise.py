@@ -84,7 +84,7 @@ def noise_of_space(space: Space, target: str, modalities: Iterable[str] = ()) ->
     if not known:
         return None
     pair = max(known, key=lambda one: known[one])
-    return MeasuredNoise(known[pair], f"what space {space.spec} says of {pair[0]} and {pair[1]}")
+    return MeasuredNoise(known[pair], f"of {pair[0]} and {pair[1]} in the space {space.spec}")
 
 
 def noise_of_pairs(

@@ -38,7 +38,7 @@ def pipeline_folder(
         return folder if folder.exists() else Path(entry("pipeline", known).load()())
     if is_hub_name(known, (one.split("/")[0] for one in shipped)):
         return download(kinds, known, revision)
-    hint = f"{near(known, [*shipped, *also])} `c3 fit` writes one."
+    hint = f"{near(known, [*shipped, *also])} `c3 fit` writes one; owner/name is one on the hub."
     raise WrongCall(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint}")
 
 

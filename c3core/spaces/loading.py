@@ -42,7 +42,7 @@ def load_space(
         return connected.to(device)
     if prefix not in known:
         if not os.path.isdir(name):
-            hint = f"{near(prefix, known)} `c3 connect` writes the folder of a space."
+            hint = f"{near(prefix, known)} `c3 connect` writes one; owner/name is one on the hub."
             raise WrongCall(f"no space is called {name!r}, and no such folder: {hint}")
         if unfinished(Path(name)):
             raise WrongCall(f"{name} holds an unfinished training. Run the same `c3 connect` again to finish it.")

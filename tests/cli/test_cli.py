@@ -279,7 +279,7 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
     fails("info", tmp_path / "list", says="does not hold fields")
     fails("run", captioner, photos / "0.png", "-o", "num_beams=[3", status=2, says="cannot be read")
     fails("demo", "--task", "captoin", status=2, says="did you mean caption")
-    fails("run", captioner, status=2, says="Missing argument 'inputs'")
+    fails("run", captioner, status=2, says="Missing argument")
 
 
 def test_a_file_that_is_not_utf8(captioner: Path, tmp_path: Path) -> None:

@@ -25,14 +25,14 @@ def plugins(json: Json = False) -> None:
     """List what plugins bring, and what must be installed for it."""
     from c3core.registry.discovery import entries
 
-    rows = []
-    for found in entries():
-        status = "ready" if not found.missing else f"needs {', '.join(found.missing)}"
-        rows.append({**asdict(found), "ready": not found.missing, "missing": found.missing, "status": status})
     if json:
-        print_json([{key: value for key, value in row.items() if key != "status"} for row in rows])
-    else:
-        print_table(rows, ["kind", "name", "modalities", "plugin", "extra", "status", "summary"])
+        print_json([{**asdict(one), "ready": not one.missing, "missing": one.missing} for one in entries()])
+        return
+    rows = []
+    for one in entries():
+        needs = f" (pip install {one.install})" if one.missing else ""
+        rows.append({**asdict(one), "summary": one.summary + needs})
+    print_table(rows, ["kind", "name", "modalities", "summary"])
 
 
 def bridges(json: Json = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -52,6 +53,12 @@ def test_it_ends_as_those_of_the_core_do():
 def test_one_whose_library_is_missing_says_what_to_install():
     for words in ([], ["a picture", "--size", 3]):
         fails("paint-it", *words, status=1, says="pip install greeter")
+
+
+def test_c3_plugins_sums_it_up_with_what_to_install():
+    listed = c3("plugins").stdout
+    assert re.search(r"command +greet +Greet somebody\. *\n", listed)
+    assert re.search(r"command +paint-it +Needs a library\. \(pip install greeter\) *\n", listed)
 
 
 def test_the_core_keeps_its_own_commands():

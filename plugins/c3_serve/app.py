@@ -67,7 +67,8 @@ def create_app(runs: Runs, name: str, token: str | None = None) -> FastAPI:
     @app.exception_handler(HTTPException)
     async def refuse_place(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+        place = ". Post to /run, or get /health, /metrics or /openapi.json." if error.status_code in (404, 405) else ""
+        return JSONResponse({"error": error.detail + place}, error.status_code, error.headers)
 
     @app.exception_handler(ClientDisconnect)
     async def forget(_: Request, __: Exception) -> Response:

@@ -256,7 +256,7 @@ def test_a_plugin_whose_library_is_absent_is_listed_and_says_what_to_install(ins
     assert (row["ready"], row["missing"]) == (False, ["no_such_library"])
     assert listed.stderr == ""
     shown = run_with(folder, *c3("plugins"), cwd=tmp_path)
-    assert re.search(r"good .* neighbour .* needs no_such_library", shown.stdout)
+    assert re.search(r"good .*pip install neighbour\[all\]", shown.stdout)
     used = run_with(folder, *c3("embed", "good", "text", "x", "--out", str(tmp_path / "store")), cwd=tmp_path)
     assert used.returncode == 1
     assert used.stderr == "error: space 'good' needs no_such_library. Install it: pip install neighbour[all]\n"

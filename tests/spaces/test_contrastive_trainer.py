@@ -69,6 +69,14 @@ def test_the_space_tells_items_that_are_unlike_its_held_out_ones(tmp_path: Path)
     assert set(load_space(str(tmp_path / "small")).familiar) == {"text"}
 
 
+def test_a_limit_takes_the_first_rows_of_each_table(tmp_path: Path) -> None:
+    def measured(count: int, name: str, **changes: object) -> object:
+        pairs = [{part: f"playground:image/{part}/{count}/1" for part in ("train", "validation")}]
+        return connect(make_recipe(pairs=pairs, **changes), tmp_path / name, quiet=True)
+
+    assert measured(24, "limited", limit=10) == measured(10, "short") != measured(24, "whole")
+
+
 def test_pairs_find_each_other_after_training(tmp_path: Path) -> None:
     towers = {"text": {"tower": "playground-text"}, "image": {"tower": "playground-image"}}
     pairs = [{"train": "playground:image/train/24", "validation": "playground:image/train/24"}]

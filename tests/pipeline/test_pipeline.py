@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
+import sys
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -319,28 +319,42 @@ def test_an_embedding_of_another_encoder_is_named_by_the_beginning_of_its_finger
     assert f"than the pipeline's ({known}…)" in str(refused.value)
 
 
-def fit_until_killed(space: str, folder: str) -> None:
+def fit_until_killed(space: str, folder: str, kill_at: int, events: Path) -> None:
+    """Fit and save in ``folder``; be killed at the ``kill_at``-th file there that is opened, renamed or removed."""
+    count = 0
+
+    def watch(event: str, args: tuple[object, ...]) -> None:
+        nonlocal count
+        if event in {"open", "os.rename", "os.remove", "os.mkdir"} and str(args[0]).startswith(folder):
+            count += 1
+            if count == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
     torch.set_num_threads(1)
     pipeline = small_pipeline(load_space(space))
     items = {"text": World().sentences(60, modality="image"), "image": pictures(20)}
     pipeline.fit(items, training={**TRAINING, "steps": 40}, folder=folder, quiet=True)
     pipeline.save_pretrained(Path(folder) / "saved")
+    events.write_text(str(count))
 
 
 def test_a_fit_killed_at_any_time_ends_with_the_same_weights(space_folder: Path, tmp_path: Path) -> None:
     context, random = get_context("forkserver"), np.random.default_rng()
-    fit_until_killed(str(space_folder), str(tmp_path / "whole"))
-    kills = 0
-    for _ in range(4):
-        process = context.Process(target=fit_until_killed, args=(str(space_folder), str(tmp_path / "killed")))
+
+    def fit(name: str, kill_at: int = 0) -> int | None:
+        arguments = (str(space_folder), str(tmp_path / name), kill_at, tmp_path / "events")
+        process = context.Process(target=fit_until_killed, args=arguments)
         process.start()
-        time.sleep(random.uniform(0.3, 6))
-        if process.is_alive() and process.pid:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
         process.join()
-    fit_until_killed(str(space_folder), str(tmp_path / "killed"))
-    assert kills
+        return process.exitcode
+
+    assert fit("whole") == 0
+    events = int((tmp_path / "events").read_text())
+    assert fit("killed", int(random.integers(1, events))) == -signal.SIGKILL
+    for _ in range(3):
+        fit("killed", int(random.integers(1, events)))  # what is done is not done again: some of these end unharmed
+    assert fit("killed") == 0
     name = "saved/decoder/model/model.safetensors"
     whole, killed = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
     assert all(torch.equal(whole[key], killed[key]) for key in whole)

@@ -50,7 +50,7 @@ def c3_demos(register: Register) -> None:
         "caption",
         "c3_playground.demo.caption:demo",
         modalities=MODALITIES,
-        requires=("transformers", "pycocoevalcap", "matplotlib", "soundfile"),
+        requires=("transformers", "pycocoevalcap", "soundfile"),
         extra="all",
         summary="captions pictures, sounds and videos after training only on sentences",
     )

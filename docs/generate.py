@@ -121,7 +121,7 @@ def plugins(_: str, page: str) -> str:
     from c3core.registry.discovery import entries
 
     parts = []
-    for kind in ("space", "tower", "decoder", "pipeline", "table", "metric", "command", "demo"):
+    for kind in ("space", "tower", "decoder", "pipeline", "table", "metric", "command"):
         rows = (
             (f"`{row.name}`", ", ".join(row.modalities), f"`{row.extra}`" if row.extra else "", row.summary)
             for row in entries()

@@ -24,13 +24,14 @@ from c3core.cli.options import (
     Seed,
     numbers_of,
 )
+from c3core.cli.output import writable
 from c3core.cli.plugin_commands import with_plugin_commands
 from c3core.cli.recipes import read_changed, resumable
 from c3core.runtime.exit import exit_cleanly
 
 __all__ = [
     "Change", "DecoderOption", "Device", "DryRun", "Json", "MetricName", "Out", "Quiet", "Recipe", "Seed", "app",
-    "main", "numbers_of", "read_changed", "resumable",
+    "main", "numbers_of", "read_changed", "resumable", "writable",
 ]  # fmt: skip
 
 app = typer.Typer(

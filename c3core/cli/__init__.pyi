@@ -11,6 +11,7 @@ from .options import Quiet as Quiet
 from .options import Recipe as Recipe
 from .options import Seed as Seed
 from .options import numbers_of as numbers_of
+from .output import writable as writable
 from .recipes import read_changed as read_changed
 from .recipes import resumable as resumable
 

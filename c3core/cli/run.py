@@ -1,4 +1,4 @@
-"""`c3 demo`, `c3 run` and `c3 evaluate`: use a pipeline."""
+"""`c3 run` and `c3 evaluate`: use a pipeline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from c3core.cli.options import (
     numbers_of,
     space_options,
 )
-from c3core.cli.output import report_bad, table_or_folder, writable
+from c3core.cli.output import report_bad, table_or_folder
 from c3core.cli.results import Results, TableResults
 from c3core.errors import WrongCall
 from c3core.io.files import short_hash
@@ -37,22 +37,6 @@ from c3core.runtime.progress import progress_bar
 if TYPE_CHECKING:
     from c3core.cli.inputs import Inputs
     from c3core.pipeline.pipeline import Pipeline
-
-
-def demo(
-    task: Annotated[str, typer.Option(help="caption, or the task of a plugin's demo.")] = "caption",
-    out: Annotated[
-        Path, typer.Option(help="Folder for results.json and index.html.", parser=writable, metavar="<folder>")
-    ] = Path("demo"),
-    seed: Seed = 0,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Show all that the demo has: every modality, every decoder.")
-    ] = False,
-) -> None:
-    """Show the method on the playground, without a download."""
-    from c3core.registry.discovery import entry
-
-    entry("demo", task).load()(out=out, seed=seed, everything=everything)
 
 
 def run(
@@ -229,4 +213,4 @@ def evaluate(
     report_bad(found.bad_references, len(found.bad_references), found.all_references, "reference(s)")
 
 
-COMMANDS = (demo, run, evaluate)
+COMMANDS = (run, evaluate)

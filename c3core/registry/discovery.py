@@ -21,9 +21,7 @@ KINDS = {
     "tower": "c3_towers",
     "table": "c3_tables",
     "metric": "c3_metrics",
-    "published": "c3_published",
     "pipeline": "c3_pipelines",
-    "demo": "c3_demos",
     "command": "c3_commands",
     "engine": "c3_engines",
 }

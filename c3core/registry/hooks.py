@@ -57,20 +57,8 @@ class Hooks:
         """
 
     @hookspec
-    def c3_published(self, register: Register) -> None:
-        """Published figures: `factory(name) -> rows`; `c3 ablate --against NAME` shows the difference to them.
-
-        Each row is a mapping with a `bridge` and figures by metric. It may also name the `modality` of the inputs and
-        the `fraction` of the pairs.
-        """
-
-    @hookspec
     def c3_pipelines(self, register: Register) -> None:
         """Pipelines that a package ships: `factory() -> Path` of the folder; `load_pipeline(name)` calls it."""
-
-    @hookspec
-    def c3_demos(self, register: Register) -> None:
-        """Demonstrations: `factory(*, out, seed, everything)`; `c3 demo --task NAME [--all]` calls it."""
 
     @hookspec
     def c3_commands(self, register: Register) -> None:

@@ -29,9 +29,7 @@ CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: the facto
     "decoder": (("condition_dim",), ()),
     "bridge": (("name",), ()),
     "table": (("argument",), ("folder",)),
-    "published": (("name",), ()),
     "pipeline": ((), ()),
-    "demo": ((), ("out", "seed")),
     "engine": (("load", "sources", "out"), ("batch_size", "actors", "workers", "shard_rows", "gpus", "quiet")),
 }
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from c3core.registry import Register, hookimpl
 
-PUBLISHED = ("table2", "table3", "table4", "table5", "table7")
-BASELINES = ("clipcap", "ws_clipcap", "ws_clipcap_multi", "clipre", "magic", "zerocap")
-
 
 @hookimpl
 def c3_commands(register: Register) -> None:
@@ -18,9 +15,3 @@ def c3_commands(register: Register) -> None:
     register("geometry", "c3_paper.geometry.command:geometry", summary=summary)
     summary = "Show what pipelines make of the same inputs, on one page."
     register("compare", "c3_paper.compare_command:compare", summary=summary)
-
-
-@hookimpl
-def c3_published(register: Register) -> None:
-    for name in (*PUBLISHED, *BASELINES):
-        register(name, "c3_paper.published:rows", summary=f"figures of the C3 paper, for c3 ablate --against {name}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from c3core.io import load_yaml
 
+TABLES = ("table2", "table3", "table4", "table5", "table7")  # those with rows of bridges
 BASELINES = {  # the name for `--against`: the table, and its method; a run of bridge c1
     "clipcap": ("table5", "ClipCap"),
     "ws_clipcap": ("table2", "WS-ClipCap"),
@@ -30,7 +31,7 @@ def items() -> dict[str, dict[str, Any]]:
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    """Return the rows of a table that have a bridge, or those of a baseline: see `c3_published` in c3core.
+    """Return the rows of a table that have a bridge, or those of a baseline.
 
     >>> rows("clipcap")[0]["cider"], rows("table7")[2]["bridge"]
     (71.1, 'c2_2_span')

@@ -45,23 +45,9 @@ def c3_metrics(register: Register) -> None:
 
 
 @hookimpl
-def c3_demos(register: Register) -> None:
-    register(
-        "caption",
-        "c3_playground.demo.caption:demo",
-        modalities=MODALITIES,
-        requires=("transformers", "pycocoevalcap", "soundfile"),
-        extra="all",
-        summary="captions pictures, sounds and videos after training only on sentences",
-    )
-    register(
-        "draw",
-        "c3_playground.demo.draw:demo",
-        modalities=("text", "image"),
-        requires=("diffusers", "torch_fidelity"),
-        extra="all",
-        summary="draws pictures from sentences, with painters that learned only from pictures",
-    )
+def c3_commands(register: Register) -> None:
+    summary = "Show the method on the playground, without a download."
+    register("demo", "c3_playground.demo.command:demo", summary=summary)
 
 
 @hookimpl

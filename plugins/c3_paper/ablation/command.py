@@ -32,7 +32,8 @@ def ablate(
         str, typer.Option(help="Shares of the recipe's pairs to train on, separated by commas. Draws fractions.png.")
     ] = "",
     against: Annotated[
-        str | None, typer.Option(help="Published figures to compare with, such as table2. `c3 plugins` lists them.")
+        str | None,
+        typer.Option(help="Published figures to compare with: a table of `c3 paper`, or a YAML list of rows."),
     ] = None,
     metric: MetricName = [],  # noqa: B006
     option: DecoderOption = [],  # noqa: B006

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from c3core.registry import call_factory, entry
+from c3_paper.published import BASELINES, TABLES, rows
+from c3core.errors import WrongCall, near
+from c3core.io import load_yaml, path_of
 
 KEYS = ("bridge", "modality", "fraction")  # what a published row may tell of itself; its other fields are figures
 
 
 def load_published(name: str) -> list[dict[str, Any]]:
-    """Return the rows of published figures by name. Raises `WrongCall` for an unknown name."""
-    rows: list[dict[str, Any]] = call_factory(entry("published", name).load(), f"published {name!r}", name)
-    return rows
+    """Return the rows of a table of the paper, of a baseline, or of a YAML file that lists them.
+
+    Each row has a `bridge`, and figures by metric. It may also name the `modality` of the inputs and the `fraction` of
+    the pairs. Raises `WrongCall` for an unknown name.
+    """
+    if name in (known := [*TABLES, *BASELINES]):
+        return rows(name)
+    if not (path := path_of(name)).is_file():
+        raise WrongCall(f"{name} is neither a file nor figures of the paper: {near(name, known)}")
+    found = load_yaml(path.read_text(encoding="utf-8"), name)
+    if not (isinstance(found, list) and all(isinstance(row, dict) for row in found)):
+        raise WrongCall(f"{name} must hold a list of rows, as in `- {{bridge: c3, cider: 93.3}}`.")
+    return found
 
 
 def published_row(rows: Sequence[Mapping[str, Any]], **described: Any) -> dict[str, float]:

@@ -24,14 +24,12 @@ def fit_recipe(folder: Path) -> dict[str, Any]:
     }
 
 
-def test_an_ablation_is_printed_beside_published_figures(tmp_path: Path, install_plugin: Any) -> None:
-    plugin = "from c3core import hookimpl\n\n@hookimpl\ndef c3_published(register):\n"
-    rows = "def rows(name):\n    return [{'bridge': 'c1', 'fraction': 1.0, 'r1': 50.0}]\n"
-    install_plugin("own", plugin + "    register('ours', 'own_figures:rows')\n", own_figures=rows)
+def test_an_ablation_is_printed_beside_published_figures(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text("- {bridge: c1, fraction: 1.0, r1: 50.0}\n")
     pairs = {"table": "playground:image/train/8", "source": "text", "target": "image"}
     (tmp_path / "recipe.yaml").write_text(json.dumps(fit_recipe(tmp_path) | {"pairs": pairs}))
     words = ["ablate", tmp_path / "recipe.yaml", "playground:image/test/90", "--out", tmp_path / "out", "--dry-run"]
-    words += ["--bridges", "c1", "--fractions", "0.5,1", "--against", "ours"]
+    words += ["--bridges", "c1", "--fractions", "0.5,1", "--against", tmp_path / "ours.yaml"]
     done = c3(*words)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]

@@ -190,29 +190,17 @@ def test_a_painter_learns_from_pictures_that_a_plugin_makes(tmp_path: Path) -> N
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == trained  # scored anew alone
 
 
-PUBLISHED = """
-from c3core import hookimpl
-
-@hookimpl
-def c3_published(register):
-    register("ours", "own_figures:rows")
-"""
 FIGURES = """
-def rows(name):
-    return [
-        {"bridge": "c1", "fraction": 0.5, "modality": "image", "bleu1": 40.0},
-        {"bridge": "c1", "fraction": 1.0, "modality": "image", "bleu1": 60.0, "spice": 1.0},
-        {"bridge": "c1", "fraction": 1.0, "modality": "audio", "bleu1": 70.0},
-    ]
+- {bridge: c1, fraction: 0.5, modality: image, bleu1: 40.0}
+- {bridge: c1, fraction: 1.0, modality: image, bleu1: 60.0, spice: 1.0}
+- {bridge: c1, fraction: 1.0, modality: audio, bleu1: 70.0}
 """
 
 
-def test_fractions_of_the_pairs_train_an_earlier_ablation_further(
-    tmp_path: Path, install_plugin: Callable[..., None]
-) -> None:
+def test_fractions_of_the_pairs_train_an_earlier_ablation_further(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="needs the extra gpt2")
     pytest.importorskip("pycocoevalcap", reason="needs the extra metrics")
-    install_plugin("own", PUBLISHED, own_figures=FIGURES)
+    (tmp_path / "ours.yaml").write_text(FIGURES)
     items = {"text": "playground:image/train/8/1", "image": "playground:image/train/8/1"}
     decoder = {"name": "gpt2", "model": "fresh", "layers": 1, "width": 16, "heads": 2}
     first = recipe(space=str(write_space(tmp_path / "space")), items=items, decoder=decoder, training=TRAINING)
@@ -220,7 +208,7 @@ def test_fractions_of_the_pairs_train_an_earlier_ablation_further(
     ablate(first, "playground:image/test/3", tmp_path / "first", **words)
     pairs = {"table": "playground:image/train/8", "source": "image", "target": "text", "noise": False}
     second = FitRecipe.model_validate({"start": "first", "pairs": pairs, "training": TRAINING})
-    words |= {"fractions": [0.5, 1.0], "against": "ours"}
+    words |= {"fractions": [0.5, 1.0], "against": str(tmp_path / "ours.yaml")}
     found = ablate(second, "playground:image/test/3", tmp_path / "second", **words)
     assert [(row["bridge"], row["fraction"], row["seeds"]) for row in found["rows"]] == [("c1", 0.5, 2), ("c1", 1.0, 2)]
     assert found["rows"][1]["paper"] == {"bleu1": 60.0}
@@ -242,7 +230,7 @@ def test_fractions_of_the_pairs_train_an_earlier_ablation_further(
         ({"pairs": {"table": "t.csv", "source": "image", "target": "text"}}, {"fractions": [1.5]}, "at most 1"),
         ({"space": None, "start": "nothing"}, {}, "no pipeline"),
         ({"space": None, "start": "nothing", "bridge": "c1"}, {}, "leave bridge out"),
-        ({}, {"against": "table22"}, "no published is called"),
+        ({}, {"against": "table22"}, "did you mean table2"),
     ],
 )
 def test_what_an_ablation_cannot_vary_is_said_first(

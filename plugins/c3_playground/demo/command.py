@@ -1,0 +1,31 @@
+"""The command."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from c3core.cli import Seed, writable
+
+TASKS = ("caption", "draw")
+
+
+def demo(
+    task: Annotated[str, typer.Option(help="caption or draw.")] = "caption",
+    out: Annotated[
+        Path, typer.Option(help="Folder for results.json and index.html.", parser=writable, metavar="<folder>")
+    ] = Path("demo"),
+    seed: Seed = 0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show all that the demo has: every modality, every decoder.")
+    ] = False,
+) -> None:
+    """Show the method on the playground, without a download."""
+    from c3core.errors import WrongCall, near
+
+    if task not in TASKS:
+        raise WrongCall(f"no demo is called {task!r}: {near(task, TASKS)}")
+    import_module(f"c3_playground.demo.{task}").demo(out=out, seed=seed, everything=everything)

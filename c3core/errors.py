@@ -1,10 +1,13 @@
-"""The errors that a user is meant to read: each says what is wrong, and what to do."""
+"""The errors and warnings that a user is meant to read: each says what is wrong, and what to do."""
 
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 
@@ -40,6 +43,25 @@ def _restore(kind: type[C3Error], args: tuple[Any, ...], attributes: dict[str, A
     error = kind.__new__(kind, *args)
     error.__dict__.update(attributes)
     return error
+
+
+def warn(message: str) -> None:
+    """Issue a `UserWarning` that shows the line which called `c3core` or a plugin, not a line of theirs.
+
+    A plugin is a package whose name begins with `c3_`. Other libraries may stand between frames of theirs, so the line
+    is that of the caller of the outermost one. A thread that they started has no such caller.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    shown = sys._getframe(1)
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).startswith(("c3core", "c3_")):
+            shown = frame.f_back or frame
+        frame = frame.f_back
+    names = shown.f_globals
+    registry = names.setdefault("__warningregistry__", {})  # where Python notes what was shown already
+    warnings.warn_explicit(
+        message, UserWarning, shown.f_code.co_filename, shown.f_lineno, module=names.get("__name__"), registry=registry
+    )
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from concurrent.futures import ProcessPoolExecutor
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core import BadItem, BadItems
-from c3core.errors import C3Error, CorruptFile, NotInstalled, NotReachable, WrongCall, library_errors, near
+from c3core.errors import C3Error, CorruptFile, NotInstalled, NotReachable, WrongCall, library_errors, near, warn
 from c3core.io import atomic_write
+from c3core.statistics import measure_geometry
+from tests.helpers.small_stores import unit
 
 
 @pytest.mark.parametrize(
@@ -104,3 +107,29 @@ def _give(error: bytes) -> C3Error:
 def test_an_error_that_a_file_is_corrupt_is_not_taken_for_one_of_writing(tmp_path):
     with pytest.raises(CorruptFile, match="the source"), atomic_write(tmp_path / "out"):
         raise CorruptFile("the source is cut short. Make it again.")
+
+
+def line_here() -> int:
+    return sys._getframe(1).f_lineno
+
+
+def test_a_warning_shows_the_line_of_the_user():
+    x, y = (unit(8, seed=seed) for seed in (0, 1))
+    line = line_here() + 2
+    with pytest.warns(UserWarning, match="unit norm") as caught:
+        measure_geometry(2 * x, y, group_size=4)
+    assert (caught[0].filename, caught[0].lineno) == (__file__, line)
+
+
+def test_a_library_between_frames_of_a_plugin_is_not_the_user():
+    names = {"__name__": "c3_colors.reader", "warn": warn, "torch": torch}
+    exec("@torch.inference_mode()\ndef read(): warn('too blue')\ndef load(): read()", names)
+    line = line_here() + 2
+    with pytest.warns(UserWarning, match="too blue") as caught:
+        names["load"]()
+    assert (caught[0].filename, caught[0].lineno) == (__file__, line)
+
+
+def test_a_thread_can_warn():
+    with pytest.warns(UserWarning, match="too red"), ThreadPoolExecutor(1) as pool:
+        pool.submit(warn, "too red").result()

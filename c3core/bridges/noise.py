@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -15,7 +14,7 @@ from c3core.bridges.c3 import C3Bridge
 from c3core.bridges.corrupt import Noise
 from c3core.bridges.part import AUTO
 from c3core.contracts import Bridge, Encoder, Space
-from c3core.errors import WrongCall
+from c3core.errors import WrongCall, warn
 
 # The alignment noise over the deviation of the sentences of one item from their mean. Measured: 2.1 (pictures), 2.8
 # (videos) and 2.5 (sounds) of the playground, 1.7 (CLIP ViT-B/32), 1.9 (photos of Flickr8k in a space of `c3 connect`).
@@ -50,18 +49,16 @@ def choose_noise(bridge: C3Bridge, measured: MeasuredNoise | None, *, quiet: boo
     level, source = noise.level, "given"
     if noise.std != AUTO:
         if measured and level > TOO_MUCH * measured.std:
-            warnings.warn(
+            warn(
                 f"noise_std {level:.4g} is {level / measured.std:.1f} times the alignment noise, {measured.std:.4g}"
                 f" ({measured.source}). So much hides what the embeddings tell: try noise_std auto.",
-                stacklevel=2,
             )
         return {"noise_std": level, "noise_from": source}
     if measured is None:
         source = "the paper's code for CLIP"
-        warnings.warn(
+        warn(
             f"noise_std is {level:.4g}, as in the paper's code for CLIP: nothing tells the alignment noise of this"
             " space. Give some pairs as `validation`, or measure it (`c3 geometry`) and give noise_std.",
-            stacklevel=2,
         )
     else:
         level, source = OF_ALIGNMENT * measured.std, measured.source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -16,7 +15,7 @@ from torch.nn.functional import normalize
 from c3core.bridges.c3 import C3Bridge
 from c3core.contracts import BadItem, Bridge, Encoder, name_of
 from c3core.data.tables import Table
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, warn
 from c3core.experiments.references import EmbeddedReferences, References, TextReferences
 from c3core.metrics.custom import Metric, compute_metric, load_metrics
 from c3core.metrics.fid import Scores, embedding_metrics
@@ -186,7 +185,7 @@ class Evaluator:
         unread, count = ([*known.bad.values()], known.count) if known else ([], 0)
         found = Evaluation(scores, inputs, good_outputs, references, bad, unread, count, self.best_of)
         if found.distinct is not None and (warning := repetition(Counter(map(str, good_outputs)))):
-            warnings.warn(warning, stacklevel=2)
+            warn(warning)
         return _with_plugins(found, self.metrics)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -12,7 +11,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from c3core.errors import C3Error, CorruptFile, NotReachable, WrongCall, library_errors, lines_of
+from c3core.errors import C3Error, CorruptFile, NotReachable, WrongCall, library_errors, lines_of, warn
 from c3core.io.layout import PIPELINE, SPACE
 from c3core.io.model_card import CARD, UNKNOWN_LICENSE, card_license, is_own_card
 
@@ -153,7 +152,7 @@ def upload(
         api.create_commit(repo, operations, commit_message=text, revision=revision, parent_commit=there.sha)
     parts = {file.split("/")[0] for file in [*files, CARD]}
     if left := sorted(path.name for path in folder.iterdir() if path.name not in parts and path.name[0] != "."):
-        warnings.warn(f"{folder}: not pushed, because no {kind.what} needs it: {', '.join(left)}", stacklevel=3)
+        warn(f"{folder}: not pushed, because no {kind.what} needs it: {', '.join(left)}")
     return f"{api.endpoint}/{repo}" + (f"/tree/{revision}" if revision else "")
 
 

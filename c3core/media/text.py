@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from c3core.contracts import Reader
-from c3core.errors import C3Error
+from c3core.errors import C3Error, warn
 
 FILE_NAME = re.compile(r"\S+\.\w+")  # only such a sentence is looked for on disk
 
@@ -43,10 +42,9 @@ class TextReader(Reader):
         except UnicodeEncodeError as error:
             raise C3Error("the text is not valid Unicode: it holds half of a surrogate pair") from error
         if FILE_NAME.fullmatch(text) and os.path.isfile(text):
-            warnings.warn(
+            warn(
                 f"{text} is read as a sentence, but there is a file of that name. For the lines in it:"
                 f' c3core.load_items({text!r}, "text").',
-                stacklevel=2,
             )
         return text
 
@@ -66,4 +64,4 @@ class TruncationCheck:
         if not self.warned and truncated():
             self.warned = True
             message = f"a text is longer than {self.limit} {self.unit}: only its beginning counts (shown once)."
-            warnings.warn(message, stacklevel=4)
+            warn(message)

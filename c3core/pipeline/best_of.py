@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from c3core.contracts import Decoder, GenerationOptions, OutputEncoder
+from c3core.errors import warn
 
 
 def best_of(
@@ -34,10 +34,9 @@ def best_of(
     outputs = decoder.generate(asked, options, generator=generator)
     groups = [outputs[start : start + count] for start in range(0, len(outputs), count)]
     if all(same(first, other) for first, *others in groups for other in others):
-        warnings.warn(
+        warn(
             f"best_of made the same output {count} times each. Nothing may be random with these options: change them,"
             " or leave best_of out.",
-            stacklevel=3,
         )
     likeness = cosine_similarity(encoder.conditions(outputs), asked.float().cpu()).nan_to_num(nan=-torch.inf)
     best = likeness.view(-1, count).argmax(dim=1) + torch.arange(0, len(asked), count)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from c3core.data.pairs import Pairs
 from c3core.data.sources import Source
 from c3core.data.tables import key_of
 from c3core.embedding.embedder import embed
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, warn
 from c3core.io.layout import path_of
 from c3core.pipeline.dataset import Batch, TargetDataset, checksum_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
@@ -40,9 +39,8 @@ def warn_of_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
     """Warn if a modality has under 30 items: their mean is too noisy to subtract."""
     few = [f"{len(store)} of {modality}" for modality, store in stores.items() if len(store) < FEW]
     if few and "mean" in bridge.needs:
-        warnings.warn(
+        warn(
             f"the bridge takes the mean of {', '.join(few)} item(s). Give it some hundreds that are typical.",
-            stacklevel=2,
         )
 
 
@@ -50,10 +48,9 @@ def warn_of_missing(space: Space, bridge: Bridge, target: str) -> None:
     """Warn which modalities of the space the fitted pipeline cannot take, other than the decoder's own."""
     if missing := [modality for modality in space.modalities if modality != target and not bridge.takes(modality)]:
         several = ", ".join(missing)
-        warnings.warn(
+        warn(
             f"the pipeline will not take {several}: fit got no items of that. Give it some, or add them later:"
             f" pipeline.extend({{{missing[0]!r}: …}}).",
-            stacklevel=2,
         )
 
 
@@ -61,7 +58,7 @@ def warn_of_bad(store: Store) -> None:
     """Warn of the items that could not be read."""
     if store.bad:
         first = summarize_bad(store.errors(), store.bad)
-        warnings.warn(f"{store.bad} {store.modality} item(s) could not be read and are left out: {first}", stacklevel=2)
+        warn(f"{store.bad} {store.modality} item(s) could not be read and are left out: {first}")
 
 
 class PipelineFitter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -10,7 +9,7 @@ from typing import Any
 
 import pluggy
 
-from c3core.errors import WrongCall, near
+from c3core.errors import WrongCall, near, warn
 from c3core.registry.hooks import GROUP, Hooks
 from c3core.registry.registration import OWN, Entry, Register
 
@@ -58,7 +57,7 @@ def _package(point: EntryPoint) -> str:
 
 
 def _warn(message: str, error: BaseException | None = None) -> None:
-    warnings.warn(message if error is None else f"{message}: {type(error).__name__}: {error}", stacklevel=2)
+    warn(message if error is None else f"{message}: {type(error).__name__}: {error}")
 
 
 _OWN: dict[tuple[str, str], Entry] = {}  # what `register` was given in this process

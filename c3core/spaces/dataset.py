@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from c3core.contracts.reader import summarize_bad
 from c3core.data.sources import Source
 from c3core.data.tables import key_of
 from c3core.embedding.embedder import embed
-from c3core.errors import C3Error
+from c3core.errors import C3Error, warn
 from c3core.runtime.progress import progress_bar
 from c3core.spaces.features import FeatureEncoder, features_of
 from c3core.training.seed import seed_of
@@ -39,7 +38,7 @@ class ColumnDataset:
         self.rows = [found.get(key, -1) for key in keys]
         if self.bad:
             first = summarize_bad(self.bad, len(self.bad))
-            warnings.warn(f"{len(self.bad)} source(s) could not be read and are left out: {first}", stacklevel=2)
+            warn(f"{len(self.bad)} source(s) could not be read and are left out: {first}")
 
     def _items(self, distinct: dict[Any, Any], *, quiet: bool) -> dict[Any, int]:
         """Read the items. Return the row of each key."""

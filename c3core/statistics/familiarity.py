@@ -6,7 +6,6 @@ But foreign items lie further outside of the main directions of the known ones, 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from c3core.errors import CorruptFile, library_errors
+from c3core.errors import CorruptFile, library_errors, warn
 from c3core.statistics.moments import Moments
 
 SAMPLE = 4_000  # known items that are looked at
@@ -99,10 +98,9 @@ class ForeignCheck:
         """Warn if the items, of a modality, are unlike what is `known`."""
         if self.found:
             many = f"the {self.count} {modality} items are" if self.count > 1 else f"the {modality} item is"
-            warnings.warn(
+            warn(
                 f"{many} unlike {known}: {self.total / self.count:.1f} standard deviations further off (on average, by"
                 " their embeddings). What is made of them may say little.",
-                stacklevel=3,
             )
 
 

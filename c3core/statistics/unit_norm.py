@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor
 
-from c3core.errors import C3Error
+from c3core.errors import C3Error, warn
 
 TOLERANCE = 1e-3  # an embedding whose norm differs less from 1 is left as it is, to the last bit
 
@@ -40,5 +38,5 @@ def unit_rows(rows: Tensor, *, of: str, start: int = 0) -> Tensor:
         what = "holds NaN or infinite values" if norms[at] else "is zero, which has no direction"
         raise C3Error(f"row {start + at} of {of} {what}. Leave that item out, or encode it again.")
     if not is_unit(norms).all():
-        warnings.warn(f"{of} has rows that are not of unit norm: they are normalized.", stacklevel=4)
+        warn(f"{of} has rows that are not of unit norm: they are normalized.")
     return unit

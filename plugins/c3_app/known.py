@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from c3core import C3Error, Encoder, Space, Store
 from c3core.data import Items
-from c3core.errors import WrongCall
+from c3core.errors import WrongCall, warn
 from c3core.io import STORE
 
 EMBEDDED = 300  # items that are embedded for the page
@@ -55,7 +54,7 @@ def training_store(folder: Path, modality: str, fingerprint: str | None) -> Stor
             try:
                 store = Store.open(place / "embeddings" / modality)
             except C3Error as error:
-                warnings.warn(str(error), stacklevel=2)
+                warn(str(error))
                 continue
             if store.fingerprint == fingerprint:
                 return store
@@ -81,5 +80,5 @@ def _embedded(sources: Iterable[Any], encoder: Encoder, origin: str) -> KnownIte
     if not good:
         raise C3Error(f"no {encoder.modality} item can be read: {bad[0] if bad else 'there is none'}. Give others.")
     if bad:
-        warnings.warn(f"{len(bad)} {encoder.modality} item(s) cannot be read and are left out: {bad[0]}", stacklevel=2)
+        warn(f"{len(bad)} {encoder.modality} item(s) cannot be read and are left out: {bad[0]}")
     return KnownItems(torch.cat([batch.embeddings for batch in batches]), [first[at] for at in good], origin)

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from c3_clip.naming import Name
-from c3core.errors import CorruptFile, library_errors
+from c3core.errors import CorruptFile, library_errors, warn
 
 PIXELS = ("mean", "std", "interpolation", "resize_mode")  # of a preprocess_cfg
 
@@ -72,12 +72,11 @@ def warn_of_doubts(name: Name, config: Mapping[str, Any], model: Any) -> None:
     ):
         instead = f"write clip:{name.model}-quickgelu/{name.weights}"
         advice = 'set "quick_gelu": true in its description' if own else instead
-        warnings.warn(f"if these are weights by OpenAI, they need quick GELU: {advice}.", stacklevel=5)
+        warn(f"if these are weights by OpenAI, they need quick GELU: {advice}.")
     published = [open_clip.get_pretrained_cfg(name.model, tag) for tag in tags]
     default = vars(PreprocessCfg())
     if published and all(any(cfg.get(key, default[key]) != default[key] for key in PIXELS) for cfg in published):
-        warnings.warn(
+        warn(
             f"published weights of {name.model} take other pixels than open_clip gives to a file. If these do too, give"
             " clip:local-dir:FOLDER with a preprocess_cfg in its open_clip_config.json.",
-            stacklevel=5,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from c3_clip.checkpoint import load_checkpoint, warn_of_doubts
 from c3_clip.naming import RANDOM, Name
-from c3core.errors import CorruptFile, library_errors
+from c3core.errors import CorruptFile, library_errors, warn
 from c3core.io import check_hub, read_json, short_hash, tensor_hash, write_json
 
 NETWORK = "Check the name and the network."
@@ -134,10 +133,9 @@ def _pretrained(name: Name, config: dict[str, Any]) -> Any:
     quick = _needs_quick_gelu(name)
     _check_hub(name)
     if quick and not config.get("quick_gelu"):
-        warnings.warn(
+        warn(
             f"the weights {name.weights} need quick GELU, which {name.model} lacks: it is used, as in"
             f" {name.model}-quickgelu.",
-            stacklevel=5,
         )
         config["quick_gelu"] = True
     with library_errors(f"{name} cannot be loaded", "Check the name and the network, or give a file of weights."):

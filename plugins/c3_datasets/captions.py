@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 from c3core.data import Table
-from c3core.errors import CorruptFile
+from c3core.errors import CorruptFile, warn
 
 
 def table_of(modality: str, items: Iterable[tuple[Path | None, Iterable[str]]], *, of: object) -> Table:
@@ -28,7 +27,7 @@ def table_of(modality: str, items: Iterable[tuple[Path | None, Iterable[str]]], 
         texts += kept
         files += [str(path)] * len(kept) if path else []
     if without:
-        warnings.warn(f"{of}: {without} {modality} item(s) have no caption and are left out.", stacklevel=2)
+        warn(f"{of}: {without} {modality} item(s) have no caption and are left out.")
     if not texts:
         raise CorruptFile(f"{of} has no captions. Name a file with captions.")
     return Table({modality: files, "text": texts} if files else {"text": texts})

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import fsspec
 
 from c3core.data import Table
-from c3core.errors import CorruptFile, WrongCall
+from c3core.errors import CorruptFile, WrongCall, warn
 from c3core.io import atomic_write, read_json, short_hash, write_json
 
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}", re.IGNORECASE)
@@ -52,7 +51,7 @@ class Extracted:
         found = read_json(self.path)
         if found["left_out"]:
             lack = "lack a file or a caption and are left out"
-            warnings.warn(f"hf-dataset: {found['left_out']} row(s) of {of} {lack}.", stacklevel=3)
+            warn(f"hf-dataset: {found['left_out']} row(s) of {of} {lack}.")
         if not found["columns"]:
             raise CorruptFile(f"hf-dataset: no row of {of} has all of the columns. Choose others.")
         return Table(found["columns"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from c3_imagebind.sizes import SIZES, Size
 from c3_imagebind.upstream import build
-from c3core.errors import CorruptFile, NotReachable, library_errors
+from c3core.errors import CorruptFile, NotReachable, library_errors, warn
 from c3core.io import atomic_write, short_hash, tensor_hash
 from c3core.runtime import progress_bar
 
@@ -44,9 +43,8 @@ def load_model(size: Size, weights: str | None, seed: int) -> Any:
     if weights is None:
         return build(size, seed=seed)
     if license_of(size, weights) == LICENSE:
-        warnings.warn(
+        warn(
             f"ImageBind's weights have the license {LICENSE}: name Meta AI, share alike, no commercial use.",
-            stacklevel=2,
         )
     path = fetch(weights) if is_address(weights) else Path(weights)
     tensors = _read(path)

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from c3_photos.samples import sample_photos, sample_sentences
 from c3core.contracts import Space
-from c3core.errors import WrongCall
+from c3core.errors import WrongCall, warn
 from c3core.spaces import load_connected
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -23,7 +22,7 @@ def space(
     """The space `photos`: photos and sentences in 512 dimensions. `features` is as for `load_connected`."""
     if argument:
         raise WrongCall(f"the space photos takes no argument, got {argument!r}. Write photos.")
-    warnings.warn(f"The weights of photos are for {LICENSE}.", stacklevel=2)
+    warn(f"The weights of photos are for {LICENSE}.")
     space = load_connected(WEIGHTS / "space", device=device, precision=precision, spec="photos", features=features)
     space.samples = {"image": sample_photos, "text": sample_sentences}
     return space

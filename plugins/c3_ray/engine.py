@@ -25,7 +25,7 @@ import ray.data
 from c3core.contracts import Encoder, Reader
 from c3core.data import Source, named
 from c3core.embedding import PATIENCE, Embedded, Embedder, Read, Runs, Worker, dumps, run_batches, write_store
-from c3core.errors import C3Error, WrongCall, lines_of
+from c3core.errors import C3Error, WrongCall, lines_of, warn
 from c3core.store import SHARD_ROWS, EncoderInfo, Store
 
 Load = Callable[[], Encoder]
@@ -194,7 +194,7 @@ def unpack(content: bytes) -> Any:
     """The result that `pack` pickled. Raises its `C3Error`, and issues its warnings again."""
     value, messages = pickle.loads(content)
     for message in messages:
-        warnings.warn(message, stacklevel=2)
+        warn(message)
     if isinstance(value, C3Error):
         raise value
     return value

@@ -24,6 +24,7 @@ from c3_serve.reading import CallReader
 from c3_serve.runs import Runs
 from c3_serve.worker import Worker
 from c3core import NotInstalled, Pipeline, WrongCall, load_pipeline
+from c3core.errors import warn
 
 TOKEN = "C3_SERVE_TOKEN"
 LOOPBACK = ("127.", "::1")
@@ -44,7 +45,7 @@ def run_server(
     with open_port(host, port) as listener:
         address, port = listener.getsockname()[:2]
         if token is None and not address.startswith(LOOPBACK):
-            warnings.warn(f"whoever reaches {address}:{port} may use the server. Set {TOKEN}.", stacklevel=2)
+            warn(f"whoever reaches {address}:{port} may use the server. Set {TOKEN}.")
         pipeline = load_pipeline(name, device=device, precision=precision)
         modalities = _ready(pipeline)
         where = f"http://{f'[{address}]' if ':' in address else address}:{port}"
@@ -82,7 +83,7 @@ def _ready(pipeline: Pipeline) -> list[str]:
             pipeline.encoder(modality).reader()
         except NotInstalled as error:
             missing = error
-            warnings.warn(f"{modality} is not served: {error}", stacklevel=3)
+            warn(f"{modality} is not served: {error}")
         else:
             ready.append(modality)
     if missing and not ready:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from c3core.errors import warn
 from c3core.io import atomic_write
 
 
@@ -18,7 +18,7 @@ def plot_fractions(rows: Sequence[Mapping[str, Any]], out: Path) -> Path | None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        warnings.warn('fractions.png needs matplotlib. Install it: pip install "c3core[plots]"', stacklevel=2)
+        warn('fractions.png needs matplotlib. Install it: pip install "c3core[plots]"')
         return None
     metrics = [name for name, value in rows[0].items() if isinstance(value, dict) and "mean" in value]
     bridges = list(dict.fromkeys(row["bridge"] for row in rows))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from c3core.cli import Json, Seed
+from c3core.errors import warn
 from c3core.io import path_of
 from c3core.runtime import cell, print_json, print_table
 
@@ -87,7 +88,7 @@ def _measured(name: str, pair: tuple[str, str], items: list[Hashable] | None, gr
             return measure_geometry(x, y, group_size=group_size, seed=seed, one_per=items)
     finally:  # also what was warned of before an error
         for warning in caught:
-            warnings.warn(f"{name}: {warning.message}", stacklevel=1)
+            warn(f"{name}: {warning.message}")
 
 
 def _side(name: str) -> Any:

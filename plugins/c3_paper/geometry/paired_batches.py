@@ -5,7 +5,6 @@ Several pairs may be of one item, such as several captions of one photo: warn of
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from c3_paper.geometry.pairing import paired_rows
 from c3core import Store
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, warn
 from c3core.io import by_position
 from c3core.statistics import row_batches
 
@@ -82,10 +81,9 @@ def warn_of_repeats(rows: int, different: dict[str, int]) -> None:
     """Warn if x or y has fewer different rows than rows."""
     repeated = [f"{name} has {count} different rows" for name, count in different.items() if count < rows]
     if repeated:
-        warnings.warn(
+        warn(
             f"items repeat: of {rows} pairs, {' and '.join(repeated)}. Pairs of one item share their noise. Take one"
             " pair of each item: --one-per TABLE:COLUMN, or one_per= in Python.",
-            stacklevel=3,
         )
 
 

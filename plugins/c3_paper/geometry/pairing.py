@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from c3core import Store
-from c3core.errors import C3Error
+from c3core.errors import C3Error, warn
 
 
 class PairedRows(NamedTuple):
@@ -35,7 +34,7 @@ def paired_rows(x: Store, y: Store) -> PairedRows | None:
     x_rows, y_rows = _row_numbers(x, table), _row_numbers(y, table)
     common = np.intersect1d(x_rows, y_rows, assume_unique=True)
     if left_out := len(x_rows) + len(y_rows) - 2 * len(common):
-        warnings.warn(f"{left_out} row(s) of {table} are in only one of the two stores and are left out.", stacklevel=4)
+        warn(f"{left_out} row(s) of {table} are in only one of the two stores and are left out.")
     return PairedRows(_chosen(x, np.isin(x_rows, common)), _chosen(y, np.isin(y_rows, common)), common)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+
+from c3core.errors import warn
 
 ROWS_PER_DIMENSION = 10  # with fewer rows for each effective dimension, the figure is often more than 5 % too low
 
@@ -43,8 +44,7 @@ def warn_of_few_rows(effective: Mapping[str, int], rows: Mapping[str, int], dim:
     few = [name for name, value in effective.items() if value * ROWS_PER_DIMENSION > rows[name]]
     if few:
         shown = ", ".join(f"{name}: {effective[name]} from {rows[name]} different rows" for name in few)
-        warnings.warn(
+        warn(
             f"too few rows make these effective dimensions too low: {shown}. Give {ROWS_PER_DIMENSION} different rows"
             f" for each effective dimension; {ROWS_PER_DIMENSION * dim} are enough in {dim} dimensions.",
-            stacklevel=3,
         )

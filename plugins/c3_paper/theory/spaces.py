@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from c3core import BadItem, Encoder, Space, Table, load_space, load_table
-from c3core.errors import WrongCall
+from c3core.errors import WrongCall, warn
 from c3core.runtime import progress_bar
 
 SPACE, TABLE = "playground", "playground:image/test/1000"
@@ -92,7 +91,7 @@ def _encode(encoder: Encoder, sources: list[object], what: str, quiet: bool) -> 
             bar.advance(len(batch.index) + len(batch.bad))
     rows = torch.cat(batches)
     if bad:
-        warnings.warn(f"{len(bad)} items could not be embedded, the first: {bad[0][1].why}.", stacklevel=2)
+        warn(f"{len(bad)} items could not be embedded, the first: {bad[0][1].why}.")
     if len(rows) < 2:
         raise WrongCall(f"{len(rows)} embeddings of {encoder.modality} have no covariance. Name a larger table.")
     return rows

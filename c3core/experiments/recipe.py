@@ -16,6 +16,7 @@ from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
 from c3core.io.validation import PathField, checked
 from c3core.io.yaml_text import load_yaml
+from c3core.spaces.recipe import ConnectRecipe
 from c3core.training.options import TrainingOptions
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -152,6 +153,9 @@ class FitRecipe(BaseModel, extra="forbid"):
         return None if self.root is None else str(folder / self.root)
 
 
+COMMANDS: dict[str, type[BaseModel]] = {"connect": ConnectRecipe, "fit": FitRecipe}  # by the command that takes each
+
+
 def dry_run(recipe: Model) -> Model:
     """A recipe that tries all of another in a moment: with its first 32 items or pairs, for two steps.
 
@@ -183,7 +187,16 @@ def read_recipe(path: str | Path, model: type[Model], *, changes: Mapping[str, A
         raise WrongCall(f"{path} is no recipe: it must hold fields, as in `space: playground`.")
     for name, value in (changes or {}).items():
         _change(values, name.split("."), value)
+    _refuse_other_kind(path, model, values)
     return checked(model, values, what=str(path))
+
+
+def _refuse_other_kind(path: Path, model: type[BaseModel], values: Mapping[str, Any]) -> None:
+    """Refuse a recipe whose fields are rather those of another command's."""
+    for command, other in COMMANDS.items():
+        theirs, own = other.model_fields.keys(), model.model_fields.keys()
+        if len(values.keys() & (theirs - own)) > len(values.keys() & (own - theirs)):
+            raise WrongCall(f"{path} is a recipe for `c3 {command}`. Run: c3 {command} {path} --out FOLDER.")
 
 
 def _change(values: dict[str, Any], names: list[str], value: Any) -> None:

@@ -63,6 +63,8 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises `WrongCall` if the folder holds no pipeline, and `CorruptFile` if the manifest is damaged.
     """
+    if folder.is_file():
+        raise WrongCall(f"{folder} is a file, and a pipeline is a folder. `c3 fit RECIPE --out FOLDER` writes one.")
     if not folder.is_dir():
         raise WrongCall(f"no pipeline at {folder}: there is no such folder. `c3 fit` writes one.")
     try:

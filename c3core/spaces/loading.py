@@ -41,6 +41,8 @@ def load_space(
         connected.spec = name
         return connected.to(device)
     if prefix not in known:
+        if os.path.isfile(name):
+            raise WrongCall(f"{name} is a file, and a space a name or a folder. `c3 connect` writes one from a recipe.")
         if not os.path.isdir(name):
             hint = f"{near(prefix, known)} `c3 connect` writes one; owner/name is one on the hub."
             raise WrongCall(f"no space is called {name!r}, and no such folder: {hint}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,23 @@ def test_a_part_is_a_name_or_a_name_with_options(tmp_path: Path) -> None:
     recipe = read_recipe(write(tmp_path, GOOD + "bridge: c1\ndecoder: {name: gpt2, model: fresh}\n"), FitRecipe)
     assert (recipe.bridge.name, recipe.bridge.options) == ("c1", {})
     assert (recipe.decoder.name, recipe.decoder.options) == ("gpt2", {"model": "fresh"})
+
+
+CONNECT = "name: small\ntowers: {text: {tower: a}, image: {tower: b}}\npairs: [{train: a.csv}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "command"),
+    [(CONNECT, FitRecipe, "connect"), (GOOD, ConnectRecipe, "fit"), (GOOD + "name: small\n", ConnectRecipe, "fit")],
+)
+def test_the_recipe_of_another_command_names_that_command(tmp_path: Path, text: str, model: Any, command: str) -> None:
+    with pytest.raises(WrongCall, match=f"recipe.yaml is a recipe for `c3 {command}`. Run: c3 {command} "):
+        read_recipe(write(tmp_path, text), model)
+
+
+def test_one_field_of_another_command_does_not_make_it_its_recipe(tmp_path: Path) -> None:
+    with pytest.raises(WrongCall, match="dim: no such field"):
+        read_recipe(write(tmp_path, GOOD + "dim: 8\n"), FitRecipe)
 
 
 @pytest.mark.parametrize(

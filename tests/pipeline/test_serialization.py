@@ -246,6 +246,10 @@ def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path) -> None:
         load_pipeline(tmp_path)
     with pytest.raises(C3Error, match="no such folder"):
         load_pipeline(tmp_path / "nowhere")
+    recipe = tmp_path / "fit.yaml"
+    recipe.write_text("space: playground")
+    with pytest.raises(WrongCall, match="fit.yaml is a file"):
+        load_pipeline(recipe)
 
 
 def test_a_broken_manifest_names_the_field(saved: Path) -> None:

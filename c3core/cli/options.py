@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -66,7 +66,7 @@ MetricName = Annotated[
 Number = TypeVar("Number", int, float)
 
 
-def space_options(video_reader: str | None) -> dict[str, str]:
+def space_options(video_reader: str | None) -> dict[str, Any]:
     """The options of a space that a command was given."""
     return {} if video_reader is None else {"video_reader": video_reader}
 

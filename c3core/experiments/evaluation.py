@@ -90,12 +90,25 @@ class Evaluation:
         return [*how, *distinct, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
 
 
-def evaluate(pipeline: Pipeline, table: Table, **options: Any) -> Evaluation:
+def evaluate(
+    pipeline: Pipeline,
+    table: Table,
+    *,
+    input_column: str | None = None,
+    output_column: str | None = None,
+    modality: str | None = None,
+    generation: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    best_of: int = 1,
+    metrics: Sequence[str] | None = None,
+) -> Evaluation:
     """Run the pipeline on the inputs of a table and score its outputs against the references.
 
-    `options` are those of `Evaluator`, whose `score` this calls once.
+    This scores once as `Evaluator` does, which says what the options mean.
     """
-    return Evaluator(pipeline, table, **options).score()
+    options = {"generation": generation, "seed": seed, "best_of": best_of, "metrics": metrics}
+    columns = {"input_column": input_column, "output_column": output_column, "modality": modality}
+    return Evaluator(pipeline, table, **columns, **options).score()  # type: ignore[arg-type]
 
 
 class Evaluator:

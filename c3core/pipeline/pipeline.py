@@ -26,7 +26,7 @@ from c3core.pipeline.serialization import Saved, read_saved, save
 from c3core.runtime.devices import device_of
 from c3core.statistics.familiarity import Familiarity
 from c3core.store.store import Store
-from c3core.training.options import TrainingOptions
+from c3core.training.options import TrainingOptions, accepts_training
 
 
 class Pipeline:
@@ -90,6 +90,7 @@ class Pipeline:
 
     # ---- training
 
+    @accepts_training
     def fit(
         self,
         items: Mapping[str, Sequence[Any] | Store] | None = None,
@@ -174,16 +175,6 @@ class Pipeline:
         """Return the space's encoder of a modality. Raises `C3Error` if the bridge was fitted with another one."""
         return self.encoders.encoder(modality)
 
-    def __call__(self, sources: Any, **options: Any) -> Any:
-        """Run the pipeline: the same as `run`.
-
-        >>> import c3core
-        >>> painter = c3core.load_pipeline("playground/painter-stylegan")
-        >>> painter("a large red ring").size
-        (32, 32)
-        """
-        return self.run(sources, **options)
-
     def run(
         self,
         sources: Any,
@@ -209,6 +200,13 @@ class Pipeline:
 
         Of many sources, one that cannot be read gives a `BadItem` in its place. Raises `C3Error` if one source alone
         cannot be read, and `WrongCall` for wrong options, or a modality that cannot be guessed or is not taken.
+
+        To call the pipeline is the same:
+
+        >>> import c3core
+        >>> painter = c3core.load_pipeline("playground/painter-stylegan")
+        >>> painter("a large red ring").size
+        (32, 32)
         """
         one = not isinstance(sources, Store | Encoded) and is_one(sources)
         if one and isinstance(sources, str | Path) and os.path.isdir(sources):
@@ -228,6 +226,8 @@ class Pipeline:
             words = or_words(sources) if modality is None and isinstance(sources, str) else ""
             raise C3Error(f"{outputs[0]}. Give another source{words}.")
         return outputs[0] if one else outputs
+
+    __call__ = run
 
     def stream(
         self,
@@ -330,9 +330,24 @@ class Pipeline:
         return pipeline
 
 
-def load_pipeline(name: str | Path, **options: Any) -> Pipeline:
-    """Load a pipeline: the same as `Pipeline.from_pretrained`."""
-    return Pipeline.from_pretrained(name, **options)
+def load_pipeline(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+    space: Space | None = None,
+    **space_options: Any,
+) -> Pipeline:
+    """Load a pipeline: its folder, the name that a plugin registers it under, or a name on the hub.
+
+    The same as `Pipeline.from_pretrained`, which says what the options mean.
+
+    >>> load_pipeline("playground/captioner", device="cpu").modalities
+    ('text', 'image', 'video', 'audio')
+    """
+    own = {"revision": revision, "device": device, "precision": precision, "space": space}
+    return Pipeline.from_pretrained(name, **own, **space_options)  # type: ignore[arg-type]
 
 
 def _by_position(items: Any) -> dict[str, Sequence[Any] | Store]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from importlib.util import find_spec
+from inspect import signature
 from math import cos, pi
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel, Field, field_validator
 
-from c3core.errors import NotInstalled
+from c3core.errors import NotInstalled, WrongCall
 from c3core.io.validation import checked
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Tracker = Literal[
     "aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb"
@@ -108,3 +112,24 @@ class TrainingOptions(BaseModel, extra="forbid", allow_inf_nan=False):
             return 1.0
         progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
         return 1 - progress if self.lr_scheduler_type == "linear" else 0.5 * (1 + cos(pi * progress))
+
+
+def accepts_training(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Decorate a function that takes `training=`: a training option given as a keyword gets a `WrongCall` with a hint.
+
+    >>> @accepts_training
+    ... def fit(items, training=None): ...
+    >>> fit([1], steps=20)
+    Traceback (most recent call last):
+    ...
+    c3core.errors.WrongCall: `fit` takes training options together. Write training={'steps': 20}.
+    """
+    fields = TrainingOptions.model_fields.keys() - signature(function).parameters
+
+    @wraps(function)
+    def checked_call(*values: Given.args, **named: Given.kwargs) -> Result:
+        if options := {name: value for name, value in named.items() if name in fields}:
+            raise WrongCall(f"`{function.__name__}` takes training options together. Write training={options!r}.")
+        return function(*values, **named)
+
+    return checked_call

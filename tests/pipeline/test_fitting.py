@@ -241,6 +241,12 @@ def test_held_out_targets_that_cannot_be_read_are_left_out(space: Space) -> None
         loss(pairs["none"])
 
 
+def test_a_training_option_as_a_keyword_says_what_to_write(space: Space) -> None:
+    steps: dict[str, Any] = {"steps": 20}
+    with pytest.raises(WrongCall, match=r"`fit` takes training options together. Write training=\{'steps': 20\}"):
+        small_pipeline(space).fit(items(), **steps)
+
+
 def test_one_string_is_no_list_of_items(space: Space) -> None:
     with pytest.raises(C3Error, match=r"Write \[item\]"):
         small_pipeline(space).fit({"text": "a red circle"}, quiet=True)

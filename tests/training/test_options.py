@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from c3core.errors import WrongCall
-from c3core.training.options import TrainingOptions
+from c3core.training.options import TrainingOptions, accepts_training
 
 
 def test_learning_rate_factors_by_hand() -> None:
@@ -35,6 +37,21 @@ def test_options_stay_the_object_that_was_given() -> None:
     options = TrainingOptions(steps=3)
     assert TrainingOptions.of(options) is options
     assert TrainingOptions.of(None) == TrainingOptions()
+
+
+def test_a_training_option_as_a_keyword_of_the_call_says_what_to_write() -> None:
+    @accepts_training
+    def fit(items: list[int], *, seed: int = 0, training: object = None) -> tuple[int, object]:
+        """Train."""
+        return seed, training
+
+    options: dict[str, Any] = {"steps": 20, "batch_size": 4}
+    with pytest.raises(WrongCall, match=r"training=\{'steps': 20, 'batch_size': 4\}"):
+        fit([1], **options)
+    assert fit([1], seed=3, training=options) == (3, options)  # `seed` is its own
+    with pytest.raises(TypeError, match="itmes"):
+        fit(itmes=[1])  # type: ignore[arg-type]
+    assert fit.__doc__ == "Train."
 
 
 def test_gradients_are_clipped_by_default_and_null_is_allowed() -> None:

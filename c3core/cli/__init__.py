@@ -13,6 +13,7 @@ import typer
 from c3core.cli import embed, info, run, train
 from c3core.cli.options import (
     Change,
+    Command,
     DecoderOption,
     Device,
     DryRun,
@@ -46,7 +47,9 @@ app = typer.Typer(
 
 for module in (run, train, embed, info):
     for command in module.COMMANDS:
-        app.command()(exit_cleanly()(command))  # inside of typer, which would keep Ctrl-C and a closed pipe from `main`
+        app.command(cls=Command)(
+            exit_cleanly()(command)
+        )  # inside of typer, which would keep Ctrl-C and a closed pipe from `main`
 
 
 @app.callback(invoke_without_command=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from c3core.cli.options import Command
 from c3core.errors import NotInstalled
 from c3core.runtime.exit import exit_cleanly
 
@@ -32,7 +33,7 @@ def with_plugin_commands(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
     for found in [brought[called]] if called in brought else brought.values():
         function, settings = _function(found)
         settings |= {"short_help": found.summary or None, "help": function.__doc__ or found.summary or None}
-        together.command(found.name, **settings)(exit_cleanly()(function))
+        together.command(found.name, cls=Command, **settings)(exit_cleanly()(function))
     return together
 
 

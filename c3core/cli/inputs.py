@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from c3core.data.items import guess_items, load_items, named
 from c3core.data.modality import group_by_modality
 from c3core.data.sources import Source
 from c3core.embedding.batching import store_batches
+from c3core.errors import WrongCall
+from c3core.io.journaled_table import journal_of
 from c3core.io.layout import STORE
 from c3core.store.store import Store
 
@@ -62,11 +65,21 @@ class Inputs:
         return str(source.source) if isinstance(source.source, str | Path) else source.id
 
 
-def find_inputs(pipeline: Pipeline, inputs: Sequence[str], modality: str | None, root: Path | None) -> Inputs:
-    """Return what `inputs` name. The modality of each source is guessed, unless it is given."""
+def find_inputs(
+    pipeline: Pipeline, inputs: Sequence[str], modality: str | None, root: Path | None, *, out: Path | None = None
+) -> Inputs:
+    """Return what `inputs` name. The modality of each source is guessed, unless it is given.
+
+    The table `out` that is written, and its journal, are not among them, if it is written into a folder of inputs.
+    """
+    written = set() if out is None else {os.path.abspath(path) for path in (out, journal_of(out))}
     known, target = pipeline.space.modalities, pipeline.decoder.modality
     if modality is None and not (len(inputs) == 1 and (Path(inputs[0]) / STORE).is_file()):
         sources, guesses = guess_items(inputs, known, target=target, root=root)
+        kept = [at for at, source in enumerate(sources) if not _is_in(source, written)]
+        if not kept:
+            raise WrongCall(f"{inputs[0]} holds no files but {out}. Name another folder, or fill it.")
+        sources, guesses = [sources[at] for at in kept], [guesses[at] for at in kept]
         held = [source.source for source in sources]
         groups, left_out = group_by_modality(held, known, target=target, takes=pipeline.bridge.takes, guesses=guesses)
         parts = [Part(name, positions, [held[at] for at in positions]) for name, positions in groups.items()]
@@ -77,5 +90,9 @@ def find_inputs(pipeline: Pipeline, inputs: Sequence[str], modality: str | None,
         columns = (zip(batch.ids, batch.sources, strict=True) for batch in items.batches(columns=("id", "source")))
         sources = [Source(*pair) for batch in columns for pair in batch]
         return Inputs(sources, [Part(modality or items.modality, range(len(sources)), items)], {})
-    sources = [*named(items)]
+    sources = [source for source in named(items) if not _is_in(source, written)]
     return Inputs(sources, [Part(str(modality), range(len(sources)), [source.source for source in sources])], {})
+
+
+def _is_in(source: Source, paths: set[str]) -> bool:
+    return bool(paths) and isinstance(source.source, str | Path) and os.path.abspath(source.source) in paths

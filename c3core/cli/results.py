@@ -93,8 +93,7 @@ class Results:
             left_out = [{"input": item.source, "why": item.why} for item in bad]
             print_json({"outputs": rows, **({"overview": str(overview)} if overview else {}), "bad": left_out})
         report_bad(bad, len(bad), len(self.given))
-        if len(bad) == len(self.given):
-            raise C3Error("no input could be read.")
+        require_read(len(self.given) - len(bad))
 
     def _overview(self) -> Path | None:
         """Write the overview of outputs that are files, and print its name."""
@@ -145,9 +144,16 @@ class TableResults(Results):
         """Write the table, and then as any results."""
         scored = any("score" in row for rows in self.table.rows.values() for row in rows)
         columns = ["source", *["seed"] * self.several, "caption", *["score"] * scored, "error"]
-        self.table.finish(columns)
-        print(f"{self.table.path}: {len(self.given) - len(self.bad)} of {len(self.given)} inputs")
+        read = len(self.given) - len(self.bad)
+        self.table.finish(columns, read=read)
+        print(f"{self.table.path}: {read} of {len(self.given)} inputs")
         super().finish()
+
+
+def require_read(count: int) -> None:
+    """Raise a `C3Error` if no input could be read."""
+    if not count:
+        raise C3Error("no input could be read.")
 
 
 def _warn_of_same(outputs: Sequence[Sequence[Any]]) -> None:

@@ -27,7 +27,7 @@ from c3core.cli.options import (
     space_options,
 )
 from c3core.cli.output import report_bad, table_or_folder
-from c3core.cli.results import Results, TableResults
+from c3core.cli.results import Results, TableResults, require_read
 from c3core.errors import WrongCall
 from c3core.io.files import short_hash
 from c3core.io.journaled_table import TABLES, JournaledTable
@@ -81,7 +81,7 @@ def run(
     loaded = load_pipeline(pipeline, device=device, precision=precision, **space_options(video_reader))
     generation = loaded.decoder.check_options(generation)
     _check_call(loaded, pipeline, modality, out, json=json)
-    given = find_inputs(loaded, inputs, modality, root)
+    given = find_inputs(loaded, inputs, modality, root, out=out)
     numbers = range(seed, seed + seeds)
     options = {"generation": generation, "batch_size": batch_size, "best_of": best_of}
     if out is None or loaded.decoder.suffix:
@@ -93,6 +93,10 @@ def run(
         return
     call = _described(loaded, given, numbers, precision, options)
     with closing(JournaledTable(out, call)) as table:
+        if table.finished:
+            print(f"nothing left to do: {out} is finished, with {table.finished['read']} of {len(given)} inputs")
+            require_read(table.finished["read"])
+            return
         with progress_bar(f"writing {out}", total=len(given), done=len(table.rows)) as bar:
             results = TableResults(loaded.decoder, given, numbers, table, bar)
             try:

@@ -11,12 +11,20 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from c3core.errors import C3Error, CorruptFile, WrongCall
-from c3core.io.files import atomic_write, make_folder, write_error
+from c3core.io.files import atomic_write, make_folder, read_json, sha256, write_error, write_json
 
 TABLES = (".csv", ".jsonl", ".parquet")
-JOURNAL = ".part"  # of captions.csv it is captions.csv.part
 
 Row = dict[str, Any]
+
+
+def journal_of(path: Path) -> Path:
+    """The journal of a table.
+
+    >>> print(journal_of(Path("captions.csv")))
+    captions.csv.part
+    """
+    return path.with_name(path.name + ".part")
 
 
 class JournaledTable:
@@ -24,22 +32,27 @@ class JournaledTable:
 
     Until then `add` appends the rows of each input to a journal beside it, `captions.csv.part` of `captions.csv`.
     `call` says what the rows depend on. With a journal of an equal call, `rows` begins with what the journal holds, by
-    the position of the input. Raises `WrongCall` if the table exists, or if the journal is of another call, and
-    `C3Error` if another process writes the table.
+    the position of the input. `finish` notes the call in `.captions.csv.json`: `finished` is what it noted if the table
+    is there and of an equal call, else None. Raises `WrongCall` if the table or the journal is of another call, or the
+    table was changed, and `C3Error` if another process writes the table.
 
     >>> import tempfile
     >>> table = JournaledTable(Path(tempfile.mkdtemp()) / "captions.csv", {"seed": 0})
     >>> table.add(0, [{"source": "a.jpg", "caption": "a dog"}])
-    >>> table.finish(["source", "caption"])
+    >>> table.finish(["source", "caption"], captions=1)
     >>> table.close()
     >>> print(table.path.read_text(), end="")
     source,caption
     a.jpg,a dog
+    >>> JournaledTable(table.path, {"seed": 0}).finished
+    {'captions': 1}
     """
 
     def __init__(self, path: Path, call: Mapping[str, Any]) -> None:
-        self.path, self.journal = path, path.with_name(path.name + JOURNAL)
+        self.path, self.journal, self.call = path, journal_of(path), json.loads(json.dumps(call))
+        self.note = path.with_name(f".{path.name}.json")
         self.rows: dict[int, list[Row]] = {}
+        self.finished: Row | None = None
         make_folder(path.parent)
         self._lock = FileLock(path.with_name(f".{path.name}.lock"), blocking=False)
         try:
@@ -51,7 +64,7 @@ class JournaledTable:
             self._lock.release()
             raise write_error(self.journal, error) from error
         try:
-            self._resume(dict(call))
+            self._resume(self.call)
         except C3Error:  # first: a `CorruptFile` is also an OSError
             self.close()
             raise
@@ -65,21 +78,35 @@ class JournaledTable:
         if not whole:
             self._handle.truncate(0)
             if self.path.exists():
-                raise WrongCall(f"{self.path} exists. Give another --out, or remove it.")
-            self._write(call)
+                self.finished = self._finished(call)
+            else:
+                self._write(call)
             return
         self._handle.truncate(len(whole) + 1)
         try:
             before, *lines = map(json.loads, whole.splitlines())
             self.rows = dict(lines)
-            changed = [name for name in call if before.get(name) != call[name]]
+            changed = _changed(before, call)
         except (ValueError, TypeError, AttributeError) as error:
             raise CorruptFile(f"{self.journal} was changed. Remove it, or give another --out.") from error
         if changed:
             raise WrongCall(
-                f"{self.journal} is of an unfinished run that had other {' and '.join(changed)}. Give another --out, or"
+                f"{self.journal} is of an unfinished run that had other {changed}. Give another --out, or"
                 f" remove {self.journal} to start again."
             )
+
+    def _finished(self, call: Row) -> Row:
+        """What was noted of the table that is there, if it is of an equal call."""
+        advice = "Give another --out, or remove it"
+        if not self.note.is_file():
+            raise WrongCall(f"{self.path} exists, and nothing tells how it was made. {advice}.")
+        noted = read_json(self.note)
+        whole = isinstance(noted, dict) and noted.keys() >= {"call", "about", "sha256"}
+        if not whole or noted["sha256"] != sha256(self.path):
+            raise WrongCall(f"{self.path} was changed after it was made. {advice} to make it again.")
+        if changed := _changed(noted["call"], call):
+            raise WrongCall(f"{self.path} was made with other {changed}. {advice}.")
+        return dict(noted["about"])
 
     def close(self) -> None:
         """Let another process write the table. An unfinished run leaves its journal."""
@@ -101,13 +128,19 @@ class JournaledTable:
         except OSError as error:
             raise write_error(self.journal, error) from error
 
-    def finish(self, columns: Sequence[str]) -> None:
-        """Write the table, with the rows in the order of the inputs, and remove the journal."""
+    def finish(self, columns: Sequence[str], **about: Any) -> None:
+        """Write the table, with the rows in the order of the inputs, note `about` it, and remove the journal."""
         rows = (row for position in sorted(self.rows) for row in self.rows[position])
         whole = [{name: _printable(row.get(name)) for name in columns} for row in rows]
         with atomic_write(self.path) as temporary:
             _WRITERS[self.path.suffix.lower()](whole, temporary)
+        write_json(self.note, {"call": self.call, "sha256": sha256(self.path), "about": about})
         self.journal.unlink(missing_ok=True)
+
+
+def _changed(before: Row, call: Row) -> str:
+    """The names in a call that had other values before."""
+    return " and ".join(name for name in call if before.get(name) != call[name])
 
 
 def _printable(value: Any) -> Any:

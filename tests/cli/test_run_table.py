@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -80,7 +81,8 @@ def test_a_killed_run_ends_with_the_same_bytes(
     done = c3(*words)
     assert done.returncode == 0, done.stderr
     assert parts.read_bytes() == whole.read_bytes()
-    assert {path.name for path in tmp_path.iterdir()} == {whole.name, parts.name}
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {whole.name, parts.name}
+    assert not list(tmp_path.glob(".*.lock"))
     rows = READERS[suffix](parts)
     assert list(rows) == ["source", *(["seed"] if more else []), "caption", "error"]
     assert list(rows.source.unique()) == [str(path) for path in sorted(photos.iterdir())]
@@ -137,10 +139,43 @@ def test_another_call_does_not_go_on(photos: Path, tmp_path: Path) -> None:
     fails(*words, status=2, says="had other inputs.")
     (tmp_path / "captions.csv.part").unlink()
     assert c3(*words, "--batch-size", 3).returncode == 0
-    before = out.read_bytes()
-    fails(*words, status=2, says=f"{out} exists. Give another --out, or remove it.")
-    assert out.read_bytes() == before
-    assert not list(tmp_path.glob("*captions.csv.*"))
+
+
+def test_a_finished_table_is_not_made_again(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "captions.csv"
+    words = ("run", CAPTIONER, photos, "--out", out)
+    assert c3(*words).returncode == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(CaptionDecoder, "generate", None)
+    for more in ((), ("--batch-size", 3)):
+        again = c3(*words, *more)
+        assert (again.returncode, again.stderr) == (0, "")
+        assert again.stdout == f"nothing left to do: {out} is finished, with 18 of 20 inputs\n"
+    fails(*words, "--seed", 1, status=2, says=f"{out} was made with other seeds. Give another --out, or remove it.")
+    fails(*words, "-o", "num_beams=2", "--seeds", 2, status=2, says="was made with other options and seeds.")
+    fails("run", CAPTIONER, photos / "00.png", "--out", out, status=2, says="was made with other inputs.")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    with open(out, "a") as handle:
+        handle.write("\n")
+    fails(*words, status=2, says=f"{out} was changed after it was made. Give another --out")
+    (tmp_path / ".captions.csv.json").unlink()
+    fails(*words, status=2, says=f"{out} exists, and nothing tells how it was made. Give another --out")
+
+
+@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+@pytest.mark.parametrize("more", [(), ("--modality", "image")], ids=["guessed", "said"])
+def test_a_table_in_the_folder_of_its_inputs_is_none_of_them(
+    photos: Path, tmp_path: Path, more: tuple[object, ...]
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    words = ("run", CAPTIONER, folder, "--out", folder / "captions.csv", "--batch-size", 4, *more)
+    killed(3, *words)
+    for says in ("captions.csv: 18 of 20 inputs", "nothing left to do"):
+        done = c3(*words)
+        assert done.returncode == 0, done.stderr
+        assert says in done.stdout
+    assert len(pd.read_csv(folder / "captions.csv")) == 20
 
 
 def test_names_that_do_not_fit_are_one_clear_error(photos: Path, tmp_path: Path) -> None:
@@ -161,3 +196,4 @@ def test_a_table_of_nothing_but_errors_is_written_and_said(photos: Path, tmp_pat
     assert done.returncode == 1
     assert "no input could be read" in done.stderr
     assert pd.read_parquet(out).error.notna().all()
+    fails("run", CAPTIONER, photos / "00-broken.png", "--out", out, status=1, says="no input could be read")

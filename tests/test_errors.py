@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from c3core import BadItem, BadItems
 from c3core.errors import C3Error, CorruptFile, NotInstalled, NotReachable, WrongCall, library_errors, near, warn
 from c3core.io import atomic_write
-from c3core.statistics import measure_geometry
-from tests.helpers.small_stores import unit
+from c3core.statistics import unit_rows
 
 
 @pytest.mark.parametrize(
@@ -114,10 +113,9 @@ def line_here() -> int:
 
 
 def test_a_warning_shows_the_line_of_the_user():
-    x, y = (unit(8, seed=seed) for seed in (0, 1))
     line = line_here() + 2
     with pytest.warns(UserWarning, match="unit norm") as caught:
-        measure_geometry(2 * x, y, group_size=4)
+        unit_rows(torch.tensor([[0.0, 2.0]]), of="x")
     assert (caught[0].filename, caught[0].lineno) == (__file__, line)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,32 @@ def read_changed(path: Path, model: type[Model], change: list[str], dry: bool) -
     return dry_run(read) if dry else read
 
 
+TRIAL = ".trial"  # in the folder of a dry run: the names of what it wrote
+
+
+@contextmanager
+def replaced_trial(out: Path, dry: bool) -> Iterator[None]:
+    """Remove the trial that a dry run left in `out`, and nothing else. Inside, a dry run may write a new one."""
+    from c3core.io.files import read_json, write_json
+    from c3core.runtime.devices import processes
+
+    if processes().is_main_process and (out / TRIAL).is_file():
+        for path in [path for path in out.iterdir() if path.name in read_json(out / TRIAL)]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        (out / TRIAL).unlink()
+    processes().wait_for_everyone()
+    before = _names(out)
+    try:
+        yield
+    finally:
+        if dry and (made := _names(out) - before) and processes().is_main_process:
+            write_json(out / TRIAL, sorted(made))
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
 def trial(out: Path) -> str:
     """What to print after a dry run."""
-    return f"The recipe works. {out} holds a trial of two steps: leave out --dry-run, and name another folder."
+    return f"The recipe works. {out} holds a trial of two steps, which the same command without --dry-run replaces."

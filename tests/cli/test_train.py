@@ -67,6 +67,30 @@ def test_a_dry_run_tries_the_whole_recipe(tmp_path: Path) -> None:
     assert trained_on["recipe"]["training"]["batch_size"] == 8
 
 
+@pytest.mark.parametrize(
+    ("command", "make"), [("fit", fit_recipe), ("connect", connect_recipe), ("ablate", fit_recipe)]
+)
+def test_a_trial_is_replaced(tmp_path: Path, command: str, make: Any) -> None:
+    recipe = make(tmp_path)
+    if command == "ablate":
+        recipe["items"]["text"] = "playground:image/train/8/1"
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    out = tmp_path / "out"
+    table = ("playground:image/test/20", "--bridges", "c3") if command == "ablate" else ()
+    words = (command, tmp_path / "recipe.yaml", *table, "--out", out)
+    trial = c3(*words, "--dry-run")
+    assert "holds a trial of two steps" in trial.stdout, trial.stderr
+    (out / "notes.txt").write_text("the user's own")
+    for more in (("--dry-run", "--set", "training.batch_size=2"), ()):
+        done = c3(*words, *more)
+        assert done.returncode == 0, done.stderr
+    assert (out / "notes.txt").read_text() == "the user's own"
+    assert not (out / ".trial").exists()
+    written = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert c3(*words, "--dry-run").returncode > 0  # what was trained is not replaced
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == written
+
+
 def test_a_dry_run_tries_a_space(tmp_path: Path) -> None:
     recipe = connect_recipe(tmp_path) | {"training": {"steps": 10**6}}
     recipe["pairs"] = [{"train": "playground:image/train/90", "validation": "playground:image/validation/90"}]

@@ -17,7 +17,9 @@ from c3core.cli import (
     Recipe,
     numbers_of,
     read_changed,
+    replaced_trial,
     resumable,
+    trial,
 )
 
 
@@ -48,23 +50,25 @@ def ablate(
     from c3core.io import named_values
     from c3core.runtime import print_json, print_table
 
-    result = work(
-        read_changed(recipe, FitRecipe, change, dry_run),
-        table,
-        out,
-        bridges=[bridge.strip() for bridge in bridges.split(",")],
-        seeds=numbers_of(seeds, int, "seeds"),
-        fractions=numbers_of(fractions, float, "fractions"),
-        against=against,
-        folder=recipe.parent,
-        generation=named_values(option),
-        metrics=metric,
-        quiet=quiet,
-    )
-    if fractions:
-        from c3_paper.ablation.fraction_plot import plot_fractions
+    read = read_changed(recipe, FitRecipe, change, dry_run)
+    with replaced_trial(out, dry_run):
+        result = work(
+            read,
+            table,
+            out,
+            bridges=[bridge.strip() for bridge in bridges.split(",")],
+            seeds=numbers_of(seeds, int, "seeds"),
+            fractions=numbers_of(fractions, float, "fractions"),
+            against=against,
+            folder=recipe.parent,
+            generation=named_values(option),
+            metrics=metric,
+            quiet=quiet,
+        )
+        if fractions:
+            from c3_paper.ablation.fraction_plot import plot_fractions
 
-        plot_fractions(result["rows"], out)
+            plot_fractions(result["rows"], out)
     if json:
         print_json(result)
         return
@@ -73,6 +77,8 @@ def ablate(
     left_out = {f"{metric}: {why}" for run in result["runs"] for metric, why in run["left_out"].items()}
     for line in sorted(left_out):
         print(line)
+    if dry_run:
+        print(trial(out))
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

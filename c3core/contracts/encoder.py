@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Self
 
@@ -27,7 +27,8 @@ class Encoded:
 
     `index` (n,) are the positions of the good sources in the stream, `embeddings` (n, dim) are float32 of unit norm,
     and `norms` (n,) are their norms before. `bad` are the positions of the other sources, with the reasons. `modality`
-    and `fingerprint` are those of the encoder.
+    and `fingerprint` are those of the encoder. `unlike` tells of good sources, by position, in what they differ from
+    all that the encoder was trained on.
     """
 
     index: list[int]
@@ -36,6 +37,7 @@ class Encoded:
     bad: list[tuple[int, BadItem]]
     modality: str
     fingerprint: str
+    unlike: dict[int, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Encoded({len(self.index)} of {self.modality}, {len(self.bad)} bad)"
@@ -90,6 +92,13 @@ class Encoder(ABC):
         """
         raise C3Error(f"the {self.modality} encoder of {self.space!r} gives no gradient. Leave out losses on outputs.")
 
+    def unlike(self, item: Any) -> str | None:
+        """Return in what an item differs from all that the encoder was trained on, as "it is …"; None if in nothing.
+
+        By default it returns None, because most encoders cannot tell that of one item.
+        """
+        return None
+
     def embed_items(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Return unit embeddings (n, dim) and norms (n,), float32 on the CPU, without gradient."""
         if not len(items):
@@ -115,7 +124,9 @@ class Encoder(ABC):
                 read[i] = BadItem(name_of(chunk[i]), why)
             good = [start + i for i, item in enumerate(read) if not isinstance(item, BadItem)]
             bad = [(start + i, item) for i, item in enumerate(read) if isinstance(item, BadItem)]
-            yield Encoded(good, embeddings, norms, bad, self.modality, self.fingerprint)
+            told = ((start + i, self.unlike(item)) for i, item in enumerate(read) if not isinstance(item, BadItem))
+            unlike = {at: why for at, why in told if why}
+            yield Encoded(good, embeddings, norms, bad, self.modality, self.fingerprint, unlike)
             start += len(chunk)
 
     def encode(self, sources: Iterable[Any], *, batch_size: int = 64) -> Tensor:

@@ -56,6 +56,13 @@ class Tower(nn.Module, ABC):
         """Change a training batch at random, with draws from `generator`. By default it returns the batch."""
         return batch
 
+    def unlike(self, item: Any) -> str | None:
+        """Return in what an item differs from all that the tower was trained on, as "it is …"; None if in nothing.
+
+        By default it returns None, because most towers cannot tell that of one item.
+        """
+        return None
+
     @abstractmethod
     def forward(self, batch: Any) -> Tensor:
         """Map a collated batch to features (n, width)."""

@@ -60,12 +60,19 @@ def _joined(one: Encoded, other: Encoded) -> Encoded:
         embeddings=torch.cat([one.embeddings, other.embeddings]),
         norms=torch.cat([one.norms, other.norms]),
         bad=one.bad + other.bad,
+        unlike=one.unlike | other.unlike,
     )
 
 
 def _cut(batch: Encoded, rows: slice, bad: slice) -> Encoded:
+    index = batch.index[rows]
     return replace(
-        batch, index=batch.index[rows], embeddings=batch.embeddings[rows], norms=batch.norms[rows], bad=batch.bad[bad]
+        batch,
+        index=index,
+        embeddings=batch.embeddings[rows],
+        norms=batch.norms[rows],
+        bad=batch.bad[bad],
+        unlike={at: batch.unlike[at] for at in index if at in batch.unlike},
     )
 
 

@@ -107,7 +107,7 @@ class Runner:
                 raise WrongCall(f"these are {part.modality} embeddings, not {modality}.")
             self.encoders.check(modality, part.fingerprint)
             outputs = self._outputs(part, generators.of(part.index)) if part.index else []
-            check.add(part.embeddings)
+            check.add(part.embeddings, part.unlike.values())
             shown = zip(part.index, map(as_picture, outputs), strict=True)
             yield from sorted([*shown, *part.bad], key=lambda entry: entry[0])
         check.warn(modality, "those that the pipeline was fitted on" if fitted else f"what space {space.spec} knows")

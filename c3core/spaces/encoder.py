@@ -54,6 +54,9 @@ class ConnectedEncoder(Encoder):
     def embed_raw(self, batch: Tensor) -> Tensor:
         return self._project(self._features(self.tower.from_raw(batch)))
 
+    def unlike(self, item: Any) -> str | None:
+        return None if isinstance(item, Features) else self.tower.unlike(item)
+
     def _features(self, batch: Any) -> Tensor:
         with autocast(self.device, self.dtype):
             features: Tensor = self.tower(to_device(batch, self.device))

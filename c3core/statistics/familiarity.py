@@ -6,7 +6,7 @@ But foreign items lie further outside of the main directions of the known ones, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,33 +75,44 @@ class ForeignCheck:
 
     def __init__(self, known: Familiarity | None) -> None:
         self.known, self.count, self.total = known, 0, 0.0
+        self.reasons: list[str] = []
 
-    def add(self, embeddings: Tensor) -> Self:
-        """Add embeddings (n, d)."""
+    def add(self, embeddings: Tensor, reasons: Iterable[str] = ()) -> Self:
+        """Add embeddings (n, d), and for those items that the encoder finds unlike all it knows the reasons."""
+        self.count += len(embeddings)
+        self.reasons += reasons
         if self.known is not None and len(embeddings):
-            self.count += len(embeddings)
             self.total += self.known.distances(embeddings).sum().item()
         return self
 
     @property
     def found(self) -> bool:
-        """Whether the items lie further off on average than known ones do.
+        """Whether the items lie further off on average than known ones do, or the encoder found one unlike.
 
         >>> known = Familiarity.of(torch.randn(400, 8, generator=torch.Generator().manual_seed(0)))
         >>> own, foreign = (k * torch.randn(50, 8, generator=torch.Generator().manual_seed(1)) for k in (1, 3))
         >>> ForeignCheck(known).add(own).found, ForeignCheck(known).add(foreign).found
         (False, True)
         """
-        return bool(self.count) and self.total / self.count > max(LEAST, CERTAIN / self.count**0.5)
+        far = bool(self.count) and self.total / self.count > max(LEAST, CERTAIN / self.count**0.5)
+        return far or bool(self.reasons)
 
     def warn(self, modality: str, known: str) -> None:
-        """Warn if the items, of a modality, are unlike what is `known`."""
-        if self.found:
-            many = f"the {self.count} {modality} items are" if self.count > 1 else f"the {modality} item is"
-            warn(
-                f"{many} unlike {known}: {self.total / self.count:.1f} standard deviations further off (on average, by"
-                " their embeddings). What is made of them may say little.",
-            )
+        """Warn if items, of a modality, are unlike what is `known`."""
+        if not self.found:
+            return
+        number = len(self.reasons) or self.count
+        part = f"{number} of the {self.count}" if number < self.count else f"the {number}"
+        many = (
+            f"{part} {modality} items {'is' if number == 1 else 'are'}" if self.count > 1 else f"the {modality} item is"
+        )
+        if self.reasons:
+            why = f"all that the encoder was trained on: {'' if number == 1 else 'for example, '}{self.reasons[0]}"
+        else:
+            off = self.total / self.count
+            why = f"{known}: {off:.1f} standard deviations further off (on average, by their embeddings)"
+        of = "it" if number == 1 else "them"
+        warn(f"{many} unlike {why}. What is made of {of} may say little.")
 
 
 def familiarity_states(known: Mapping[str, Familiarity]) -> dict[str, Tensor]:

@@ -20,7 +20,9 @@ def batches(good: list[bool], cuts: list[int]) -> list[Encoded]:
         index = [position for position in range(start, stop) if good[position]]
         bad = [(position, BadItem(str(position), "bad")) for position in range(start, stop) if not good[position]]
         rows = torch.tensor(index, dtype=torch.float32)
-        found.append(Encoded(index, rows[:, None].repeat(1, 2), rows, bad, "text", "f"))
+        found.append(
+            Encoded(index, rows[:, None].repeat(1, 2), rows, bad, "text", "f", {k: str(k) for k in index if k % 3})
+        )
         start, turn = stop, turn + 1
     return found
 
@@ -39,6 +41,7 @@ def test_parts_are_the_stream_whatever_the_batches_were(good: list[bool], cuts: 
         assert torch.equal(part.norms, rows)
         assert torch.equal(part.embeddings, rows[:, None].repeat(1, 2))
         assert (part.modality, part.fingerprint) == ("text", "f")
+        assert part.unlike == {k: str(k) for k in part.index if k % 3}
 
 
 def test_two_streams_one_after_the_other_are_refused() -> None:

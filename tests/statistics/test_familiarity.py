@@ -83,6 +83,22 @@ def test_several_batches_are_judged_together() -> None:
         check.warn("image", "those of the fit")
 
 
+@pytest.mark.parametrize(
+    ("count", "reasons", "said"),
+    [
+        (1, ["it is blue"], "the image item is unlike all that the encoder was trained on: it is blue"),
+        (9, ["it is blue"], "1 of the 9 image items is unlike all that the encoder was trained on: it is blue"),
+        (9, ["it is odd", "it is old"], "2 of the 9 image items are unlike .* trained on: for example, it is odd"),
+        (2, ["it is odd", "it is old"], "the 2 image items are unlike .* trained on: for example, it is odd"),
+    ],
+)
+def test_what_an_encoder_finds_unlike_is_told_with_a_reason(count: int, reasons: list[str], said: str) -> None:
+    check = ForeignCheck(Familiarity.of(known_items(2000, 0))).add(known_items(count, 1), reasons)
+    assert check.found
+    with pytest.warns(UserWarning, match=f"^{said}. What is made of (it|them) may say little.$"):
+        check.warn("image", "those of the fit")
+
+
 def test_nothing_is_told_of_few_items_or_of_none(recwarn: pytest.WarningsRecorder) -> None:
     assert Familiarity.of(known_items(DIM - 1, 0)) is None
     assert Familiarity.of(known_items(DIM, 0)) is not None

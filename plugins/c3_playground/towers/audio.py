@@ -18,6 +18,7 @@ from c3core.contracts import Reader, Tower
 RATE = 16_000  # Hz
 SAMPLES = 2 * RATE
 WINDOW, HOP, MELS = 512, 512, 64
+QUIET = (-10.1, -3.5)  # the tenth percentile of the log power of 3,000 sounds of the world lies within these
 STEPS = 64  # columns of the picture: 2 s and a little more
 
 
@@ -78,6 +79,13 @@ class AudioTower(Tower):
     def collate(self, items: Sequence[Any]) -> Tensor:
         """(n, 64, 64)."""
         return torch.stack(list(items))
+
+    def unlike(self, item: Tensor) -> str | None:
+        quiet = item.quantile(0.1).item()
+        if QUIET[0] <= quiet <= QUIET[1]:
+            return None
+        level = "loud" if quiet > QUIET[1] else "silent"
+        return f"its quiet parts are too {level} for the noise behind the world's sounds"
 
     def forward(self, batch: Tensor) -> Tensor:
         features: Tensor = self.net((batch.unsqueeze(1) + 4) / 4)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from c3_playground.towers.places import PLACE_COUNT, TRUNK, PlacesNet
+from c3_playground.towers.plain import why_not_plain
 from c3core.contracts import Reader, Tower
 from c3core.io import sha256
 from c3core.media import ImageReader
@@ -55,6 +56,9 @@ class ImageTower(Tower):
     def collate(self, items: Sequence[Any]) -> Tensor:
         """uint8 (n, 3, 32, 32)."""
         return torch.stack(list(items))
+
+    def unlike(self, item: Tensor) -> str | None:
+        return why_not_plain(item)
 
     def from_raw(self, batch: Tensor) -> Tensor:
         """Resize pictures (n, 3, h, w) in 0 to 1 to floats (n, 3, 32, 32) in 0 to 255, with gradient."""

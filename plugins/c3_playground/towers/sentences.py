@@ -27,7 +27,7 @@ class SentenceNet(nn.Module):
     def __init__(self, vocabulary: Sequence[str], *, hidden: int = 128, layers: int = 3, pools: int = 4) -> None:
         super().__init__()
         self.vocabulary, self.width = list(vocabulary), pools * hidden
-        self._ids = {word: 1 + BUCKETS + k for k, word in enumerate(vocabulary)}
+        self.known = {word: 1 + BUCKETS + k for k, word in enumerate(vocabulary)}
         self.words = nn.Embedding(1 + BUCKETS + len(vocabulary), hidden, padding_idx=0)
         nn.init.normal_(self.words.weight, std=0.3)
         self.places = nn.Parameter(torch.randn(LONGEST, hidden) * 0.02)
@@ -41,7 +41,7 @@ class SentenceNet(nn.Module):
         return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
 
     def _id(self, word: str) -> int:
-        return self._ids.get(word) or 1 + crc32(word.encode()) % BUCKETS
+        return self.known.get(word) or 1 + crc32(word.encode()) % BUCKETS
 
     def forward(self, ids: Tensor) -> Tensor:
         padding = ids == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net
+from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net, words_of
 from c3core.contracts import Reader, Tower
 from c3core.errors import WrongCall
 from c3core.io import sha256
@@ -41,6 +41,12 @@ class TextTower(Tower):
     def collate(self, items: Sequence[Any]) -> Tensor:
         """Word ids (n, longest), padded with 0."""
         return self.net.ids(items)
+
+    def unlike(self, item: str) -> str | None:
+        unknown = list(dict.fromkeys(word for word in words_of(item) if word not in self.net.known))
+        if not unknown:
+            return None
+        return f"it has the unknown word{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
 
     def forward(self, batch: Tensor) -> Tensor:
         features: Tensor = self.net(batch)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from c3_playground.towers.grid import GridNet
 from c3_playground.towers.image import SIDE, to_small
+from c3_playground.towers.plain import why_not_plain
 from c3core.contracts import Reader, Tower
 from c3core.media import VideoReader
 
@@ -45,6 +46,9 @@ class VideoTower(Tower):
     def collate(self, items: Sequence[Any]) -> Tensor:
         """uint8 (n, 24, 32, 32)."""
         return torch.stack(list(items))
+
+    def unlike(self, item: Tensor) -> str | None:
+        return why_not_plain(item[:3])
 
     def forward(self, batch: Tensor) -> Tensor:
         features: Tensor = self.net(batch.float() / 127.5 - 1)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from c3_playground.space import FOLDER
 from c3_playground.towers.audio import log_mel, mel_bank
 from c3_playground.towers.sentences import SentenceNet, words_of
 from c3_playground.world import World
-from c3core import Encoder, load_space
+from c3core import Encoder, load_space, load_table
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import read_recipe
 from c3core.metrics.retrieval import retrieval_metrics
@@ -185,7 +187,7 @@ def test_the_random_space_has_the_networks_of_the_trained_one_with_weights_of_it
 
 
 def test_the_space_tells_pictures_and_sounds_that_are_unlike_its_world() -> None:
-    """Noise and gradients are no pictures of the world. Sentences are not judged."""
+    """Noise and gradients are no pictures of the world."""
     space, world, rng = load_space("playground"), World(), np.random.default_rng(0)
     assert set(space.familiar) == {"image", "video", "audio"}
     shades = np.linspace(0, 255, 32).astype(np.uint8)
@@ -200,3 +202,34 @@ def test_the_space_tells_pictures_and_sounds_that_are_unlike_its_world() -> None
         own = space.encode([item.data for item in world.items(modality, "test", 40)], modality)
         assert not ForeignCheck(space.familiar[modality]).add(own).found
         assert ForeignCheck(space.familiar[modality]).add(space.encode(items, modality)).found
+
+
+def test_one_item_that_is_unlike_the_world_is_told() -> None:
+    photo = load_table("photos:samples").column("image")[0]
+    space, world, rng = load_space("playground"), World(), np.random.default_rng(0)
+    silent = np.zeros(16000, dtype=np.float32)
+    loud = rng.standard_normal(32000).astype(np.float32)
+    film = np.stack([np.asarray(Image.open(photo))] * 8)
+    foreign = {
+        "text": ["two dogs play in the snow", "Draw a red ring"],
+        "image": [photo],
+        "video": [film],
+        "audio": [silent, loud],
+    }
+    told = {
+        "text": ["it has the unknown words dogs, play, snow", "it has the unknown word draw"],
+        "image": [r"it is no picture of plain shapes \(its 3 main colors cover \d\d%\)"],
+        "video": [r"it is no picture of plain shapes \(its 3 main colors cover \d\d%\)"],
+        "audio": [
+            "its quiet parts are too silent for the noise behind the world's sounds",
+            "its quiet parts are too loud for the noise behind the world's sounds",
+        ],
+    }
+    for modality, items in foreign.items():
+        own = [item.data for item in world.items(modality, "test", 30)] if modality != "text" else world.sentences(30)
+        (known,) = space.encoder(modality).encode_batches(own, batch_size=30)
+        assert known.unlike == {}
+        (found,) = space.encoder(modality).encode_batches([own[0], *items])
+        assert [*found.unlike] == [*range(1, 1 + len(items))]
+        for why, pattern in zip(found.unlike.values(), told[modality], strict=True):
+            assert re.fullmatch(pattern, why)

@@ -20,7 +20,11 @@ Change = Annotated[
     typer.Option("--set", help="Replace a field of the recipe, as in --set training.steps=100. Repeatable."),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Try the whole recipe on the first 32 items of each, for two steps.")
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Try the whole recipe on the first 32 items of each, for two steps. A real run replaces this trial.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]

@@ -16,6 +16,8 @@ from c3_convert.pickled import read_modules
 from c3core.errors import C3Error, CorruptFile, WrongCall, lines_of
 from c3core.io import atomic_write, path_of
 
+DEEPEST = 100  # levels of mappings and lists
+
 
 def convert_weights(weights: str | Path, out: str | Path) -> int:
     """Write the tensors of a torch file to a safetensors file, and return their number.
@@ -51,15 +53,23 @@ def _read(weights: Path) -> Any:
             found = read_modules(weights)
             if any(True for _ in _tensors(found, "")):
                 return found
+        except C3Error:
+            raise
         except Exception:  # so does pickle; torch's reason tells more
             pass
     raise CorruptFile(f"{weights} holds no plain weights, or is truncated ({why}). It was not run.")
 
 
-def _tensors(value: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    """(name, tensor) of nested mappings and lists. Tensors are copied, as safetensors wants no shared memory."""
+def _tensors(value: Any, prefix: str, above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor) of nested mappings and lists. Tensors are copied, as safetensors wants no shared memory.
+
+    `above` has the ids of what `value` lies in. Raises `CorruptFile` if it lies in itself, or in more than `DEEPEST`.
+    """
     if isinstance(value, Tensor):
         yield prefix or "tensor", value.detach().clone().contiguous()
     elif isinstance(value, Mapping | list | tuple):
+        if id(value) in above or len(above) > DEEPEST:
+            wrong = "contains itself" if id(value) in above else f"is nested more than {DEEPEST} deep"
+            raise CorruptFile(f"what the file holds {wrong} (at {prefix[:80]}). Save only the tensors, by their names.")
         for key, entry in value.items() if isinstance(value, Mapping) else enumerate(value):
-            yield from _tensors(entry, f"{prefix}.{key}" if prefix else str(key))
+            yield from _tensors(entry, f"{prefix}.{key}" if prefix else str(key), above | {id(value)})

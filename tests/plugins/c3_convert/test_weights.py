@@ -44,3 +44,15 @@ def test_a_missing_file_and_another_suffix_are_wrong_calls(tmp_path: Path) -> No
     for name, out in (("no.pth", "no.safetensors"), ("weights.pth", "out.pth")):
         with pytest.raises(WrongCall):
             convert_weights(tmp_path / name, tmp_path / out)
+
+
+def test_what_contains_itself_or_is_nested_without_end_is_one_error(tmp_path: Path) -> None:
+    looped: dict[str, Any] = {"a": torch.ones(2)}
+    looped |= {"again": [looped], "twice": {"over": looped}}
+    deep: list[Any] = [torch.ones(2)]
+    for _ in range(200):
+        deep = [deep]
+    for value, wrong in ((looped, r"contains itself \(at again.0\)"), (deep, "is nested more than 100 deep")):
+        with pytest.raises(CorruptFile, match=wrong):
+            convert_weights(saved(value, tmp_path / "weights.pth"), tmp_path / "no.safetensors")
+    assert not (tmp_path / "no.safetensors").exists()

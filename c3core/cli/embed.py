@@ -89,8 +89,10 @@ def embed(
 
 def _sources(inputs: list[str], modality: str, root: Path | None, takes_text: bool | None = None) -> Items:
     from c3core.data.items import Items, load_items
+    from c3core.data.tables import refuse_unused_root
     from c3core.errors import WrongCall
 
+    refuse_unused_root(root, inputs)
     items = load_items(inputs, modality, root=root, takes_text=takes_text)
     if not isinstance(items, Items):
         raise WrongCall(f"{inputs[0]} is a store: its items are embedded already. Name files.")

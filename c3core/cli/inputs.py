@@ -13,6 +13,7 @@ from c3core.data.fingerprint import checksum
 from c3core.data.items import guess_items, load_items, named
 from c3core.data.modality import group_by_modality
 from c3core.data.sources import Source
+from c3core.data.tables import refuse_unused_root
 from c3core.embedding.batching import store_batches
 from c3core.errors import WrongCall
 from c3core.io.journaled_table import journal_of
@@ -72,6 +73,7 @@ def find_inputs(
 
     The table `out` that is written, and its journal, are not among them, if it is written into a folder of inputs.
     """
+    refuse_unused_root(root, inputs)
     written = set() if out is None else {os.path.abspath(path) for path in (out, journal_of(out))}
     known, target = pipeline.space.modalities, pipeline.decoder.modality
     if modality is None and not (len(inputs) == 1 and (Path(inputs[0]) / STORE).is_file()):

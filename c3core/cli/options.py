@@ -51,7 +51,7 @@ Out = Annotated[
 ]
 Root = Annotated[
     Path | None,
-    typer.Option(help="Folder where the paths in a list or table start; by default that of the list or table."),
+    typer.Option(help="Folder where the paths in a list or CSV table start; by default that of the list or table."),
 ]
 BestOf = Annotated[
     int, typer.Option(min=1, help="Make this many outputs of each input, and keep the one that the space sees nearest.")

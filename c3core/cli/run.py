@@ -181,12 +181,13 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a pipeline on a table. Rows of the same input are its references."""
-    from c3core.data.tables import load_table
+    from c3core.data.tables import load_table, refuse_unused_root
     from c3core.experiments.evaluation import Evaluator
     from c3core.io.yaml_text import named_values
     from c3core.metrics.shown import shown
     from c3core.pipeline.pipeline import load_pipeline
 
+    refuse_unused_root(root, [table])
     generation, rows, shifts = named_values(option), load_table(table, root=root), numbers_of(shift, float, "shifts")
     evaluator = Evaluator(
         load_pipeline(pipeline, device=device, precision=precision, **space_options(video_reader)),

@@ -108,6 +108,12 @@ def is_table(name: str) -> bool:
     return bool(colon) and prefix in registered("table") and argument == argument.strip()
 
 
+def refuse_unused_root(root: str | Path | None, names: Sequence[str]) -> None:
+    """Raise `WrongCall` if `root` is given with tables of plugins only, whose arguments name their folders."""
+    if root is not None and all(map(is_table, names)):
+        raise WrongCall(f"root has no effect on {names[0]}: a plugin's table names its folders itself. Leave it out.")
+
+
 def split_column(name: str) -> tuple[str, str | None]:
     """The table and the column that `plugin:argument:column` names; None if it names no column.
 

@@ -282,6 +282,20 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
     fails("run", captioner, status=2, says="Missing argument")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "playground/captioner", "playground:image/test/3"),
+        ("run", "playground/captioner", "playground:image/test/3:image", "-m", "image"),
+        ("evaluate", "playground/captioner", "playground:image/test/3"),
+        ("embed", "playground", "image", "playground:image/test/3", "--out", "store"),
+        ("theory", "cone", "--table", "playground:image/test/3"),
+    ],
+)
+def test_a_root_that_would_do_nothing_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    fails(*words, "--root", tmp_path, status=2, says="root has no effect on playground:image/test/3")
+
+
 def test_a_file_that_is_not_utf8(captioner: Path, tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes("caf\xe9\n".encode("latin-1"))
     fails("run", captioner, tmp_path / "latin.txt", "-m", "text", says="not UTF-8")

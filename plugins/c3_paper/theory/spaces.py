@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from c3core import BadItem, Encoder, Space, Table, load_space, load_table
+from c3core.data import refuse_unused_root
 from c3core.errors import WrongCall, warn
 from c3core.runtime import progress_bar
 
@@ -40,6 +41,7 @@ def embed_both(
     Raises `WrongCall` if the name of the space without training is not known and not given, or if the table has no
     column that the space takes.
     """
+    refuse_unused_root(root, [table])
     names = {"untrained": untrained or untrained_name(space, seed), "trained": space}
     if _is_random(space) and untrained is None:
         del names["trained"]

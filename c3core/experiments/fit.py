@@ -12,7 +12,7 @@ from c3core.experiments.inputs import data_checksums, groups_of, items_of, pairs
 from c3core.experiments.recipe import FitRecipe
 from c3core.io.files import sha256
 from c3core.io.hub import is_hub_name
-from c3core.io.layout import PIPELINE, SPACE, path_of
+from c3core.io.layout import PIPELINE, SPACE, path_of, without_folders
 from c3core.pipeline.loading import pipeline_folder
 from c3core.pipeline.manifest import read_manifest
 from c3core.pipeline.pipeline import Pipeline, load_pipeline
@@ -66,7 +66,7 @@ def fit_recipe(
     noted = {"items", "pairs", "start", "training"}
     if recipe.start:
         noted |= {"bridge", "decoder"} & recipe.model_fields_set
-    pipeline.trained_on[-1] |= {"recipe": recipe.model_dump(mode="json", include=noted)}
+    pipeline.trained_on[-1] |= {"recipe": without_folders(recipe.model_dump(mode="json", include=noted))}
     if is_main_process:
         pipeline.save_pretrained(out)
         mark_finished(out / RUN, _describe(recipe, modality, folder, items), out / PIPELINE)

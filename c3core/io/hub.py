@@ -128,6 +128,7 @@ def upload(
     repo, revision = _split(name, revision)
     kind.check(folder)
     files = [kind.manifest, *kind.listed(folder)]
+    _warn_of_home(folder, files)
     api = HfApi(token=token, library_name="c3core")
     with _hub_errors(repo, revision):
         try:
@@ -154,6 +155,14 @@ def upload(
     if left := sorted(path.name for path in folder.iterdir() if path.name not in parts and path.name[0] != "."):
         warn(f"{folder}: not pushed, because no {kind.what} needs it: {', '.join(left)}")
     return f"{api.endpoint}/{repo}" + (f"/tree/{revision}" if revision else "")
+
+
+def _warn_of_home(folder: Path, files: Iterable[str]) -> None:
+    """Warn of settings that name files of this machine."""
+    home = f"{Path.home()}{os.sep}"
+    named = [file for file in files if file.endswith(".json") and home in (folder / file).read_text(errors="replace")]
+    if named:
+        warn(f"{', '.join(named)}: names files in {home}, which are not pushed. Name parts as the hub does instead.")
 
 
 def _replaced(names: Iterable[str]) -> set[str]:

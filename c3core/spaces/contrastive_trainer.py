@@ -14,7 +14,7 @@ from c3core.data.fingerprint import checksum
 from c3core.data.tables import Table, load_table
 from c3core.errors import WrongCall, library_errors
 from c3core.io.files import sha256
-from c3core.io.layout import SPACE, path_of
+from c3core.io.layout import SPACE, path_of, without_folders
 from c3core.io.validation import read_checked
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import processes
@@ -88,7 +88,7 @@ def connect(
         {m: (recipe.towers[m].tower, tower, recipe.head_of(m), model.heads[m]) for m, tower in new_towers.items()},
         base_space=base_space,
         dtype=torch.float16 if recipe.weights == "float16" else torch.float32,
-        trained_on=[spec.train for spec in recipe.pairs],
+        trained_on=without_folders([spec.train for spec in recipe.pairs]),
         measured={"steps": result.steps, "seconds": round(result.seconds, 1), "validation": measured},
         familiar=known,
     )

@@ -222,7 +222,7 @@ def _card(folder: Path, name: str) -> str:
         ),
     ]
     if manifest.trained_on:
-        parts.append(f"It was trained on the pairs of {', '.join(Path(table).name for table in manifest.trained_on)}.")
+        parts.append(f"It was trained on the pairs of {', '.join(manifest.trained_on)}.")
     if recalls:
         parts += ["## Held-out pairs", markdown_table(["pair", "R@1 → (%)", "R@1 ← (%)"], recalls)]
     return write_card(name, (spec.license for _, spec in encoders), ["feature-extraction", *manifest.encoders], parts)

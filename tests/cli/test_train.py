@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from c3_playground.world import World
 from tests.helpers.command_line import c3
+from tests.helpers.miniatures import write_csv
 from tests.helpers.spaces import write_space
 
 TRAINING = {"steps": 2, "batch_size": 4, "warmup_steps": 0}
@@ -55,6 +58,23 @@ def test_a_finished_training_started_again_has_nothing_left_to_do(tmp_path: Path
     assert longer.returncode == 2
     assert "training.steps was 2. Choose another folder (--out)." in longer.stderr
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == described
+
+
+@pytest.mark.parametrize(("command", "make"), [("fit", fit_recipe), ("connect", connect_recipe)])
+def test_what_is_saved_names_no_folder_of_this_machine(tmp_path: Path, command: str, make: Any) -> None:
+    rows = [("image", "text")]
+    for number, item in enumerate(World().items("image", "train", 8)):
+        Image.fromarray(item.data).save(tmp_path / f"{number}.png")
+        rows.append((f"{number}.png", item.sentences[0]))
+    table = write_csv(tmp_path / "data.csv", *rows)
+    recipe = make(tmp_path)
+    recipe |= {"items": {"image": f"{table}:image"}} if command == "fit" else {"pairs": [{"train": str(table)}]}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    done = c3(command, tmp_path / "recipe.yaml", "--out", tmp_path / "out", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "data.csv" in (tmp_path / "out" / ("pipeline.json" if command == "fit" else "space.json")).read_text()
+    for path in {*(tmp_path / "out").rglob("*")} - {*(tmp_path / "out" / "run").rglob("*")}:
+        assert path.is_dir() or str(tmp_path).encode() not in path.read_bytes(), path
 
 
 def test_a_dry_run_tries_the_whole_recipe(tmp_path: Path) -> None:

@@ -200,6 +200,19 @@ def test_what_a_pipeline_does_not_need_is_not_pushed(folder: Path, hub: Hub) -> 
     assert hub.files("me/birds").keys() == listed(folder) | STAYS
 
 
+def test_settings_that_name_files_of_this_machine_are_warned_of(
+    folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    settings, manifest = (json.loads((folder / name).read_text()) for name in ("decoder/decoder.json", "pipeline.json"))
+    settings["settings"]["model"] = str(tmp_path / "me" / "gpt2")
+    (folder / "decoder" / "decoder.json").write_text(json.dumps(settings))
+    manifest["files"]["decoder/decoder.json"] = sha256(folder / "decoder" / "decoder.json")
+    (folder / "pipeline.json").write_text(json.dumps(manifest))
+    with pytest.warns(UserWarning, match=f"decoder/decoder.json: names files in {tmp_path}/me/, which are not pushed"):
+        push_to_hub(folder, "me/birds")
+
+
 def test_without_the_network_a_download_serves_as_it_is(saved: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     push_to_hub(saved, "me/birds")
     expected = load_pipeline("me/birds")(pictures(2))

@@ -74,7 +74,8 @@ class CaptionOptions(GuidanceOptions):
                 raise ValueError("guidance=rerank chooses among beams: it needs num_beams > 1, without do_sample")
         elif self.guidance:
             for name in fields.keys() - GUIDED:
-                if getattr(self, name) != fields[name].default:
+                searched = name == "num_beams" and self.guidance == "zerocap"
+                if getattr(self, name) != fields[name].default and not searched:
                     raise ValueError(f"{name} has no effect with guidance={self.guidance}")
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(f"min_new_tokens {self.min_new_tokens} is more than max_new_tokens {self.max_new_tokens}")

@@ -17,6 +17,7 @@ from c3_gpt2 import lora
 from c3_gpt2.bfloat16_copy import Bfloat16Copy
 from c3_gpt2.caption import Caption, CaptionOptions
 from c3_gpt2.generation import continue_prefix
+from c3_gpt2.guidance.beams import Beams
 from c3_gpt2.guidance.cider import Cider
 from c3_gpt2.guidance.drafts import Drafts
 from c3_gpt2.guidance.likeness import Likeness
@@ -34,7 +35,6 @@ from c3core.errors import WrongCall
 from c3core.io import UNKNOWN_LICENSE, read_tensors, write_tensors
 from c3core.runtime import compute_dtype
 
-SEARCHES = {"magic": magic, "zerocap": zerocap}
 SAMPLED = {"do_sample": True, "num_beams": 1}
 DRAWS = 3  # captions of a condition that are compared by CIDEr
 
@@ -251,16 +251,17 @@ class CaptionDecoder(Decoder):
         dtype = compute_dtype(options.precision or self.settings.precision, self.device)
         model = self._copy.of(self.model) if dtype is torch.bfloat16 else self.model
         prefix = self._prefix(model, conditions, options.prompt)
-        if options.guidance in SEARCHES:
+        if options.guidance in ("magic", "zerocap"):
             ids = self._guide(model, conditions, prefix, options)
         else:
             language = self._language()
             ids = continue_prefix(model, prefix, options, language.end, generators, language.tokenizer)
-        if options.guidance != "rerank":
+        if not options.guidance or options.num_beams == 1:
             return self._captions(model, prefix, ids, options, scores=options.scores)
         each = prefix.repeat_interleave(options.num_beams, dim=0)
         captions = self._captions(model, each, ids, options, scores=True)
-        return rerank(captions, self._guide_encoder(), conditions, weight=options.rerank_weight)
+        weight = options.rerank_weight if options.guidance == "rerank" else 0.0
+        return rerank(captions, self._guide_encoder(), conditions, weight=weight)
 
     def _captions(
         self, model: Any, prefix: Tensor, ids: Tensor, options: CaptionOptions, *, scores: bool
@@ -283,13 +284,14 @@ class CaptionDecoder(Decoder):
 
     def _guide(self, model: Any, conditions: Tensor, prefix: Tensor, options: CaptionOptions) -> Tensor:
         """Let the space choose among the words that the language model proposes."""
-        language = self._language()
-        drafts = Drafts(
-            len(prefix), language.tokenizer, language.end, prompt=options.prompt, stop_strings=options.stop_strings
-        )
+        language, most = self._language(), options.max_new_tokens
+        known = len(prefix), language.tokenizer, language.end, options.prompt, options.stop_strings
         likeness = Likeness(self._guide_encoder(), conditions, options.guidance_temperature)
-        search = SEARCHES[str(options.guidance)]
-        ids = search(model, prefix, drafts, likeness, options, max_new_tokens=options.max_new_tokens)
+        if options.guidance == "magic":
+            ids = magic(model, prefix, Drafts(*known), likeness, options, max_new_tokens=most)
+        else:
+            beams = Beams(*known, width=options.num_beams)
+            ids = zerocap(model, prefix, beams, likeness, options, max_new_tokens=most)
         return ids.to(prefix.device)
 
     def _log_probabilities(self, model: Any, prefix: Tensor, batch: Tokens) -> Tensor:

@@ -23,13 +23,17 @@ class Drafts:
         count: int,
         tokenizer: PreTrainedTokenizerBase,
         end: int,
-        *,
         prompt: str = "",
         stop_strings: Sequence[str] | None = None,
     ) -> None:
         self.tokenizer, self.end, self.prompt, self.stop_strings = tokenizer, end, prompt, stop_strings or ()
         self.open = list(range(count))
         self._written: list[list[int]] = [[] for _ in range(count)]
+
+    @property
+    def conditions(self) -> list[int]:
+        """The position of each row's condition."""
+        return self.open
 
     def texts(self, tokens: Tensor) -> list[list[str]]:
         """Return what each caption would be with each of its candidates (n, k), after the prompt."""
@@ -43,7 +47,7 @@ class Drafts:
         stays = []
         for place, (row, token) in enumerate(self._rows(tokens)):
             self._written[row].append(token)
-            if token != self.end and not self._has_stopped(self._written[row]):
+            if not self._has_ended(self._written[row]):
                 stays.append(place)
         self.open = [self.open[place] for place in stays]
         return stays
@@ -56,9 +60,9 @@ class Drafts:
     def _rows(self, tokens: Tensor) -> list[tuple[int, Any]]:
         return list(zip(self.open, tokens.tolist(), strict=True))
 
-    def _has_stopped(self, written: list[int]) -> bool:
-        if not self.stop_strings:
-            return False
+    def _has_ended(self, written: list[int]) -> bool:
+        if written[-1] == self.end or not self.stop_strings:
+            return written[-1] == self.end
         ids = torch.tensor([written])
         (text,) = decode(self.tokenizer, ids, torch.ones_like(ids).bool())
         return any(string in text for string in self.stop_strings)

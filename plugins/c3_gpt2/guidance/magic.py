@@ -35,7 +35,7 @@ def magic(
         out, wide = run(model, wide, input_ids=tokens.reshape(-1, 1), output_hidden_states=True)
         states = normalize(out.hidden_states[-1].float(), dim=-1).view(n, k, -1)
         repetition = (states @ context.transpose(1, 2)).amax(dim=-1)  # (n, k)
-        alike = likeness(drafts.texts(tokens), drafts.open).to(tokens.device)
+        alike = likeness(drafts.texts(tokens), drafts.conditions).to(tokens.device)
         alpha, beta = options.magic_alpha, options.magic_beta
         best = ((1 - alpha) * probabilities - alpha * repetition + beta * alike).argmax(dim=1)
         stays = drafts.add(tokens.gather(1, best[:, None])[:, 0])

@@ -15,7 +15,7 @@ class GuidanceOptions(GenerationOptions):
     guidance: Literal["magic", "zerocap", "rerank"] | None = Field(
         None,
         description="let the space guide each word: MAGIC (arXiv 2205.02655) or ZeroCap (arXiv 2111.14447); or let it"
-        " choose among the captions of num_beams: rerank",
+        " choose among the captions of num_beams: rerank. ZeroCap takes the nearest of its num_beams",
     )
     guidance_temperature: float = Field(
         0.01, ge=1e-6, description="of the softmax over the cosines of candidates with the condition"

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from c3_gpt2.guidance.beams import Beams
 from c3_gpt2.guidance.cache import Pairs, run
-from c3_gpt2.guidance.drafts import Drafts
 from c3_gpt2.guidance.likeness import Likeness
 from c3_gpt2.guidance.options import GuidanceOptions
 
@@ -16,18 +16,19 @@ NORM_POWER = 0.9  # of a gradient's length, which it is divided by; the authors'
 
 
 def zerocap(
-    model: Any, prefix: Tensor, drafts: Drafts, likeness: Likeness, options: GuidanceOptions, *, max_new_tokens: int
+    model: Any, prefix: Tensor, beams: Beams, likeness: Likeness, options: GuidanceOptions, *, max_new_tokens: int
 ) -> Tensor:
-    """Write captions after prefixes (n, p, width). Return their token ids (n, t) on the CPU, padded with the end.
+    """Write captions after prefixes (n, p, width). Return the token ids (n · beams, t) of all on the CPU, padded with
+    the end.
 
     For each token, `zerocap_iterations` steps change the keys and values of all earlier places, so that the next
     token's probabilities p lower
 
         − Σ_v softmax_v(cos(condition, text of [x : v]) / τ) log p(v) + λ KL(p ‖ p₀)
 
-    where v goes over the `zerocap_candidates` most probable tokens and p₀ is p before any step. The most probable token
-    is written, and the next one starts from keys and values without changes. Without an earlier place, which is the
-    case for the first token after a prefix of one place, a token is not guided.
+    where v goes over the `zerocap_candidates` most probable tokens and p₀ is p before any step. A beam search writes
+    tokens by these probabilities. The next token starts from keys and values without changes. Without an earlier place,
+    which is the case for the first token after a prefix of one place, a token is not guided.
     """
     with torch.inference_mode(False), torch.no_grad():
         last = prefix.clone()[:, -1:]  # a tensor of the inference mode cannot take part in a gradient
@@ -38,15 +39,14 @@ def zerocap(
             out, longer = run(model, cache, inputs_embeds=last)
             logits = out.logits[:, -1].float()
             if cache:
-                shifted = _shifted(model, last, cache, logits.log_softmax(dim=-1), drafts, likeness, options)
+                shifted = _shifted(model, last, cache, logits.log_softmax(dim=-1), beams, likeness, options)
                 logits = run(model, shifted, inputs_embeds=last)[0].logits[:, -1].float()
-            tokens = logits.argmax(dim=-1)
-            stays = drafts.add(tokens)
-            if not stays:
+            before, tokens = beams.extend(logits.log_softmax(dim=-1))
+            if not tokens:
                 break
-            cache = [(keys[stays], values[stays]) for keys, values in longer]
-            last = model.get_input_embeddings()(tokens[stays, None])
-    return drafts.ids()
+            cache = [(keys[before], values[before]) for keys, values in longer]
+            last = model.get_input_embeddings()(torch.tensor(tokens, device=prefix.device)[:, None])
+    return beams.ids()
 
 
 def _shifted(
@@ -54,7 +54,7 @@ def _shifted(
     last: Tensor,
     cache: Pairs,
     unguided: Tensor,
-    drafts: Drafts,
+    beams: Beams,
     likeness: Likeness,
     options: GuidanceOptions,
 ) -> Pairs:
@@ -66,7 +66,7 @@ def _shifted(
             out, _ = run(model, _paired(leaves), inputs_embeds=last)
             guided = out.logits[:, -1].float().log_softmax(dim=-1)  # (n, vocabulary)
             tokens = guided.topk(min(options.zerocap_candidates, guided.shape[1])).indices
-            alike = likeness(drafts.texts(tokens), drafts.open).to(guided.device)
+            alike = likeness(beams.texts(tokens), beams.conditions).to(guided.device)
             loss = -(alike * guided.gather(1, tokens)).sum()
             loss = loss + options.zerocap_ce_scale * (guided.exp() * (guided - unguided)).sum()
             gradients = torch.autograd.grad(loss, leaves)

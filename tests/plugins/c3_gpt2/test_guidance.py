@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -122,14 +123,15 @@ def plain_magic(pipeline: Pipeline, condition: Tensor, prompt: str = "") -> str:
     return written(pipeline, next_token)
 
 
-def plain_zerocap(pipeline: Pipeline, condition: Tensor, prompt: str = "") -> str:
+def zerocap_probabilities(pipeline: Pipeline, condition: Tensor, prompt: str) -> Callable[[list[int]], Tensor]:
+    """What gives the probabilities (vocabulary,) of the token after some tokens."""
     model, prefix = pipeline.decoder.model, prefix_of(pipeline, condition, prompt).detach()
 
-    def next_token(ids: list[int]) -> int:
+    def next_token(ids: list[int]) -> Tensor:
         inputs = torch.cat([prefix, embed(pipeline, ids).detach()], dim=1)
         unguided = model(inputs_embeds=inputs).logits[0, -1].softmax(dim=0).detach()
         if inputs.shape[1] == 1:
-            return int(unguided.argmax())
+            return unguided
         layers = DynamicCache()
         model(inputs_embeds=inputs[:, :-1], use_cache=True, **{CACHE: layers})
         context = [part.detach() for layer in layers for part in layer[:2]]
@@ -153,13 +155,41 @@ def plain_zerocap(pipeline: Pipeline, condition: Tensor, prompt: str = "") -> st
             for shift in shifts:
                 assert shift.grad is not None
                 shift.data -= ZEROCAP["zerocap_step_size"] * shift.grad / shift.grad.norm() ** 0.9
-        return int(run().argmax())
+        return run().detach()
 
-    return written(pipeline, next_token)
+    return next_token
+
+
+def plain_zerocap(pipeline: Pipeline, condition: Tensor, prompt: str = "") -> str:
+    next_token = zerocap_probabilities(pipeline, condition, prompt)
+    return written(pipeline, lambda ids: int(next_token(ids).argmax()))
+
+
+def plain_zerocap_beams(pipeline: Pipeline, condition: Tensor, prompt: str = "") -> str:
+    """Of the three captions with the largest mean log-probability, the one that is nearest to the condition."""
+    next_token, language = zerocap_probabilities(pipeline, condition, prompt), pipeline.decoder.language
+    beams: list[tuple[float, list[int]]] = [(0.0, [])]
+    for _ in range(STEPS):
+        longer = []
+        for total, ids in beams:
+            if ids[-1:] == [language.end]:
+                longer.append((total, ids))
+                continue
+            for token, p in enumerate(next_token(ids).tolist()):
+                longer.append((total + log(p), [*ids, token]))
+        beams = sorted(longer, key=lambda beam: beam[0] / len(beam[1]), reverse=True)[:3]
+    texts = [decode(language.tokenizer, torch.tensor([ids]), torch.ones(1, len(ids)).bool())[0] for _, ids in beams]
+    (batch,) = pipeline.encoder("text").encode_batches(texts)
+    cosines = cosine_similarity(condition[None], pipeline.condition(batch.embeddings, "text"))
+    return texts[batch.index[int(cosines.argmax())]]
 
 
 @pytest.mark.parametrize("prompt", ["", "a red"])
-@pytest.mark.parametrize(("options", "plain"), [(MAGIC, plain_magic), (ZEROCAP, plain_zerocap)], ids=["magic", "zero"])
+@pytest.mark.parametrize(
+    ("options", "plain"),
+    [(MAGIC, plain_magic), (ZEROCAP, plain_zerocap), ({**ZEROCAP, "num_beams": 3}, plain_zerocap_beams)],
+    ids=["magic", "zerocap", "zerocap beams"],
+)
 def test_captions_are_those_of_the_plain_loop(
     pipeline: Pipeline, options: dict[str, Any], plain: Callable[..., str], prompt: str
 ) -> None:
@@ -179,7 +209,9 @@ def captioner(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return pipeline.fit(items, training={**TRAINING, "steps": 40, "learning_rate": 3e-3}, quiet=True)
 
 
-@pytest.mark.parametrize("options", [MAGIC, ZEROCAP], ids=["magic", "zerocap"])
+@pytest.mark.parametrize(
+    "options", [MAGIC, ZEROCAP, {**ZEROCAP, "num_beams": 3}], ids=["magic", "zerocap", "zerocap beams"]
+)
 def test_a_guided_caption_does_not_depend_on_its_batch(captioner: Pipeline, options: dict[str, Any]) -> None:
     seen = pictures(5, "test")
     options = {**options, "max_new_tokens": 8}

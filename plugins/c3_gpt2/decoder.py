@@ -35,7 +35,7 @@ from c3core.errors import WrongCall
 from c3core.io import UNKNOWN_LICENSE, read_tensors, write_tensors
 from c3core.runtime import compute_dtype
 
-SAMPLED = {"do_sample": True, "num_beams": 1}
+KEPT = {"max_new_tokens", "stop_strings", "suppress_tokens"}  # of the options of use, by captions that are sampled
 DRAWS = 3  # captions of a condition that are compared by CIDEr
 
 
@@ -174,7 +174,7 @@ class CaptionDecoder(Decoder):
         if self.output_encoder is None:
             raise WrongCall("reward_weight needs the space's encoders: train by a pipeline, or set `output_encoder`.")
         inputs = self.output_encoder.inputs(len(conditions)).to(self.device)
-        greedy, sampled = self.generate(inputs), self.generate(inputs, SAMPLED)
+        greedy, sampled = self.generate(inputs), self._sampled(inputs)
         one, other = (rewards(self.output_encoder, captions, inputs) for captions in (sampled, greedy))
         return self._reinforced(inputs, sampled, one, other)
 
@@ -183,11 +183,16 @@ class CaptionDecoder(Decoder):
             raise WrongCall("reward=cider counts the words of the sentences. Call decoder.prepare(sentences) first.")
         cider, sentences = self._cider, decode(self._language().tokenizer, batch.ids, batch.keep)
         inputs = conditions.repeat_interleave(DRAWS, dim=0)
-        sampled = self.generate(inputs, SAMPLED)
+        sampled = self._sampled(inputs)
         found = [cider(caption, sentences[number // DRAWS]) for number, caption in enumerate(sampled)]
         reward = torch.tensor(found, device=self.device).view(-1, DRAWS)
         others = (reward.sum(1, keepdim=True) - reward) / (DRAWS - 1)
         return self._reinforced(inputs, sampled, reward.flatten(), others.flatten())
+
+    def _sampled(self, conditions: Tensor) -> list[Caption]:
+        return self.generate(
+            conditions, CaptionOptions(do_sample=True, **self.check_options(None).model_dump(include=KEPT))
+        )
 
     def _reinforced(self, conditions: Tensor, captions: Sequence[str], reward: Tensor, baseline: Tensor) -> Tensor:
         """The self-critical loss of sampled captions of conditions."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from c3_gpt2.caption import CaptionOptions
 from c3_gpt2.decoder import CaptionDecoder
 from c3_gpt2.guidance.cider import Cider
 from c3_playground.world import World
@@ -34,7 +35,10 @@ def test_nothing_in_common_is_worth_nothing(caption: str, sentence: str) -> None
     assert Cider(["a dog", "a cat"])(caption, sentence) == 0
 
 
-def test_a_training_makes_captions_better_by_cider(gpt2_folder) -> None:
+@pytest.mark.parametrize(
+    "use", [{}, {"guidance": "rerank", "num_beams": 3, "rerank_weight": 0.1, "length_penalty": 0.5}]
+)
+def test_a_training_makes_captions_better_by_cider(gpt2_folder, use) -> None:
     """The loss is that of the sentences and the reward by hand; steps on it raise the greedy captions' CIDEr."""
     sentences, eye = ["a red circle", "a blue square", "a green star", "two dogs run"], torch.eye(8)[:4]
     torch.manual_seed(0)
@@ -45,14 +49,14 @@ def test_a_training_makes_captions_better_by_cider(gpt2_folder) -> None:
         dropout=0.0,
         reward="cider",
         reward_weight=20.0,
-        generation={"max_new_tokens": 6},
+        generation={"max_new_tokens": 6, **use},
     )
     decoder.prepare(sentences)
     (objective,), batch = decoder.objectives(), decoder.collate(sentences)
     cider, optimizer = Cider(sentences), torch.optim.Adam(decoder.parameters(), lr=3e-3)
 
     def score() -> float:
-        return sum(map(cider, decoder.eval().generate(eye), sentences))
+        return sum(map(cider, decoder.eval().generate(eye, CaptionOptions(max_new_tokens=6)), sentences))
 
     before = score()
     for _ in range(25):

@@ -52,8 +52,13 @@ def test_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = json.loads(Path("captioner/decoder/decoder.json").read_text())["settings"]
     assert settings["generation"] == {"num_beams": 3, "max_new_tokens": 30}
     assert run("run", "captioner", "train-0.png").count("\n") == 1  # after three steps the caption itself may be empty
+    run("fit", "reward.yaml", "--out", "better", *FEW)
+    settings = json.loads(Path("better/decoder/decoder.json").read_text())["settings"]
+    assert (settings["reward"], settings["generation"]["guidance"]) == ("cider", "rerank")
+    assert run("run", "better", "train-0.png").count("\n") == 1
     readme = Path("README.md").read_text()
-    for command in ("c3 connect connect.yaml --out space", "c3 fit fit.yaml --out captioner"):
+    written = ("connect connect.yaml --out space", "fit fit.yaml --out captioner", "fit reward.yaml --out better")
+    for command in (f"c3 {words}" for words in written):
         assert command in readme
 
 

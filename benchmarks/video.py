@@ -19,7 +19,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from c3_media import VideoReader
+from c3core.media import VideoReader
 from c3core.runtime import progress_bar
 
 FRAMES = 8

@@ -99,7 +99,7 @@ def test_each_file_is_named_in_the_text() -> None:
 def test_its_python_imports_only_public_packages_of_c3core() -> None:
     code = "\n".join(text for name, text in files(BRIDGE).items() if name.endswith(".py"))
     imported = set(re.findall(r"^\s*(?:from|import) (c3core\S*)", code, re.MULTILINE))
-    assert imported <= {"c3core", "c3core.io", "c3core.runtime", "c3_testing"}
+    assert imported <= {"c3core", "c3core.io", "c3core.runtime", "c3core.testing"}
 
 
 @pytest.mark.parametrize("page", [SPACE, TOWER, DECODER, BRIDGE])

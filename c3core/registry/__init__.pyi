@@ -7,7 +7,6 @@ from .factory import load_bridge as load_bridge
 from .factory import load_decoder as load_decoder
 from .factory import load_tower as load_tower
 from .factory import options_taken as options_taken
-from .hooks import GROUP as GROUP
 from .hooks import hookimpl as hookimpl
 from .registration import Entry as Entry
 from .registration import Register as Register

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from c3_media import ImageReader
+from c3core.media import ImageReader
 
 LARGEST = 1024  # pixels of a side
 SMALL = 128  # pixels of a side, below which a picture is shown in larger pixels

@@ -11,10 +11,10 @@ from torch.nn.functional import normalize
 from c3_clip.model import Clip
 from c3_clip.pixels import Fit, FrameReader, Normalize, check_raw, picture_reader
 from c3_clip.tokens import Tokens
-from c3_media import TextReader
 from c3core.contracts import Encoder, Reader
 from c3core.errors import WrongCall
 from c3core.io import short_hash
+from c3core.media import TextReader
 from c3core.runtime import autocast
 
 FRAMES_AT_ONCE = 64  # frames that go through the model together: a batch of videos has many

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 import open_clip
 
-from c3_media import regular_file
 from c3core.errors import C3Error, WrongCall, near
+from c3core.media import regular_file
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 RANDOM = "random"

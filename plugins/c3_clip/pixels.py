@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from c3_media import ImageReader, VideoReader
 from c3core.contracts import Reader
 from c3core.errors import C3Error
+from c3core.media import ImageReader, VideoReader
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def load(
     """The space of `clip:MODEL/WEIGHTS`. The model is loaded when the first encoder is asked for.
 
     `seed` draws random weights; `frames` is how many frames of a video are embedded. The name can hold both:
-    `?seed=1&frames=16`. `video_reader` is the decoder of `c3_media.VideoReader`. With a half `precision`, torch's
+    `?seed=1&frames=16`. `video_reader` is the decoder of `c3core.media.VideoReader`. With a half `precision`, torch's
     autocast computes and the weights stay float32.
     """
     name, options = parse(argument)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from c3_media import TruncationCheck
+from c3core.media import TruncationCheck
 
 
 class Tokens:

@@ -17,10 +17,10 @@ from c3_diffusion.canvas import Canvas, Plain, latents, read_latents
 from c3_diffusion.network import Painter
 from c3_diffusion.noise import shared_generators
 from c3_diffusion.settings import GUIDANCE, PictureOptions, Settings, State
-from c3_media import ImageReader, PictureDecoder, SquareCrop, stack_pictures
 from c3core.contracts import DecoderSettings, DecoderState, GenerationOptions, Objective, Reader
 from c3core.errors import WrongCall
 from c3core.io import read_tensors, write_tensors
+from c3core.media import ImageReader, PictureDecoder, SquareCrop, stack_pictures
 from c3core.training import MovingAverage
 
 KEPT_WEIGHT = 40.0  # of rows above `keep_above`: their errors are small, since the UNet starts with what they ask for

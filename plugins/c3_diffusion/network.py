@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c3_diffusion.settings import GROUPS, Settings
-from c3_media import drawing_layers, layout_layers, reading_layers
+from c3core.media import drawing_layers, layout_layers, reading_layers
 
 TIMES = 1000  # diffusers counts time from 0 (picture) to this (noise)
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from c3_diffusion.folders import class_name, diffusers_folder, fingerprint, license_of, loading, variant_of
 from c3_diffusion.noise import shared_generators
-from c3_media import ImageReader, PictureDecoder
 from c3core.contracts import DecoderSettings, DecoderState, GenerationOptions, Reader
 from c3core.errors import C3Error, WrongCall, lines_of
 from c3core.io import read_json, refuse_pickles
+from c3core.media import ImageReader, PictureDecoder
 from c3core.runtime import compute_dtype
 
 LARGEST = 4096  # pixels of the side of a picture

@@ -29,10 +29,10 @@ from c3_gpt2.language import Language
 from c3_gpt2.mapping import build_mapping
 from c3_gpt2.settings import FRESH, Settings
 from c3_gpt2.tokens import Tokens, decode, encode, stopped, until_end
-from c3_media import TextReader, TruncationCheck
 from c3core.contracts import Decoder, DecoderSettings, GenerationOptions, Objective, OutputEncoder, Reader
 from c3core.errors import WrongCall
 from c3core.io import UNKNOWN_LICENSE, read_tensors, write_tensors
+from c3core.media import TextReader, TruncationCheck
 from c3core.runtime import compute_dtype
 
 KEPT = {"max_new_tokens", "stop_strings", "suppress_tokens"}  # of the options of use, by captions that are sampled

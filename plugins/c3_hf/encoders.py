@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from c3_hf.model import FEATURES, Loaded
 from c3_hf.readers import PictureReader, Prepared, SoundReader
-from c3_media import TextReader, TruncationCheck
 from c3core.contracts import Encoder, Reader
 from c3core.errors import C3Error
 from c3core.io import short_hash
+from c3core.media import TextReader, TruncationCheck
 from c3core.runtime import autocast
 
 SHORT = 128  # tokens: texts are padded to the whole context if it is at most so long

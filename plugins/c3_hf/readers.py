@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from c3_media import AudioReader, ImageReader
 from c3core.contracts import Reader
+from c3core.media import AudioReader, ImageReader
 
 Prepared = dict[str, Tensor]  # one item as the processor makes it, without the dimension of the batch
 

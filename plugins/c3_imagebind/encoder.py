@@ -16,8 +16,8 @@ from c3_imagebind.sizes import Size
 from c3_imagebind.sounds import SoundReader
 from c3_imagebind.upstream import any_truncated, tokens_of
 from c3_imagebind.weights import PARTS, fingerprint
-from c3_media import TextReader, TruncationCheck
 from c3core import Encoder, Reader
+from c3core.media import TextReader, TruncationCheck
 from c3core.runtime import autocast, compute_dtype
 
 PREPROCESSING = 1  # its version: count it up if a source gives other items than before

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from c3_imagebind.planes import load_npy
-from c3_media import regular_file
 from c3core import Reader
 from c3core.errors import C3Error
+from c3core.media import regular_file
 
 CHANNELS, STEPS = 6, 2000  # x, y, z of the accelerometer and of the gyroscope; 5 s at 400 Hz
 _LARGEST = 1 << 22  # bytes of a table, which are about 2000 for each line

@@ -13,9 +13,9 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
-from c3_media import ImageReader, VideoReader
 from c3core import Reader
 from c3core.errors import C3Error
+from c3core.media import ImageReader, VideoReader
 
 SIDE = 224
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

@@ -13,9 +13,9 @@ from torch import Tensor
 from torchvision.transforms import functional as F
 
 from c3_imagebind.pictures import square
-from c3_media import ImageReader, regular_file
 from c3core import Reader
 from c3core.errors import C3Error, CorruptFile
+from c3core.media import ImageReader, regular_file
 
 _NPY = b"\x93NUMPY"
 

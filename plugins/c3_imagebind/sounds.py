@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from c3_media import AudioReader
 from c3core import Reader
 from c3core.errors import C3Error
+from c3core.media import AudioReader
 
 RATE = 16_000  # Hz
 CLIPS, SECONDS = 3, 2

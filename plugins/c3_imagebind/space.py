@@ -27,7 +27,7 @@ def load(
 
     SIZE is "huge", "tiny" or a .json file with fields of `Size`. WEIGHTS is "random", the path of a .pth or
     .safetensors file, or an http(s) address; without WEIGHTS, huge is the official checkpoint. `seed`, or
-    "random?seed=1" in the name, draws random weights. `video_reader` is the decoder of `c3_media.VideoReader`.
+    "random?seed=1" in the name, draws random weights. `video_reader` is the decoder of `c3core.media.VideoReader`.
     With a half `precision`, torch's autocast computes.
 
     >>> load("tiny/random").encode(["a red circle"], "text").shape

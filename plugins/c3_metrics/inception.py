@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from c3_media import ImageReader, Picture
 from c3core.contracts import BadItem
 from c3core.errors import C3Error, CorruptFile, NotInstalled, WrongCall, lines_of
+from c3core.media import ImageReader, Picture
 from c3core.metrics import fid_and_kid
 
 BATCH = 64

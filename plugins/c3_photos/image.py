@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from c3_media import ImageReader
 from c3_photos.identity import identity_of
 from c3core import Reader, Tower
 from c3core.errors import WrongCall
+from c3core.media import ImageReader
 
 SIZE = 260  # pixels that lite2 was trained at. Its padding is right only for this size
 CHANNELS = 1280

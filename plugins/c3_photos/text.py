@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from c3_media import TextReader, TruncationCheck
 from c3_photos.identity import identity_of
 from c3core import Reader, Tower
 from c3core.io import read_json
+from c3core.media import TextReader, TruncationCheck
 from c3core.runtime import without_bars
 
 CHUNK = 16  # sentences of similar length that are padded together

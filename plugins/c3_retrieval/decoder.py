@@ -11,10 +11,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_media import TextReader
 from c3core.contracts import Decoder, DecoderSettings, DecoderState, GenerationOptions, Reader
 from c3core.errors import C3Error, CorruptFile
 from c3core.io import read_json, read_tensors, write_json, write_tensors
+from c3core.media import TextReader
 
 SENTENCES = "sentences.json"
 MEMORY = "memory.safetensors"

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from c3_media import AudioReader, ImageReader, TextReader, TruncationCheck
 from c3_st.model import Loaded
 from c3core.contracts import Encoder, Reader
 from c3core.errors import CorruptFile
 from c3core.io import short_hash
+from c3core.media import AudioReader, ImageReader, TextReader, TruncationCheck
 from c3core.runtime import autocast, to_device
 
 

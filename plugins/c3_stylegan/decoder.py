@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c3_media import ImageReader, PictureDecoder, SquareCrop, stack_pictures
 from c3_stylegan import losses
 from c3_stylegan.augment import augment
 from c3_stylegan.discriminator import Discriminator, judge
@@ -21,6 +20,7 @@ from c3_stylegan.settings import SMALLEST, DrawOptions, Settings, State
 from c3_stylegan.sketch import Sketch
 from c3core.contracts import DecoderSettings, DecoderState, GenerationOptions, Objective, Reader
 from c3core.io import read_tensors, write_tensors
+from c3core.media import ImageReader, PictureDecoder, SquareCrop, stack_pictures
 from c3core.training import MovingAverage
 
 BETAS = (0.0, 0.99)  # StyleGAN2's, for generator and discriminator

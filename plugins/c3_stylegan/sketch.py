@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c3_media import drawing_layers, layout_layers, reading_layers
 from c3_stylegan.settings import SMALLEST
+from c3core.media import drawing_layers, layout_layers, reading_layers
 
 LAYOUT, PLACES = 16, 8  # channels of the coarse map, and its side
 HIDDEN = 512  # units of the layers that read the condition

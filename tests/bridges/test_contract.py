@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import pytest
 
-from c3_testing import BridgeContract
 from c3core.bridges import C3Bridge, list_presets, preset
 from c3core.contracts import Bridge
+from c3core.testing import BridgeContract
 
 # At use, nothing is needed of a source's modality.
 ANY_MODALITY = {"c1", "c2_2", "c2_2_span", "capdec", "lafite_g", "decap"}

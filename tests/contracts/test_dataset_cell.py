@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c3_media import AudioReader, ImageReader, VideoReader
 from c3_playground.world import World
 from c3_playground.world.media.export import write_gif, write_wav
 from c3core import BadItem
 from c3core.data import guess_modality
+from c3core.media import AudioReader, ImageReader, VideoReader
 
 SEVERAL = ("image", "audio", "video")
 KNOWN = ("text", *SEVERAL)

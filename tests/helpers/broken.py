@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from c3_media import AudioReader, ImageReader, VideoReader
 from c3core.contracts import BadItem
+from c3core.media import AudioReader, ImageReader, VideoReader
 from tests.helpers.media_files import FRAMES, RATE, SIDES, index_of, write_media
 
 LIMIT = 10  # s a file

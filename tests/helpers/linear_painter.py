@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from c3_media.image import ImageReader
 from c3core.contracts import Decoder, Reader
+from c3core.media.image import ImageReader
 from tests.helpers.spaces import DIM
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import c3core.pipeline.dataset as under_test
-from c3_media import TextReader
+from c3core.media import TextReader
 from c3core.pipeline.dataset import TargetDataset
 from c3core.store.store import Store
 from tests.helpers.spaces import pictures

@@ -1,5 +1,5 @@
-from c3_testing import EncoderContract, PluginContract
 from c3core import load_space
+from c3core.testing import EncoderContract, PluginContract
 
 
 class TestPlugin(PluginContract):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from c3_testing import TowerContract
 from c3core import load_tower
+from c3core.testing import TowerContract
 
 
 class TestSpectrum(TowerContract):

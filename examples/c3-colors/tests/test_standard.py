@@ -1,5 +1,5 @@
-from c3_testing import BridgeContract
 from c3core import load_bridge
+from c3core.testing import BridgeContract
 
 
 class TestStandard(BridgeContract):

@@ -1,5 +1,5 @@
-from c3_testing import DecoderContract
 from c3core import load_decoder
+from c3core.testing import DecoderContract
 
 
 class TestSwatch(DecoderContract):

@@ -10,11 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from c3_media import write_png
 from c3_playground.demo.html import METHODS_LINE, data_uri, write_html
 from c3_playground.methods import METHODS
 from c3_playground.world import Item, accuracy
 from c3_playground.world.media.export import write_gif, write_mp4, write_wav
+from c3core.media import write_png
 
 FIGURES = {"cider": "CIDEr", "bleu4": "BLEU-4", "factor_accuracy": "factors %"}
 OPEN = 12  # items of each modality that are seen at once; the others are folded

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from c3_media import Picture, write_sheet
 from c3_playground.demo.draw_page import best_of_text, table_rows, write_page
 from c3_playground.demo.output import print_step
 from c3_playground.methods import METHODS
@@ -20,6 +19,7 @@ from c3_playground.painters.scores import bounds, draw, score
 from c3_playground.painters.shipped import painter
 from c3_playground.world import World
 from c3core.io import write_json
+from c3core.media import Picture, write_sheet
 from c3core.runtime import print_table
 
 BEST_OF = 4  # pictures of a sentence, of which the space's encoder chooses one

@@ -7,11 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from c3_media import Picture, write_png
 from c3_playground.demo.html import METHODS_LINE, data_uri, write_html
 from c3_playground.methods import METHODS
 from c3_playground.painters.scores import COLUMNS
 from c3_playground.world import Item
+from c3core.media import Picture, write_png
 from c3core.runtime import cell
 
 DISTANCES = ("fid", "kid")  # a low figure is good

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from c3_media import Picture
 from c3_playground.painters.factor_network import load_reader
 from c3_playground.painters.factor_score import factor_figures
 from c3_playground.world import parse
 from c3core.errors import WrongCall
+from c3core.media import Picture
 
 SIZE = 32  # of the pictures that the reader knows
 _reader = cache(load_reader)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from c3_media import Picture
 from c3_playground.painters.factor_network import FactorReader
 from c3_playground.painters.factor_score import factor_figures
 from c3_playground.world import Item
 from c3core import Pipeline
+from c3core.media import Picture
 from c3core.metrics import embedding_metrics
 
 COLUMNS = {"factors": "factors %", "shape": "shape %", "color": "color %", "place": "place %", "exact": "exact %"}

@@ -55,7 +55,7 @@ class SoundReader(Reader):
         if isinstance(source, np.ndarray):
             wave = np.asarray(source, dtype=np.float32)
         else:
-            from c3_media import AudioReader  # only files need the extra `audio`
+            from c3core.media import AudioReader  # only files need the extra `audio`
 
             wave = AudioReader(sample_rate=RATE).read(source)
         if wave.ndim != 1 or not len(wave) or not np.isfinite(wave).all():

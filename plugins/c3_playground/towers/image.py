@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from c3_media import ImageReader
 from c3_playground.towers.places import PLACE_COUNT, TRUNK, PlacesNet
 from c3_playground.towers.plain import why_not_plain
 from c3core.contracts import Reader, Tower
 from c3core.io import sha256
+from c3core.media import ImageReader
 
 SIDE = 32
 

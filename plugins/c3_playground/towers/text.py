@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from c3_media import TextReader
 from c3_playground.towers.sentences import WEIGHTS, SentenceNet, load_net, words_of
 from c3core.contracts import Reader, Tower
 from c3core.errors import WrongCall
 from c3core.io import sha256
+from c3core.media import TextReader
 
 
 class TextTower(Tower):

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from c3_media import VideoReader
 from c3_playground.towers.grid import GridNet
 from c3_playground.towers.image import SIDE, to_small
 from c3_playground.towers.plain import why_not_plain
 from c3core.contracts import Reader, Tower
+from c3core.media import VideoReader
 
 FRAMES = 8
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from c3_testing import PluginContract
 from c3core.registry.discovery import entries
+from c3core.testing import PluginContract
 from tests.helpers.command_line import c3, fails
 
 CAPTIONER = "playground/captioner"

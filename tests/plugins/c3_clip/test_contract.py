@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import c3core
-from c3_testing import EncoderContract
 from c3core.contracts import Encoder
+from c3core.testing import EncoderContract
 
 
 class Clip(EncoderContract):

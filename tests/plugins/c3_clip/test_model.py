@@ -16,7 +16,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import c3_media
 import c3core
 from c3core import C3Error, Space
 from c3core.embedding import embed
@@ -52,7 +51,7 @@ def test_a_file_of_a_shipped_model(tmp_path: Path) -> None:
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, tmp_path / "small.safetensors")
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-S-32-alt", str(tmp_path / "small.safetensors"))
     with torch.no_grad():
-        expected = model.eval().encode_image(preprocess(c3_media.ImageReader().read(PICTURE))[None])
+        expected = model.eval().encode_image(preprocess(c3core.media.ImageReader().read(PICTURE))[None])
     space = c3core.load_space(f"clip:ViT-S-32-alt/{tmp_path}/small.safetensors")
     torch.testing.assert_close(space.encode([PICTURE], "image"), expected / expected.norm(), rtol=0, atol=1e-5)
     assert space.spec == f"clip:ViT-S-32-alt/{tmp_path}/small.safetensors"
@@ -158,7 +157,7 @@ def test_openai_weights_get_quick_gelu_and_a_warning_says_so() -> None:
     assert space.encoder("image").license == "MIT"
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32-quickgelu", "openai")
     with torch.no_grad():
-        expected = model.eval().encode_image(preprocess(c3_media.ImageReader().read(PICTURE))[None])
+        expected = model.eval().encode_image(preprocess(c3core.media.ImageReader().read(PICTURE))[None])
     torch.testing.assert_close(right[1:], expected / expected.norm(), rtol=0, atol=1e-5)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from c3_testing import PluginContract
 from c3core import Store, load_items, load_table
+from c3core.testing import PluginContract
 from tests.helpers.command_line import c3, fails
 from tests.helpers.miniatures import write_clotho, write_karpathy, write_msrvtt, write_videos
 from tests.helpers.spaces import DECODER

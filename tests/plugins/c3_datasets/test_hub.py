@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from c3_media import AudioReader, ImageReader
 from c3_playground.world import World
 from c3core import C3Error, CorruptFile, Table, WrongCall, load_table
+from c3core.media import AudioReader, ImageReader
 from tests.helpers.miniatures import write_pictures, write_sounds
 
 datasets = pytest.importorskip("datasets")

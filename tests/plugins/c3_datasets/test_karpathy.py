@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from c3_media import ImageReader
 from c3core import CorruptFile, Table, WrongCall, load_table
+from c3core.media import ImageReader
 from tests.helpers.miniatures import write_coco, write_karpathy
 
 

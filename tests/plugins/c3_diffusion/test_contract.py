@@ -12,7 +12,7 @@ import torch
 from c3_diffusion.decoder import DiffusionDecoder
 from c3_diffusion.kandinsky import KandinskyDecoder
 from c3_diffusion.unclip import UnclipDecoder
-from c3_testing.decoders import DecoderContract
+from c3core.testing.decoders import DecoderContract
 
 
 class PictureContract(DecoderContract):

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from c3_diffusion import flow
 from c3_diffusion.decoder import DiffusionDecoder
-from c3_media.image_decoder import to_pictures
 from c3core.errors import C3Error
+from c3core.media.image_decoder import to_pictures
 from c3core.training.options import TrainingOptions
 from c3core.training.task import TrainingTask
 from c3core.training.trainer import train

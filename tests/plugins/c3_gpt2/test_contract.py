@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from c3_gpt2.decoder import CaptionDecoder
-from c3_testing.decoders import DecoderContract
+from c3core.testing.decoders import DecoderContract
 
 
 class CaptionContract(DecoderContract):

@@ -17,8 +17,8 @@ pytest.importorskip("librosa", reason="needs the extra audio")
 pytest.importorskip("av", reason="needs the extra video")
 
 from c3_imagebind.space import load
-from c3_testing import EncoderContract
 from c3core import Encoder, load_space
+from c3core.testing import EncoderContract
 
 
 def noise(*shape: int, seed: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from c3_playground.world import World
-from c3_testing import PluginContract
+from c3core.testing import PluginContract
 from tests.helpers.command_line import c3, fails
 
 FEW = ["--set", "training.steps=3", "--set", "training.warmup_steps=1"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from c3_testing import PluginContract
+from c3core.testing import PluginContract
 
 
 class TestPlugin(PluginContract):

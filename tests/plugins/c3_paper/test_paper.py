@@ -8,8 +8,8 @@ import pytest
 
 from c3_metrics import COCO
 from c3_paper.published import BASELINES, TABLES, items, rows
-from c3_testing import PluginContract
 from c3core.bridges.presets import PRESETS
+from c3core.testing import PluginContract
 from tests.helpers.command_line import c3, fails
 
 IDS = [f"table{k}" for k in range(1, 8)] + [f"fig{k}" for k in (3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14)]

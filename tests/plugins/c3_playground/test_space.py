@@ -16,7 +16,6 @@ from c3_playground.space import FOLDER
 from c3_playground.towers.audio import log_mel, mel_bank
 from c3_playground.towers.sentences import SentenceNet, words_of
 from c3_playground.world import World
-from c3_testing import EncoderContract
 from c3core import Encoder, load_space, load_table
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import read_recipe
@@ -25,6 +24,7 @@ from c3core.registry.factory import load_tower
 from c3core.spaces.contrastive_trainer import connect
 from c3core.spaces.recipe import ConnectRecipe
 from c3core.statistics.familiarity import ForeignCheck
+from c3core.testing import EncoderContract
 
 
 class TestTextEncoder(EncoderContract):

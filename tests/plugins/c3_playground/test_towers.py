@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from c3_playground.world import World
-from c3_testing import TowerContract
 from c3core import Tower, load_tower
 from c3core.errors import WrongCall
+from c3core.testing import TowerContract
 
 
 @cache

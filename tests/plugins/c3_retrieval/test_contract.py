@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from c3_retrieval.decoder import RetrievalDecoder
-from c3_testing.decoders import DecoderContract
+from c3core.testing.decoders import DecoderContract
 
 
 class TestAll(DecoderContract):

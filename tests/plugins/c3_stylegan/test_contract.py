@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from c3_stylegan.decoder import StyleGANDecoder
-from c3_testing.decoders import DecoderContract
+from c3core.testing.decoders import DecoderContract
 
 SMALL: dict[str, Any] = {"channels": 256, "max_channels": 12, "style_dim": 16, "mapping_layers": 2, "device": "cpu"}
 

@@ -74,7 +74,7 @@ def export_items(items: Sequence[Exported], folder: Path, modality: str, video_s
     """Write each item and the table of their captions into `folder`, and return the path of the table."""
     if video_suffix not in _VIDEO_WRITERS:
         raise WrongCall(f"clips cannot be written as {video_suffix!r}. Give .gif or .mp4.")
-    from c3_media import write_png  # it imports torch, which the world does not need
+    from c3core.media import write_png  # it imports torch, which the world does not need
 
     writers: dict[str, tuple[str, Any]] = {
         "image": (".png", write_png),

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from c3_media.image_decoder import write_png
 from c3_paper.ablation.runs import Run, ablate, options_for
 from c3_playground.world import World
 from c3core.contracts import Encoder
 from c3core.embedding.embedder import embed
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.recipe import FitRecipe
+from c3core.media.image_decoder import write_png
 from c3core.pipeline.pipeline import load_pipeline
 from c3core.spaces.loading import load_space
 from tests.helpers.spaces import TRAINING, write_space

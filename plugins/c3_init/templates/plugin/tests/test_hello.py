@@ -1,7 +1,7 @@
 """The contract suites of c3core on the plugin."""
 
-from c3_testing import EncoderContract, PluginContract
 from c3core import load_space
+from c3core.testing import EncoderContract, PluginContract
 
 
 class TestPlugin(PluginContract):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from c3_media.image import check_sides
 from c3core.errors import CorruptFile, lines_of
+from c3core.media.image import check_sides
 
 with suppress(ImportError):
     import av  # noqa: F401  before decord, whose own FFmpeg it would use otherwise

@@ -1,6 +1,6 @@
 """The contract of an encoder, as a pytest suite. A plugin's test file subclasses it:
 
-    from c3_testing import EncoderContract
+    from c3core.testing import EncoderContract
 
     class TestMyEncoder(EncoderContract):
         def make(self):
@@ -24,8 +24,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from c3_testing.readers import ReaderContract, snapshot
 from c3core.contracts import BadItem, BadItems, Encoder, Reader
+from c3core.testing.readers import ReaderContract, snapshot
 
 
 class EncoderContract(ReaderContract):

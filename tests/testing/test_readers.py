@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from c3_testing.readers import held_in, snapshot
 from c3core.contracts import Reader
+from c3core.testing.readers import held_in, snapshot
 
 
 class Numbers(Reader):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from c3_media.files import regular_file
 from c3core.errors import C3Error, CorruptFile
+from c3core.media.files import regular_file
 
 
 def test_a_plain_file_gives_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +48,6 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_package_loads_no_codec_and_no_torch() -> None:
     heavy = "{'torch', 'PIL', 'soundfile', 'librosa', 'av', 'decord', 'numpy'}"
-    code = f"import sys, c3_media.files; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, c3core.media.files; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
     assert done.stdout.strip() == "[]"

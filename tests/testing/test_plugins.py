@@ -6,9 +6,9 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from c3_testing import PluginContract
 from c3core.errors import C3Error
 from c3core.registry.hooks import GROUP
+from c3core.testing import PluginContract
 
 OWN = sorted(point.name for point in entry_points(group=GROUP) if point.name.startswith("c3_"))
 

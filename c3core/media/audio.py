@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from c3_media.files import regular_file
 from c3core.contracts import Reader
 from c3core.errors import C3Error, CorruptFile, NotInstalled, WrongCall
+from c3core.media.files import regular_file
 
 Waveform = npt.NDArray[np.float32]
 

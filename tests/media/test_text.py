@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3_media.text import TextReader, TruncationCheck
 from c3core.errors import C3Error
+from c3core.media.text import TextReader, TruncationCheck
 
 # Category Cs: halves of surrogate pairs.
 valid = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(str.strip)

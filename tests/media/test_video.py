@@ -23,7 +23,7 @@ from tests.helpers.media_files import FRAMES, RATE, SIDES, frame, index_of, writ
 
 av = pytest.importorskip("av")
 
-from c3_media.video import VideoReader  # noqa: E402
+from c3core.media.video import VideoReader  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 TIMES_MS = [0, 40, 480, 500, 1500, 1540, 1600, 2900, 3000, 3333, 3400, 5000]  # of a variable frame rate
@@ -190,7 +190,7 @@ def test_pyav_works_after_decord(wholes: dict[str, Path]) -> None:
     """decord brings an FFmpeg of its own, which PyAV must not use."""
     pytest.importorskip("decord", reason="the other decoder")
     program = (
-        "import sys; from c3_media import VideoReader\n"
+        "import sys; from c3core.media import VideoReader\n"
         "VideoReader(decoder='decord').read(sys.argv[1]); import av\n"
         "with av.open(sys.argv[2], 'w') as out:\n"
         "    stream = out.add_stream('libvpx-vp9', rate=10, options={'lossless': '1'})\n"

@@ -1,7 +1,7 @@
 """The contract of a tower for `c3 connect`, as a pytest suite. A plugin's test file subclasses it:
 
     from c3core import load_tower
-    from c3_testing import TowerContract
+    from c3core.testing import TowerContract
 
     class TestMyTower(TowerContract):
         def make(self):
@@ -29,8 +29,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from c3_testing.readers import ReaderContract, snapshot
 from c3core.contracts import Reader, Tower
+from c3core.testing.readers import ReaderContract, snapshot
 
 
 class TowerContract(ReaderContract):

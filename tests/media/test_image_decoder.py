@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from c3_media.image import ImageReader
-from c3_media.image_decoder import GAP, SquareCrop, stack_pictures, to_pictures, write_png, write_sheet
 from c3core.contracts import BadItem
 from c3core.errors import C3Error
+from c3core.media.image import ImageReader
+from c3core.media.image_decoder import GAP, SquareCrop, stack_pictures, to_pictures, write_png, write_sheet
 
 
 def test_square_takes_the_middle() -> None:

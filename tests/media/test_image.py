@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageFile, ImageOps
 
-from c3_media import image
-from c3_media.image import ImageReader
 from c3core.contracts import BadItem
 from c3core.errors import C3Error, CorruptFile, NotInstalled
+from c3core.media import image
+from c3core.media.image import ImageReader
 from tests.helpers.media_files import picture
 
 image.formats()  # from here on, Pillow can write HEIC too

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from c3core.contracts import Decoder
 from c3core.errors import C3Error, WrongCall
-from c3core.io import atomic_write
+from c3core.io.files import atomic_write
 
 Picture = NDArray[np.uint8]
 

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from c3_media.image import check_sides
 from c3core.errors import C3Error, CorruptFile
+from c3core.media.image import check_sides
 
 Frames = npt.NDArray[np.uint8]
 Orientation = tuple[bool, bool, bool]  # swap rows and columns, then flip left to right, then flip top to bottom

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from c3_testing import EncoderContract
 from c3core.contracts import Encoder, Reader
+from c3core.testing import EncoderContract
 from tests.helpers.suites import FAILURES, list_tests, run_test
 
 DIM = 4

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from c3_testing import TowerContract
 from c3core import Reader, Tower
+from c3core.testing import TowerContract
 from tests.helpers.suites import FAILURES, list_tests, run_test
 
 

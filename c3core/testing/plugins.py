@@ -1,6 +1,6 @@
 """The contract of a plugin as a whole, as a pytest suite. A plugin's test file subclasses it:
 
-    from c3_testing import PluginContract
+    from c3core.testing import PluginContract
 
     class TestMyPlugin(PluginContract):
         plugin = "my_plugin"
@@ -20,7 +20,9 @@ from importlib.metadata import entry_points
 from inspect import signature
 from typing import ClassVar
 
-from c3core.registry import GROUP, Entry, entries
+from c3core.registry.discovery import entries
+from c3core.registry.hooks import GROUP
+from c3core.registry.registration import Entry
 
 CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: the factory's positional and keyword arguments
     "space": (("argument",), ("device", "precision")),

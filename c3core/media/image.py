@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from c3_media.files import regular_file
 from c3core.contracts import Reader
 from c3core.errors import C3Error, CorruptFile, NotInstalled
+from c3core.media.files import regular_file
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")  # of others, Pillow hands EPS files to another program
 ADVICE = {  # for a format that is read only with these, by how its files begin after 4 bytes

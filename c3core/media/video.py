@@ -10,10 +10,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from c3_media.files import regular_file
-from c3_media.image import MAX_PIXELS, check_sides
 from c3core.contracts import Reader
 from c3core.errors import C3Error, NotInstalled, WrongCall, near
+from c3core.media.files import regular_file
+from c3core.media.image import MAX_PIXELS, check_sides
 
 Frames = npt.NDArray[np.uint8]
 
@@ -128,10 +128,10 @@ class VideoReader(Reader):
 
     def _file_type(self) -> Any:
         if self.decoder == "decord":
-            from c3_media.video_decord import DecordFile
+            from c3core.media.video_decord import DecordFile
 
             return DecordFile
-        from c3_media.video_file import VideoFile
+        from c3core.media.video_file import VideoFile
 
         return VideoFile
 

@@ -1,7 +1,7 @@
 """The contract of a bridge, as a pytest suite. A plugin's test file subclasses it:
 
     from c3core import load_bridge
-    from c3_testing import BridgeContract
+    from c3core.testing import BridgeContract
 
     class TestMyBridge(BridgeContract):
         def make(self):
@@ -26,8 +26,8 @@ from torch.nn.functional import normalize
 
 from c3core.contracts import Bridge
 from c3core.errors import C3Error
-from c3core.statistics import Moments
-from c3core.store import Store
+from c3core.statistics.moments import Moments
+from c3core.store.store import Store
 
 
 def close(actual: Tensor, expected: Tensor) -> None:

@@ -1,6 +1,6 @@
 """The contract of a decoder, as a pytest suite. A plugin's test file subclasses it:
 
-    from c3_testing.decoders import DecoderContract
+    from c3core.testing.decoders import DecoderContract
 
     class TestMine(DecoderContract):
         def make(self):
@@ -28,8 +28,8 @@ from torch.nn.functional import normalize
 
 from c3core.contracts import BadItem, Decoder
 from c3core.errors import C3Error
-from c3core.io import PICKLES
-from c3core.training import load_trained, trained_state
+from c3core.io.files import PICKLES
+from c3core.training.checkpoint import load_trained, trained_state
 
 
 class DecoderContract(ABC):

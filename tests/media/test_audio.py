@@ -19,7 +19,7 @@ from tests.helpers.media_files import sound
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("librosa")
 
-from c3_media.audio import AudioReader  # noqa: E402
+from c3core.media.audio import AudioReader  # noqa: E402
 
 
 def correlation(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from c3core.data.modality import guess_modality, is_path
 from c3core.data.sources import Source, files_in, sources_in
-from c3core.data.tables import COLUMN, TEXT, Table, is_table, load_table, split_column
+from c3core.data.tables import COLUMN, TABLES, TEXT, Table, is_table, load_table, split_column
 from c3core.data.text_files import LIST, beside, check_root
 from c3core.errors import WrongCall
 from c3core.io.layout import STORE
@@ -193,9 +193,9 @@ def _from(folder: str | Path, name: str, *, text: bool) -> str:
     if is_path(name):
         file = column[1] if column else path
         wrong = "matches no file" if glob.has_magic(file) else f"does not exist{beside(file)}"
-        raise WrongCall(
-            f"{file} {wrong}. Check the spelling; a text of one word that looks like a path can stand in a .txt list."
-        )
+        listed = file.lower().endswith((LIST, *TABLES))
+        words = "" if listed else "; a text of one word that looks like a path can stand in a .txt list"
+        raise WrongCall(f"{file} {wrong}. Check the spelling{words}.")
     return name
 
 

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_paper.geometry.measure import measure_geometry
-from c3_paper.geometry.spectrum import effective_dimension, singular_values
 from c3core.runtime import progress_bar
+from c3core.statistics import measure_geometry
+from c3core.statistics.spectrum import effective_dimension, singular_values
 
 GROUP = 100
 

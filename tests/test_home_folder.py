@@ -11,14 +11,13 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from c3_paper.geometry.measure import measure_geometry
-from c3_paper.geometry.plots import plot_geometry
 from c3core import Pipeline, load_bridge, load_decoder, load_items, load_pipeline, load_space, load_table
 from c3core.cli import app
 from c3core.experiments.recipe import FitRecipe, read_recipe
 from c3core.io import atomic_write, make_folder, working_folder
 from c3core.media.image import ImageReader
 from c3core.spaces.recipe import ConnectRecipe
+from c3core.statistics import measure_geometry, plot_geometry
 from c3core.store import Store
 from tests.helpers.command_line import c3
 from tests.helpers.pairs import unit_pairs

@@ -9,7 +9,6 @@ from .corrupt import Gaussian as Gaussian
 from .corrupt import Lafite as Lafite
 from .corrupt import NoCorrupt as NoCorrupt
 from .corrupt import Span as Span
-from .noise import alignment_noise as alignment_noise
 from .presets import PRESETS as PRESETS
 from .presets import list_presets as list_presets
 from .presets import preset as preset

@@ -1,5 +1,12 @@
 from .familiarity import Familiarity as Familiarity
 from .familiarity import familiarity_states as familiarity_states
+from .geometry import Geometry as Geometry
+from .geometry import Spread as Spread
+from .geometry import measure_geometry as measure_geometry
 from .moments import Moments as Moments
-from .moments import row_batches as row_batches
+from .plots import new_figure as new_figure
+from .plots import plot_geometry as plot_geometry
+from .plots import save_figure as save_figure
+from .spectrum import effective_dimension as effective_dimension
+from .spectrum import singular_values as singular_values
 from .unit_norm import unit_rows as unit_rows

@@ -26,6 +26,7 @@ from c3core.io.layout import STORE, path_of
 from c3core.io.validation import by_position
 from c3core.statistics.moments import NEEDS, SAMPLE_SIZE, Moments, as_rows
 from c3core.statistics.unit_norm import is_unit, normalized
+from c3core.store.pairing import PairedRows, paired_rows
 from c3core.store.shard import (
     COLUMNS,
     BadInput,
@@ -214,6 +215,13 @@ class Store:
         """The inputs that gave no embedding, as `errors.jsonl` lists them."""
         for _, _, inputs in read_shards(self.folder, self.encoder):
             yield from inputs.bad
+
+    def paired_with(self, other: Store) -> PairedRows | None:
+        """The embeddings of this and the other store of the rows of one table that both have, with their numbers.
+
+        None if the ids name no common table (`pairs.csv:17`). A warning gives the number of rows that are left out.
+        """
+        return paired_rows(self, other)
 
     def check(self) -> None:
         """Read everything. Raises a `C3Error` that names the first file with something wrong in it.

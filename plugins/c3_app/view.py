@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
 
 import torch
 from PIL import Image
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from c3_app.known import KnownItems
 from c3_app.projection import Axes
-from c3core.errors import NotInstalled
+from c3core.statistics import new_figure
 
 DRAWN = 300  # points of a cloud
 COLORS = ("#3b6fb6", "#d98032")
@@ -33,22 +32,11 @@ class View:
 
     def picture(self) -> Image.Image:
         """The view as a picture. Raises `NotInstalled` without matplotlib."""
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise NotInstalled('the view needs matplotlib. Install it: pip install "c3core[plots]"') from None
-        figure: Any = Figure(figsize=(3.8, 3.9), layout="constrained")
-        axis = figure.subplots()
+        figure, axes = new_figure(1, 1, width=3.8, height=3.9)
+        axis = axes[0, 0]
         for (label, points), color in zip(self.clouds.items(), COLORS, strict=False):
             axis.scatter(*points.T.numpy(), s=16, color=color, alpha=0.55, linewidths=0, label=label)
-        new = {
-            "s": 260,
-            "marker": "*",
-            "color": NEW,
-            "edgecolors": "white",
-            "linewidths": 1,
-            "zorder": 3,
-        }
+        new = {"s": 260, "marker": "*", "color": NEW, "edgecolors": "white", "linewidths": 1, "zorder": 3}
         axis.scatter(*self.point.numpy(), label="the input", **new)
         axis.set_title(self.title, fontsize=10)
         axis.set_xlabel(self.names[0], fontsize=10)

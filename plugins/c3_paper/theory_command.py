@@ -87,8 +87,8 @@ def _run(name: str, out: Path | None, **options: Any) -> tuple[Any, Path | None]
     """The result of a study, and the path of its picture if `out` is given."""
     from importlib import import_module
 
-    from c3_paper.geometry.plots import new_figure, save_figure
     from c3core.io import make_folder, path_of
+    from c3core.statistics import new_figure, save_figure
 
     if out is not None:  # a folder or a library that is missing should be known before the work
         out = make_folder(path_of(out))

@@ -15,7 +15,7 @@ from c3core.io import path_of
 from c3core.runtime import cell, print_json, print_table
 
 if TYPE_CHECKING:
-    from c3_paper.geometry.measure import Geometry
+    from c3core.statistics import Geometry
 
 
 def geometry(
@@ -71,14 +71,14 @@ def geometry(
     else:
         _print(found)
     if out is not None:  # last, so that the figures are printed even if the plots cannot be written
-        from c3_paper.geometry.plots import plot_geometry
+        from c3core.statistics import plot_geometry
 
         plot_geometry(found if len(pairs) > 1 else next(iter(found.values())), out)
 
 
 def _measured(name: str, pair: tuple[str, str], items: list[Hashable] | None, group_size: int, seed: int) -> Geometry:
     """Measure one pair of files, and put its name before each warning."""
-    from c3_paper.geometry.measure import measure_geometry
+    from c3core.statistics import measure_geometry
 
     x, y = map(_side, pair)
     caught: list[warnings.WarningMessage] = []

@@ -8,10 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from c3_paper.geometry.plots import new_figure
-from c3_paper.geometry.spectrum import effective_dimension, singular_values
 from c3_paper.theory.spaces import SPACE, TABLE, Embedded, embed_both
 from c3_paper.theory.study import BLUE, ORANGE, Row, Study, plain
+from c3core.statistics import effective_dimension, new_figure, singular_values
 
 PAPER = {"image": 25, "text": 230}  # of 512, a random CLIP ViT-B/32 on COCO
 LEAST = 1e-9  # smaller values, relative to the largest, are rounding and are not drawn

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_paper.geometry.plots import new_figure
 from c3_paper.theory.spaces import SPACE, TABLE, Embedded, embed_both
 from c3_paper.theory.study import BLUE, GREY, ORANGE, Row, Study, plain
+from c3core.statistics import new_figure
 
 POINTS = 500  # of the sphere and of the cone, and rows whose cosines are drawn
 HEIGHT = 2.0  # the constant value of the collapsed axis

@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from c3_paper.geometry.plots import new_figure
-from c3_paper.geometry.spectrum import effective_dimension, singular_values
 from c3_paper.theory.cone import mean_cosine
 from c3_paper.theory.study import BLUE, ORANGE, Row, Study, plain
+from c3core.statistics import effective_dimension, new_figure, singular_values
 
 LAYERS, EVERY = 50, 5  # the paper shows the features after every five layers
 

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_paper.geometry.plots import new_figure
 from c3_paper.theory.study import BLUE, GREY, ORANGE, Row, Study, plain
 from c3core.errors import WrongCall
 from c3core.runtime import progress_bar
+from c3core.statistics import new_figure
 
 POINTS = 60  # of the curve, at equal distances on the axis of log steps
 

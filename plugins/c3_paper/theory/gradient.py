@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_paper.geometry.plots import new_figure
 from c3_paper.theory.study import BLUE, GREEN, ORANGE, Row, Study, plain
 from c3core.spaces import info_nce
+from c3core.statistics import new_figure
 
 TEMPERATURE = 0.07  # CLIP's at the start of its training
 SHARED = 0.4  # the last coordinate: SHARED of each x and −SHARED of each y, a gap of 0.8

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_paper.geometry.plots import new_figure
 from c3_paper.theory.study import BLUE, GREEN, GREY, ORANGE, Row, Study, plain
+from c3core.statistics import new_figure
 
 DELTA = 0.1  # the loss at which training is taken to end: the paper gives no value
 TEMPERATURES = (0.01, 0.02, 0.05, 0.07, 0.1, 0.2)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from c3_playground.demo.output import print_step
 from c3_playground.methods import METHODS
 from c3_playground.world import Item, World
 from c3core import Space, load_pipeline, load_space, load_table
-from c3core.bridges import alignment_noise
 from c3core.data import Source
 from c3core.embedding import embed
 from c3core.errors import NotInstalled
 from c3core.io import working_folder, write_json
 from c3core.runtime import progress_bar
+from c3core.statistics import measure_geometry, plot_geometry
 from c3core.store import Store
 
 
@@ -39,7 +40,7 @@ def demo(*, out: Path, seed: int = 0, everything: bool = False, plan: Plan | Non
     print_step("Connect", "a space of text, image, video and audio comes with the package")
     with working_folder() as folder:
         stores = _embed(space, world, tested, folder, plan)
-        _measure(space, stores, tested, results)
+        _measure(space, stores, tested, out, results)
         print_step("Train", f"on {plan.sentences:,} sentences about each modality, without a picture, video or sound")
         total = len(METHODS) * len(plan.modalities)
         # The bar is quiet in a log, which gets a line about each captioner.
@@ -101,14 +102,18 @@ def _embed(space: Space, world: World, tested: dict[str, list[Item]], folder: Pa
     return stores
 
 
-def _measure(space: Space, stores: dict[str, Store], tested: dict[str, list[Item]], results: Results) -> None:
-    """Measure the gap and the alignment noise between each modality and its sentences."""
+def _measure(
+    space: Space, stores: dict[str, Store], tested: dict[str, list[Item]], out: Path, results: Results
+) -> None:
+    """Measure the gap and the alignment noise between each modality and its sentences, as in the paper's Table 1."""
     for modality, items in tested.items():
         sentences = space.encode([item.sentences[0] for item in items], "text", batch_size=256)
-        embeddings = stores[f"test_{modality}"].embeddings()
-        gap = (embeddings.mean(0) - sentences.mean(0)).norm().item()
-        noise = alignment_noise(embeddings, sentences)
-        results.geometry[modality] = {"gap_length": gap, "noise_std": noise}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = measure_geometry(stores[f"test_{modality}"].embeddings(), sentences, group_size=100)
+        results.geometry[modality] = found.to_dict()
+        plot_geometry(found, out / "geometry" / modality)
+        gap, noise = results.geometry[modality]["gap_length"]["mean"], results.geometry[modality]["noise_std"]
         print_step("", f"{modality:5} ↔ text: gap {gap:.2f}, alignment noise {noise:.3f} per dimension")
 
 

@@ -28,7 +28,7 @@ class Results:
     shipped: list[tuple[Item, str]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     captions: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # by modality and method
-    geometry: dict[str, dict[str, float]] = field(default_factory=dict)
+    geometry: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown: int, results: Results) -> None:
@@ -48,9 +48,10 @@ def write_page(out: Path, tested: Mapping[str, Sequence[Item]], shown: int, resu
     for modality, items in tested.items():
         parts += _captioned(modality, items, shown, results.captions[modality])
     parts.append("<h2>Geometry</h2><p>The gap between the embeddings of each modality and those of its sentences.</p>")
-    for modality, found in results.geometry.items():
-        figures = f"gap {found['gap_length']:.2f}, alignment noise {found['noise_std']:.3f} per dimension"
-        parts.append(f"<p>{modality}: {figures}</p>")
+    for modality in tested:
+        for plot in sorted((out / "geometry" / modality).glob("*.png")):
+            image = f"<img alt='{modality} {plot.stem}' src='{data_uri(plot, 'image/png')}'>"
+            parts.append(f"<h3>{modality}</h3><div class=plots>{image}</div>")
     write_html(out / "index.html", "c3core demo", parts)
 
 

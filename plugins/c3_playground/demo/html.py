@@ -23,8 +23,8 @@ figure{margin:0}figure img{width:100%;aspect-ratio:1;object-fit:cover;border-rad
 .item audio{width:100%}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .7rem;margin:.6rem 0 0}
 dl{font-size:.9rem}dt{font-weight:600}dd{margin:0}dd.truth{color:#0a7f3f}dd small{color:#767676}
 details{margin-top:1rem}summary{cursor:pointer;margin-bottom:1rem}
-@media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}
-p.lead,dd small{color:#aaa}th,td,.item{border-color:#444}dd.truth{color:#5fd08f}}
+.plots img{max-width:100%}@media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}
+p.lead,dd small{color:#aaa}th,td,.item{border-color:#444}dd.truth{color:#5fd08f}.plots img{background:#fff}}
 """
 METHODS_LINE = "<p>C¹: connect only. C²₁: connect and collapse. C²₂: connect and corrupt. C³: all three steps.</p>"
 

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_paper.geometry.paired_batches import paired_batches, warn_of_repeats
-from c3_paper.geometry.spectrum import effective_dimension, frechet, singular_values, warn_of_few_rows
 from c3core.errors import C3Error, WrongCall
-from c3core.statistics import Moments, unit_rows
+from c3core.statistics.moments import Moments
+from c3core.statistics.paired_batches import paired_batches, warn_of_repeats
+from c3core.statistics.spectrum import effective_dimension, frechet, singular_values, warn_of_few_rows
+from c3core.statistics.unit_norm import unit_rows
 
 MAX_PAIRS = 20_000  # pairs measured in groups: more change the third digit of no figure, and take memory
 MAX_DIRECTIONS = 1_000  # group gaps compared with each other: half a million cosines

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from c3_paper.geometry.measure import Spread, measure_geometry, measure_groups
 from c3core.errors import C3Error, WrongCall
+from c3core.statistics.geometry import Spread, measure_geometry, measure_groups
 from c3core.store.store import Store
 from tests.helpers.pairs import unit_pairs
 from tests.helpers.small_stores import KIND, write
@@ -380,7 +380,7 @@ def test_so_many_gaps_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = unit_pairs(60)
     grouped = torch.stack([x, y], dim=1).reshape(6, 10, 2, DIM)
     every = measure_groups(grouped)[0]["gap_direction"]
-    monkeypatch.setattr("c3_paper.geometry.measure.MAX_DIRECTIONS", 3)
+    monkeypatch.setattr("c3core.statistics.geometry.MAX_DIRECTIONS", 3)
     some = measure_groups(grouped)[0]
     assert len(every) == 15
     torch.testing.assert_close(some["gap_direction"], every[[0, 1, 5]])  # those of the first three groups

@@ -7,9 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from c3_paper.geometry.measure import Geometry
 from c3core.errors import C3Error, NotInstalled
-from c3core.io import atomic_write, path_of
+from c3core.io.files import atomic_write
+from c3core.io.layout import path_of
+from c3core.statistics.geometry import Geometry
 
 _BLUE, _ORANGE, _GREEN, _GREY = "#3b6fb6", "#d98032", "#3f8f5b", "#777777"
 _PANELS = {  # statistic: (title, meaning, range of the axis or None to fit it)

@@ -13,9 +13,9 @@ import torch
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from c3_paper.geometry.measure import Geometry, Spread, measure_geometry
-from c3_paper.geometry.plots import histograms, new_figure, plot_geometry, spectra
 from c3core.errors import C3Error
+from c3core.statistics.geometry import Geometry, Spread, measure_geometry
+from c3core.statistics.plots import histograms, new_figure, plot_geometry, spectra
 from tests.helpers.pairs import unit_pairs
 
 PANELS = ("gap_length", "gap_direction", "gap_span_x", "gap_span_y", "noise_mean", "noise_cosine")
@@ -141,7 +141,7 @@ def test_an_undefined_statistic_is_labelled_undefined(tmp_path: Path) -> None:
 
 def test_matplotlib_is_imported_only_to_plot_and_named_if_it_is_missing() -> None:
     code = (
-        "import sys; import c3_paper.geometry.plots as p; assert 'matplotlib' not in sys.modules; sys.modules['matplotlib.figure'] = None\n"
+        "import sys; import c3core.statistics.plots as p; assert 'matplotlib' not in sys.modules; sys.modules['matplotlib.figure'] = None\n"
         "try: p.spectra({})\n"
         "except p.C3Error as error: print(error)"
     )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from c3core import Store
 from c3core.errors import C3Error, warn
+from c3core.store.shard import StoreBatch
+
+
+class EmbeddingRows(Protocol):
+    """The part of a store that pairing reads."""
+
+    def batches(self, batch_size: int = ..., *, columns: Sequence[str] = ...) -> Iterator[StoreBatch]: ...
 
 
 class PairedRows(NamedTuple):
@@ -22,7 +28,7 @@ class PairedRows(NamedTuple):
     numbers: NDArray[np.int64]
 
 
-def paired_rows(x: Store, y: Store) -> PairedRows | None:
+def paired_rows(x: EmbeddingRows, y: EmbeddingRows) -> PairedRows | None:
     """Pair the rows of x and y; None if they have no common table.
 
     The ids tell the table and the rows (`pairs.csv:17`). Warns of the number of rows that only one of the stores has.
@@ -44,7 +50,7 @@ def _split(identity: str) -> tuple[str, str]:
     return (table, row) if row.isdecimal() else ("", "")
 
 
-def _row_numbers(store: Store, table: str) -> NDArray[np.int64]:
+def _row_numbers(store: EmbeddingRows, table: str) -> NDArray[np.int64]:
     ids = (_split(identity) for batch in store.batches(columns=("id",)) for identity in batch.ids)
     numbers = np.fromiter((int(row) if name == table else -1 for name, row in ids), np.int64)
     if (numbers < 0).any() or (np.diff(numbers) <= 0).any():
@@ -52,7 +58,7 @@ def _row_numbers(store: Store, table: str) -> NDArray[np.int64]:
     return numbers
 
 
-def _chosen(store: Store, kept: NDArray[np.bool_]) -> Iterator[Tensor]:
+def _chosen(store: EmbeddingRows, kept: NDArray[np.bool_]) -> Iterator[Tensor]:
     start = 0
     for batch in store.batches(columns=("embedding",)):
         stop = start + len(batch.embeddings)

@@ -7,8 +7,8 @@ import warnings
 import pytest
 import torch
 
-from c3_paper.geometry.measure import measure_geometry
-from c3_paper.geometry.spectrum import effective_dimension, frechet, singular_values
+from c3core.statistics.geometry import measure_geometry
+from c3core.statistics.spectrum import effective_dimension, frechet, singular_values
 
 
 def test_effective_dimension_and_singular_values() -> None:

@@ -13,11 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from c3_paper.geometry.pairing import paired_rows
-from c3core import Store
 from c3core.errors import C3Error, WrongCall, warn
-from c3core.io import by_position
-from c3core.statistics import row_batches
+from c3core.io.validation import by_position
+from c3core.statistics.moments import row_batches
 
 _CHUNK = 8192
 
@@ -27,11 +25,11 @@ def paired_batches(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield rows of x and y (n, d), and which of them to take (n,) bool: all, or one of each item of `one_per`."""
     items = None if one_per is None else by_position(one_per, "one_per")
-    if isinstance(x, Store) and isinstance(y, Store):
-        if paired := paired_rows(x, y):  # stores of one table
+    if hasattr(x, "paired_with") and hasattr(y, "paired_with"):
+        if paired := x.paired_with(y):  # stores of one table
             x, y, numbers = paired
             if items is not None:
-                items = _of_rows(items, numbers.tolist())
+                items = _of_rows(items, numbers)
         elif x.bad or y.bad:  # row i of one store belongs to another row of the other after each bad input
             raise C3Error(
                 f"{x.bad} input(s) of x and {y.bad} of y gave no embedding, so that their rows cannot be paired. Embed"

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3_paper.geometry import paired_batches as under_test
-from c3_paper.geometry.paired_batches import draw_one_per_item, paired_batches
 from c3core.errors import C3Error, WrongCall
+from c3core.statistics import paired_batches as under_test
+from c3core.statistics.paired_batches import draw_one_per_item, paired_batches
 
 sizes = st.lists(st.integers(0, 9), max_size=6)
 

@@ -10,9 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3_paper.geometry.measure import measure_geometry
-from c3_paper.geometry.pairing import paired_rows
 from c3core import C3Error
+from c3core.statistics.geometry import measure_geometry
 from c3core.store.shard import BadInput, EncoderInfo, StoreBatch
 from c3core.store.store import Store, StoreWriter
 from tests.helpers.small_stores import KIND, unit
@@ -34,7 +33,7 @@ def test_only_rows_of_both_are_paired(
     x, y = (store(tmp_path_factory.mktemp("store") / "s", rows) for rows in kept)
     alone = len(holes[0] ^ holes[1])
     with pytest.warns(UserWarning, match=rf"^{alone} row\(s\) of pairs.csv") if alone else nullcontext():
-        pairs = paired_rows(x, y)
+        pairs = x.paired_with(y)
     assert pairs is not None
     one, other = (torch.cat(list(stream)) for stream in (pairs.x, pairs.y))
     assert pairs.numbers.tolist() == sorted(set(kept[0]) & set(kept[1]))
@@ -53,7 +52,7 @@ def test_geometry_pairs_stores_of_one_table_by_its_rows(tmp_path: Path) -> None:
 
 def test_other_stores_are_paired_by_position(tmp_path: Path) -> None:
     x, y = store(tmp_path / "x", [*range(250)]), store(tmp_path / "y", [*range(250)], table="others.csv")
-    assert paired_rows(x, y) is None
+    assert x.paired_with(y) is None
     assert measure_geometry(x, y).n == 250
     with pytest.raises(C3Error, match="x has 8 dimensions and y 4"):
         measure_geometry(x, store(tmp_path / "z", [*range(250)], dim=4))
@@ -78,14 +77,14 @@ def test_stores_with_holes_that_no_table_pairs_are_refused(tmp_path: Path) -> No
 def test_rows_of_several_tables_are_not_paired(tmp_path: Path) -> None:
     x = store(tmp_path / "x", [5, 6, 5])
     with pytest.raises(C3Error, match="more than the rows of pairs.csv in order"):
-        paired_rows(x, x)
+        x.paired_with(x)
 
 
 @pytest.mark.parametrize("table", ["karpathy:dataset.json?split=test", "a:1"])
 def test_a_table_may_have_a_colon_in_its_name(table: str, tmp_path: Path) -> None:
     x, y = store(tmp_path / "x", [0, 1, 3], table=table), store(tmp_path / "y", [1, 2, 3], table=table)
     with pytest.warns(UserWarning, match=r"^2 row\(s\) of"):
-        pairs = paired_rows(x, y)
+        pairs = x.paired_with(y)
     assert pairs is not None
     assert pairs.numbers.tolist() == [1, 3]
 
@@ -93,7 +92,7 @@ def test_a_table_may_have_a_colon_in_its_name(table: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("ids", [["a.png", "b.png"], ["t.csv:x", "t.csv:y"], ["7", "8"], []])
 def test_ids_that_name_no_row_of_a_table_pair_nothing(ids: list[str], tmp_path: Path) -> None:
     stores = [Store.from_embeddings(tmp_path / name, unit(len(ids)), ids=ids, **KIND) for name in "xy"]
-    assert paired_rows(*stores) is None
+    assert stores[0].paired_with(stores[1]) is None
 
 
 def test_rows_without_a_number_are_refused_among_those_of_a_table(tmp_path: Path) -> None:
@@ -101,4 +100,4 @@ def test_rows_without_a_number_are_refused_among_those_of_a_table(tmp_path: Path
     y = Store.from_embeddings(tmp_path / "y", unit(3), ids=["t.csv:1", "u.csv:2", "t.csv:3"], **KIND)
     for one in (x, y):
         with pytest.raises(C3Error, match="more than the rows of t.csv in order"):
-            paired_rows(one, one)
+            one.paired_with(one)

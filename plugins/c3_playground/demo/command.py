@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,10 @@ import typer
 
 from c3core.cli import Seed, writable
 
-TASKS = ("caption", "draw")
+NEEDS = {  # what each task imports beside the core
+    "caption": ("transformers", "pycocoevalcap", "matplotlib", "soundfile"),
+    "draw": ("diffusers", "torch_fidelity"),
+}
 
 
 def demo(
@@ -24,8 +28,10 @@ def demo(
     ] = False,
 ) -> None:
     """Show the method on the playground, without a download."""
-    from c3core.errors import WrongCall, near
+    from c3core.errors import NotInstalled, WrongCall, near
 
-    if task not in TASKS:
-        raise WrongCall(f"no demo is called {task!r}: {near(task, TASKS)}")
+    if task not in NEEDS:
+        raise WrongCall(f"no demo is called {task!r}: {near(task, NEEDS)}")
+    if missing := [module for module in NEEDS[task] if find_spec(module) is None]:
+        raise NotInstalled(f'the demo needs {", ".join(missing)}. Install all that it shows: pip install "c3core[all]"')
     import_module(f"c3_playground.demo.{task}").demo(out=out, seed=seed, everything=everything)

@@ -184,7 +184,7 @@ def _names(inputs: str | Path | Iterable[str | Path]) -> list[str]:
 
 def _from(folder: str | Path, name: str, *, text: bool) -> str:
     """An input from a folder: its path, or for text the words themselves."""
-    path = os.path.join(folder, name)
+    path = os.path.join("" if Path(folder) == Path() else folder, name)
     if not text or os.path.exists(path):
         return path
     column = COLUMN.fullmatch(path)

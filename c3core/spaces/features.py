@@ -59,15 +59,19 @@ class FeatureReader(Reader):
         self.reader, self.takes_text = reader, reader.takes_text
         batches = [batch for store in stores for batch in store.batches(columns=("source", "embedding", "norm"))]
         sources = (source for batch in batches for source in batch.sources)
-        self.rows = {source: row for row, source in enumerate(sources)}
+        self.rows = {self._key(source): row for row, source in enumerate(sources)}
         self.features = torch.cat([features_of(batch) for batch in batches])
         self.stored_at = min((store.folder / STORE).stat().st_mtime for store in stores)
 
     def read(self, source: Any) -> Any:
-        row = self.rows.get(str(source)) if isinstance(source, str | Path) else None
+        row = self.rows.get(self._key(source)) if isinstance(source, str | Path) else None
         if row is None or self._changed(source):
             return self.reader.read(source)
         return Features(self.features[row])
+
+    def _key(self, source: str | Path) -> str:
+        """A text as it is, and one name for each way to write a path."""
+        return str(source) if self.takes_text else os.path.abspath(source)
 
     def _changed(self, source: str | Path) -> bool:
         try:

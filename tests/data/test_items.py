@@ -51,6 +51,9 @@ def test_files_folders_globs_in_the_order_they_are_named(here: Path) -> None:
     Path("photos/table.csv").unlink()
     everything = ["photos/a.jpg", "photos/b.jpg", "photos/sub/c.jpg"]
     assert pairs("photos") == [(name, name) for name in everything]
+    assert [*load_items("photos/b.jpg", "image", folder=Path())] == [
+        "photos/b.jpg"
+    ]  # as a recipe in this folder has it
     assert paths("photos/b.jpg", "photos/a.jpg") == ["photos/b.jpg", "photos/a.jpg"]
     assert paths("photos/*.jpg") == everything[:2]
     assert paths("photos/**/*.jpg") == everything

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from c3_playground.world import World
-from c3core import Space, Store, load_space
+from c3core import Space, Store, load_items, load_space
 from c3core.errors import WrongCall
 from c3core.spaces import ConnectRecipe, connect
 
@@ -63,6 +63,18 @@ def test_what_was_connected_on_is_not_computed_again(folder: Path, modality: str
     found = space.encode(sources, modality)
     assert seen == []
     torch.testing.assert_close(found, load_space(folder / "space").encode(sources, modality))
+
+
+@pytest.mark.parametrize("wrote", [".", ".."])
+def test_a_path_may_be_written_in_another_way(folder: Path, monkeypatch: pytest.MonkeyPatch, wrote: str) -> None:
+    """A recipe beside its table and the `train.csv:image` of another folder name the same pictures."""
+    monkeypatch.chdir(folder if wrote == "." else folder.parent)
+    within = folder.relative_to(Path.cwd())
+    space = load_space(folder / "space", features=folder / "space" / "run")
+    seen = items_that_towers_see(space)
+    space.encode([*load_items("train.csv:image", "image", folder=within)], "image")
+    space.encode([f"./{within}/2.png", within / "3.png", folder.parent / "x" / ".." / folder.name / "4.png"], "image")
+    assert seen == []
 
 
 def test_other_sources_are_computed_and_keep_their_place(folder: Path) -> None:

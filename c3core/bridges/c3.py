@@ -28,7 +28,6 @@ class _Config(BaseModel, extra="forbid"):
     rescale: dict[str, Any]
     target: str | None = None
     modalities: list[str] = []
-    fingerprints: dict[str, str] = {}
 
 
 class C3Bridge(Bridge):
@@ -58,7 +57,6 @@ class C3Bridge(Bridge):
         self._corrupt = make_part("corrupt", corrupt, CORRUPTS)
         self.rescale = make_part("rescale", rescale, RESCALES)
         self.name = name
-        self.fingerprints: dict[str, str] = {}  # of each modality's encoder, if its embeddings tell it
         self._statistics = FittedStatistics()
 
     @property
@@ -117,10 +115,8 @@ class C3Bridge(Bridge):
             needs = ", ".join(sorted(self._needs_of_target))
             raise WrongCall(f"bridge {self.name!r} needs {missing}: it reads the target's {needs}.")
         fitted = FittedStatistics(target)
-        fingerprints = self._gather(embeddings, fitted)
+        self._gather(embeddings, fitted)
         self._statistics.replace(fitted)
-        self.fingerprints.clear()
-        self.fingerprints.update(fingerprints)
         return self
 
     def extend(self, embeddings: Mapping[str, Any]) -> Self:
@@ -130,13 +126,12 @@ class C3Bridge(Bridge):
         if known := [modality for modality in embeddings if modality in self.modalities]:
             raise WrongCall(f"the bridge is fitted on {known[0]!r} already. Fit it again to replace its statistics.")
         extended = self._statistics.copy()  # so that an error leaves the bridge as it was
-        self.fingerprints.update(self._gather(embeddings, extended))
+        self._gather(embeddings, extended)
         self._statistics.replace(extended)
         return self
 
-    def _gather(self, embeddings: Mapping[str, Any], statistics: FittedStatistics) -> dict[str, str]:
-        """Add each modality to `statistics`. Return the fingerprints of those encoders that the embeddings tell."""
-        fingerprints: dict[str, str] = {}
+    def _gather(self, embeddings: Mapping[str, Any], statistics: FittedStatistics) -> None:
+        """Add each modality to `statistics`."""
         size = self.collapse.size if isinstance(self.collapse, Memory) else SAMPLE_SIZE
         for modality, data in embeddings.items():
             needs = self.needs if modality == statistics.target else self._needs_of_each
@@ -146,10 +141,6 @@ class C3Bridge(Bridge):
                 error.args = (f"{modality}: {error}",)
                 raise
             statistics.add(modality, moments, needs, sample_size=size)
-            fingerprint = getattr(moments or data, "fingerprint", None)
-            if fingerprint is not None:
-                fingerprints[modality] = fingerprint
-        return fingerprints
 
     def train_condition(self, e: Tensor, modality: str, *, generator: torch.Generator | None = None) -> Tensor:
         """Return rescale(corrupt(collapse(e))), conditions (n, d) for training; noise is drawn from `generator`."""
@@ -181,7 +172,7 @@ class C3Bridge(Bridge):
         {'kind': 'shift'}
         """
         bridge = C3Bridge(self.collapse.native(), self._corrupt, Native(), name=self.name)
-        bridge._statistics, bridge.fingerprints = self._statistics, self.fingerprints
+        bridge._statistics = self._statistics
         return bridge
 
     def gap(self, modality: str) -> Tensor:
@@ -202,7 +193,6 @@ class C3Bridge(Bridge):
             "rescale": self.rescale.config(),
             "target": self.target,
             "modalities": list(self.modalities),
-            "fingerprints": dict(self.fingerprints),
         }
 
     def state(self) -> dict[str, Tensor]:
@@ -215,5 +205,4 @@ class C3Bridge(Bridge):
         saved = checked(_Config, config, what="bridge")
         bridge = cls(saved.collapse, saved.corrupt, saved.rescale, name=saved.name)
         bridge._statistics = FittedStatistics.restore(saved.target, saved.modalities, state)
-        bridge.fingerprints = dict(saved.fingerprints)
         return bridge

@@ -14,7 +14,6 @@ from c3core.data.items import guess_items, load_items, named
 from c3core.data.modality import group_by_modality
 from c3core.data.sources import Source
 from c3core.data.tables import refuse_unused_root
-from c3core.embedding.batching import store_batches
 from c3core.errors import WrongCall
 from c3core.io.journaled_table import journal_of
 from c3core.io.layout import STORE
@@ -36,7 +35,7 @@ class Part:
     def batches(self, pipeline: Pipeline, batch_size: int, start: int = 0) -> Iterable[Encoded]:
         """The embeddings of its sources from number `start` on. Their positions count from there."""
         if isinstance(self.sources, Store):
-            return store_batches(self.sources, batch_size, start=start)
+            return self.sources.encoded(batch_size, start=start)
         return pipeline.encoder(self.modality).encode_batches(self.sources[start:], batch_size=batch_size)
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 from itertools import tee
 from json import dumps
-from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,11 +111,10 @@ def _run(loaded: Pipeline, given: Inputs, seeds: range, options: dict[str, Any],
     for position, item in given.left_out.items():
         results.add(position, [item] * len(seeds))
     batch_size = options["batch_size"]
-    whole = lcm(batch_size, max(1, batch_size // options["best_of"]))  # so many inputs fill batches of both kinds
     for part in given.parts:
         start = results.done(part.positions)
         if start < len(part.positions):
-            start -= start % whole  # so that batches are those of a run that was not killed
+            start -= start % batch_size  # so that batches are those of a run that was not killed
         skip = start - sum(position in results.bad for position in part.positions[:start])
         streams = [
             loaded.stream(batches, modality=part.modality, seed=seed, skip=skip, **options)

@@ -262,6 +262,7 @@ class PipelineFitter:
         trained_on = {"modality": rows.modality, "rows": count, "supervised": pairs is not None, "noise": self.noise}
         recipe = {
             "space": self.encoders.space.spec,
+            "encoders": self.encoders.fingerprints,
             "bridge": self.bridge.config(),
             "decoder": {"name": decoder.name, **decoder.settings.model_dump(mode="json")},
             "trained_on": trained_on,

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from c3core.contracts import Bridge, Decoder, Encoded, GenerationOptions
 from c3core.data.modality import as_picture, group_by_modality
-from c3core.embedding.batching import rebatch, store_batches
 from c3core.errors import C3Error, WrongCall
 from c3core.pipeline.best_of import best_of
 from c3core.pipeline.encoders import BridgedEncoder, FittedEncoders
@@ -63,7 +62,7 @@ class Runner:
         if isinstance(sources, Store):
             if modality not in (None, sources.modality):
                 raise WrongCall(f"the store {sources.folder} holds {sources.modality} embeddings, not {modality}.")
-            yield from self._stream(store_batches(sources, self.batch_size), sources.modality, skip, restarts)
+            yield from self._stream(sources.encoded(self.batch_size), sources.modality, skip, restarts)
             return
         first, every = _peek(sources)
         if isinstance(first, Encoded):
@@ -102,22 +101,28 @@ class Runner:
         space = self.encoders.space
         fitted = modality in self.familiar
         check = ForeignCheck(self.familiar[modality] if fitted else space.familiar.get(modality))
-        for part in rebatch(batches, max(1, self.batch_size // self.best_of)):
+        for part in batches:
             if part.modality != modality:
                 raise WrongCall(f"these are {part.modality} embeddings, not {modality}.")
             self.encoders.check(modality, part.fingerprint)
-            outputs = self._outputs(part, generators.of(part.index)) if part.index else []
+            outputs = self._outputs(part, generators.of(part.index))
             check.add(part.embeddings, part.unlike.values())
             shown = zip(part.index, map(as_picture, outputs), strict=True)
             yield from sorted([*shown, *part.bad], key=lambda entry: entry[0])
         check.warn(modality, "those that the pipeline was fitted on" if fitted else f"what space {space.spec} knows")
 
     def _outputs(self, part: Encoded, generators: list[torch.Generator]) -> list[Any]:
-        conditions = self.condition(part.embeddings, part.modality)
-        if self.best_of == 1:
-            return self.decoder.generate(conditions, self.options, generator=generators)
-        encoder = self._output_encoder()
-        return best_of(self.decoder, encoder, conditions, self.options, generator=generators, count=self.best_of)
+        """Make at most `batch_size` outputs at a time."""
+        conditions, outputs = self.condition(part.embeddings, part.modality), list[Any]()
+        count, size = self.best_of, max(1, self.batch_size // self.best_of)
+        for start in range(0, len(conditions), size):
+            rows, own = conditions[start : start + size], generators[start * count : (start + size) * count]
+            if count == 1:
+                outputs += self.decoder.generate(rows, self.options, generator=own)
+            else:
+                encoder = self._output_encoder()
+                outputs += best_of(self.decoder, encoder, rows, self.options, generator=own, count=count)
+        return outputs
 
     def _output_encoder(self) -> BridgedEncoder:
         return BridgedEncoder(self.encoders, self.bridge, self.decoder)

@@ -50,8 +50,7 @@ class Moments:
     """Streaming statistics of the embeddings of one modality, which are taken in the scale that they come in.
 
     `needs` names what to gather beside the mean: "variance" (of each dimension), "covariance" (d × d), "sample" (a
-    uniform sample of at most `sample_size` rows, drawn with `seed`). `fingerprint` is the encoder's, if known.
-    Statistics are float64, the sample is float32.
+    uniform sample of at most `sample_size` rows, drawn with `seed`). Statistics are float64, the sample is float32.
 
     >>> moments = Moments(2).update(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))
     >>> moments.count, moments.mean.tolist(), moments.variance.tolist()
@@ -65,9 +64,8 @@ class Moments:
         *,
         sample_size: int = SAMPLE_SIZE,
         seed: int = 0,
-        fingerprint: str | None = None,
     ) -> None:
-        self.dim, self.needs, self.fingerprint = dim, frozenset(needs), fingerprint
+        self.dim, self.needs = dim, frozenset(needs)
         for need in sorted(self.needs - NEEDS):
             raise WrongCall(f"moments cannot gather {need!r}: {near(need, NEEDS)}")
         if dim < 1 or sample_size < 1 or not 0 <= seed < 2**63:
@@ -150,11 +148,6 @@ class Moments:
         self._check("variance")
         scatter = self._scatter.scatter
         return (scatter.diagonal() if scatter.ndim == 2 else scatter) / self.count
-
-    @property
-    def std(self) -> Tensor:
-        """(d,) the standard deviation of each dimension."""
-        return self.variance.sqrt()
 
     @property
     def covariance(self) -> Tensor:

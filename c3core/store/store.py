@@ -21,6 +21,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from c3core.contracts import Encoded
 from c3core.errors import C3Error, CorruptFile, NotInstalled, WrongCall, near
 from c3core.io.layout import STORE, path_of
 from c3core.io.validation import by_position
@@ -142,6 +143,18 @@ class Store:
         for index in range(len(self._groups)):
             yield from read_batches(self.folder / shard_name(index), columns, self.dim, batch_size)
 
+    def encoded(self, batch_size: int, *, start: int = 0) -> Iterator[Encoded]:
+        """The rows from row `start` on, in batches, as an encoder gives them. Positions count from there."""
+        seen = 0
+        for rows in self.batches(batch_size):
+            count = len(rows.norms)
+            before = min(max(start - seen, 0), count)
+            index = range(seen + before - start, seen + count - start)
+            seen += count
+            if index:
+                embeddings, norms = rows.embeddings[before:], rows.norms[before:]
+                yield Encoded([*index], embeddings, norms, [], self.modality, self.fingerprint)
+
     def shuffled(
         self,
         batch_size: int,
@@ -206,7 +219,7 @@ class Store:
 
     def moments(self, needs: Iterable[str] = NEEDS, *, sample_size: int = SAMPLE_SIZE, seed: int = 0) -> Moments:
         """The statistics of the embeddings, in one pass; `sample_size` and `seed` are those of `Moments`."""
-        moments = Moments(self.dim, needs, sample_size=sample_size, seed=seed, fingerprint=self.fingerprint)
+        moments = Moments(self.dim, needs, sample_size=sample_size, seed=seed)
         for batch in self.batches(columns=("embedding", "norm")):
             moments.update(batch.embeddings, batch.norms)
         return moments

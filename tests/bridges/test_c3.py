@@ -98,17 +98,13 @@ def test_tensor_array_batches_and_moments_fit_alike(image: Tensor, e: Tensor) ->
 
 
 class _Store:
-    """Something with `.moments(needs)` and a fingerprint, as a store has."""
-
-    fingerprint = "f" * 16
+    """Something with `.moments(needs)`, as a store has."""
 
     def __init__(self, rows: Tensor) -> None:
         self.rows = rows
 
     def moments(self, needs: frozenset[str]) -> Moments:
-        moments = Moments.of(self.rows, needs)
-        moments.fingerprint = self.fingerprint
-        return moments
+        return Moments.of(self.rows, needs)
 
 
 def test_memory_is_a_sample_of_the_target_no_larger_than_asked() -> None:
@@ -265,15 +261,6 @@ def test_a_bridge_that_needs_nothing_takes_any_modality_without_fitting() -> Non
     e = torch.tensor([[3.0, 4.0]])
     assert bridge.condition(e, "smell")[0].tolist() == pytest.approx([0.6, 0.8])
     assert bridge.fit({"text": iter(())}).state() == {}  # what is not needed is not read
-
-
-def test_fingerprints_are_remembered() -> None:
-    bridge = preset("c3").fit({"text": _Store(torch.eye(DIM)), "image": torch.eye(DIM)}, target="text")
-    assert bridge.fingerprints == {"text": "f" * 16}
-    bridge.extend({"audio": Moments(DIM, {"mean"}, fingerprint="a" * 16).update(torch.eye(DIM))})
-    loaded = C3Bridge.restore(bridge.config(), bridge.state())
-    assert loaded.fingerprints == {"text": "f" * 16, "audio": "a" * 16}
-    assert preset("c1").fit({"text": _Store(torch.eye(DIM))}).fingerprints == {"text": "f" * 16}
 
 
 def test_a_foreign_config_or_state_is_refused() -> None:

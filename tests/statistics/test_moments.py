@@ -34,7 +34,6 @@ def check(moments: Moments, rows: Tensor, *, rel: float = 1e-10) -> None:
     assert moments.count == len(rows)
     np.testing.assert_allclose(moments.mean, reference.mean(0), rtol=1e-14, atol=rel * math.sqrt(scale))
     np.testing.assert_allclose(moments.variance, reference.var(0), rtol=0, atol=rel * scale)
-    np.testing.assert_allclose(moments.std, reference.std(0), rtol=0, atol=math.sqrt(rel * scale))
     if "covariance" in moments.needs:
         expected = np.cov(reference.T, bias=True).reshape(moments.dim, moments.dim)
         np.testing.assert_allclose(moments.covariance, expected, rtol=0, atol=rel * scale)
@@ -184,7 +183,6 @@ def test_those_of_a_store_are_those_of_its_rows(tmp_path: Path) -> None:
     moments = Moments.of(store, {"covariance"})
     check(moments, rows)
     assert moments.needs == {"covariance"}
-    assert moments.fingerprint == store.fingerprint
 
 
 def test_streams_with_one_seed_are_sampled_independently() -> None:

@@ -136,13 +136,19 @@ def test_shuffling_never_holds_all_rows(monkeypatch: pytest.MonkeyPatch, tmp_pat
 # ---- moments, from_embeddings, join
 
 
+def test_rows_come_as_an_encoder_gives_them_from_any_row_on(store: Store) -> None:
+    for start in (0, 1, 13, 94, 95):
+        batches = [*store.encoded(10, start=start)]
+        assert [position for batch in batches for position in batch.index] == [*range(95 - start)]
+        assert torch.equal(torch.cat([unit(95)[:0], *(batch.embeddings for batch in batches)]), unit(95)[start:])
+
+
 def test_moments_are_of_all_rows(store: Store) -> None:
     moments = store.moments(("mean", "variance"))
     expected = unit(95).double()
     torch.testing.assert_close(moments.mean, expected.mean(0), rtol=0, atol=1e-12)
     torch.testing.assert_close(moments.variance, Moments.of(unit(95)).variance, rtol=0, atol=1e-12)
     assert moments.mean_norm == pytest.approx(np.arange(1, 96).mean())
-    assert moments.fingerprint == "f"
 
 
 def test_moments_of_a_store_hold_a_sample_of_the_size_asked_for(store: Store) -> None:

@@ -55,10 +55,9 @@ def info(
     check: Annotated[
         bool, typer.Option("--check", help="Read each row of a store, and report the first fault.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Show every field, not some ten lines.")] = False,
     json: Json = False,
 ) -> None:
-    """Describe a pipeline, a space, a store or a decoder. Shows training, licenses and options."""
+    """Describe a pipeline, a space, a store or a decoder. Shows training, licenses and options; --json shows all."""
     from c3core.errors import C3Error, WrongCall
     from c3core.io.layout import unfinished
     from c3core.pipeline.loading import PIPELINES, pipeline_folder
@@ -100,7 +99,7 @@ def info(
     if json:
         print_json(described)
     else:
-        _describe(described) if full else _print_short(described)
+        _print_short(described)
 
 
 def _print_short(described: dict[str, Any]) -> None:
@@ -129,7 +128,7 @@ def _print_short(described: dict[str, Any]) -> None:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             print(fill(f"{name}: {text}", width=100, subsequent_indent="  "))
     if any(isinstance(value, dict) for value in described.values()):
-        print("--full shows every field.")
+        print("--json shows every field.")
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
@@ -171,22 +170,6 @@ def _fields(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise CorruptFile(f"{path} does not hold fields. It was changed: make it again.")
     return values
-
-
-def _describe(value: object, indent: str = "") -> None:
-    """Print nested values as indented lines. Long lists and texts are cut; --json prints them whole."""
-    assert isinstance(value, dict)
-    for key, entry in value.items():
-        if isinstance(entry, dict) and entry:
-            print(f"{indent}{key}:")
-            _describe(entry, indent + "  ")
-        elif isinstance(entry, list) and entry and isinstance(entry[0], dict):
-            for number, part in enumerate(entry, start=1):
-                print(f"{indent}{key}:" if len(entry) == 1 else f"{indent}{key}, {number} of {len(entry)}:")
-                _describe(part, indent + "  ")
-        else:
-            text = str(entry)
-            print(f"{indent}{key}: {text if len(text) <= 100 else text[:97] + '…'}")
 
 
 COMMANDS = (plugins, bridges, info)

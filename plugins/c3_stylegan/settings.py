@@ -1,4 +1,4 @@
-"""The settings of a StyleGAN decoder, and its generation options."""
+"""The settings of the decoders, and their generation options."""
 
 from __future__ import annotations
 
@@ -13,44 +13,12 @@ WIDEST = 1 << 13  # units of a layer: far more than the method wants, and still 
 Augmentation = Literal["color", "translation", "cutout"]
 
 
-class Settings(DecoderSettings):
-    """What a `StyleGANDecoder` is made of and how it is trained."""
-
-    resolution: int = Field(32, description="of the square pictures: a power of two from 32 to 256")
-    channels: int = Field(
-        1024, ge=32, le=1 << 16, description="a layer of r × r has channels // r of them, and at least 8"
-    )
-    max_channels: int = Field(128, ge=8, le=WIDEST, description="the most channels of a layer")
-    style_dim: int = Field(128, ge=1, le=WIDEST, description="of z, w and the condition's code")
-    mapping_layers: int = Field(4, ge=1, le=64, description="from z to w")
-    rows: int | None = Field(
-        None,
-        ge=2,
-        description="rows of a training batch that the two networks see; all rows train a sketch of the picture, which"
-        " costs little and which the generator draws on. None: all rows, and no sketch",
-    )
-    hidden: int | None = Field(
-        None, ge=1, le=WIDEST, description="with `rows`: units of the layers that sketch; None: 512"
-    )
-    sketch_lr: float | None = Field(
-        None, gt=0, description="with `rows`: learning rate of the sketch; None: that of the training"
-    )
+class GANSettings(DecoderSettings):
+    """How a `GANDecoder` is trained and saved."""
 
     match_weight: float = Field(10.0, ge=0, description="InfoNCE between the discriminator's features and conditions")
     watch_weight: float = Field(10.0, ge=0, description="InfoNCE between drawn pictures' own conditions and conditions")
     temperature: float = Field(0.5, gt=0, description="of both")
-    watch_noise: float = Field(
-        0.0, ge=0, description="std of noise on drawn pictures (0 to 1) before they are embedded"
-    )
-    reconstruction: float = Field(
-        0.0, ge=0, description="weight of the distance to the condition's own picture; not in LAFITE"
-    )
-    tries: int = Field(
-        1,
-        ge=1,
-        description="with `reconstruction` or `rows`: drawings (with `rows`, sketches) of a condition, of which only"
-        " the nearest counts; more give more variety",
-    )
     r1: float = Field(10.0, ge=0, description="γ of the R1 penalty")
     r1_every: int = Field(16, ge=1, description="steps from one R1 penalty to the next")
     path_length: float = Field(
@@ -72,6 +40,42 @@ class Settings(DecoderSettings):
 
     weights: Literal["float32", "float16"] = Field("float32", description="of the saved files")
     keep: Literal["all", "generator"] = Field("all", description="what is saved: all, or only the averaged generator")
+
+
+class Settings(GANSettings):
+    """What a `StyleGANDecoder` is made of and how it is trained."""
+
+    resolution: int = Field(32, description="of the square pictures: a power of two from 32 to 256")
+    channels: int = Field(
+        1024, ge=32, le=1 << 16, description="a layer of r × r has channels // r of them, and at least 8"
+    )
+    max_channels: int = Field(128, ge=8, le=WIDEST, description="the most channels of a layer")
+    style_dim: int = Field(128, ge=1, le=WIDEST, description="of z, w and the condition's code")
+    mapping_layers: int = Field(4, ge=1, le=64, description="from z to w")
+    rows: int | None = Field(
+        None,
+        ge=2,
+        description="rows of a training batch that the two networks see; all rows train a sketch of the picture, which"
+        " costs little and which the generator draws on. None: all rows, and no sketch",
+    )
+    hidden: int | None = Field(
+        None, ge=1, le=WIDEST, description="with `rows`: units of the layers that sketch; None: 512"
+    )
+    sketch_lr: float | None = Field(
+        None, gt=0, description="with `rows`: learning rate of the sketch; None: that of the training"
+    )
+    watch_noise: float = Field(
+        0.0, ge=0, description="std of noise on drawn pictures (0 to 1) before they are embedded"
+    )
+    reconstruction: float = Field(
+        0.0, ge=0, description="weight of the distance to the condition's own picture; not in LAFITE"
+    )
+    tries: int = Field(
+        1,
+        ge=1,
+        description="with `reconstruction` or `rows`: drawings (with `rows`, sketches) of a condition, of which only"
+        " the nearest counts; more give more variety",
+    )
 
     @field_validator("resolution")
     @classmethod

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from c3_stylegan import losses
-from c3_stylegan.discriminator import Discriminator, judge
-from c3_stylegan.generator import Generator
+from c3_stylegan.network.discriminator import Discriminator, judge
+from c3_stylegan.network.generator import Generator
 from c3_stylegan.settings import Settings
 
 SMALL = Settings(channels=256, max_channels=8, style_dim=8)

@@ -14,8 +14,9 @@ from torch.nn.functional import normalize
 import c3core
 from c3_playground.world import World
 from c3_stylegan import losses
-from c3_stylegan.decoder import BETAS, StyleGANDecoder
-from c3_stylegan.discriminator import judge
+from c3_stylegan.decoder import StyleGANDecoder
+from c3_stylegan.gan import BETAS
+from c3_stylegan.network.discriminator import judge
 from c3core.errors import C3Error
 from tests.helpers.output_encoders import FunctionEncoder
 
@@ -112,7 +113,7 @@ def test_the_discriminator_sees_every_picture_through_the_augmentation(
         seen.append((len(pictures), kinds))
         return pictures
 
-    monkeypatch.setattr("c3_stylegan.decoder.augment", noted)
+    monkeypatch.setattr("c3_stylegan.gan.augment", noted)
     decoder.discriminator_loss(conditions, batch)
     decoder.loss(conditions, batch)
     assert seen == [(8, ("translation",))] * 4  # real, drawn and R1's in the one loss, drawn in the other

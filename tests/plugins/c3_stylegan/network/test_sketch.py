@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from c3_stylegan import losses
 from c3_stylegan.decoder import StyleGANDecoder
-from c3_stylegan.discriminator import judge
-from c3_stylegan.sketch import Sketch
+from c3_stylegan.network.discriminator import judge
+from c3_stylegan.network.sketch import Sketch
 from c3core.errors import C3Error
 
 SMALL: dict[str, Any] = {"channels": 256, "max_channels": 12, "style_dim": 16, "mapping_layers": 2, "device": "cpu"}

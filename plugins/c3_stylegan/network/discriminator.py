@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from c3_stylegan.layers import EPSILON, ROOT2, Convolution, Linear, activate, lrelu
+from c3_stylegan.network.layers import EPSILON, ROOT2, Convolution, Linear, activate, lrelu
 from c3_stylegan.settings import Settings
 
 GROUP = 4

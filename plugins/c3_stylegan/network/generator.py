@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from itertools import count, pairwise
 from math import sqrt
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from c3_stylegan.filters import upsample
-from c3_stylegan.layers import Linear, ModulatedConvolution, ToRGB, activate, normalize
+from c3_stylegan.network.filters import upsample
+from c3_stylegan.network.layers import Linear, ModulatedConvolution, ToRGB, activate, normalize
+from c3_stylegan.network.sketch import HIDDEN, LAYOUT, PLACES, SQUARE, Sketch
 from c3_stylegan.settings import SMALLEST, Settings
-from c3_stylegan.sketch import HIDDEN, LAYOUT, PLACES, SQUARE, Sketch
 
 START = 4  # side of the first grid; with a sketch the first grid is the sketch's coarse map
 MAPPING_RATE = 0.01  # of the learning rate
 CODE_WIDTH = 4  # of the layers between condition and code, times the code's own
 MEAN_RATE = 0.005  # of the running mean of w, each time that z is mapped in training
+
+
+class MapsZ(Protocol):
+    """z (n, z_dim) to w (n, style). `mean` is the running mean of w, which `moves_mean` moves in training."""
+
+    @property
+    def mean(self) -> Tensor: ...
+    def __call__(self, z: Tensor, *, moves_mean: bool = True) -> Tensor: ...
+
+
+def map_z(z: Tensor, layers: Iterable[nn.Module]) -> Tensor:
+    """z (n, z_dim) to w (n, style), always in float32."""
+    with torch.autocast(z.device.type, enabled=False):
+        w = normalize(z)
+        for layer in layers:
+            w = activate(layer(w))
+    return w
 
 
 class Mapping(nn.Module):
@@ -30,10 +49,7 @@ class Mapping(nn.Module):
         self.register_buffer("mean", torch.zeros(style))
 
     def forward(self, z: Tensor, *, moves_mean: bool = True) -> Tensor:
-        with torch.autocast(z.device.type, enabled=False):
-            w = normalize(z)
-            for layer in self.layers:
-                w = activate(layer(w))
+        w = map_z(z, self.layers)
         if self.training and moves_mean:
             self.mean.lerp_(w.detach().mean(dim=0), MEAN_RATE)
         return w
@@ -66,7 +82,39 @@ class Block(nn.Module):
         self.rgb = ToRGB(outputs, style, style)
 
 
-class Generator(nn.Module):
+class StyleGenerator(nn.Module, ABC):
+    """The base of generators. `sides` are those of the grids, z has `z_dim` numbers, and `mapping` maps it to w."""
+
+    sides: list[int]
+    z_dim: int
+    mapping: MapsZ
+
+    @abstractmethod
+    def draw(self, conditions: Tensor, styles: Sequence[Tensor], *, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Conditions (n, condition_dim) and a w (n, style) for each of `styles` to pictures.
+
+        As in StyleGAN2, a resolution's picture has the style of the convolution after it.
+        """
+
+    def noise_sides(self) -> list[int]:
+        """The side of each noise map: one for the first grid, two for each larger one."""
+        return [self.sides[0], *(side for side in self.sides[1:] for _ in range(2))]
+
+    def forward(
+        self, conditions: Tensor, z: Tensor, *, noise: Sequence[Tensor] | None = None, truncation: float = 1.0
+    ) -> Tensor:
+        """`noise` holds a map (n, 1, side, side) for each of `noise_sides`. `truncation` ψ moves w to its mean."""
+        w = self.mapping(z)
+        if truncation != 1:
+            w = self.mapping.mean + truncation * (w - self.mapping.mean)
+        return self.draw(conditions, self.styles(w), noise=noise)
+
+    def styles(self, w: Tensor) -> list[Tensor]:
+        """Return w for each style that `draw` takes: one for each convolution, and one for the last picture."""
+        return [w] * (len(self.noise_sides()) + 1)
+
+
+class Generator(StyleGenerator):
     """Conditions and z to pictures (n, 3, side, side), RGB in about −1 … 1.
 
     >>> generator = Generator(8, Settings(resolution=32, max_channels=8, style_dim=16))
@@ -77,6 +125,7 @@ class Generator(nn.Module):
     def __init__(self, condition_dim: int, settings: Settings) -> None:
         super().__init__()
         self.sides, widths, style = settings.sides(), settings.widths(), settings.style_dim
+        self.z_dim = style
         self.mapping, self.code = Mapping(style, settings.mapping_layers), Code(condition_dim, style)
         self.sketch: Sketch | None = None
         if settings.rows is None:
@@ -96,28 +145,7 @@ class Generator(nn.Module):
         """The number of channels of the sketch that a block of this side sees."""
         return SQUARE if self.sketch is not None and side == SMALLEST else 0
 
-    def noise_sides(self) -> list[int]:
-        """The side of each noise map: one for the first grid, two for each larger one."""
-        return [self.sides[0], *(side for side in self.sides[1:] for _ in range(2))]
-
-    def forward(
-        self, conditions: Tensor, z: Tensor, *, noise: Sequence[Tensor] | None = None, truncation: float = 1.0
-    ) -> Tensor:
-        """`noise` holds a map (n, 1, side, side) for each of `noise_sides`. `truncation` ψ moves w to its mean."""
-        w = self.mapping(z)
-        if truncation != 1:
-            w = self.mapping.mean + truncation * (w - self.mapping.mean)
-        return self.draw(conditions, self.styles(w), noise=noise)
-
-    def styles(self, w: Tensor) -> list[Tensor]:
-        """Return w for each style that `draw` takes: one for each convolution, and one for the last picture."""
-        return [w] * (len(self.noise_sides()) + 1)
-
     def draw(self, conditions: Tensor, styles: Sequence[Tensor], *, noise: Sequence[Tensor] | None = None) -> Tensor:
-        """Conditions (n, condition_dim) and a w (n, style) for each of `styles` to pictures.
-
-        As in StyleGAN2, a resolution's picture has the style of the convolution after it.
-        """
         code = self.code(conditions)
         maps = iter(noise if noise is not None else [None] * len(self.noise_sides()))
         sketch: Tensor | None = None

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from c3_stylegan.discriminator import Discriminator, judge
-from c3_stylegan.generator import Code, Generator, Mapping
+from c3_stylegan.network.discriminator import Discriminator, judge
+from c3_stylegan.network.generator import Code, Generator, Mapping
 from c3_stylegan.settings import Settings
 
 SMALL = {"channels": 256, "max_channels": 12, "style_dim": 16, "mapping_layers": 2}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c3_stylegan.filters import blur, downsample
+from c3_stylegan.network.filters import blur, downsample
 
 SLOPE = 0.2
 EPSILON = 1e-8

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c3_stylegan.discriminator import Residual, with_batch_std
-from c3_stylegan.filters import blur, downsample, upsample
-from c3_stylegan.layers import (
+from c3_stylegan.network.discriminator import Residual, with_batch_std
+from c3_stylegan.network.filters import blur, downsample, upsample
+from c3_stylegan.network.layers import (
     Convolution,
     Linear,
     ModulatedConvolution,

@@ -1,0 +1,1 @@
+"""The networks of a `stylegan` decoder: generator, sketch and discriminator."""

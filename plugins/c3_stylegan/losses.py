@@ -32,6 +32,20 @@ def matching_loss(features: Tensor, conditions: Tensor, temperature: float) -> T
     return info_nce(features, conditions, 1 / temperature, symmetric=False)
 
 
+def lafite_matching_loss(features: Tensor, conditions: Tensor, temperature: float) -> Tensor:
+    """The mean of −log softmax_i(exp(cos(f_i, c_j) / τ)) at i = j: a condition finds its picture in the batch.
+
+    `features` and `conditions` are (n, d). That is LAFITE's code, whose weights were trained with it. Its equations 6
+    and 7 have no exp inside of the softmax.
+
+    >>> float(lafite_matching_loss(torch.eye(2), torch.eye(2), 0.5)) < 0.01
+    True
+    """
+    features, conditions = F.normalize(features.float(), dim=1), F.normalize(conditions.float(), dim=1)
+    similar = (features @ conditions.t() / temperature).exp()  # (pictures, conditions)
+    return -similar.log_softmax(dim=0).diagonal().mean()
+
+
 def r1_penalty(pictures: Tensor, logits: Tensor) -> Tensor:
     """The mean of ‖∇ₓ D(x)‖² over real pictures (n, 3, h, w) that require a gradient (Mescheder et al. 2018).
 

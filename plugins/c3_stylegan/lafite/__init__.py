@@ -1,0 +1,1 @@
+"""The `lafite` decoder: LAFITE's network, from its weights."""

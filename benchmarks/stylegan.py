@@ -2,8 +2,9 @@
 
     python benchmarks/stylegan.py
     python benchmarks/stylegan.py --resolution 128 --channels 4096 --json
+    python benchmarks/stylegan.py --lafite lafite.safetensors --batch 4 --rounds 3 --generations 20
 
-The network has the size of the playground's painter (32 × 32) and random weights. Batches and single pictures take
+The network has the size of the playground's painter (32 × 32) and random weights, or it is LAFITE's. Batches and single pictures take
 turns, so that other work on the machine slows both; each figure is the median of the rounds.
 """
 
@@ -21,9 +22,11 @@ from typing import Any
 import torch
 
 from c3_stylegan.decoder import StyleGANDecoder
+from c3_stylegan.gan import GANDecoder
+from c3_stylegan.lafite.decoder import LafiteDecoder
+from c3_stylegan.lafite.weights import read_shape
 from c3core.runtime import progress_bar
 
-CONDITION_DIM = 256
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -33,12 +36,16 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20
 
 
-def measure(resolution: int, channels: int, batch: int, rounds: int, generations: int) -> dict[str, Any]:
-    torch.manual_seed(0)
+def own_decoder(resolution: int, channels: int) -> GANDecoder:
     options = {"resolution": resolution, "channels": channels, "rows": 32, "hidden": 624}
-    decoder = StyleGANDecoder(CONDITION_DIM, device="cpu", **options)
+    return StyleGANDecoder(256, device="cpu", **options)
+
+
+def measure(decoder: GANDecoder, batch: int, rounds: int, generations: int) -> dict[str, Any]:
+    torch.manual_seed(0)
     decoder.prepare([])
-    conditions = torch.nn.functional.normalize(torch.randn(batch, CONDITION_DIM), dim=-1)
+    resolution = decoder.resolution
+    conditions = torch.nn.functional.normalize(torch.randn(batch, decoder.condition_dim), dim=-1)
     generator = torch.Generator().manual_seed(0)
 
     def seconds(count: int) -> float:
@@ -80,12 +87,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--channels", type=int, default=1024, help="a layer of r × r pixels has channels // r channels")
+    parser.add_argument("--lafite", type=Path, help="LAFITE's converted weights, to time its network instead")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--generations", type=int, default=1000, help="single pictures, to watch the memory")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    result = measure(arguments.resolution, arguments.channels, arguments.batch, arguments.rounds, arguments.generations)
+    if arguments.lafite is None:
+        decoder = own_decoder(arguments.resolution, arguments.channels)
+    else:
+        dim = read_shape(arguments.lafite).condition
+        decoder = LafiteDecoder(dim, model=str(arguments.lafite), device="cpu")
+    result = measure(decoder, arguments.batch, arguments.rounds, arguments.generations)
     if arguments.json:
         print(json.dumps(result))
         return

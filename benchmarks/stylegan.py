@@ -4,8 +4,8 @@
     python benchmarks/stylegan.py --resolution 128 --channels 4096 --json
     python benchmarks/stylegan.py --lafite lafite.safetensors --batch 4 --rounds 3 --generations 20
 
-The network has the size of the playground's painter (32 × 32) and random weights, or it is LAFITE's. Batches and single pictures take
-turns, so that other work on the machine slows both; each figure is the median of the rounds.
+The network has the size of the playground's painter (32 × 32) and random weights, or it is LAFITE's. Batches and single
+pictures take turns, so that other work on the machine slows both; each figure is the median of the rounds.
 """
 
 from __future__ import annotations

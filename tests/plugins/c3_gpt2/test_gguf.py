@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from importlib import metadata
 from pathlib import Path
 
@@ -48,11 +47,9 @@ def test_it_makes_sense(language: Language) -> None:
     assert {parameter.dtype for parameter in language.model.parameters()} == {torch.float32}
 
 
-def test_it_is_saved_as_safetensors_and_loads_fast(language: Language, tmp_path: Path) -> None:
+def test_it_is_saved_as_safetensors(language: Language, tmp_path: Path) -> None:
     write(language, tmp_path)
-    started = time.monotonic()
     loaded = from_folder(tmp_path, language.license)
-    assert time.monotonic() - started < 5
     assert says(loaded, "A dog and a cat") == says(language, "A dog and a cat")
 
 

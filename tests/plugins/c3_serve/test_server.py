@@ -254,7 +254,7 @@ def test_it_tells_what_it_serves_and_does(server: Server) -> None:
 
 def test_slow_and_many_and_strange_clients_are_refused(serve: Serve, mix: Path) -> None:
     server = serve(
-        "--max-seconds", 3, "--max-queue", 1, C3_SERVE_TOKEN="tökén", headers={"authorization": "Bearer tökén".encode()}
+        "--max-seconds", 10, "--max-queue", 1, C3_SERVE_TOKEN="tökén", headers={"authorization": "Bearer tökén".encode()}
     )  # fmt: skip
     request = request_of(server, upload(mix / "b.png"))
     with server.connect() as slow:

@@ -60,11 +60,12 @@ def info(
     """Describe a pipeline, a space, a store or a decoder. Shows training, licenses and options; --json shows all."""
     from c3core.errors import C3Error, WrongCall
     from c3core.io.layout import unfinished
+    from c3core.io.validation import read_checked
     from c3core.pipeline.loading import PIPELINES, pipeline_folder
     from c3core.pipeline.manifest import read_manifest, verify
     from c3core.registry.discovery import entries, registered
     from c3core.spaces.loading import load_space
-    from c3core.spaces.serialization import SPACES
+    from c3core.spaces.serialization import SPACES, SpaceManifest
 
     name, spaces, kinds = os.path.expanduser(name), registered("space"), (PIPELINES, SPACES)
     named = [found for found in entries() if found.name == name and found.kind not in KINDS]
@@ -84,12 +85,13 @@ def info(
         verify(folder, manifest)
         described = {"kind": "pipeline", **manifest.model_dump(mode="json"), "options": _options(manifest.decoder.name)}
     elif (folder / SPACE).is_file():
-        described = {"kind": "space", **_fields(folder / SPACE)}
+        described = {"kind": "space", **read_checked(SpaceManifest, folder / SPACE).model_dump(mode="json")}
     elif (folder / STORE).is_file():
-        described = {"kind": "store", **_fields(folder / STORE)}
-        if check or described.get("complete"):
-            from c3core.store.store import Store
+        from c3core.store.shard import StoreManifest
+        from c3core.store.store import Store
 
+        described = {"kind": "store", **StoreManifest.read(folder).model_dump(mode="json")}
+        if check or described["complete"]:
             store = Store.open(folder)  # raises an error for a missing or truncated shard
             if check:
                 store.check()
@@ -160,16 +162,6 @@ def _options(decoder: str, of: str = "options_class") -> dict[str, str]:
         default = "required" if field.is_required() else str(field.get_default(call_default_factory=True)) or "''"
         described[name] = default + (f" ({field.description})" if field.description else "")
     return described
-
-
-def _fields(path: Path) -> dict[str, Any]:
-    from c3core.errors import CorruptFile
-    from c3core.io.files import read_json
-
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise CorruptFile(f"{path} does not hold fields. It was changed: make it again.")
-    return values
 
 
 COMMANDS = (plugins, bridges, info)

@@ -12,13 +12,9 @@ _NUMBER = re.compile(r"[-+]?\d[\d,]*\.\d+( ± \S+)?")
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document to standard output, in ASCII if its encoding lacks a character."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(value, indent=2)
-    print(text)
+    """Print one JSON document to standard output, in ASCII if its encoding is not UTF-8."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(json.dumps(value, indent=2, ensure_ascii=not encoding.lower().startswith("utf")))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

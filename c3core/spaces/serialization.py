@@ -81,6 +81,11 @@ class SpaceManifest(BaseModel, extra="forbid"):
     measured: dict[str, Any] = {}
     familiar: str | None = None  # the sha256 of that file
 
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What was measured on held-out pairs, by pair: also those of the base space."""
+        return {**self.measured.get("base_space", {}), **self.measured.get("validation", {})}
+
 
 def load_connected(
     folder: str | Path,
@@ -113,10 +118,9 @@ def load_connected(
 
 def measured_noise(manifest: SpaceManifest) -> dict[tuple[str, str], float]:
     """Return the alignment noise of each two modalities that `c3 connect` measured on held-out pairs."""
-    measured = {**manifest.measured.get("base_space", {}), **manifest.measured.get("validation", {})}
     noise = {}
     for x, y in permutations(manifest.encoders, 2):
-        if std := measured.get(f"{x}-{y}", {}).get("noise_std"):
+        if std := manifest.figures.get(f"{x}-{y}", {}).get("noise_std"):
             noise[x, y] = float(std)
     return noise
 
@@ -183,9 +187,8 @@ def save_connected(
     if base_space is not None:
         base = read_checked(SpaceManifest, base_space / SPACE)
         encoders, trained_on = dict(base.encoders), [*base.trained_on, *trained_on]
-        figures = {**base.measured.get("base_space", {}), **base.measured.get("validation", {})}
         measured["base_space"] = {  # those of encoders that do not change
-            name: of for name, of in figures.items() if not {*name.split(" ")[0].split("-")} & towers.keys()
+            name: of for name, of in base.figures.items() if not {*name.split(" ")[0].split("-")} & towers.keys()
         }
         for modality in encoders.keys() - towers.keys():
             with atomic_write(folder / f"{modality}.safetensors") as temporary:
@@ -209,8 +212,8 @@ def save_connected(
 def _card(folder: Path, name: str) -> str:
     manifest = _read(folder)
     first, encoders = next(iter(manifest.encoders)), manifest.encoders.items()
-    measured = {**manifest.measured.get("base_space", {}), **manifest.measured.get("validation", {})}
-    recalls = [[pair, f"{100 * of['x_to_y']:.1f}", f"{100 * of['y_to_x']:.1f}"] for pair, of in measured.items()]
+    figures = manifest.figures.items()
+    recalls = [[pair, f"{100 * of['x_to_y']:.1f}", f"{100 * of['y_to_x']:.1f}"] for pair, of in figures]
     parts = [
         f"A space of c3core: its encoders of {', '.join(manifest.encoders)} make embeddings of {manifest.dim} numbers,"
         " which can be compared.",

@@ -275,7 +275,7 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
     )
     fails("demo", "--out", photos / "0.png" / "below", status=2, says="0.png is no folder")
     fails("connect", tmp_path / "no.yaml", "--out", tmp_path / "y", status=2, says="no recipe at")
-    fails("info", tmp_path / "list", says="does not hold fields")
+    fails("info", tmp_path / "list", says="must hold fields")
     fails("run", captioner, photos / "0.png", "-o", "num_beams=[3", status=2, says="cannot be read")
     fails("demo", "--task", "captoin", status=2, says="did you mean caption")
     fails("run", captioner, status=2, says="Missing argument")

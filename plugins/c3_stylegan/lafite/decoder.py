@@ -40,6 +40,10 @@ class LafiteSettings(GANSettings):
     average: float = Field(0.9978, ge=0, lt=1, description="decay of the moving average of the generator")
     mirror: bool = Field(False, description="mirror half of the training's pictures; conditions stay")
 
+    def to_save(self) -> dict[str, Any]:
+        """As any settings, without the folders of the machine in `model`: a saved decoder holds its own weights."""
+        return super().to_save() | {"model": Path(self.model).name}
+
 
 class LafiteOptions(DrawOptions):
     """Options of drawing."""

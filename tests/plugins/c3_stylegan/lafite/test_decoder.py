@@ -176,6 +176,7 @@ def test_a_saved_decoder_needs_the_file_no_more(path: Path, tmp_path: Path, cond
     (tmp_path / "saved").mkdir()
     decoder.save(tmp_path / "saved")
     gone.unlink()
+    assert str(tmp_path) not in (tmp_path / "saved/decoder.json").read_text()
     loaded = LafiteDecoder.load(tmp_path / "saved", device="cpu")
     wanted, found = decoder.state_dict(), loaded.state_dict()
     assert wanted.keys() == found.keys()

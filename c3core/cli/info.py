@@ -55,9 +55,10 @@ def info(
     check: Annotated[
         bool, typer.Option("--check", help="Read each row of a store, and report the first fault.")
     ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Show every field, not some ten lines.")] = False,
     json: Json = False,
 ) -> None:
-    """Describe a pipeline, a space, a store or a decoder. Shows training, licenses and options; --json shows all."""
+    """Describe a pipeline, a space, a store or a decoder. Shows training, licenses and options."""
     from c3core.errors import C3Error, WrongCall
     from c3core.io.layout import unfinished
     from c3core.io.validation import read_checked
@@ -101,7 +102,7 @@ def info(
     if json:
         print_json(described)
     else:
-        _print_short(described)
+        _describe(described) if full else _print_short(described)
 
 
 def _print_short(described: dict[str, Any]) -> None:
@@ -130,7 +131,7 @@ def _print_short(described: dict[str, Any]) -> None:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             print(fill(f"{name}: {text}", width=100, subsequent_indent="  "))
     if any(isinstance(value, dict) for value in described.values()):
-        print("--json shows every field.")
+        print("--full shows every field.")
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
@@ -162,6 +163,22 @@ def _options(decoder: str, of: str = "options_class") -> dict[str, str]:
         default = "required" if field.is_required() else str(field.get_default(call_default_factory=True)) or "''"
         described[name] = default + (f" ({field.description})" if field.description else "")
     return described
+
+
+def _describe(value: object, indent: str = "") -> None:
+    """Print nested values as indented lines. Long lists and texts are cut; --json prints them whole."""
+    assert isinstance(value, dict)
+    for key, entry in value.items():
+        if isinstance(entry, dict) and entry:
+            print(f"{indent}{key}:")
+            _describe(entry, indent + "  ")
+        elif isinstance(entry, list) and entry and isinstance(entry[0], dict):
+            for number, part in enumerate(entry, start=1):
+                print(f"{indent}{key}:" if len(entry) == 1 else f"{indent}{key}, {number} of {len(entry)}:")
+                _describe(part, indent + "  ")
+        else:
+            text = str(entry)
+            print(f"{indent}{key}: {text if len(text) <= 100 else text[:97] + '…'}")
 
 
 COMMANDS = (plugins, bridges, info)

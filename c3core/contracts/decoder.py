@@ -207,11 +207,7 @@ class Decoder(nn.Module, ABC):
         with torch.inference_mode(), _eval_mode(self):
             for start in range(0, len(conditions), chosen.batch_size):
                 rows = slice(start, start + chosen.batch_size)
-                some = conditions[rows]
-                made = self._generate(some, chosen, generators[rows])
-                if not isinstance(made, list) or len(made) != len(some):
-                    raise C3Error(f"decoder {self.name!r} gave no list of one output each for {len(some)} conditions.")
-                outputs += made
+                outputs += self._checked_outputs(conditions[rows], chosen, generators[rows])
         return outputs
 
     @abstractmethod
@@ -220,6 +216,13 @@ class Decoder(nn.Module, ABC):
 
         `options` is an `options_class`. Draw what is random for a row from its generator, which is on the CPU.
         """
+
+    def _checked_outputs(self, conditions: Tensor, options: Any, generators: list[torch.Generator]) -> list[Any]:
+        outputs = self._generate(conditions, options, generators)
+        if not isinstance(outputs, list) or len(outputs) != len(conditions):
+            what = f"{len(outputs)} outputs" if isinstance(outputs, list) else f"a {type(outputs).__name__}"
+            raise C3Error(f"decoder {self.name!r} gave {what} for {len(conditions)} conditions, not a list of as many.")
+        return outputs
 
     def row_generators(self, count: int, options: Any, generator: torch.Generator | None) -> list[torch.Generator]:
         """Return a generator for each of `count` rows, on the CPU, seeded row by row from `generator`."""

@@ -252,6 +252,7 @@ class PipelineFitter:
             rows=lambda epoch: rows.training(size, seed=options.seed, epoch=epoch),
             batch=lambda batch, generator: self._batch(rows.modality, batch, reader, generator),
             batches_per_epoch=max(1, count // size),
+            batch_size=size,
             validate=self._validator(held_out.modality, validation_batches, reader),
             after_step=decoder.after_step,
             samples=self._sampler(held_out.modality, validation_batches),

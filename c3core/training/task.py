@@ -22,7 +22,7 @@ class TrainingTask:
     after each step, counted from 1. `samples()` returns some outputs, texts or uint8 pictures (h, w, 3), which trackers
     show after each validation.
 
-    `device` is where a single process trains; None takes an
+    `batch_size` is used only to show items per second. `device` is where a single process trains; None takes an
     accelerator if there is one. Each of several processes has its own device.
     """
 
@@ -35,6 +35,7 @@ class TrainingTask:
     after_step: Callable[[int], None] | None = None
     samples: Callable[[], list[Any]] | None = None
     label: str = "training"
+    batch_size: int = 0
     device: torch.device | None = None
 
 

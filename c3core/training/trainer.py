@@ -99,7 +99,7 @@ class Trainer:
         self.total_steps = options.steps or max(1, round(options.epochs * self.steps_per_epoch))
         self.state = TrainingState()
         self.trackers = Trackers({})
-        self.session_start = time.monotonic()
+        self.session_start, self.session_first_step = time.monotonic(), 0
         self.recipe = {
             **recipe,
             "training": options.model_dump(mode="json"),
@@ -115,7 +115,7 @@ class Trainer:
         while not self.done:
             for rows in self._rows_left_in_epoch():
                 self.train_step(rows)
-                bar.advance(1, loss=state.loss)
+                bar.advance(1, loss=state.loss, **self._items_per_second())
                 last = state.step == self.total_steps
                 if last or state.step % options.logging_steps == 0:
                     self._log_losses()
@@ -230,6 +230,12 @@ class Trainer:
             append_text(self.folder / METRICS, json.dumps(line) + "\n")
             self.trackers.log(line)
 
+    def _items_per_second(self) -> dict[str, str]:
+        """The rate of this session, for the progress bar."""
+        seconds = max(time.monotonic() - self.session_start, 1e-9)
+        items = (self.state.step - self.session_first_step) * self.task.batch_size * self.process_count
+        return {"items": f"{items / seconds:.1f}/s"} if self.task.batch_size else {}
+
     @property
     def seconds(self) -> float:
         """Seconds of training in all sessions."""
@@ -250,7 +256,7 @@ class Trainer:
             self.state = load_checkpoint(path, self.task.module, self.optimizers)
         if main:
             truncate_metrics(self.folder, self.state.step)
-        self.session_start = time.monotonic()
+        self.session_start, self.session_first_step = time.monotonic(), self.state.step
 
     def restore_best(self) -> None:
         """Load the best weights, and switch the module to evaluation mode."""

@@ -15,7 +15,7 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     options: dict[str, Any] = Field(
-        {}, description="Options of the decoder, such as num_beams. `c3 info PIPELINE --json` lists them."
+        {}, description="Options of the decoder, such as num_beams. `c3 info PIPELINE --full` lists them."
     )
     seed: int = Field(0, ge=0, lt=SEEDS, description="Seed of random outputs. The same request gives the same outputs.")
 

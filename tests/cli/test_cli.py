@@ -146,6 +146,7 @@ def test_a_decoder_is_described_with_the_options_of_run(captioner: Path) -> None
     assert (found["kind"], found["plugin"], found["modalities"]) == ("decoder", "c3_stylegan", ["image"])
     assert found["options"]["truncation"].startswith("1.0 (ψ: how far styles go")
     assert json.loads(c3("info", captioner, "--json").stdout)["options"]["num_beams"] == "1"
+    assert "num_beams: 1\n" in c3("info", captioner, "--full").stdout
     assert found["settings"]["rows"].startswith("None (rows of a training batch")
     assert json.loads(c3("info", "capdec", "--json").stdout)["kind"] == "bridge"
 

@@ -74,6 +74,7 @@ def main(
         rows=lambda epoch: _batches(epoch, batches=500, size=size, start=PICTURES_PER_SEED * (1 + seed)),
         batch=_collate,
         batches_per_epoch=500,
+        batch_size=size,
         label="training the factor reader",
     )
     options = TrainingOptions(steps=steps, learning_rate=2e-3, batch_size=size, precision="float32", seed=seed)

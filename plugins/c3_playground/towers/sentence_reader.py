@@ -95,6 +95,7 @@ def main(folder: Path, *, steps: int = 5000, seen: int = 60_000, tested: int = 3
         rows=partial(_batches, batches=400),
         batch=reader.batch,
         batches_per_epoch=400,
+        batch_size=SIZE,
         label="training the sentence reader",
     )
     options = TrainingOptions(

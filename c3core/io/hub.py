@@ -215,17 +215,20 @@ def _hub_errors(repo: str, revision: str | None, before: str = "") -> Iterator[N
         yield
     except C3Error:
         raise
-    except RevisionNotFoundError as error:
-        raise WrongCall(f"{repo} on the hub has no branch, tag or commit {revision!r}. Check the revision.") from error
     except HFValidationError as error:
         raise WrongCall(f"{repo!r} is no name on the hub: {lines_of(error)[0].rstrip('.')}.") from error
+    except RevisionNotFoundError as error:
+        raise WrongCall(f"{repo} on the hub has no branch, tag or commit {revision!r}. Check the revision.") from error
     except RepositoryNotFoundError as error:
-        raise WrongCall(f"{before}the hub has no {repo}, or does not show it to you. Check it, or {LOG_IN}.") from error
+        raise WrongCall(
+            f"{before}the hub has no {repo}, or does not show it to you. Check the name, or {LOG_IN}."
+        ) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
-        reason = str(getattr(error, "server_message", None) or lines_of(error)[0])[:300].rstrip(".")
-        advice = f"To be let, {LOG_IN}" if status in (401, 403) else "Try again"
-        raise C3Error(f"the hub answers {status} for {repo}: {reason}. {advice}.") from error
+        if status in (401, 403):
+            raise C3Error(f"the hub does not let you use {repo} ({status}). To be let, {LOG_IN}.") from error
+        reason = getattr(error, "server_message", None) or lines_of(error)[0]
+        raise C3Error(f"the hub answers {status} for {repo}: {str(reason)[:300].rstrip('.')}. Try again.") from error
     except Exception as error:  # each release has its own kinds of network errors
         if CARD in str(error) or isinstance(error, UnicodeError):
             reason = " ".join(lines_of(error))[:300].rstrip(".")

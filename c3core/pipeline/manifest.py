@@ -14,10 +14,11 @@ from pydantic import BaseModel
 from c3core.errors import C3Error, CorruptFile, WrongCall
 from c3core.io.files import PICKLES, sha256
 from c3core.io.layout import FAMILIAR, PIPELINE, unfinished
+from c3core.io.model_card import CARD
 from c3core.io.validation import read_checked
 
 STAGED = ".saving."  # prefix of the folder that a save is written to before it is moved into place
-PARTS = ("bridge.safetensors", "decoder", "space", FAMILIAR)
+PARTS = ("bridge.safetensors", "decoder", "space", FAMILIAR, CARD)
 LOCK = ".lock"  # held by the process that saves
 PATIENCE = 60.0  # seconds
 

@@ -286,11 +286,21 @@ class Pipeline:
         about = self.fingerprints, self.trained_on, self.licenses, self.familiar
         save(Saved(self.space, self.bridge, self.decoder, *about), folder)
 
-    def push_to_hub(self, repo: str, **options: Any) -> str:
-        """Save the pipeline and push it to the Hugging Face hub as `repo`, with the options of `c3core.push_to_hub`."""
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        private: bool = False,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Save the pipeline and push it to the Hugging Face hub as `repo`: see `c3core.push_to_hub`."""
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
-            return push_to_hub(folder, repo, **options)
+            return push_to_hub(
+                folder, repo, private=private, revision=revision, commit_message=commit_message, token=token
+            )
 
     @classmethod
     def from_pretrained(

@@ -15,8 +15,10 @@ from torch import Tensor
 from c3core.bridges.c3 import C3Bridge
 from c3core.contracts import Bridge, Decoder, Space
 from c3core.errors import C3Error, CorruptFile, NotInstalled, library_errors
-from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json
+from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json, write_text
 from c3core.io.layout import FAMILIAR, PIPELINE, SPACE
+from c3core.io.model_card import CARD, is_own_card
+from c3core.pipeline.card import card
 from c3core.pipeline.manifest import (
     STAGED,
     BridgePart,
@@ -82,7 +84,10 @@ def _write(pipeline: Saved, folder: Path) -> None:
         if pipeline.familiar:
             with atomic_write(staged / FAMILIAR) as temporary:
                 save_file(familiarity_states(pipeline.familiar), temporary)
-        write_json(staged / PIPELINE, _manifest(pipeline, staged).model_dump(mode="json"))
+        manifest = _manifest(pipeline, staged)
+        if not is_own_card(folder / CARD):
+            write_text(staged / CARD, card(manifest, folder.absolute().name))
+        write_json(staged / PIPELINE, manifest.model_dump(mode="json"))
         put_in_place(folder)
     finally:
         if not (staged / PIPELINE).exists():

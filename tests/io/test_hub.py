@@ -395,12 +395,12 @@ def test_only_who_may_can_push_and_load(saved: Path, hub: Hub, monkeypatch: pyte
     push_to_hub(saved, "me/open")
     with pytest.raises(WrongCall, match="me/open on the hub is public"):
         push_to_hub(saved, "me/open", private=True)
-    with pytest.raises(C3Error, match="the hub answers 403 for me/open"):
+    with pytest.raises(C3Error, match=r"does not let you use me/open \(403\)"):
         push_to_hub(saved, "me/open", token="token-of-you")
-    with pytest.raises(C3Error, match="the hub answers 403 for me/new"):
+    with pytest.raises(C3Error, match=r"does not let you use me/new \(403\)"):
         push_to_hub(saved, "me/new", token="token-of-you")
     monkeypatch.setenv("HF_TOKEN", "token-of-nobody")
-    with pytest.raises(C3Error, match="the hub answers 401 for me/new.*hf auth login"):
+    with pytest.raises(C3Error, match=r"does not let you use me/new \(401\).*hf auth login"):
         push_to_hub(saved, "me/new")
     with pytest.raises(WrongCall, match="or does not show it to you"):
         load_pipeline("me/secret")
@@ -421,6 +421,14 @@ def test_a_hub_that_is_silent_or_gone_is_said(saved: Path, hub: Hub, monkeypatch
             ):
                 with pytest.raises(NotReachable, match="the hub cannot be reached for me/"):
                     call()
+
+
+def test_a_card_that_cannot_be_written_is_said(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "out" / "README.md").mkdir(parents=True)
+    (tmp_path / "out" / "README.md" / "mine.txt").write_text("x")
+    with pytest.raises(C3Error, match=r"cannot write .*out"):
+        pipeline.save_pretrained(tmp_path / "out")
+    assert (tmp_path / "out" / "README.md" / "mine.txt").read_text() == "x"
 
 
 # ---- models of others

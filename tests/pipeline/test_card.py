@@ -11,7 +11,7 @@ from c3core import Pipeline
 from c3core.io import model_license
 from c3core.io.model_card import WRITTEN, is_own_card
 from c3core.pipeline.card import card
-from c3core.pipeline.manifest import BridgePart, DecoderPart, Manifest, SpacePart, read_manifest
+from c3core.pipeline.manifest import BridgePart, DecoderPart, Manifest, SpacePart
 from tests.helpers.spaces import fitted, write_space
 
 
@@ -22,7 +22,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 def test_the_card_says_what_a_pipeline_is_and_how_to_use_it(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.save_pretrained(tmp_path / "captioner")
-    text = card(read_manifest(tmp_path / "captioner"), "captioner")
+    text = (tmp_path / "captioner" / "README.md").read_text(encoding="utf-8")
     about = yaml.safe_load(text.split("---")[1])
     assert about == {
         "library_name": "c3core",
@@ -37,9 +37,20 @@ def test_the_card_says_what_a_pipeline_is_and_how_to_use_it(pipeline: Pipeline, 
     assert "| bridge | c3 | unit(e − ē + ε)" in text
     assert f"| {pipeline.trained_on[0]['rows']} text | 6 |" in text
     assert "60 text, 20 image" in text
-    (tmp_path / "captioner" / "README.md").write_text(text, encoding="utf-8")
     assert model_license(tmp_path / "captioner") == "own"
     Pipeline.from_pretrained(tmp_path / "captioner")  # the card is no foreign file
+
+
+def test_a_card_that_a_user_wrote_is_kept(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    pipeline.save_pretrained(tmp_path)
+    first = path.read_text(encoding="utf-8")
+    path.write_text(f"{WRITTEN}\nold", encoding="utf-8")
+    pipeline.save_pretrained(tmp_path)
+    assert path.read_text(encoding="utf-8") == first
+    path.write_text("my own words", encoding="utf-8")
+    pipeline.save_pretrained(tmp_path)
+    assert path.read_text(encoding="utf-8") == "my own words"
 
 
 def test_the_card_of_a_painter_of_several_licenses_and_trainings() -> None:

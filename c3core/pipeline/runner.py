@@ -101,9 +101,14 @@ class Runner:
         space = self.encoders.space
         fitted = modality in self.familiar
         check = ForeignCheck(self.familiar[modality] if fitted else space.familiar.get(modality))
+        last = -1
         for part in batches:
             if part.modality != modality:
                 raise WrongCall(f"these are {part.modality} embeddings, not {modality}.")
+            positions = [*part.index, *(position for position, _ in part.bad)]
+            if min(positions, default=last + 1) <= last:
+                raise C3Error(f"batches must be of one stream: after position {last} comes {min(positions)}.")
+            last = max(positions, default=last)
             self.encoders.check(modality, part.fingerprint)
             outputs = self._outputs(part, generators.of(part.index))
             check.add(part.embeddings, part.unlike.values())

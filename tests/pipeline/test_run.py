@@ -157,6 +157,12 @@ def test_a_store_is_run_batch_by_batch_in_order(captioner: Pipeline, tmp_path: P
         captioner.run(batch, modality="audio")
 
 
+def test_two_streams_one_after_the_other_are_refused(captioner: Pipeline) -> None:
+    batches = [*captioner.encoder("image").encode_batches([World().items("image", "test", 1)[0].data])] * 2
+    with pytest.raises(C3Error, match="after position 0 comes 0"):
+        captioner.run(batches)
+
+
 def test_batches_are_made_so_that_so_many_outputs_are_made_at_once(
     captioner: Pipeline, mix: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

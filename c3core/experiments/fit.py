@@ -83,11 +83,14 @@ def is_fitted(recipe: FitRecipe, out: Path, *, folder: Path) -> bool:
 
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     """The pipeline of a recipe before training: a new one, or the one of `start`."""
+    where: dict[str, Any] = {"device": recipe.device, "precision": recipe.precision}
+    if recipe.features is not None:
+        where["features"] = folder / recipe.features
     if recipe.start is not None:
-        return _further_pipeline(recipe, _start_of(recipe.start, folder))
+        start = _start_of(recipe.start, folder)
+        return _further_pipeline(recipe, start, load_pipeline(start, **where))
     assert recipe.space is not None
-    stored: dict[str, Any] = {} if recipe.features is None else {"features": folder / recipe.features}
-    space = load_space(_space_of(folder, recipe.space), device=recipe.device, precision=recipe.precision, **stored)
+    space = load_space(_space_of(folder, recipe.space), **where)
     bridge = load_bridge(recipe.bridge.name, **recipe.bridge.options)
     size, options = bridge.condition_dim(space.dim), {"device": recipe.device, **recipe.decoder.options}
     return Pipeline(space, bridge, load_decoder(recipe.decoder.name, condition_dim=size, **options))
@@ -114,9 +117,8 @@ def _describe(recipe: FitRecipe, modality: str, folder: Path, items: Mapping[str
     }
 
 
-def _further_pipeline(recipe: FitRecipe, start: str | Path) -> Pipeline:
-    """Load the pipeline that a recipe trains further, with the recipe's bridge and decoder options."""
-    pipeline = load_pipeline(start, device=recipe.device, precision=recipe.precision)
+def _further_pipeline(recipe: FitRecipe, start: str | Path, pipeline: Pipeline) -> Pipeline:
+    """The loaded pipeline `start` with the recipe's bridge and decoder options."""
     if "decoder" in recipe.model_fields_set:
         if recipe.decoder.name != pipeline.decoder.name:
             raise WrongCall(f"decoder: that of {start} is {pipeline.decoder.name!r}. Only its options can change.")

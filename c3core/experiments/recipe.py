@@ -137,8 +137,6 @@ class FitRecipe(BaseModel, extra="forbid"):
                 raise ValueError(f"decoder.{name} is the pipeline's own: leave it out")
         if (self.space is None) == (self.start is None):
             raise ValueError("give either space (a fresh pipeline) or start (one to train further)")
-        if self.features is not None and self.space is None:
-            raise ValueError("features are reused with the space that they were computed for: give space")
         if self.training is None:
             if self.start is None or not self.items:
                 raise ValueError("training: null adds modalities to a trained pipeline: give start, and items of each")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from c3core import load_bridge, load_decoder, load_space
 from c3core.data.tables import load_table
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments.fit import build, fit_recipe, is_fitted
@@ -112,6 +113,12 @@ def test_a_recipe_reuses_the_features_of_the_training_of_its_space(tmp_path: Pat
     reader = build(fitting, tmp_path).space.encoder("text").reader()
     assert isinstance(reader(sentence), Features)
     assert reader("a sentence of no table") == "a sentence of no table"
+    space = load_space(tmp_path / "space")
+    Pipeline(space, load_bridge("c1"), load_decoder("clipre", space=space)).fit(
+        {"text": [sentence]}, quiet=True
+    ).save_pretrained(tmp_path / "start")
+    further = FitRecipe.model_validate({"start": "start", "features": "space/run", "items": {"text": sentence}})
+    assert isinstance(build(further, tmp_path).space.encoder("text").reader()(sentence), Features)
 
 
 def test_one_of_two_processes_embeds_and_saves(tmp_path: Path) -> None:

@@ -58,7 +58,6 @@ def test_one_field_of_another_command_does_not_make_it_its_recipe(tmp_path: Path
         (GOOD + "decoder: {name: gpt2, space: x}\n", "decoder.space is the pipeline's own"),
         ("items: {text: a.txt}\n", "give either space"),
         ("space: playground\nstart: x\nitems: {text: a.txt}\n", "give either space"),
-        ("start: x\nfeatures: run\nitems: {text: a.txt}\n", "give space"),
         ("space: playground\n", "give items, or pairs"),
         (GOOD + "training: null\n", "training: null adds modalities to a trained pipeline: give start"),
         ("start: x\ntraining: null\n", "give start, and items of each"),

@@ -125,9 +125,9 @@ def sha256(path: str | os.PathLike[str]) -> str:
 
 
 def short_hash(text: str) -> str:
-    """The first 32 hexadecimal digits of the SHA-256 of a text. Fingerprints are written like this.
+    """The first 32 hexadecimal digits of the SHA-256 of a text, which may name a file that is not UTF-8.
 
     >>> short_hash("a red circle")
     'a1e4a280d27cad5b1aa05b230031f649'
     """
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:32]

@@ -162,6 +162,15 @@ def test_a_finished_table_is_not_made_again(photos: Path, tmp_path: Path, monkey
     fails(*words, status=2, says=f"{out} exists, and nothing tells how it was made. Give another --out")
 
 
+def test_a_file_whose_name_is_not_utf8_is_in_the_table(photos: Path, tmp_path: Path) -> None:
+    shutil.copy(photos / "00.png", tmp_path / "caf\udce9.png")
+    for says in ("1 of 1 inputs", "nothing left to do"):
+        done = c3("run", CAPTIONER, tmp_path, "--out", tmp_path / "captions.csv")
+        assert done.returncode == 0, done.stderr
+        assert says in done.stdout
+    assert "caf\\udce9.png" in (tmp_path / "captions.csv").read_text(encoding="utf-8")
+
+
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
 @pytest.mark.parametrize("more", [(), ("--modality", "image")], ids=["guessed", "said"])
 def test_a_table_in_the_folder_of_its_inputs_is_none_of_them(

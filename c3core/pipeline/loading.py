@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from c3core.errors import WrongCall, near
+from c3core.errors import WrongCall, near, warn
 from c3core.io.hub import Kind, download, is_hub_name, upload
 from c3core.io.layout import PIPELINE, SPACE, path_of
 from c3core.pipeline.card import card
@@ -34,6 +34,11 @@ def pipeline_folder(
     here = folder.exists() or known in shipped
     if here and revision is not None:
         raise WrongCall(f"{name} is not on the hub, so that it has no revision {revision!r}. Leave out `revision`.")
+    if folder.exists() and known in shipped:
+        warn(
+            f"{name} is the folder here, not the pipeline that a plugin ships. For the folder, write ./{name}; for the"
+            " plugin's, work in another folder."
+        )
     if here:
         return folder if folder.exists() else Path(entry("pipeline", known).load()())
     if is_hub_name(known, (one.split("/")[0] for one in shipped)):

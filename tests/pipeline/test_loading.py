@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import huggingface_hub as hub
@@ -55,6 +56,15 @@ def test_a_mistyped_folder_or_plugin_is_not_looked_for_on_the_hub(name: str, cac
     Path("runs").mkdir()
     with pytest.raises(WrongCall, match="no pipeline at"):
         pipeline_folder(name)
+
+
+def test_a_folder_with_the_name_of_a_shipped_pipeline_is_warned_of(saved: Path, cache: Path) -> None:
+    own = Path("playground/captioner")
+    shutil.copytree(saved, own)
+    with pytest.warns(UserWarning, match="playground/captioner is the folder here, not the pipeline that a plugin"):
+        assert pipeline_folder("playground/captioner") == own
+    with warnings.catch_warnings(action="error"):
+        assert pipeline_folder("./playground/captioner") == own
 
 
 def test_a_near_name_is_told_of_all_that_the_caller_knows(cache: Path) -> None:

@@ -100,7 +100,9 @@ class Command(TyperCommand):
             return super().parse_args(ctx, args)
         except Exception as error:  # typer brings a click of its own or uses that which is installed
             if type(error).__name__ == "NoSuchOption":
-                error.message += self._hint(error.option_name, words)  # type: ignore[attr-defined]
+                hint = self._hint(error.option_name, words)  # type: ignore[attr-defined]
+                error.message += hint  # type: ignore[attr-defined]
+                error.possibilities = None if hint else error.possibilities  # type: ignore[attr-defined]
             raise
 
     def _hint(self, unknown: str, words: list[str]) -> str:

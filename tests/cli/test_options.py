@@ -32,3 +32,4 @@ def test_an_unknown_option_says_what_to_write(words: tuple[str, ...], says: str)
     done = c3(*words)
     assert done.returncode == 2
     assert says in done.stderr
+    assert ("Possible options" in done.stderr) == ("Possible options" in says)

@@ -69,7 +69,7 @@ class FittedStatistics:
         if modality not in self._known:
             raise WrongCall(
                 f"the bridge was not fitted on {modality!r} (it knows {', '.join(self._known)}). Fit it with items of"
-                f" that too, or add it: bridge.extend({{{modality!r}: embeddings}}); for a saved pipeline, a recipe"
+                f" that too, or add it: pipeline.extend({{{modality!r}: items}}); for a saved pipeline, a recipe"
                 " with `training: null`."
             )
         if name not in self._known[modality]:

@@ -120,7 +120,7 @@ def _print_short(described: dict[str, Any]) -> None:
             "takes": bridge["config"].get("modalities", []),
             "makes": decoder["modality"],
             "trained on": f"{last['rows']:,} {last['modality']}{pairs}" if last["rows"] else "nothing",
-            "trained before": len(trainings) - 1,
+            "earlier trainings": len(trainings) - 1,
             "means of": [f"{count:,} {name}" for name, count in counts.items()],
             "licenses": _distinct(described["licenses"].values()),
             "saved by": f"c3core {described['c3core']}",

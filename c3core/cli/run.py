@@ -92,7 +92,7 @@ def run(
         return
     call = _described(loaded, given, numbers, precision, options)
     with closing(JournaledTable(out, call)) as table:
-        if table.finished:
+        if table.finished is not None:
             print(f"nothing left to do: {out} is finished, with {table.finished['read']} of {len(given)} inputs")
             require_read(table.finished["read"])
             return
@@ -148,7 +148,7 @@ def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | N
     if not decoder.suffix and out is not None and not table:
         raise WrongCall(
             f"pipeline {name} makes {decoder.modality}, which goes into a table. Name one: --out {out}.csv (or"
-            f" {', '.join(TABLES[1:])}); or leave --out out to print it."
+            f" {', '.join(TABLES[1:])}), or print it, without --out."
         )
     if table and json:
         raise WrongCall("--json prints what --out writes. Leave one of them out.")

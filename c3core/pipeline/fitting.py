@@ -37,10 +37,10 @@ FEW = 30  # items; the mean of fewer is off by a large part of the modality gap
 
 def warn_of_few(stores: Mapping[str, Store], bridge: Bridge) -> None:
     """Warn if a modality has under 30 items: their mean is too noisy to subtract."""
-    few = [f"{len(store)} of {modality}" for modality, store in stores.items() if len(store) < FEW]
+    few = [f"{len(store)} {modality}" for modality, store in stores.items() if len(store) < FEW]
     if few and "mean" in bridge.needs:
         warn(
-            f"the bridge takes the mean of {', '.join(few)} item(s). Give it some hundreds that are typical.",
+            f"the bridge takes the mean of only {' and '.join(few)} item(s). Give it some hundreds that are typical.",
         )
 
 

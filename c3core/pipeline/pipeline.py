@@ -41,7 +41,9 @@ class Pipeline:
     def __init__(self, space: Space, bridge: Bridge, decoder: Decoder) -> None:
         for what, part, kind in (("space", space, Space), ("bridge", bridge, Bridge), ("decoder", decoder, Decoder)):
             if not isinstance(part, kind):
-                raise WrongCall(f"the {what} is a {type(part).__name__}, no {kind.__name__}: see c3core.load_{what}.")
+                raise WrongCall(
+                    f"the {what} is a {type(part).__name__}, not a {kind.__name__}: see c3core.load_{what}."
+                )
         if decoder.condition_dim != (size := bridge.condition_dim(space.dim)):
             raise WrongCall(
                 f"decoder {decoder.name!r} takes conditions of size {decoder.condition_dim}, but bridge {bridge.name!r}"

@@ -17,5 +17,5 @@ def c3_decoders(register: Register) -> None:
         "lafite",
         "c3_stylegan.lafite.decoder:LafiteDecoder",
         modalities=("image",),
-        summary="pictures of 256 pixels from LAFITE's weights, trained on",
+        summary="pictures of 256 pixels, by LAFITE's networks, trained further from its weights",
     )

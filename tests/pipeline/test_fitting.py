@@ -274,7 +274,7 @@ def test_modalities_that_the_pipeline_will_not_take_are_warned_of_if_there_are_a
 
 def test_a_mean_of_few_items_is_warned_of_where_the_bridge_subtracts_it(space: Space) -> None:
     few = {**items(), "image": pictures(2)}
-    with pytest.warns(UserWarning, match="mean of 2 of image item"):
+    with pytest.warns(UserWarning, match="mean of only 2 image item"):
         small_pipeline(space).fit(few, training=TRAINING, quiet=True)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -251,10 +251,10 @@ def test_fewer_than_thirty_items_are_warned_of(space: Space) -> None:
             small_pipeline(space).fit(given, training=SHORT, quiet=True)
         return [str(one.message) for one in said if "takes the mean" in str(one.message)]
 
-    few = "the bridge takes the mean of {} item(s). Give it some hundreds that are typical."
+    few = "the bridge takes the mean of only {} item(s). Give it some hundreds that are typical."
     assert warned({"text": 30, "image": 30}) == []
-    assert warned({"text": 30, "image": 29}) == [few.format("29 of image")]
-    assert warned({"text": 2, "image": 3}) == [few.format("2 of text, 3 of image")]
+    assert warned({"text": 30, "image": 29}) == [few.format("29 image")]
+    assert warned({"text": 2, "image": 3}) == [few.format("2 text and 3 image")]
 
 
 def test_a_modality_that_is_known_is_not_added_again(space: Space) -> None:

@@ -234,10 +234,10 @@ def test_a_name_in_place_of_a_part_says_how_to_load_it(pipeline: Pipeline) -> No
     for parts, says in (
         (
             ("playground", pipeline.bridge, pipeline.decoder),
-            "the space is a str, no Space: see c3core.load_space",
+            "the space is a str, not a Space: see c3core.load_space",
         ),
-        ((pipeline.space, "c3", pipeline.decoder), "the bridge is a str, no Bridge"),
-        ((pipeline.space, pipeline.bridge, "gpt2"), "the decoder is a str, no Decoder"),
+        ((pipeline.space, "c3", pipeline.decoder), "the bridge is a str, not a Bridge"),
+        ((pipeline.space, pipeline.bridge, "gpt2"), "the decoder is a str, not a Decoder"),
     ):
         with pytest.raises(C3Error, match=says):
             Pipeline(*parts)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ UPDATES = 1 << 20  # of the average before: the file does not say how many, but 
 
 
 class LafiteSettings(GANSettings):
-    """Which weights a `LafiteDecoder` starts from, and how it is trained on: by default as LAFITE is."""
+    """Which weights a `LafiteDecoder` starts from, and how it is trained further: by default as LAFITE is."""
 
     model: str = Field(min_length=1, description="LAFITE's weights: a .safetensors file that `c3 convert` wrote")
     temperature: float = Field(0.5, ge=0.02, description="of both")
@@ -56,8 +56,8 @@ class LafiteOptions(DrawOptions):
 class LafiteDecoder(GANDecoder):
     """Pictures from conditions: uint8 arrays (side, side, 3), by LAFITE's networks.
 
-    A fit trains them on. The file tells their sizes. Conditions must have the size that LAFITE was trained with, which
-    is 512 for CLIP ViT-B/32. Losses are those of LAFITE's code. `LafiteSettings` lists the options.
+    A fit trains them further. The file tells their sizes. Conditions must have the size that LAFITE was trained with,
+    which is 512 for CLIP ViT-B/32. Losses are those of LAFITE's code. `LafiteSettings` lists the options.
 
     Raises `C3Error` if the file is missing, or does not hold all of LAFITE's networks.
     """

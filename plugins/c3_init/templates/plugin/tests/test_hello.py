@@ -16,7 +16,7 @@ class Words(EncoderContract):
         return "123"
 
 
-class TestHello(Words):
+class TestOwn(Words):
     def make(self):
         return load_space("hello").encoder("hello")
 

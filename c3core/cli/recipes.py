@@ -32,18 +32,24 @@ def read_changed(path: Path, model: type[Model], change: list[str], dry: bool) -
     return dry_run(read) if dry else read
 
 
-TRIAL = ".trial"  # in the folder of a dry run: the names of what it wrote
+TRIAL = ".trial"  # in the folder of a dry run: the files that it wrote, and when
 
 
 @contextmanager
 def replaced_trial(out: Path, dry: bool) -> Iterator[None]:
-    """Remove the trial that a dry run left in `out`, and nothing else. Inside, a dry run may write a new one."""
+    """Remove the trial that a dry run left in `out`, if no file of it changed since.
+
+    Inside, a dry run may write a new one.
+    """
     from c3core.io.files import read_json, write_json
     from c3core.runtime.devices import processes
 
     if processes().is_main_process and (out / TRIAL).is_file():
-        for path in [path for path in out.iterdir() if path.name in read_json(out / TRIAL)]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        written = read_json(out / TRIAL)
+        made = {name.partition("/")[0] for name in written}
+        if _files(out, made) == written:
+            for path in (out / name for name in made):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         (out / TRIAL).unlink()
     processes().wait_for_everyone()
     before = _names(out)
@@ -51,7 +57,13 @@ def replaced_trial(out: Path, dry: bool) -> Iterator[None]:
         yield
     finally:
         if dry and (made := _names(out) - before) and processes().is_main_process:
-            write_json(out / TRIAL, sorted(made))
+            write_json(out / TRIAL, _files(out, made))
+
+
+def _files(folder: Path, within: set[str]) -> dict[str, int]:
+    """The files of a folder, or in its folders, whose first name is among these, and when each was changed (ns)."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {name.as_posix(): path.stat().st_mtime_ns for name, path in files.items() if name.parts[0] in within}
 
 
 def _names(folder: Path) -> set[str]:

@@ -107,7 +107,8 @@ class ForeignCheck:
             f"{part} {modality} items {'is' if number == 1 else 'are'}" if self.count > 1 else f"the {modality} item is"
         )
         if self.reasons:
-            why = f"all that the encoder was trained on: {'' if number == 1 else 'for example, '}{self.reasons[0]}"
+            first = f": {self.reasons[0]}" if number == 1 else f" (the first: {self.reasons[0]})"
+            why = f"all that the encoder was trained on{first}"
         else:
             off = self.total / self.count
             why = f"{known}: {off:.1f} standard deviations further off (on average, by their embeddings)"

@@ -111,6 +111,15 @@ def test_a_trial_is_replaced(tmp_path: Path, command: str, make: Any) -> None:
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == written
 
 
+def test_a_trial_that_was_changed_since_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(json.dumps(fit_recipe(tmp_path)))
+    words = ("fit", tmp_path / "recipe.yaml", "--out", tmp_path / "out")
+    assert c3(*words, "--dry-run").returncode == 0
+    (tmp_path / "out" / "decoder" / "mine.txt").write_text("hours of work")
+    assert c3(*words).returncode > 0
+    assert (tmp_path / "out" / "decoder" / "mine.txt").read_text() == "hours of work"
+
+
 def test_a_dry_run_tries_a_space(tmp_path: Path) -> None:
     recipe = connect_recipe(tmp_path) | {"training": {"steps": 10**6}}
     recipe["pairs"] = [{"train": "playground:image/train/90", "validation": "playground:image/validation/90"}]

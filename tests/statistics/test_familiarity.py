@@ -88,8 +88,8 @@ def test_several_batches_are_judged_together() -> None:
     [
         (1, ["it is blue"], "the image item is unlike all that the encoder was trained on: it is blue"),
         (9, ["it is blue"], "1 of the 9 image items is unlike all that the encoder was trained on: it is blue"),
-        (9, ["it is odd", "it is old"], "2 of the 9 image items are unlike .* trained on: for example, it is odd"),
-        (2, ["it is odd", "it is old"], "the 2 image items are unlike .* trained on: for example, it is odd"),
+        (9, ["it is odd", "it is old"], r"2 of the 9 image items are unlike .* trained on \(the first: it is odd\)"),
+        (2, ["it is odd", "it is old"], r"the 2 image items are unlike .* trained on \(the first: it is odd\)"),
     ],
 )
 def test_what_an_encoder_finds_unlike_is_told_with_a_reason(count: int, reasons: list[str], said: str) -> None:

@@ -218,8 +218,6 @@ def test_what_is_gathered_has_the_size_and_the_seed_that_were_asked_for(tmp_path
     for default in (Moments(8, sample_size=9).update(rows), Moments.of(rows, sample_size=9)):
         assert torch.equal(default.sample, Moments(8, {"sample"}, sample_size=9, seed=0).update(rows).sample)
     assert Moments.of(rows, {"mean"}).needs == {"mean"}
-    assert Moments(8, fingerprint="f").fingerprint == "f"
-    assert Moments.of(rows).fingerprint is None
 
 
 def test_its_repr_tells_what_it_holds() -> None:

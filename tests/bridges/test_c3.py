@@ -247,7 +247,7 @@ def test_errors_at_use_say_what_to_do() -> None:
     with pytest.raises(WrongCall, match="not fitted"):
         preset("c3").extend({"audio": torch.eye(DIM)})
     bridge = preset("c3").fit({"text": torch.eye(DIM), "image": torch.eye(DIM)}, target="text")
-    with pytest.raises(WrongCall, match=r"bridge\.extend\(\{'audio': embeddings\}\)"):
+    with pytest.raises(WrongCall, match=r"pipeline\.extend\(\{'audio': items\}\)"):
         bridge.condition(torch.eye(DIM), "audio")
     with pytest.raises(WrongCall, match="fitted on 'image' already"):
         bridge.extend({"image": torch.eye(DIM)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, ClassVar
 
 import numpy as np
@@ -130,9 +131,11 @@ class ListOfNumbers(Good):
 
 
 class Unseeded(Good):
+    made = count()
+
     def __init__(self, **options):
         super().__init__(**options)
-        nn.init.normal_(self.net[0].weight, generator=torch.Generator().manual_seed(id(self) % 2**31))
+        nn.init.normal_(self.net[0].weight, generator=torch.Generator().manual_seed(next(self.made)))
 
 
 class Detached(Good):

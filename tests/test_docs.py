@@ -35,7 +35,7 @@ from tests.helpers.command_line import c3
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 FENCE = re.compile(r"^```(\w+)(?: test)?(?: title=\"([^\"]*)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)#:]+)\)")
+LINK = re.compile(r"""(?:\]\(|src="|srcset=")([^)#:"]+)[)"]""")
 NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)")
 FILE = re.compile(r"(Add to )?[\w/.-]+\.(py|yaml|toml)")
 

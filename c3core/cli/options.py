@@ -23,7 +23,7 @@ DryRun = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Try the whole recipe on the first 32 items of each, for two steps. A real run replaces this trial.",
+        help="Try the whole recipe on the first 32 items of each, for two steps, in OUT/dry-run.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]

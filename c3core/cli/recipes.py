@@ -32,44 +32,19 @@ def read_changed(path: Path, model: type[Model], change: list[str], dry: bool) -
     return dry_run(read) if dry else read
 
 
-TRIAL = ".trial"  # in the folder of a dry run: the files that it wrote, and when
-
-
-@contextmanager
-def replaced_trial(out: Path, dry: bool) -> Iterator[None]:
-    """Remove the trial that a dry run left in `out`, if no file of it changed since.
-
-    Inside, a dry run may write a new one.
-    """
-    from c3core.io.files import read_json, write_json
+def run_folder(out: Path, dry: bool) -> Path:
+    """The folder to train in: `out`, or for a dry run an empty one in it."""
     from c3core.runtime.devices import processes
 
-    if processes().is_main_process and (out / TRIAL).is_file():
-        written = read_json(out / TRIAL)
-        made = {name.partition("/")[0] for name in written}
-        if _files(out, made) == written:
-            for path in (out / name for name in made):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        (out / TRIAL).unlink()
+    if not dry:
+        return out
+    folder = out / "dry-run"
+    if processes().is_main_process and folder.is_dir():
+        shutil.rmtree(folder)
     processes().wait_for_everyone()
-    before = _names(out)
-    try:
-        yield
-    finally:
-        if dry and (made := _names(out) - before) and processes().is_main_process:
-            write_json(out / TRIAL, _files(out, made))
+    return folder
 
 
-def _files(folder: Path, within: set[str]) -> dict[str, int]:
-    """The files of a folder, or in its folders, whose first name is among these, and when each was changed (ns)."""
-    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-    return {name.as_posix(): path.stat().st_mtime_ns for name, path in files.items() if name.parts[0] in within}
-
-
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-
-
-def trial(out: Path) -> str:
+def trial(folder: Path) -> str:
     """What to print after a dry run."""
-    return f"The recipe works. {out} holds a trial of two steps, which the same command without --dry-run replaces."
+    return f"The recipe works. {folder} holds a trial of two steps."

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from c3core.cli.options import Change, DryRun, Json, Out, Quiet, Recipe
-from c3core.cli.recipes import read_changed, replaced_trial, resumable, trial
+from c3core.cli.recipes import read_changed, resumable, run_folder, trial
 from c3core.io.layout import path_of
 from c3core.runtime.console import print_json, print_table
 
@@ -29,12 +29,11 @@ def connect(
     from c3core.spaces.contrastive_trainer import is_connected, measured_figures
     from c3core.spaces.recipe import ConnectRecipe
 
-    read = read_changed(recipe, ConnectRecipe, change, dry_run)
-    with replaced_trial(out, dry_run):
-        if is_connected(read, out, folder=recipe.parent):
-            done, measured = f"nothing left to do: {out} is finished", measured_figures(out)
-        else:
-            done, measured = f"saved {out}", work(read, out, folder=recipe.parent, quiet=quiet)
+    read, out = read_changed(recipe, ConnectRecipe, change, dry_run), run_folder(out, dry_run)
+    if is_connected(read, out, folder=recipe.parent):
+        done, measured = f"nothing left to do: {out} is finished", measured_figures(out)
+    else:
+        done, measured = f"saved {out}", work(read, out, folder=recipe.parent, quiet=quiet)
     if json:
         print_json(measured)
     else:
@@ -67,14 +66,13 @@ def fit(
     from c3core.experiments.recipe import FitRecipe
     from c3core.pipeline.manifest import read_manifest
 
-    read = read_changed(recipe, FitRecipe, change, dry_run)
-    with replaced_trial(out, dry_run):
-        if is_fitted(read, out, folder=recipe.parent):
-            done, trained_on = f"nothing left to do: {out} is finished", read_manifest(out).trained_on
-        else:
-            pipeline = fit_recipe(read, out, folder=recipe.parent, quiet=quiet)
-            takes = ", ".join(pipeline.modalities)
-            done, trained_on = f"saved {out}, which takes {takes}", pipeline.trained_on
+    read, out = read_changed(recipe, FitRecipe, change, dry_run), run_folder(out, dry_run)
+    if is_fitted(read, out, folder=recipe.parent):
+        done, trained_on = f"nothing left to do: {out} is finished", read_manifest(out).trained_on
+    else:
+        pipeline = fit_recipe(read, out, folder=recipe.parent, quiet=quiet)
+        takes = ", ".join(pipeline.modalities)
+        done, trained_on = f"saved {out}, which takes {takes}", pipeline.trained_on
     if json:
         print_json({"pipeline": str(out), "trained_on": trained_on})
     elif dry_run:

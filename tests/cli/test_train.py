@@ -82,7 +82,7 @@ def test_a_dry_run_tries_the_whole_recipe(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
     done = c3("fit", tmp_path / "recipe.yaml", "--out", tmp_path / "out", "--dry-run", "--set", "training.batch_size=8")
     assert done.returncode == 0, done.stderr
-    (trained_on,) = json.loads((tmp_path / "out" / "pipeline.json").read_text())["trained_on"]
+    (trained_on,) = json.loads((tmp_path / "out" / "dry-run" / "pipeline.json").read_text())["trained_on"]
     assert (trained_on["steps"], trained_on["statistics_of"]) == (2, {"image": 32})
     assert trained_on["recipe"]["training"]["batch_size"] == 8
 
@@ -90,7 +90,7 @@ def test_a_dry_run_tries_the_whole_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "make"), [("fit", fit_recipe), ("connect", connect_recipe), ("ablate", fit_recipe)]
 )
-def test_a_trial_is_replaced(tmp_path: Path, command: str, make: Any) -> None:
+def test_a_dry_run_leaves_the_real_one_alone(tmp_path: Path, command: str, make: Any) -> None:
     recipe = make(tmp_path)
     if command == "ablate":
         recipe["items"]["text"] = "playground:image/train/8/1"
@@ -98,26 +98,17 @@ def test_a_trial_is_replaced(tmp_path: Path, command: str, make: Any) -> None:
     out = tmp_path / "out"
     table = ("playground:image/test/20", "--bridges", "c3") if command == "ablate" else ()
     words = (command, tmp_path / "recipe.yaml", *table, "--out", out)
+    (out / "dry-run").mkdir(parents=True)
+    (out / "dry-run" / "half").write_text("of a dry run that was killed")
+    assert c3(*words, "--dry-run", "--set", "training.batch_size=2").returncode == 0  # of another recipe
     trial = c3(*words, "--dry-run")
-    assert "holds a trial of two steps" in trial.stdout, trial.stderr
-    (out / "notes.txt").write_text("the user's own")
-    for more in (("--dry-run", "--set", "training.batch_size=2"), ()):
-        done = c3(*words, *more)
-        assert done.returncode == 0, done.stderr
-    assert (out / "notes.txt").read_text() == "the user's own"
-    assert not (out / ".trial").exists()
-    written = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    assert c3(*words, "--dry-run").returncode > 0  # what was trained is not replaced
-    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == written
-
-
-def test_a_trial_that_was_changed_since_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "recipe.yaml").write_text(json.dumps(fit_recipe(tmp_path)))
-    words = ("fit", tmp_path / "recipe.yaml", "--out", tmp_path / "out")
+    assert f"{out / 'dry-run'} holds a trial of two steps" in trial.stdout, trial.stderr
+    assert [path.name for path in out.iterdir()] == ["dry-run"]
+    assert not (out / "dry-run" / "half").exists()
+    assert c3(*words).returncode == 0
+    written = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and "dry-run" not in path.parts}
     assert c3(*words, "--dry-run").returncode == 0
-    (tmp_path / "out" / "decoder" / "mine.txt").write_text("hours of work")
-    assert c3(*words).returncode > 0
-    assert (tmp_path / "out" / "decoder" / "mine.txt").read_text() == "hours of work"
+    assert all(path.read_bytes() == content for path, content in written.items())
 
 
 def test_a_dry_run_tries_a_space(tmp_path: Path) -> None:
@@ -127,4 +118,4 @@ def test_a_dry_run_tries_a_space(tmp_path: Path) -> None:
     done = c3("connect", tmp_path / "recipe.yaml", "--out", tmp_path / "out", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "holds a trial of two steps" in done.stdout
-    assert json.loads((tmp_path / "out" / "space.json").read_text())["measured"]["steps"] == 2
+    assert json.loads((tmp_path / "out" / "dry-run" / "space.json").read_text())["measured"]["steps"] == 2

@@ -17,8 +17,8 @@ from c3core.cli import (
     Recipe,
     numbers_of,
     read_changed,
-    replaced_trial,
     resumable,
+    run_folder,
     trial,
 )
 
@@ -50,25 +50,24 @@ def ablate(
     from c3core.io import named_values
     from c3core.runtime import print_json, print_table
 
-    read = read_changed(recipe, FitRecipe, change, dry_run)
-    with replaced_trial(out, dry_run):
-        result = work(
-            read,
-            table,
-            out,
-            bridges=[bridge.strip() for bridge in bridges.split(",")],
-            seeds=numbers_of(seeds, int, "seeds"),
-            fractions=numbers_of(fractions, float, "fractions"),
-            against=against,
-            folder=recipe.parent,
-            generation=named_values(option),
-            metrics=metric,
-            quiet=quiet,
-        )
-        if fractions:
-            from c3_paper.ablation.fraction_plot import plot_fractions
+    read, out = read_changed(recipe, FitRecipe, change, dry_run), run_folder(out, dry_run)
+    result = work(
+        read,
+        table,
+        out,
+        bridges=[bridge.strip() for bridge in bridges.split(",")],
+        seeds=numbers_of(seeds, int, "seeds"),
+        fractions=numbers_of(fractions, float, "fractions"),
+        against=against,
+        folder=recipe.parent,
+        generation=named_values(option),
+        metrics=metric,
+        quiet=quiet,
+    )
+    if fractions:
+        from c3_paper.ablation.fraction_plot import plot_fractions
 
-            plot_fractions(result["rows"], out)
+        plot_fractions(result["rows"], out)
     if json:
         print_json(result)
         return

@@ -99,8 +99,8 @@ def test_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("tiny.json").write_text(json.dumps(tiny))
     small = ["space=clip:tiny.json/random", "decoder.model=fresh", "decoder.width=32", "decoder.layers=1"]
     words = [word for change in small for word in ("--set", change)]
-    run("fit", "fit.yaml", "--dry-run", "--out", "trial", *words)
-    assert run("run", "trial", "photos").count("\n") == 40
+    run("fit", "fit.yaml", "--dry-run", "--out", "captioner", *words)
+    assert run("run", "captioner/dry-run", "photos").count("\n") == 40
 
 
 @pytest.mark.parametrize("name", ["tea-leaves", "smell"])

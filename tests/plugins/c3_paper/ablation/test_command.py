@@ -37,7 +37,7 @@ def test_an_ablation_is_printed_beside_published_figures(tmp_path: Path) -> None
     assert ["paper", "50.0"] in lines
     (means,) = (line for line in lines if line[:2] == ["c1", "1.0"])
     assert re.fullmatch(r"\d+\.\d", means[3]), means  # R@1, as in `c3 evaluate`
-    assert (tmp_path / "out" / "fractions.png").is_file()
+    assert (tmp_path / "out" / "dry-run" / "fractions.png").is_file()
     (row, whole) = json.loads(c3(*words, "--json").stdout)["rows"]
     assert row["paper"] == {}
     assert whole["difference"]["r1"] == pytest.approx(whole["r1"]["mean"] - 50)

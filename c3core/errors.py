@@ -64,6 +64,12 @@ def warn(message: str) -> None:
     )
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint of the known names that are near to an unknown one; "" if none is."""
+    close = difflib.get_close_matches(name, sorted({*known}), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name, as the end of a sentence: the near ones if there are any, else all that are known.
 
@@ -73,10 +79,7 @@ def near(name: str, known: Iterable[str]) -> str:
     'known: c1, c3.'
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return f"known: {', '.join(known) or 'none'}."
+    return did_you_mean(name, known) or f"known: {', '.join(known) or 'none'}."
 
 
 def lines_of(error: BaseException) -> list[str]:

@@ -68,8 +68,9 @@ def info(
     from c3core.spaces.loading import load_space
     from c3core.spaces.serialization import SPACES, SpaceManifest
 
-    name, spaces, kinds = os.path.expanduser(name), registered("space"), (PIPELINES, SPACES)
-    named = [found for found in entries() if found.name == name and found.kind not in KINDS]
+    name, spaces, every = os.path.expanduser(name), registered("space"), entries()
+    names, kinds = [one.name for one in every], (PIPELINES, SPACES)
+    named = [found for found in every if found.name == name and found.kind not in KINDS]
     if named and name not in spaces and not os.path.exists(name):
         described = _registered(named[0])
     elif name.partition(":")[0] in spaces and not any(os.path.isfile(Path(name) / f"{one}.json") for one in KINDS):
@@ -81,7 +82,7 @@ def info(
             described = _registered(spaces[name])  # it needs an argument, as its summary says
         else:
             described = {"kind": "space", "spec": space.spec, "dim": space.dim, "modalities": list(space.modalities)}
-    elif ((folder := pipeline_folder(name, kinds=kinds, also=spaces)) / PIPELINE).is_file() or unfinished(folder):
+    elif ((folder := pipeline_folder(name, kinds=kinds, also=names)) / PIPELINE).is_file() or unfinished(folder):
         manifest = read_manifest(folder)
         verify(folder, manifest)
         described = {"kind": "pipeline", **manifest.model_dump(mode="json"), "options": _options(manifest.decoder.name)}
@@ -124,6 +125,16 @@ def _print_short(described: dict[str, Any]) -> None:
             "means of": [f"{count:,} {name}" for name, count in counts.items()],
             "licenses": _distinct(described["licenses"].values()),
             "saved by": f"c3core {described['c3core']}",
+        }
+    if described["kind"] == "store":
+        encoder = described["encoder"]
+        shown = {
+            "store": f"{described['rows']:,} {encoder['modality']} embeddings of {encoder['dim']} dimensions",
+            "space": encoder["space"],
+            "complete": described["complete"],
+            "could not be read": described["bad"],
+            "shards": len(described["shards"]),
+            "checked": described.get("checked"),
         }
     shown |= {"in a recipe": [*described.get("settings", {})], "c3 run -o": [*described.get("options", {})]}
     for name, value in shown.items():

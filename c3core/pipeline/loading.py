@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from c3core.errors import WrongCall, near, warn
+from c3core.errors import NotReachable, WrongCall, did_you_mean, near, warn
 from c3core.io.hub import Kind, download, is_hub_name, upload
 from c3core.io.layout import PIPELINE, SPACE, path_of
 from c3core.pipeline.card import card
@@ -41,9 +41,15 @@ def pipeline_folder(
         )
     if here:
         return folder if folder.exists() else Path(entry("pipeline", known).load()())
+    similar = did_you_mean(known, [*shipped, *also])
     if is_hub_name(known, (one.split("/")[0] for one in shipped)):
-        return download(kinds, known, revision)
-    hint = f"{near(known, [*shipped, *also])} `c3 fit` writes one; owner/name is one on the hub."
+        try:
+            return download(kinds, known, revision)
+        except (WrongCall, NotReachable) as error:  # it may be a mistyped name of a plugin
+            if not similar:
+                raise
+            raise type(error)(f"{error} Or {similar}") from None
+    hint = f"{similar or near(known, shipped)} `c3 fit` writes one; owner/name is one on the hub."
     raise WrongCall(f"no pipeline at {name}: there is no such folder, and no pipeline of that name: {hint}")
 
 

@@ -130,6 +130,12 @@ def test_a_space_is_described_by_its_name() -> None:
     }
 
 
+def test_a_store_is_described(tmp_path: Path) -> None:
+    assert c3("embed", "playground", "text", "A red ring.", "A cross.", "--out", tmp_path / "x").returncode == 0
+    described = c3("info", tmp_path / "x").stdout
+    assert "2 text embeddings of 256 dimensions\nspace: playground\ncomplete: True\n" in described
+
+
 def test_a_description_is_some_ten_lines(captioner: Path) -> None:
     short = c3("info", captioner).stdout
     assert len(short.splitlines()) <= 14

@@ -72,6 +72,8 @@ def test_a_near_name_is_told_of_all_that_the_caller_knows(cache: Path) -> None:
         pipeline_folder("playground/painter-stylegam")
     with pytest.raises(WrongCall, match="did you mean my-own"):
         pipeline_folder("my-onw", also=["my-own"])
+    with pytest.raises(NotReachable, match="did you mean playground/captioner"):
+        pipeline_folder("playgroud/captioner")  # it could be one on the hub
     assert (pipeline_folder("playground/painter-stylegan") / "pipeline.json").is_file()
     Path("here").mkdir()
     assert pipeline_folder("here") == pipeline_folder(Path("here"))

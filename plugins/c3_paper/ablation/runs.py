@@ -11,7 +11,7 @@ from typing import Any
 
 from c3_paper.ablation.published import load_published, published_row
 from c3core import TrainingOptions, load_bridge, load_pipeline, load_table
-from c3core.bridges import PRESETS
+from c3core.bridges import PRESETS, C3Bridge
 from c3core.data import checksum
 from c3core.errors import C3Error, WrongCall
 from c3core.experiments import Evaluator, FitRecipe, build, data_checksums, find_input, fit_recipe, items_of
@@ -103,6 +103,8 @@ def ablate(
     first.decoder.check_options(generation)
     modality = find_input(first, scored, scored.named(first.decoder.modality))
     load_metrics(first.decoder, modality, metrics)
+    if recipe.start is None:
+        _check_means(modality, recipe, bridges, folder)
     items = items_of(recipe, folder)
     by = {"metrics": sorted(set(metrics)), "rows": scored.rows, "checksum": checksum(chain(*scored.columns.values()))}
     results, checksums = [], dict[Any, dict[str, Any]]()
@@ -159,6 +161,17 @@ def _recipe_of(run: Run, recipe: FitRecipe, folder: Path) -> FitRecipe:
             f" the same bridges and seeds."
         )
     return own
+
+
+def _check_means(modality: str, recipe: FitRecipe, bridges: Sequence[str], folder: Path) -> None:
+    """Refuse a bridge that subtracts the mean of a modality which the recipe has no items of."""
+    known = {*recipe.items}
+    if recipe.pairs is not None and modality not in known:
+        known.add(recipe.pairs.load(folder, recipe.root_from(folder), limit=recipe.limit).modality)
+    for name in bridges:
+        bridge = load_bridge(name, **options_for(name, recipe.bridge.options))
+        if modality not in known and isinstance(bridge, C3Bridge) and bridge.collapse.needs:
+            raise WrongCall(f"bridge {name!r} needs the mean of {modality}. Add items of {modality} to the recipe.")
 
 
 def _described(run: Run) -> dict[str, Any]:

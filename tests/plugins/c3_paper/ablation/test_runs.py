@@ -35,6 +35,7 @@ def recipe(**more: object) -> FitRecipe:
         ({"seeds": [-1]}, "seed"),
         ({"table": "other.csv"}, "say which column holds the inputs"),
         ({"table": "untold.csv"}, "no column 'text'"),
+        ({"bridges": ["c1", "c3"]}, "'c3' needs the mean of image. Add items"),
     ],
 )
 def test_an_ablation_says_what_is_wrong_before_it_trains(

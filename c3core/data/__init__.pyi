@@ -9,6 +9,5 @@ from .tables import Table as Table
 from .tables import header_of as header_of
 from .tables import key_of as key_of
 from .tables import load_table as load_table
-from .tables import read_table as read_table
 from .tables import refuse_unused_root as refuse_unused_root
 from .tables import rows_of as rows_of

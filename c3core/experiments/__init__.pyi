@@ -1,4 +1,3 @@
-from .evaluation import Evaluation as Evaluation
 from .evaluation import Evaluator as Evaluator
 from .evaluation import evaluate as evaluate
 from .evaluation import find_input as find_input
@@ -7,4 +6,3 @@ from .fit import fit_recipe as fit_recipe
 from .inputs import data_checksums as data_checksums
 from .inputs import items_of as items_of
 from .recipe import FitRecipe as FitRecipe
-from .recipe import read_recipe as read_recipe

@@ -1,8 +1,6 @@
-from .discovery import entries as entries
 from .discovery import entry as entry
 from .discovery import register as register
 from .discovery import registered as registered
-from .factory import call_factory as call_factory
 from .factory import load_bridge as load_bridge
 from .factory import load_decoder as load_decoder
 from .factory import load_tower as load_tower

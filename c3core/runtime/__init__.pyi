@@ -1,5 +1,4 @@
 from .console import cell as cell
-from .console import one_line as one_line
 from .console import print_json as print_json
 from .console import print_table as print_table
 from .devices import autocast as autocast
@@ -11,4 +10,3 @@ from .exit import exit_cleanly as exit_cleanly
 from .memory import is_out_of_memory as is_out_of_memory
 from .progress import progress_bar as progress_bar
 from .progress import without_bars as without_bars
-from .signals import deferred_interrupt as deferred_interrupt

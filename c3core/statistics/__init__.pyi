@@ -1,7 +1,6 @@
 from .familiarity import Familiarity as Familiarity
 from .familiarity import familiarity_states as familiarity_states
 from .geometry import Geometry as Geometry
-from .geometry import Spread as Spread
 from .geometry import measure_geometry as measure_geometry
 from .moments import Moments as Moments
 from .plots import new_figure as new_figure

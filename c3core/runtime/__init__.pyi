@@ -5,7 +5,6 @@ from .devices import autocast as autocast
 from .devices import compute_dtype as compute_dtype
 from .devices import device_of as device_of
 from .devices import processes as processes
-from .devices import to_device as to_device
 from .exit import exit_cleanly as exit_cleanly
 from .memory import is_out_of_memory as is_out_of_memory
 from .progress import progress_bar as progress_bar

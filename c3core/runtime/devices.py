@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 
 from c3core.errors import C3Error, WrongCall, lines_of, near
 
@@ -42,17 +39,6 @@ def device_of(name: str | torch.device) -> torch.device:
         why = lines_of(error)[0]
         raise WrongCall(f"this machine has no device {name!r} ({why}). Use auto or cpu.") from None
     return device
-
-
-def to_device(batch: Any, device: torch.device) -> Any:
-    """A collated batch (a tensor, or a mapping or tuple of them) on a device."""
-    if isinstance(batch, Tensor):
-        return batch.to(device)
-    if isinstance(batch, Mapping):
-        return {key: to_device(value, device) for key, value in batch.items()}
-    if isinstance(batch, tuple | list):
-        return tuple(to_device(value, device) for value in batch)
-    return batch
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:

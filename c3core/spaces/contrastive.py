@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c3core.contracts import Tower
 from c3core.metrics.retrieval import retrieval_metrics
-from c3core.runtime.devices import to_device
 from c3core.spaces.dataset import ColumnDataset, PairDataset
 
 MEASURE_BATCH = 256  # items embedded at a time to measure a space
@@ -61,12 +61,12 @@ class ContrastiveModel(nn.Module):
         """Return unit embeddings (n, dim) of some items of a column, augmented with draws from `augment`."""
         modality, device = column.tower.modality, self.temperature.log_scale.device
         if column.features is not None:
-            features = to_device(column.features[torch.tensor(rows)], device)
+            features = column.features[torch.tensor(rows)].to(device)
         else:
             batch = column.tower.collate([column.items[row] for row in rows])
             if augment is not None:
                 batch = column.tower.augment(batch, augment)
-            features = self.towers[modality](to_device(batch, device))
+            features = self.towers[modality](send_to_device(batch, device))
         return F.normalize(self.heads[modality](features), dim=-1)
 
     def loss(self, pairs: PairDataset, x: Sequence[int], y: Sequence[int], generator: torch.Generator) -> Tensor:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor
 
 from c3core.contracts import Encoder, Reader, Tower
-from c3core.runtime.devices import autocast, compute_dtype, to_device
+from c3core.runtime.devices import autocast, compute_dtype
 from c3core.spaces.features import FeatureReader, Features
 from c3core.spaces.head import Head
 from c3core.store.store import Store
@@ -59,7 +60,7 @@ class ConnectedEncoder(Encoder):
 
     def _features(self, batch: Any) -> Tensor:
         with autocast(self.device, self.dtype):
-            features: Tensor = self.tower(to_device(batch, self.device))
+            features: Tensor = self.tower(send_to_device(batch, self.device))
         return features
 
     def _project(self, features: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor
 
 from c3core.contracts import Encoder, Reader, Tower
 from c3core.errors import WrongCall
 from c3core.io.files import short_hash
 from c3core.io.layout import STORE
-from c3core.runtime.devices import to_device
 from c3core.store.shard import StoreBatch
 from c3core.store.store import Store
 
@@ -33,7 +33,7 @@ class FeatureEncoder(Encoder):
         return self.tower.reader()
 
     def embed(self, items: Sequence[Any]) -> Tensor:
-        features: Tensor = self.tower(to_device(self.tower.collate(items), self.device))
+        features: Tensor = self.tower(send_to_device(self.tower.collate(items), self.device))
         return features
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
 from c3_st.model import Loaded
@@ -14,7 +15,7 @@ from c3core.contracts import Encoder, Reader
 from c3core.errors import CorruptFile
 from c3core.io import short_hash
 from c3core.media import AudioReader, ImageReader, TextReader, TruncationCheck
-from c3core.runtime import autocast, to_device
+from c3core.runtime import autocast
 
 
 class ModelEncoder(Encoder):
@@ -58,7 +59,7 @@ class ModelEncoder(Encoder):
         finally:
             np.random.set_state(state)
         with autocast(self.device, self.dtype):
-            found: Tensor = self.model(to_device(batch, self.device))["sentence_embedding"]
+            found: Tensor = self.model(send_to_device(batch, self.device))["sentence_embedding"]
         return found[:, : self.dim]
 
     def _input(self, item: Any) -> Any:

@@ -13,17 +13,8 @@ from c3core.errors import WrongCall, near, warn
 from c3core.registry.hooks import GROUP, Hooks
 from c3core.registry.registration import OWN, Entry, Register
 
-KINDS = {
-    "space": "c3_spaces",
-    "bridge": "c3_bridges",
-    "decoder": "c3_decoders",
-    "tower": "c3_towers",
-    "table": "c3_tables",
-    "metric": "c3_metrics",
-    "pipeline": "c3_pipelines",
-    "command": "c3_commands",
-    "engine": "c3_engines",
-}
+# The hook of each kind: {"space": "c3_spaces", …}.
+KINDS = {hook.removeprefix("c3_").removesuffix("s"): hook for hook in vars(Hooks) if hook.startswith("c3_")}
 
 
 def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
@@ -38,26 +29,22 @@ def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
             module = point.load()
             manager.register(module, name=point.name)
         except (Exception, SystemExit) as error:  # a foreign module may raise anything
-            _warn(f"plugin {point.name!r} ({point.value}) was left out", error)
+            warn(f"plugin {point.name!r} ({point.value}) was left out: {type(error).__name__}: {error}")
         else:
             packages[point.name] = _package(point)
             for hook in KINDS.values() & vars(module).keys():
                 if not hasattr(getattr(module, hook), f"{GROUP}_impl"):
-                    _warn(f"plugin {point.name!r}: {hook} does nothing without @hookimpl (from c3core import hookimpl)")
+                    warn(f"plugin {point.name!r}: {hook} does nothing without @hookimpl (from c3core import hookimpl)")
     known = set(KINDS.values())
     for hook, caller in vars(manager.hook).items():
         if hook not in known:
             names = ", ".join(repr(implementation.plugin_name) for implementation in caller.get_hookimpls())
-            _warn(f"plugin {names}: no hook is called {hook!r}, {near(hook, known)}")
+            warn(f"plugin {names}: no hook is called {hook!r}, {near(hook, known)}")
     return manager, packages
 
 
 def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.module.split(".")[0]
-
-
-def _warn(message: str, error: BaseException | None = None) -> None:
-    warn(message if error is None else f"{message}: {type(error).__name__}: {error}")
 
 
 _OWN: dict[tuple[str, str], Entry] = {}  # what `register` was given in this process
@@ -97,12 +84,12 @@ def entries() -> tuple[Entry, ...]:
             try:
                 implementation.function(register=brought)
             except (Exception, SystemExit) as error:  # a foreign hook may raise anything
-                _warn(f"plugin {plugin!r} was left out of {hook}", error)
+                warn(f"plugin {plugin!r} was left out of {hook}: {type(error).__name__}: {error}")
                 continue
             for name, entry in brought.entries.items():
                 if (kind, name) in found:
                     taken = f"plugin {found[kind, name].plugin!r} has one of that name"
-                    _warn(f"plugin {plugin!r}: {kind} {name!r} was left out, {taken}")
+                    warn(f"plugin {plugin!r}: {kind} {name!r} was left out, {taken}")
                 else:
                     found[kind, name] = entry
     return tuple(sorted(found.values(), key=lambda entry: (list(KINDS).index(entry.kind), entry.name)))

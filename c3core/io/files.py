@@ -124,6 +124,11 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def printable(text: str) -> str:
+    """The text as UTF-8 can hold it: bytes of a file name that are not UTF-8 become `\\udc…` escapes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def short_hash(text: str) -> str:
     """The first 32 hexadecimal digits of the SHA-256 of a text, which may name a file that is not UTF-8.
 

@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from c3core.errors import C3Error, CorruptFile, WrongCall
-from c3core.io.files import atomic_write, make_folder, read_json, sha256, write_error, write_json
+from c3core.io.files import atomic_write, make_folder, printable, read_json, sha256, write_error, write_json
 
 TABLES = (".csv", ".jsonl", ".parquet")
 
@@ -131,7 +131,10 @@ class JournaledTable:
     def finish(self, columns: Sequence[str], **about: Any) -> None:
         """Write the table, with the rows in the order of the inputs, note `about` it, and remove the journal."""
         rows = (row for position in sorted(self.rows) for row in self.rows[position])
-        whole = [{name: _printable(row.get(name)) for name in columns} for row in rows]
+        whole = [
+            {name: printable(value) if isinstance(value := row.get(name), str) else value for name in columns}
+            for row in rows
+        ]
         with atomic_write(self.path) as temporary:
             _WRITERS[self.path.suffix.lower()](whole, temporary)
         write_json(self.note, {"call": self.call, "sha256": sha256(self.path), "about": about})
@@ -141,11 +144,6 @@ class JournaledTable:
 def _changed(before: Row, call: Row) -> str:
     """The names in a call that had other values before."""
     return " and ".join(name for name in call if before.get(name) != call[name])
-
-
-def _printable(value: Any) -> Any:
-    """A text as UTF-8 can hold it: the bytes of a name that is no UTF-8 become escapes."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _write_csv(rows: list[Row], path: Path) -> None:

@@ -228,14 +228,5 @@ def to_batch(rows: pa.RecordBatch, dim: int) -> StoreBatch:
     )
 
 
-def storable(text: str) -> str:
-    """Text that a file can hold: bytes of a file name that are not UTF-8 become `\\udc…` escapes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()
-    return text
-
-
 def _reading(path: Path) -> AbstractContextManager[None]:
     return library_errors(f"{path} is missing, cut short or overwritten", "Make the store again.", CorruptFile)

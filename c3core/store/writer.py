@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from c3core.errors import C3Error, WrongCall
-from c3core.io.files import atomic_write, write_error, write_json
+from c3core.io.files import atomic_write, printable, write_error, write_json
 from c3core.io.layout import STORE, path_of
 from c3core.statistics.unit_norm import is_unit
 from c3core.store.shard import (
@@ -25,7 +25,6 @@ from c3core.store.shard import (
     read_batches,
     read_shards,
     shard_name,
-    storable,
     write_shard,
 )
 
@@ -114,8 +113,8 @@ class StoreWriter:
         if self.complete:
             raise C3Error(f"{self.folder} already holds a complete store. Choose another folder, or delete it.")
         rows = StoreBatch(
-            [storable(text) for text in rows.ids],
-            [storable(text) for text in rows.sources],
+            [printable(text) for text in rows.ids],
+            [printable(text) for text in rows.sources],
             rows.embeddings.detach().to("cpu", torch.float32),
             rows.norms.detach().to("cpu", torch.float32),
         )
@@ -123,7 +122,7 @@ class StoreWriter:
         state = self._state
         start = state.pieces[-1][1].stop if state.pieces else state.consumed
         stop = start + (len(rows.ids) + len(bad) if consumed is None else consumed)
-        short = [BadInput(*(storable(text)[:500] for text in (item.id, item.source, item.why))) for item in bad]
+        short = [BadInput(*(printable(text)[:500] for text in (item.id, item.source, item.why))) for item in bad]
         state.pieces.append((rows, InputRange(start, stop, checksum, short)))
         if stop - state.consumed >= self.shard_rows or sum(_length(inputs) for _, inputs in state.pieces) > BAD_TEXT:
             self.flush()

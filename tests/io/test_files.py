@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from c3core.errors import C3Error
-from c3core.io.files import atomic_write, read_json, sha256, write_json, write_text
+from c3core.io.files import atomic_write, printable, read_json, sha256, write_json, write_text
 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -225,6 +225,11 @@ def test_a_missing_file_or_a_folder_is_one_line(tmp_path):
         read_json(tmp_path / "a.json")
     with pytest.raises(C3Error, match="cannot be read as JSON"):
         read_json(tmp_path)
+
+
+def test_a_file_name_that_is_not_utf_8_becomes_printable():
+    assert printable("ä 日本") == "ä 日本"
+    assert printable("a\udcff.png") == "a\\udcff.png"
 
 
 @given(JSON, st.data())

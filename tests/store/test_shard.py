@@ -22,7 +22,6 @@ from c3core.store.shard import (
     read_footer,
     read_range,
     read_shards,
-    storable,
     write_shard,
 )
 from tests.helpers.small_stores import unit
@@ -132,11 +131,6 @@ def test_rows_of_arrow_that_are_none_are_a_batch_without_rows() -> None:
     none = pa.RecordBatch.from_pylist([], schema=shard.schema(8))
     batch = shard.to_batch(none, 8)
     assert (batch.ids, batch.sources, batch.embeddings.shape, batch.norms.shape) == ([], [], (0, 8), (0,))
-
-
-def test_a_file_name_that_is_not_utf_8_can_be_stored() -> None:
-    assert storable("ä 日本") == "ä 日本"
-    assert storable("a\udcff.png") == "a\\udcff.png"
 
 
 def test_a_bad_input_is_told_by_its_source_or_its_id() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import cached_property
@@ -10,12 +9,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from c3core.data.modality import guess_modality, is_path
-from c3core.data.sources import Source, files_in, sources_in
-from c3core.data.tables import COLUMN, TABLES, TEXT, Table, is_table, load_table, split_column
-from c3core.data.text_files import LIST, beside, check_root
+from c3core.data.input import Input, parse_input
+from c3core.data.modality import guess_input, guess_modality
+from c3core.data.sources import Source, sources_of
+from c3core.data.tables import TEXT, Table, load_table
+from c3core.data.text_files import check_root
 from c3core.errors import WrongCall
-from c3core.io.layout import STORE
 from c3core.io.validation import refuse_table
 from c3core.store.store import Store
 
@@ -89,22 +88,21 @@ def load_items(
     ['a red cube', 'a star']
     """
     text = modality == TEXT if takes_text is None else takes_text
-    names = _names(inputs)
-    if len(names) == 1 and os.path.isfile(os.path.join(folder, names[0], STORE)):
-        return Store.open(os.path.join(folder, names[0]))
-    if is_table(names[0]):
-        rows = [row for name in names for row in _table_rows(name, modality, folder)]
-        return Items(lambda: iter(rows))
+    given = [parse_input(name, folder) for name in _names(inputs)]
+    alone = len(given) == 1
+    if alone and given[0].kind == "store":
+        return Store.open(given[0].path)
     check_root(root)
-    names = [_from(folder, name, text=text) for name in names]
+    tables = {at: _table_rows(one, modality, folder) for at, one in enumerate(given) if one.kind == "table"}
 
     def streams() -> Iterator[Iterator[Source]]:
-        return (sources_in(name, root, text, alone=len(names) == 1) for name in names)
+        for at, one in enumerate(given):
+            yield iter(tables[at]) if at in tables else sources_of(one, root, text, alone=alone)
 
     # The first item of each is looked at now, so that a wrong third input does not end a run hours later.
-    for name, stream in zip(names, streams(), strict=True):
+    for one, stream in zip(given, streams(), strict=True):
         if next(stream, None) is None:
-            raise WrongCall(f"{name} holds no items. Leave it out, or fill it.")
+            raise WrongCall(f"{one.path} holds no items. Leave it out, or fill it.")
     return Items(lambda: chain.from_iterable(streams()))
 
 
@@ -125,8 +123,9 @@ def guess_items(
     sources: list[Source] = []
     guesses: list[str | None] = []
     for name in names:
-        for part in files_in(name):
-            found, guessed = _guessed(part, known, target, root, alone=len(names) == 1, inside=os.path.isdir(name))
+        given = parse_input(name)
+        for part in given.files():
+            found, guessed = _guessed(part, known, target, root, alone=len(names) == 1, inside=given.is_folder)
             guesses += [guessed or guess_modality(source.source, known, target=target) for source in found]
             sources += found
         if not sources:
@@ -135,32 +134,28 @@ def guess_items(
 
 
 def _guessed(
-    part: str, known: Sequence[str], target: str | None, root: str | Path | None, *, alone: bool, inside: bool
+    part: Input, known: Sequence[str], target: str | None, root: str | Path | None, *, alone: bool, inside: bool
 ) -> tuple[list[Source], str | None]:
     """The sources of one file, list, column or sentence, with the modality of all of them, or None for that of each."""
-    if is_table(part):
-        name, asked = split_column(part)
-        table = load_table(name)
-        columns = [*table.columns] if asked is None else [table.named(asked)]
-        modality = _only([column for column in columns if column in known and column != target], part, known)
-        return _rows(name, table, modality), modality
-    guessed = guess_modality(part, known, target=target)
+    if part.kind == "table":
+        table = load_table(part.path)
+        columns = [*table.columns] if part.column is None else [table.named(part.column)]
+        modality = _only([column for column in columns if column in known and column != target], part.name, known)
+        return _rows(part.path, table, modality), modality
+    guessed = guess_input(part, known, target=target)
     if inside and guessed != TEXT:
-        return [Source(part, part)], guessed
-    column = COLUMN.fullmatch(part)
-    if guessed is None and column and os.path.exists(column[1]):
-        guessed = _only([name for name in known if name != target], f"column {column[2]!r}", known)
-    found = [*sources_in(part, root, guessed == TEXT, alone=alone)]
-    paths = part.lower().endswith(LIST) and guessed != TEXT
-    return found, None if paths else guessed
+        return [Source(part.path, part.path)], guessed
+    if guessed is None and part.kind == "column":
+        guessed = _only([name for name in known if name != target], f"column {part.column!r}", known)
+    found = [*sources_of(part, root, guessed == TEXT, alone=alone)]
+    return found, None if part.kind == "list" and guessed != TEXT else guessed
 
 
-def _table_rows(name: str, modality: str | None, folder: str | Path) -> list[Source]:
+def _table_rows(given: Input, modality: str | None, folder: str | Path) -> list[Source]:
     """The rows of the column that an input names; by default of that of the modality."""
-    table, column = split_column(name)
-    if column is None and modality is None:
-        raise WrongCall(f"say which column of the table {name} to take: {name}:COLUMN.")
-    return _rows(table, load_table(table, folder=folder), column or str(modality))
+    if given.column is None and modality is None:
+        raise WrongCall(f"say which column of the table {given.name} to take: {given.name}:COLUMN.")
+    return _rows(given.path, load_table(given.path, folder=folder), given.column or str(modality))
 
 
 def _rows(name: str, table: Table, modality: str) -> list[Source]:
@@ -174,29 +169,12 @@ def _only(modalities: Sequence[str], what: str, known: Sequence[str]) -> str:
 
 
 def _names(inputs: str | Path | Iterable[str | Path]) -> list[str]:
-    names = [os.path.expanduser(name) for name in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    names = [os.fspath(name) for name in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     if not names:
         raise WrongCall("no input was named. Name files, folders, a .txt list or table.csv:column.")
     if not all(name.strip() for name in names):
         raise WrongCall("an input is empty. Leave it out.")
     return names
-
-
-def _from(folder: str | Path, name: str, *, text: bool) -> str:
-    """An input from a folder: its path, or for text the words themselves."""
-    path = os.path.join("" if Path(folder) == Path() else folder, name)
-    if not text or os.path.exists(path):
-        return path
-    column = COLUMN.fullmatch(path)
-    if (column and os.path.exists(column[1])) or (glob.has_magic(path) and next(files_in(path), path) != path):
-        return path
-    if is_path(name):
-        file = column[1] if column else path
-        wrong = "matches no file" if glob.has_magic(file) else f"does not exist{beside(file)}"
-        listed = file.lower().endswith((LIST, *TABLES))
-        words = "" if listed else "; a text of one word that looks like a path can stand in a .txt list"
-        raise WrongCall(f"{file} {wrong}. Check the spelling{words}.")
-    return name
 
 
 def named(sources: Iterable[Any]) -> Iterator[Source]:

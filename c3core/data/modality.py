@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -19,12 +18,10 @@ from torch import Tensor
 
 from c3core.contracts import BadItem, name_of
 from c3core.contracts.dataset_cell import media_type
-from c3core.data.tables import COLUMN, SAME_AS_TEXT, TABLES, TEXT
-from c3core.data.text_files import LIST, decoded
+from c3core.data.input import IF_WORDS, Input, is_path, parse_input
+from c3core.data.tables import SAME_AS_TEXT, TEXT
+from c3core.data.text_files import decoded
 from c3core.errors import WrongCall
-
-IF_WORDS = f"; if these are words, say so (modality={TEXT!r}, or --modality {TEXT})"
-LIKE_A_PATH = re.compile(r"\S*(/\S*|\.\w+(:\S+)?)")
 
 
 def guess_modality(source: Any, known: Sequence[str], *, target: str | None = None) -> str | None:
@@ -41,20 +38,23 @@ def guess_modality(source: Any, known: Sequence[str], *, target: str | None = No
     if not isinstance(source, str | os.PathLike):
         of = media_type(source)
         return _by_media_type(of, known) or _among(known, of or kind_of(source))
-    name = os.fspath(source)
+    return guess_input(parse_input(os.fspath(source)), known, target=target)
+
+
+def guess_input(given: Input, known: Sequence[str], *, target: str | None = None) -> str | None:
+    """Return which of the `known` modalities an input of the command line has, as `guess_modality` does."""
     words = TEXT if TEXT in known and target != TEXT else None
-    column = COLUMN.fullmatch(name)
-    if column and os.path.exists(column[1]):
-        return _among(known, TEXT if column[2] in SAME_AS_TEXT else column[2])
-    if name.lower().endswith(LIST) and os.path.isfile(name):
-        first = next((line.strip() for _, line in decoded(name) if line.strip()), "")
+    if given.kind == "column":
+        return _among(known, TEXT if given.column in SAME_AS_TEXT else str(given.column))
+    if given.kind == "list" and os.path.isfile(given.path):
+        first = next((line.strip() for _, line in decoded(given.path) if line.strip()), "")
         return (_by_media_type(first, known) if is_path(first) else None) or words
-    there = os.path.exists(name)
-    if (there or is_path(name)) and (guessed := _by_media_type(name, known)):
+    there = os.path.exists(given.path)
+    if (there or is_path(given.name)) and (guessed := _by_media_type(given.name, known)):
         return guessed
-    if words and not there and is_path(name):
+    if words and not there and is_path(given.name):
         raise WrongCall(
-            f"{name} does not exist. Check the spelling; for a text of one word that looks like a path, say so"
+            f"{given.name} does not exist. Check the spelling; for a text of one word that looks like a path, say so"
             " (modality=…, or --modality)."
         )
     return None if there else words
@@ -102,26 +102,6 @@ def _why_open(source: Any, known: Sequence[str]) -> str:
     if os.path.exists(source) or TEXT not in known:
         return f"its name does not tell its modality: {name_it}"
     return f"no such file{IF_WORDS}"
-
-
-def or_words(source: str) -> str:
-    """The end of an error about a source: what to do if it is words. "" for a file, or what looks like a path to one.
-
-    >>> or_words("a red ring"), or_words("ring.png")
-    ("; if these are words, say so (modality='text', or --modality text)", '')
-    """
-    return "" if os.path.exists(source) or is_path(source) else IF_WORDS
-
-
-def is_path(name: str) -> bool:
-    """Whether an input that names no file is a mistyped path, not words.
-
-    A path ends like a list or a table, or is one word with a slash or a suffix.
-
-    >>> is_path("photos/a.jpg"), is_path("my captions.txt"), is_path("a ring and/or a star."), is_path("star")
-    (True, True, False, False)
-    """
-    return name.lower().endswith((LIST, *TABLES)) or LIKE_A_PATH.fullmatch(name) is not None
 
 
 def is_one(sources: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Find the sources that an input names: a file, a folder, a glob, a list, a column of a table, or a sentence."""
+"""The sources of an input: the files of a folder, the lines of a list, the cells of a column, a sentence."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from c3core.data.modality import or_words
-from c3core.data.tables import COLUMN, SAME_AS_TEXT, TABLES, TEXT, header_of, rows_of
-from c3core.data.text_files import LIST, beside, decoded, join
-from c3core.errors import C3Error, WrongCall, near
-from c3core.io.layout import STORE
+from c3core.data.input import Input, is_path
+from c3core.data.tables import SAME_AS_TEXT, TABLES, TEXT, header_of, rows_of
+from c3core.data.text_files import LIST, decoded, join
+from c3core.errors import WrongCall, near
 
 
 @dataclass(frozen=True)
@@ -28,88 +27,39 @@ class Source:
     source: Any
 
 
-def sources_in(name: str, root: str | Path | None, text: bool, *, alone: bool) -> Iterator[Source]:
-    """The sources that one input names. With `text` an input that names no file is a sentence.
+def sources_of(given: Input, root: str | Path | None, text: bool, *, alone: bool) -> Iterator[Source]:
+    """The sources of an input that is no plugin's table. With `text` an input that names no file is a sentence.
 
     Raises `WrongCall` for a missing file that is the only input (`alone`), and for a missing folder, list or table.
     """
-    if os.path.isdir(name):
-        return _files(files_in(name), root, text, lists=text)
-    if os.path.exists(name) or (os.path.islink(name) and not text):  # the reader refuses a broken link
-        return _file(name, root, text)
-    column = COLUMN.fullmatch(name)
-    if column and (not text or os.path.exists(column[1])):
-        return _column(column[1], column[2], root, text)
-    if _has_match(name):
-        return _files(files_in(name), root, text, lists=True)
-    if text:
-        return iter([Source(name, name)])
-    if not alone and not glob.has_magic(name) and os.path.splitext(name)[1].lower() not in ("", LIST, *TABLES):
-        return iter([Source(name, name)])  # a missing file, which the reader refuses
-    wrong = "matches no file" if glob.has_magic(name) else f"does not exist{beside(name)}"
-    raise WrongCall(f"{name} {wrong}. Check the spelling{or_words(name)}.")
-
-
-def files_in(name: str) -> Iterator[str]:
-    """The files of a folder or a glob, in order; the input itself if it is neither."""
-    if os.path.isdir(name):
-        yield from _walk(name, frozenset())
-    elif not os.path.exists(name) and _has_match(name):
-        yield from (match for match in sorted(glob.iglob(name, recursive=True)) if not os.path.isdir(match))
-    else:
-        yield name
-
-
-def _has_match(name: str) -> bool:
-    return glob.has_magic(name) and next(glob.iglob(name, recursive=True), None) is not None
-
-
-def _file(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:
-    """The sources of one file that is an input itself."""
-    suffix = os.path.splitext(name)[1].lower()
-    if suffix in TABLES:
-        columns = header_of(name)
+    if given.kind == "missing":
+        if text and not is_path(given.name):
+            return iter([Source(given.name, given.name)])
+        no_file = os.path.splitext(given.path)[1].lower() in ("", LIST, *TABLES)
+        if text or alone or no_file or given.column is not None or glob.has_magic(given.path):
+            raise given.missing(text=text)
+        return iter([Source(given.path, given.path)])  # the reader refuses it
+    if given.kind == "column":
+        return _column(given.path, str(given.column), root, text)
+    if given.kind == "csv":
+        columns = header_of(given.path)
         more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""  # a table of numbers has hundreds
-        raise WrongCall(f"{name} is a table: say which column, {name}:COLUMN ({', '.join(columns[:8])}{more}).")
-    if text and suffix != LIST:
-        raise WrongCall(f"{name} is no list of texts. Give a .txt with one item per line, or table.csv:column.")
-    if suffix == LIST and not os.path.getsize(name):
-        raise WrongCall(f"{name} is empty. Leave it out, or fill it.")
-    return _files([name], root, text, lists=True)
+        named = f"{given.path}:COLUMN ({', '.join(columns[:8])}{more})"
+        raise WrongCall(f"{given.path} is a table: say which column, {named}.")
+    if given.kind == "file" and text:
+        raise WrongCall(f"{given.path} is no list of texts. Give a .txt with one item per line, or table.csv:column.")
+    if given.kind == "list" and os.path.exists(given.path) and not os.path.getsize(given.path):
+        raise WrongCall(f"{given.path} is empty. Leave it out, or fill it.")
+    return _files(given.files(), root, text, lists=text or not given.is_folder)
 
 
-def _files(paths: Iterable[str], root: str | Path | None, text: bool, *, lists: bool) -> Iterator[Source]:
+def _files(files: Iterable[Input], root: str | Path | None, text: bool, *, lists: bool) -> Iterator[Source]:
     """Files as sources. With `lists` the lines of each .txt are sources; for text other files are skipped."""
-    for path in paths:
-        if lists and path.lower().endswith(LIST):
-            yield from _lines(path, root, text)
+    for file in files:
+        if lists and file.kind == "list":
+            yield from _lines(file.path, root, text)
         elif not text:
-            yield Source(path, path)
-
-
-def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
-    """The files below a folder, sorted by the parts of their paths, without hidden ones and stores.
-
-    Links to folders are followed, but not into one of the folders `above`.
-    """
-    here = os.path.realpath(folder)
-    if here in above or os.path.isfile(os.path.join(folder, STORE)):
-        return
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
-    except OSError as error:
-        raise C3Error(f"cannot list {folder}: {error.strerror}. Check its permissions.") from error
-    for name, is_folder in found:
-        path = os.path.join(folder, name)
-        if is_folder:
-            yield from _walk(path, above | {here})
-        else:  # also a pipe or a socket, which readers refuse
-            yield path
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # `is_dir` raises for a link to itself
+            yield Source(file.path, file.path)
 
 
 def _lines(name: str, root: str | Path | None, text: bool) -> Iterator[Source]:

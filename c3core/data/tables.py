@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from c3core.registry.discovery import entry, registered
 from c3core.registry.factory import call_factory, require_kind
 
 TABLES = (".csv", ".tsv")
-COLUMN = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE)
-PLUGIN_COLUMN = re.compile(r"([^:]+:.*):([\w-]+)", re.DOTALL)  # plugin:argument:column
 TEXT = "text"  # the modality of words: where no reader is at hand, it is known by this name
 SAME_AS_TEXT = ("caption", "captions")  # columns of this name hold text as well
 
@@ -112,16 +109,6 @@ def refuse_unused_root(root: str | Path | None, names: Sequence[str]) -> None:
     """Raise `WrongCall` if `root` is given with tables of plugins only, whose arguments name their folders."""
     if root is not None and all(map(is_table, names)):
         raise WrongCall(f"root has no effect on {names[0]}: a plugin's table names its folders itself. Leave it out.")
-
-
-def split_column(name: str) -> tuple[str, str | None]:
-    """The table and the column that `plugin:argument:column` names; None if it names no column.
-
-    >>> split_column("playground:image/test/10:text"), split_column("playground:image/test/10")
-    (('playground:image/test/10', 'text'), ('playground:image/test/10', None))
-    """
-    found = PLUGIN_COLUMN.fullmatch(name)
-    return (found[1], found[2]) if found else (name, None)
 
 
 def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:

@@ -7,9 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from c3core.data.input import parse_input
 from c3core.data.items import load_items
 from c3core.data.pairs import Pairs
-from c3core.data.tables import COLUMN, TEXT, is_table, key_of, load_table, split_column
+from c3core.data.tables import TEXT, key_of, load_table
 from c3core.errors import WrongCall
 from c3core.experiments.recipe import FitRecipe, PairsRecipe
 from c3core.pipeline.dataset import checksum_of
@@ -44,12 +45,11 @@ def groups_of(recipe: FitRecipe, modality: str, known: Sequence[str], folder: Pa
     names = [named] if isinstance(named, str) else named
     if modality != TEXT or len(names) != 1:
         return None
-    column = COLUMN.fullmatch(names[0])
-    if column is None and not is_table(names[0]):
+    given = parse_input(names[0], folder)
+    if given.kind not in ("column", "table"):
         return None
-    name, of = (column[1], column[2]) if column else split_column(names[0])
-    table = load_table(name, folder=folder, root=recipe.root_from(folder))
-    others = set(table.columns) - {table.named(of or modality)}
+    table = load_table(given.path, folder=folder if given.kind == "table" else "", root=recipe.root_from(folder))
+    others = set(table.columns) - {table.named(given.column or modality)}
     item = next((other for other in ("item", *known) if other in others), None)
     return None if item is None else [key_of(one) for one in table.column(item)][: recipe.limit]
 

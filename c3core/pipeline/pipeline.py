@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, Bridge, Decoder, Encoded, Encoder, GenerationOptions, Space
+from c3core.data.input import or_words
 from c3core.data.items import streamed
-from c3core.data.modality import is_one, or_words
+from c3core.data.modality import is_one
 from c3core.data.pairs import Pairs
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import working_folder

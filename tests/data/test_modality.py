@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from c3core.data.input import is_path
 from c3core.data.items import guess_items
-from c3core.data.modality import as_picture, group_by_modality, guess_modality, is_one, is_path
+from c3core.data.modality import as_picture, group_by_modality, guess_modality, is_one
 from c3core.errors import WrongCall
 
 KNOWN = ("text", "image", "audio", "video")

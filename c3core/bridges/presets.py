@@ -39,11 +39,6 @@ class Preset:
     corrupt: Config
     rescale: Config
 
-    @property
-    def formula(self) -> str:
-        """The formula of a condition, with the default and the name of each option that it has."""
-        return self.formula_with({})
-
     def formula_with(self, config: Mapping[str, Any]) -> str:
         """The formula with the values of a bridge's config in place of the defaults."""
         values = {**self.collapse, **self.corrupt, **config.get("collapse", {}), **config.get("corrupt", {})}
@@ -105,7 +100,7 @@ def list_presets() -> list[dict[str, str]]:
     >>> list_presets()[4]["formula"]
     'unit(e − ē + ε), ε ~ N(0, σ² I), σ = auto (noise_std)'
     """
-    return [{"name": row.name, "formula": row.formula, "paper": row.paper} for row in _ROWS]
+    return [{"name": row.name, "formula": row.formula_with({}), "paper": row.paper} for row in _ROWS]
 
 
 def preset(name: str, **overrides: Any) -> C3Bridge:

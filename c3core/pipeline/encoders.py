@@ -38,11 +38,6 @@ class FittedEncoders:
                 f" pipeline's ({known[:8]}…). Use the space {self.space.spec!r} that it was fitted with."
             )
 
-    def add(self, modality: str, fingerprint: str) -> None:
-        """Note the encoder that the bridge is fitted with. Embeddings of any other are refused from then on."""
-        self.check(modality, fingerprint)
-        self.fingerprints[modality] = fingerprint
-
 
 class BridgedEncoder:
     """The space's encoder of the decoder's modality, then the bridge. The encoder is loaded when it is used.

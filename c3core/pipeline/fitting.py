@@ -131,7 +131,6 @@ class PipelineFitter:
     def store(self, name: str, modality: str, sources: Sequence[Any] | Store) -> Store:
         """Return a store of the sources, embedded once; or the store that was given. Check the sources before."""
         if isinstance(sources, Store):
-            self.encoders.add(modality, sources.fingerprint)
             self._stores[name] = sources
         elif name not in self._stores:
             encoder = self.encoders.encoder(modality)
@@ -139,9 +138,10 @@ class PipelineFitter:
             folder = self.embeddings / name
             with processes().main_process_first():  # one of several processes embeds, the others open its store
                 self._stores[name] = embed(encoder, stream, folder, total=len(sources), quiet=self.quiet)
-            self.encoders.add(modality, encoder.fingerprint)
             warn_of_bad(self._stores[name])
-        return self._stores[name]
+        store = self._stores[name]
+        self.encoders.fingerprints[modality] = store.fingerprint
+        return store
 
     def fit_bridge(self, items: Items, pairs: Pairs | None) -> None:
         """Fit the bridge on `items`, and on the pairs' sources if `items` lacks their modality."""

@@ -261,7 +261,10 @@ class Pipeline:
 
     def condition(self, embeddings: Tensor, modality: str) -> Tensor:
         """Map unit embeddings (n, dim) to the decoder's conditions, for use."""
-        return self._runner().condition(embeddings, modality)
+        self._require_fitted()
+        if not torch.isfinite(embeddings).all():
+            raise C3Error(f"the {modality} embeddings hold NaN or infinite values. Check the encoder, or embed again.")
+        return self._framed_bridge().condition(embeddings, modality)
 
     def _runner(
         self,
@@ -277,9 +280,7 @@ class Pipeline:
         if generation_options:
             options = self.decoder.check_options({**options.model_dump(exclude_unset=True), **generation_options})
         bridge, known = self._framed_bridge(), self.familiar
-        runner = Runner(self.encoders, bridge, self.decoder, options, seed, batch_size, best_of, known)
-        runner.check()
-        return runner
+        return Runner(self.encoders, bridge, self.decoder, options, seed, batch_size, best_of, known)
 
     # ---- one folder
 

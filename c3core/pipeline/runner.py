@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from c3core.contracts import Bridge, Decoder, Encoded, GenerationOptions
 from c3core.data.modality import as_picture, group_by_modality
@@ -34,9 +33,9 @@ class Runner:
     seed: int
     batch_size: int
     best_of: int
-    familiar: Mapping[str, Familiarity] = field(default_factory=dict)
+    familiar: Mapping[str, Familiarity]
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Refuse what cannot work whatever the sources are."""
         for name, count in (("best_of", self.best_of), ("batch_size", self.batch_size)):
             if not isinstance(count, int) or count < 1:
@@ -80,12 +79,6 @@ class Runner:
                 for at, output in self._encoded((held[position] for position in positions), name):
                     yield positions[at], output
 
-    def condition(self, embeddings: Tensor, modality: str) -> Tensor:
-        """Map unit embeddings (n, dim) to the decoder's conditions."""
-        if not torch.isfinite(embeddings).all():
-            raise C3Error(f"the {modality} embeddings hold NaN or infinite values. Check the encoder, or embed again.")
-        return self.bridge.condition(embeddings, modality)
-
     def _encoded(
         self, sources: Iterable[Any], modality: str, skip: int = 0, restarts: Collection[int] = ()
     ) -> Iterator[Output]:
@@ -118,7 +111,7 @@ class Runner:
 
     def _outputs(self, part: Encoded, generators: list[torch.Generator]) -> list[Any]:
         """Make at most `batch_size` outputs at a time."""
-        conditions, outputs = self.condition(part.embeddings, part.modality), list[Any]()
+        conditions, outputs = self.bridge.condition(part.embeddings, part.modality), list[Any]()
         count, size = self.best_of, max(1, self.batch_size // self.best_of)
         for start in range(0, len(conditions), size):
             rows, own = conditions[start : start + size], generators[start * count : (start + size) * count]

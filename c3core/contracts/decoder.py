@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from c3core.contracts.decoder_options import DecoderSettings, DecoderState, GenerationOptions, read_saved, write_saved
 from c3core.contracts.reader import Reader
 from c3core.errors import C3Error, WrongCall
+from c3core.io.files import refuse_pickles
 from c3core.io.validation import checked
-from c3core.io.weights import read_tensors, refuse_pickles, write_tensors
+from c3core.io.weights import read_tensors, write_tensors
 from c3core.runtime.devices import device_of
 
 WEIGHTS = "weights.safetensors"

@@ -1,6 +1,7 @@
 from .files import atomic_write as atomic_write
 from .files import make_folder as make_folder
 from .files import read_json as read_json
+from .files import refuse_pickles as refuse_pickles
 from .files import sha256 as sha256
 from .files import short_hash as short_hash
 from .files import working_folder as working_folder
@@ -14,7 +15,6 @@ from .layout import path_of as path_of
 from .model_card import UNKNOWN_LICENSE as UNKNOWN_LICENSE
 from .validation import checked as checked
 from .weights import read_tensors as read_tensors
-from .weights import refuse_pickles as refuse_pickles
 from .weights import tensor_hash as tensor_hash
 from .weights import write_tensors as write_tensors
 from .yaml_text import load_yaml as load_yaml

@@ -80,6 +80,16 @@ def working_folder(folder: str | os.PathLike[str] | None = None) -> Iterator[Pat
             raise KeyboardInterrupt("stopped. Nothing is kept, because the folder was a temporary one.") from None
 
 
+def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
+    """Raise `C3Error` if a folder holds pickled weights, because reading them could run any code.
+
+    With `lone`, ignore pickles beside safetensors: folders of the hub often hold both, and only the latter are read.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICKLES and not (lone and list(path.parent.glob("*.safetensors"))):
+            raise C3Error(f"{path} looks like pickled weights, which are never read. Take it away, or use safetensors.")
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text whole or not at all."""
     with atomic_write(path) as temporary:

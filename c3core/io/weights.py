@@ -11,17 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from c3core.errors import C3Error, CorruptFile, library_errors
-from c3core.io.files import PICKLES, atomic_write
-
-
-def refuse_pickles(folder: Path, *, lone: bool = False) -> None:
-    """Raise `C3Error` if a folder holds pickled weights, because reading them could run any code.
-
-    With `lone`, ignore pickles beside safetensors: folders of the hub often hold both, and only the latter are read.
-    """
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICKLES and not (lone and list(path.parent.glob("*.safetensors"))):
-            raise C3Error(f"{path} looks like pickled weights, which are never read. Take it away, or use safetensors.")
+from c3core.io.files import atomic_write
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:

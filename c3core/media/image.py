@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -44,9 +43,7 @@ def formats() -> tuple[str, ...]:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
-    with warnings.catch_warnings(action="ignore"):  # an older Pillow does not know the word
-        avif = features.check("avif")
-    return (*FORMATS, *(("AVIF",) if avif else ()), *(("HEIF",) if "HEIF" in Image.OPEN else ()))
+    return (*FORMATS, *(("AVIF",) if features.check("avif") else ()), *(("HEIF",) if "HEIF" in Image.OPEN else ()))
 
 
 class ImageReader(Reader):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from c3core.contracts import Decoder
@@ -63,13 +63,9 @@ class SquareCrop:
     side: int
 
     def __call__(self, picture: Image.Image) -> Tensor:
-        width, height = picture.size
-        if (width, height) != (self.side, self.side):
-            short = min(width, height)
-            left, top = (width - short) / 2, (height - short) / 2
-            resampling = Image.Resampling.BOX if short > self.side else Image.Resampling.BICUBIC
-            picture = picture.resize((self.side, self.side), resampling, box=(left, top, left + short, top + short))
-        return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+        resampling = Image.Resampling.BOX if min(picture.size) > self.side else Image.Resampling.BICUBIC
+        square = ImageOps.fit(picture, (self.side, self.side), resampling)
+        return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
 
 
 def stack_pictures(pictures: Sequence[Any], side: int) -> Tensor:

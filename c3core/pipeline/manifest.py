@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from c3core.errors import C3Error, CorruptFile, WrongCall
-from c3core.io.files import PICKLES, sha256
+from c3core.io.files import refuse_pickles, sha256
 from c3core.io.layout import FAMILIAR, PIPELINE, unfinished
 from c3core.io.model_card import CARD
 from c3core.io.validation import read_checked
@@ -130,9 +130,7 @@ def listed_files(folder: Path) -> dict[str, str]:
 
 def verify(folder: Path, manifest: Manifest) -> None:
     """Raise `CorruptFile` for a missing, changed or unlisted file, and `C3Error` for a pickle."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICKLES:
-            raise C3Error(f"{path} may hold pickled code, which is never read. Remove it, or save the pipeline again.")
+    refuse_pickles(folder)
     found = listed_files(folder)
     for name, digest in manifest.files.items():
         if name not in found:

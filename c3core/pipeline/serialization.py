@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from c3core.bridges.c3 import C3Bridge
@@ -18,6 +18,7 @@ from c3core.errors import C3Error, CorruptFile, NotInstalled, library_errors
 from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json, write_text
 from c3core.io.layout import FAMILIAR, PIPELINE, SPACE
 from c3core.io.model_card import CARD, is_own_card
+from c3core.io.weights import write_tensors
 from c3core.pipeline.card import card
 from c3core.pipeline.manifest import (
     STAGED,
@@ -78,12 +79,10 @@ def _write(pipeline: Saved, folder: Path) -> None:
             raise C3Error(f"decoder {pipeline.decoder.name!r} saves pickled code ({pickled[0]}). Write safetensors.")
         if pipeline.space.folder:
             _copy_space(pipeline.space.folder, staged / "space")
-        with atomic_write(staged / "bridge.safetensors") as temporary:
-            # Some readers of safetensors refuse a file without tensors, so a bridge without statistics writes one.
-            save_file(pipeline.bridge.state() or {"empty": torch.zeros(1)}, temporary)
+        # Some readers of safetensors refuse a file without tensors, so a bridge without statistics writes one.
+        write_tensors(staged / "bridge.safetensors", pipeline.bridge.state() or {"empty": torch.zeros(1)})
         if pipeline.familiar:
-            with atomic_write(staged / FAMILIAR) as temporary:
-                save_file(familiarity_states(pipeline.familiar), temporary)
+            write_tensors(staged / FAMILIAR, familiarity_states(pipeline.familiar))
         manifest = _manifest(pipeline, staged)
         if not is_own_card(folder / CARD):
             write_text(staged / CARD, card(manifest, folder.absolute().name))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from c3core.errors import C3Error
-from c3core.io.files import atomic_write, printable, read_json, sha256, write_json, write_text
+from c3core.io.files import atomic_write, printable, read_json, refuse_pickles, sha256, write_json, write_text
 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -230,6 +230,18 @@ def test_a_missing_file_or_a_folder_is_one_line(tmp_path):
 def test_a_file_name_that_is_not_utf_8_becomes_printable():
     assert printable("ä 日本") == "ä 日本"
     assert printable("a\udcff.png") == "a\\udcff.png"
+
+
+def test_pickles_are_refused_unless_they_are_beside_safetensors(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "model.bin").touch()
+    for lone in (False, True):
+        with pytest.raises(C3Error, match=r"model\.bin looks like pickled weights"):
+            refuse_pickles(tmp_path, lone=lone)
+    (tmp_path / "deep" / "model.safetensors").touch()
+    refuse_pickles(tmp_path, lone=True)
+    with pytest.raises(C3Error, match="pickled"):
+        refuse_pickles(tmp_path)
 
 
 @given(JSON, st.data())

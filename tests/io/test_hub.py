@@ -341,7 +341,7 @@ def test_a_space_that_was_tampered_with_is_refused(space: Path, hub: Hub, tmp_pa
         (lambda folder: (folder / "bridge.safetensors").write_bytes(b"x"), "bridge.safetensors was changed"),
         (lambda folder: (folder / WEIGHTS).unlink(), "model.safetensors is missing"),
         (lambda folder: (folder / "decoder/extra.json").write_text("{}"), "extra.json does not belong"),
-        (lambda folder: (folder / "decoder/extra.pkl").write_text("x"), "may hold pickled code"),
+        (lambda folder: (folder / "decoder/extra.pkl").write_text("x"), "looks like pickled weights"),
         (lambda folder: (folder / "pipeline.json").unlink(), "is neither a pipeline nor a space"),
     ],
 )

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from c3core import C3Error
-from c3core.io.weights import read_tensors, refuse_pickles, tensor_hash, write_tensors
+from c3core.io.weights import read_tensors, tensor_hash, write_tensors
 
 
 def test_weights_round_trip(tmp_path: Path) -> None:
@@ -57,18 +57,6 @@ def test_a_missing_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(C3Error, match="or truncated"):
         read_tensors(path, nn.Linear(3, 2))
-
-
-def test_pickles_are_refused_unless_they_are_beside_safetensors(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "model.bin").touch()
-    for lone in (False, True):
-        with pytest.raises(C3Error, match=r"model\.bin looks like pickled weights"):
-            refuse_pickles(tmp_path, lone=lone)
-    (tmp_path / "deep" / "model.safetensors").touch()
-    refuse_pickles(tmp_path, lone=True)
-    with pytest.raises(C3Error, match="pickled"):
-        refuse_pickles(tmp_path)
 
 
 def test_tensor_hash_covers_names_shapes_types_and_values() -> None:

@@ -228,7 +228,7 @@ def test_a_changed_or_missing_file_is_refused(saved: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["decoder/pytorch_model.bin", "extra.pkl", "decoder/model/weights.pt"])
 def test_a_pickle_in_the_folder_is_refused(saved: Path, name: str) -> None:
     (saved / name).write_bytes(b"\x80\x04.")
-    with pytest.raises(C3Error, match="may hold pickled code"):
+    with pytest.raises(C3Error, match="looks like pickled weights"):
         load_pipeline(saved)
 
 
@@ -302,7 +302,7 @@ def test_a_save_that_is_interrupted_leaves_the_old_pipeline(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for name in ("listed_files", "save_file", "_copy_space"):
+    for name in ("listed_files", "write_tensors", "_copy_space"):
         monkeypatch.setattr(f"c3core.pipeline.serialization.{name}", interrupted)
         with pytest.raises(KeyboardInterrupt):
             pipeline.save_pretrained(tmp_path)

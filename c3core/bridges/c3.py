@@ -28,7 +28,6 @@ class _Config(BaseModel, extra="forbid"):
     rescale: dict[str, Any]
     target: str | None = None
     modalities: list[str] = []
-    fingerprints: dict[str, str] = {}  # some files hold those of the encoders, which a pipeline knows
 
 
 class C3Bridge(Bridge):

@@ -27,8 +27,6 @@ def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | 
     dim = space.dim if space is not None else condition_dim
     if dim is None:
         raise WrongCall("a decoder needs the size of its conditions: give space=… or condition_dim=….")
-    if dim < 1:
-        raise WrongCall(f"condition_dim must be at least 1, got {dim}.")
     decoder: Decoder = _make(Decoder, "decoder", name, dim, **options)
     return decoder
 

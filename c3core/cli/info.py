@@ -61,7 +61,6 @@ def info(
     """Describe a pipeline, a space, a store or a decoder. Shows training, licenses and options."""
     from c3core.errors import C3Error, WrongCall
     from c3core.io.layout import unfinished
-    from c3core.io.validation import read_checked
     from c3core.pipeline.loading import PIPELINES, pipeline_folder
     from c3core.pipeline.manifest import read_manifest, verify
     from c3core.registry.discovery import entries, registered
@@ -87,7 +86,7 @@ def info(
         verify(folder, manifest)
         described = {"kind": "pipeline", **manifest.model_dump(mode="json"), "options": _options(manifest.decoder.name)}
     elif (folder / SPACE).is_file():
-        described = {"kind": "space", **read_checked(SpaceManifest, folder / SPACE).model_dump(mode="json")}
+        described = {"kind": "space", **SpaceManifest.read(folder).model_dump(mode="json")}
     elif (folder / STORE).is_file():
         from c3core.store.shard import StoreManifest
         from c3core.store.store import Store

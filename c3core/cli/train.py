@@ -9,7 +9,7 @@ import typer
 
 from c3core.cli.options import Change, DryRun, Json, Out, Quiet, Recipe
 from c3core.cli.recipes import read_changed, resumable, run_folder, trial
-from c3core.io.layout import path_of
+from c3core.io.layout import PIPELINE, SPACE, path_of
 from c3core.runtime.console import print_json, print_table
 
 RECALLS = ("x_to_y", "y_to_x")  # figures of a space that are shares; tables show R@1 in %
@@ -25,15 +25,14 @@ def connect(
     json: Json = False,
 ) -> None:
     """Train a space from pairs. Its towers and projection heads learn by a contrastive loss."""
+    from c3core.spaces.contrastive_trainer import RUN
     from c3core.spaces.contrastive_trainer import connect as work
-    from c3core.spaces.contrastive_trainer import is_connected, measured_figures
     from c3core.spaces.recipe import ConnectRecipe
+    from c3core.training.run_folder import has_finished
 
     read, out = read_changed(recipe, ConnectRecipe, change, dry_run), run_folder(out, dry_run)
-    if is_connected(read, out, folder=recipe.parent):
-        done, measured = f"nothing left to do: {out} is finished", measured_figures(out)
-    else:
-        done, measured = f"saved {out}", work(read, out, folder=recipe.parent, quiet=quiet)
+    done = f"nothing left to do: {out} is finished" if has_finished(out / RUN, out / SPACE) else f"saved {out}"
+    measured = work(read, out, folder=recipe.parent, quiet=quiet)
     if json:
         print_json(measured)
     else:
@@ -89,7 +88,6 @@ def push(
     message: Annotated[str | None, typer.Option("--message", "-m", help="What the commit says.")] = None,
 ) -> None:
     """Push a pipeline or a space to the Hugging Face hub. It is one commit."""
-    from c3core.io.layout import PIPELINE
     from c3core.pipeline.loading import push_to_hub
 
     address = push_to_hub(folder, repo, private=private, revision=revision, commit_message=message)

@@ -44,7 +44,7 @@ def fit_recipe(
     """
     out, folder = path_of(out), path_of(folder)
     items = items or items_of(recipe, folder)
-    if _is_fitted(recipe, out, folder, items):
+    if is_fitted(recipe, out, folder=folder, items=items):
         return load_pipeline(out, device=recipe.device, precision=recipe.precision)
     pipeline, is_main_process = build(recipe, folder), processes().is_main_process
     modality, quiet = pipeline.decoder.modality, quiet or not is_main_process
@@ -73,12 +73,16 @@ def fit_recipe(
     return pipeline
 
 
-def is_fitted(recipe: FitRecipe, out: Path, *, folder: Path) -> bool:
+def is_fitted(recipe: FitRecipe, out: Path, *, folder: Path, items: Mapping[str, Any] | None = None) -> bool:
     """Whether `fit_recipe` has nothing left to do, told without loading a model.
 
     Raises `WrongCall` if `out` holds the finished pipeline of another recipe or of other data.
     """
-    return has_finished(out / RUN) and _is_fitted(recipe, out, folder, items_of(recipe, folder))
+    if not has_finished(out / RUN, out / PIPELINE):
+        return False
+    modality = read_manifest(out).decoder.modality
+    described = _describe(recipe, modality, folder, items or items_of(recipe, folder))
+    return is_finished(out / RUN, described, out / PIPELINE)
 
 
 def build(recipe: FitRecipe, folder: Path) -> Pipeline:
@@ -94,13 +98,6 @@ def build(recipe: FitRecipe, folder: Path) -> Pipeline:
     bridge = load_bridge(recipe.bridge.name, **recipe.bridge.options)
     size, options = bridge.condition_dim(space.dim), {"device": recipe.device, **recipe.decoder.options}
     return Pipeline(space, bridge, load_decoder(recipe.decoder.name, condition_dim=size, **options))
-
-
-def _is_fitted(recipe: FitRecipe, out: Path, folder: Path, items: Mapping[str, Any]) -> bool:
-    if not has_finished(out / RUN) or not (out / PIPELINE).is_file():
-        return False
-    modality = read_manifest(out).decoder.modality
-    return is_finished(out / RUN, _describe(recipe, modality, folder, items), out / PIPELINE)
 
 
 def _describe(recipe: FitRecipe, modality: str, folder: Path, items: Mapping[str, Any]) -> dict[str, Any]:

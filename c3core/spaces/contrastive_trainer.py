@@ -15,7 +15,6 @@ from c3core.data.tables import Table, load_table
 from c3core.errors import WrongCall, library_errors
 from c3core.io.files import sha256
 from c3core.io.layout import SPACE, path_of, without_folders
-from c3core.io.validation import read_checked
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import processes
 from c3core.spaces.contrastive import ContrastiveModel, Temperature
@@ -26,9 +25,11 @@ from c3core.spaces.loading import space_folder
 from c3core.spaces.recipe import ConnectRecipe
 from c3core.spaces.serialization import SpaceManifest, TowerSpec, load_connected, save_connected
 from c3core.statistics.familiarity import Familiarity
-from c3core.training.run_folder import has_finished, is_finished, mark_finished
+from c3core.training.run_folder import is_finished, mark_finished
 from c3core.training.task import TrainingResult, TrainingTask
 from c3core.training.trainer import train
+
+RUN = "run"  # in the folder of a space: the checkpoints, metrics and features of its training
 
 Figures = dict[str, dict[str, float]]
 
@@ -38,20 +39,19 @@ def connect(
     out: str | Path,
     *,
     folder: str | Path = "",
-    run: str | Path | None = None,
     quiet: bool = False,
 ) -> Figures:
     """Train a space, write it to the folder `out`, and return its validation figures by pair of modalities.
 
-    `run` is the folder of checkpoints (by default `out/run`), from which a killed run resumes. Paths in the recipe are
-    relative to `folder`. Pairs with an unreadable source are left out with a warning. If `out` holds the finished space
-    of an equal recipe and data, nothing is trained.
+    `out/run` keeps what a killed run resumes from. Paths in the recipe are relative to `folder`. Pairs with an
+    unreadable source are left out with a warning. If `out` holds the finished space of an equal recipe and data,
+    nothing is trained, and no tower is loaded.
 
     Raises `WrongCall` if the recipe does not fit its tables or its base space, and if `out` holds a run of another
     recipe or of other data.
     """
     out, folder = path_of(out), path_of(folder)
-    run = path_of(run or out / "run")
+    run = out / RUN
     if recipe.training.batch_size < 2:
         raise WrongCall("batch_size must be at least 2: a pair is contrasted with the other pairs of its batch.")
     base_space = None if recipe.base_space is None else space_folder(recipe.base_space, folder)
@@ -60,7 +60,8 @@ def connect(
     training, validation = _load_tables(recipe, folder)
     described = _describe(recipe, folder, [*training, *validation])
     if is_finished(run, described, out / SPACE):
-        return measured_figures(out)
+        figures: Figures = SpaceManifest.read(out).measured.get("validation", {})
+        return figures
     torch.manual_seed(recipe.training.seed)  # the towers' initial weights
     new_towers = _load_towers(recipe.towers)
     towers = {**new_towers, **_base_towers(recipe, base_space, [*training, *validation])}
@@ -94,24 +95,6 @@ def connect(
     )
     mark_finished(run, described, out / SPACE)
     return measured
-
-
-def is_connected(recipe: ConnectRecipe, out: Path, *, folder: str | Path = "") -> bool:
-    """Whether `connect` has nothing left to do, told without loading a tower.
-
-    Raises `WrongCall` if `out` holds the finished space of another recipe or of other data.
-    """
-    run = out / "run"
-    if not has_finished(run):
-        return False
-    training, validation = _load_tables(recipe, folder)
-    return is_finished(run, _describe(recipe, folder, [*training, *validation]), out / SPACE)
-
-
-def measured_figures(space: Path) -> Figures:
-    """Return the validation figures that `connect` wrote with a space."""
-    figures: Figures = read_checked(SpaceManifest, space / SPACE).measured.get("validation", {})
-    return figures
 
 
 def _load_tables(recipe: ConnectRecipe, folder: str | Path) -> tuple[list[Table], list[Table]]:

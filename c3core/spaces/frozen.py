@@ -11,7 +11,6 @@ from torch import Tensor
 from c3core.contracts import Encoder, Reader, Tower
 from c3core.errors import WrongCall
 from c3core.io.layout import SPACE
-from c3core.io.validation import read_checked
 from c3core.spaces.serialization import SpaceManifest, load_connected, weights_of
 
 
@@ -52,7 +51,7 @@ def frozen_towers(
     """
     if not (folder / SPACE).is_file():
         raise WrongCall(f"base_space: {folder} is not a folder that `c3 connect` wrote, or its training is unfinished.")
-    manifest = read_checked(SpaceManifest, folder / SPACE)
+    manifest = SpaceManifest.read(folder)
     if manifest.dim != dim:
         raise WrongCall(f"the space {folder} has {manifest.dim} dimensions, not {dim}. Write dim: {manifest.dim}.")
     frozen = [modality for modality in manifest.encoders if modality not in replaced]

@@ -81,6 +81,10 @@ class SpaceManifest(BaseModel, extra="forbid"):
     measured: dict[str, Any] = {}
     familiar: str | None = None  # the sha256 of that file
 
+    @classmethod
+    def read(cls, folder: Path) -> SpaceManifest:
+        return read_checked(cls, folder / SPACE)
+
     @property
     def figures(self) -> dict[str, Any]:
         """What was measured on held-out pairs, by pair: also those of the base space."""
@@ -101,7 +105,7 @@ def load_connected(
     that made the space: frozen towers then reuse the features that they computed there of the same paths and texts.
     """
     folder = path_of(folder)
-    manifest = read_checked(SpaceManifest, folder / SPACE)
+    manifest = SpaceManifest.read(folder)
     stores = stored_features(features) if features is not None else []
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision, stores=stores)
     encoders = {modality: partial(load, modality) for modality in manifest.encoders}
@@ -185,7 +189,7 @@ def save_connected(
     encoders: dict[str, EncoderSpec] = {}
     measured = dict(measured or {})
     if base_space is not None:
-        base = read_checked(SpaceManifest, base_space / SPACE)
+        base = SpaceManifest.read(base_space)
         encoders, trained_on = dict(base.encoders), [*base.trained_on, *trained_on]
         measured["base_space"] = {  # those of encoders that do not change
             name: of for name, of in base.figures.items() if not {*name.split(" ")[0].split("-")} & towers.keys()
@@ -210,7 +214,7 @@ def save_connected(
 
 
 def _card(folder: Path, name: str) -> str:
-    manifest = _read(folder)
+    manifest = SpaceManifest.read(folder)
     first, encoders = next(iter(manifest.encoders)), manifest.encoders.items()
     figures = manifest.figures.items()
     recalls = [[pair, f"{100 * of['x_to_y']:.1f}", f"{100 * of['y_to_x']:.1f}"] for pair, of in figures]
@@ -232,7 +236,7 @@ def _card(folder: Path, name: str) -> str:
 
 
 def _check(folder: Path) -> None:
-    manifest = _read(folder)
+    manifest = SpaceManifest.read(folder)
     for modality, spec in manifest.encoders.items():
         weights_of(folder, spec, modality)
     _check_familiar(folder, manifest)
@@ -244,12 +248,8 @@ def _check_familiar(folder: Path, manifest: SpaceManifest) -> None:
         raise CorruptFile(f"{path} is missing, or its sha256 differs from {SPACE}. Run `c3 connect` again.")
 
 
-def _read(folder: Path) -> SpaceManifest:
-    return read_checked(SpaceManifest, folder / SPACE)
-
-
 def _files(folder: Path) -> list[str]:
-    manifest = _read(folder)
+    manifest = SpaceManifest.read(folder)
     return [f"{modality}.safetensors" for modality in manifest.encoders] + [FAMILIAR] * (manifest.familiar is not None)
 
 

@@ -53,22 +53,19 @@ def mark_finished(folder: Path, recipe: Mapping[str, Any], output: Path) -> None
     write_json(folder / FINISHED, {"recipe": recipe, "output": sha256(output)})
 
 
-def has_finished(folder: Path) -> bool:
-    """Whether a folder holds a finished run, of whatever recipe."""
-    return (folder / FINISHED).is_file()
+def has_finished(folder: Path, output: Path) -> bool:
+    """Whether the run in a folder is finished, with whatever recipe, and `output` is still the file that it wrote."""
+    if not ((folder / FINISHED).is_file() and output.is_file()):
+        return False
+    finished = read_json(folder / FINISHED)
+    return isinstance(finished, dict) and finished.get("output") == sha256(output)
 
 
 def is_finished(folder: Path, recipe: Mapping[str, Any], output: Path) -> bool:
-    """Whether the run in a folder is finished and `output` is still the file that it wrote.
-
-    Raises `WrongCall` if it is finished with another recipe.
-    """
-    if not has_finished(folder) or not output.is_file():
+    """The same with an equal recipe. Raises `WrongCall` if the run is finished with another one."""
+    if not has_finished(folder, output):
         return False
-    finished = read_json(folder / FINISHED)
-    if not isinstance(finished, dict) or finished.get("output") != sha256(output):
-        return False
-    _require_same(finished, recipe, output.parent)
+    _require_same(read_json(folder / FINISHED), recipe, output.parent)
     return True
 
 

@@ -13,7 +13,7 @@ table = c3core.load_table("playground:image/test/50/1")
 for name in ("c1", "c2_1", "c2_2", "c3"):
     bridge = c3core.load_bridge(name, rescale="none")  # as the painter was trained
     bridge.fit(embeddings, target="image")
-    scores = c3core.evaluate(painter.with_bridge(bridge), table).scores.scores
+    scores = c3core.evaluate(painter.with_bridge(bridge), table).scores
     print(f"{name}: {scores['r1']:.0f} % of the pictures are nearest to their own sentence")
 # c2_1 and c3 collapse the gap between sentences and pictures; c1 and c2_2 do not. Noise (c2_2, c3) is of the training.
 

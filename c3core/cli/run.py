@@ -204,7 +204,7 @@ def evaluate(
         documents = [{"shift": at} | one.to_dict() for at, one in zip(shifts, every, strict=True)] if shifts else []
         print_json(documents or found.to_dict())
     elif shifts:
-        figures = shown([one.scores.scores for one in every])
+        figures = shown([one.scores for one in every])
         lines = [{"shift": str(at)} | figure for at, figure in zip(shifts, figures, strict=True)]
         print_table(lines, list(lines[0]))
     else:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,11 +18,9 @@ from c3core.data.tables import Table
 from c3core.errors import C3Error, WrongCall, warn
 from c3core.experiments.references import EmbeddedReferences, References, TextReferences
 from c3core.metrics.custom import Metric, compute_metric, load_metrics
-from c3core.metrics.fid import Scores, embedding_metrics
+from c3core.metrics.fid import GROUP, embedding_metrics
 from c3core.metrics.shown import shown
-
-if TYPE_CHECKING:
-    from c3core.pipeline.pipeline import Pipeline
+from c3core.pipeline.pipeline import Pipeline
 
 FEW = 20  # outputs; of fewer, many may be the same by chance
 
@@ -31,17 +29,22 @@ FEW = 20  # outputs; of fewer, many may be the same by chance
 class Evaluation:
     """Outputs with their references and scores: of captions in the paper's units (CIDEr 93.3), of others FID, KID, R@1.
 
-    It prints as a table of the scores. `bad` are the inputs that could not be read, `bad_references` the references.
+    It prints as a table of the scores. `left_out` holds the metrics that could not be computed, with the reason. R@1 is
+    among `group` inputs. `features` names the encoder of FID, KID and R@1: only scores of the same one can be compared.
+    `bad` are the inputs that could not be read, `bad_references` the references.
     """
 
-    scores: Scores
     inputs: list[Any]
     outputs: list[Any]
     references: list[list[Any]]
-    bad: list[BadItem] = field(default_factory=list)
-    bad_references: list[BadItem] = field(default_factory=list)
-    all_references: int = 0  # distinct ones that were looked at
-    best_of: int = 1
+    bad: list[BadItem]
+    bad_references: list[BadItem]
+    all_references: int  # distinct ones that were looked at
+    best_of: int
+    scores: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    group: int | None = None
+    features: str | None = None
 
     def __repr__(self) -> str:
         rows = [(row["metric"], row["value"]) for row in self.rows()]
@@ -56,8 +59,12 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores by name, how they were computed, what was left out and why, and the number of items."""
+        how = {"group": self.group, "features": self.features} if self.features else {}
         return {
-            **self.scores.to_dict(),
+            **self.scores,
+            "n": self.items,
+            "left_out": self.left_out,
+            **how,
             "items": self.items,
             "bad": len(self.bad),
             "bad_references": len(self.bad_references),
@@ -74,20 +81,19 @@ class Evaluation:
 
     def rows(self) -> list[dict[str, str]]:
         """Return one row for each metric, for a table."""
-        (figures,) = shown([self.scores.scores])
+        (figures,) = shown([self.scores])
         return [{"metric": name, "value": value} for name, value in figures.items()]
 
     def remarks(self) -> list[str]:
         """Return the encoder that the scores depend on, and why each missing metric was left out."""
-        scores = self.scores
-        how = [f"features: {scores.features}; r1: among {scores.group}"] if scores.features else []
+        how = [f"features: {self.features}; r1: among {self.group}"] if self.features else []
         chosen = (
             [f"best of {self.best_of}: the space chose them, so scores of its own encoders are too high"]
             if self.best_of > 1
             else []
         )
         distinct = [] if self.distinct is None else [f"distinct outputs: {self.distinct:.0f} %"]
-        return [*how, *distinct, *chosen, *(f"{name}: {why}" for name, why in scores.left_out.items())]
+        return [*how, *distinct, *chosen, *(f"{name}: {why}" for name, why in self.left_out.items())]
 
 
 def evaluate(
@@ -184,22 +190,26 @@ class Evaluator:
             raise C3Error(f"no input of the table, or nothing made of one, could be read: {bad[0]}")
         inputs, good_outputs = [groups[k][0] for k in good], [outputs[k] for k in good]
         references = [known.readable(groups[k][1]) if known else groups[k][1] for k in good]
-        scores = Scores(len(good))
+        unread, count = ([*known.bad.values()], known.count) if known else ([], 0)
+        found = Evaluation(inputs, good_outputs, references, bad, unread, count, self.best_of)
         if isinstance(known, EmbeddedReferences) and embeddings is not None:
             positions = (position for batch in batches for position in batch.index)
             row_of = {position: row for row, position in enumerate(positions)}
             input_embeddings = torch.cat([batch.embeddings for batch in batches])[[row_of[k] for k in good]]
-            features = f"the {target} encoder of {pipeline.space.spec}"
-            scores = embedding_metrics(
-                embeddings, known.embeddings, input_embeddings, features=features, seed=self.seed
+            found.scores, found.left_out = embedding_metrics(
+                embeddings, known.embeddings, input_embeddings, seed=self.seed
             )
+            found.group, found.features = min(GROUP, len(good)), f"the {target} encoder of {pipeline.space.spec}"
         elif known is None:
-            scores.left_out["r1, fid, kid"] = f"the space {pipeline.space.spec} knows no {target}."
-        unread, count = ([*known.bad.values()], known.count) if known else ([], 0)
-        found = Evaluation(scores, inputs, good_outputs, references, bad, unread, count, self.best_of)
+            found.left_out["r1, fid, kid"] = f"the space {pipeline.space.spec} knows no {target}."
         if found.distinct is not None and (warning := repetition(Counter(map(str, good_outputs)))):
             warn(warning)
-        return _with_plugins(found, self.metrics)
+        for name, metric in self.metrics.items():
+            added, why = compute_metric(metric, inputs, good_outputs, references, taken=found.to_dict())
+            found.scores |= added
+            if why:
+                found.left_out[name] = why
+        return found
 
 
 def repetition(counts: Counter[str]) -> str | None:
@@ -231,18 +241,6 @@ def _read_references(
     if decoder.modality in space.modalities or not added:
         return EmbeddedReferences(pipeline.encoder(decoder.modality), groups)
     return None
-
-
-def _with_plugins(result: Evaluation, added: Mapping[str, Metric]) -> Evaluation:
-    """Add the scores of plugins' metrics."""
-    for name, metric in added.items():
-        found, why = compute_metric(
-            metric, result.inputs, result.outputs, result.references, taken=result.to_dict().keys()
-        )
-        scores = result.scores
-        left_out = {**scores.left_out, **({name: why} if why else {})}
-        result.scores = replace(scores, scores={**scores.scores, **found}, left_out=left_out)
-    return result
 
 
 def _embed_outputs(encoder: Encoder, groups: Sequence[tuple[Any, Sequence[Any]]], outputs: list[Any]) -> Tensor:

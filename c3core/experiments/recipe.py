@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from c3core.data.pairs import Pairs
-from c3core.data.tables import Table
+from c3core.data.tables import Table, load_table
 from c3core.errors import C3Error, WrongCall
 from c3core.io.layout import path_of
 from c3core.io.validation import PathField, checked
@@ -77,8 +77,6 @@ class PairsRecipe(BaseModel, extra="forbid"):
 
         Raises `C3Error` for a wrong table or column.
         """
-        from c3core.data.tables import load_table
-
         table = load_table(self.table, folder=folder, root=root)
         source, target = table.named(self.source), table.named(self.target)
         same = source == target

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
 from torch import Tensor
 
 from c3core.errors import WrongCall
@@ -14,41 +11,24 @@ GROUP = 100  # inputs among which the input of an output is looked for
 SUBSET = 100  # items in a subset of KID
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Scores of `n` outputs by name. `left_out` holds the metrics that could not be computed, with the reason.
-
-    Those of embeddings are `fid`, `kid_mean`, `kid_std`, and `r1`, the share in % whose own input is the nearest among
-    `group` inputs. `features` names their encoder: only scores of the same features can be compared.
-    """
-
-    n: int
-    scores: dict[str, float] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    group: int | None = None
-    features: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON values: each score under its name, then "n" and the rest."""
-        fields = {name: value for name, value in asdict(self).items() if value is not None}
-        return {**fields.pop("scores"), **fields}
-
-
-def embedding_metrics(outputs: Tensor, references: Tensor, inputs: Tensor, *, features: str, seed: int = 0) -> Scores:
+def embedding_metrics(
+    outputs: Tensor, references: Tensor, inputs: Tensor, *, seed: int = 0
+) -> tuple[dict[str, float], dict[str, str]]:
     """Compare outputs (n, d) with true items (m, d) and with their own inputs (n, d), all of them unit embeddings.
 
-    FID and KID are those of torch-fidelity. FID compares mean and covariance; it is too high for fewer items than a
-    few times d. KID is the mean over subsets of 100 items.
+    Returns `fid`, `kid_mean`, `kid_std` and `r1`, and what is left out, with the reason. Only scores of embeddings of
+    one encoder can be compared. FID and KID are those of torch-fidelity. FID compares mean and covariance; it is too
+    high for fewer items than a few times d. KID is the mean over subsets of 100 items.
 
-    `r1` compares each output with the inputs of its group: 100 rows in the given order, where a smaller last group is
-    left out unless it is the only one. The mean of the true items is subtracted from the outputs, and the mean of the
-    inputs from the inputs, so that the gap between the modalities has no effect.
+    `r1` is the share in % of outputs whose own input is the nearest of its group: 100 rows in the given order, where a
+    smaller last group is left out unless it is the only one. The mean of the true items is subtracted from the outputs,
+    and the mean of the inputs from the inputs, so that the gap between the modalities has no effect.
 
     Raises `WrongCall` for shapes that do not fit.
 
     >>> import torch
     >>> rows = torch.nn.functional.normalize(torch.randn(200, 4, generator=torch.Generator().manual_seed(0)), dim=-1)
-    >>> scores = embedding_metrics(rows, rows, rows, features="random rows").scores
+    >>> scores, _ = embedding_metrics(rows, rows, rows)
     >>> abs(scores["fid"]) < 1e-6, scores["r1"]
     (True, 100.0)
     """
@@ -59,8 +39,7 @@ def embedding_metrics(outputs: Tensor, references: Tensor, inputs: Tensor, *, fe
     starts = range(0, max(len(outputs) - GROUP + 1, 1), GROUP)
     r1 = [retrieval_metrics(x[i : i + GROUP], y[i : i + GROUP])["x_to_y"]["r1"] for i in starts]
     scores, left_out = fid_and_kid(outputs, references, seed=seed)
-    scores = {"r1": 100 * sum(r1) / len(r1), **scores}
-    return Scores(len(outputs), scores, left_out, min(GROUP, len(outputs)), features)
+    return {"r1": 100 * sum(r1) / len(r1), **scores}, left_out
 
 
 def fid_and_kid(outputs: Tensor, references: Tensor, *, seed: int = 0) -> tuple[dict[str, float], dict[str, str]]:

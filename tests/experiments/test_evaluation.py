@@ -110,20 +110,21 @@ def test_the_figures_are_those_of_the_metrics_on_its_outputs(pipeline: Pipeline)
 
 
 def test_metrics_of_captions_are_chosen(pipeline: Pipeline, metrics: Brought) -> None:
-    assert set(evaluate(pipeline, table(2), metrics=["bleu4"]).scores.scores) == {"bleu4"}
+    assert set(evaluate(pipeline, table(2), metrics=["bleu4"]).scores) == {"bleu4"}
     metrics("words", "count_words", modalities=("image", "text"))
-    every = evaluate(pipeline, table(2), metrics=["words"]).scores.scores
+    every = evaluate(pipeline, table(2), metrics=["words"]).scores
     assert {"cider", "bleu4", "words"} <= set(every)
     assert every["words"] == sum(
         len(str(output).split()) for output in evaluate(pipeline, table(2), metrics=["bleu4"]).outputs
     )
-    assert set(evaluate(pipeline, table(2), metrics=["words", "bleu4"]).scores.scores) == {"bleu4", "words"}
+    assert set(evaluate(pipeline, table(2), metrics=["words", "bleu4"]).scores) == {"bleu4", "words"}
 
 
 def test_a_plugins_metric_is_added_to_those_of_pictures(painter: Pipeline) -> None:
     found = evaluate(painter, table(2), metrics=["playground-factors"])
-    assert found.scores.scores | factors(found.inputs, found.outputs, found.references) == found.scores.scores
-    assert {"r1", "fid", "factors", "exact"} <= set(found.scores.scores)
+    assert found.scores | factors(found.inputs, found.outputs, found.references) == found.scores
+    assert {"r1", "fid", "factors", "exact"} <= set(found.scores)
+    assert (found.group, found.features) == (found.items, "the image encoder of playground")
 
 
 @pytest.mark.parametrize(
@@ -147,9 +148,9 @@ def test_a_metric_that_fails_takes_no_other_along(pipeline: Pipeline, metrics: B
     metrics("broken", "breaks")
     metrics("thief", "takes_a_name")
     found = evaluate(pipeline, table(2), metrics=["bleu4", "broken", "thief"])
-    assert set(found.scores.scores) == {"bleu4"}
+    assert set(found.scores) == {"bleu4"}
     here = f"({__file__}, line {breaks.__code__.co_firstlineno + 1})"
-    assert found.scores.left_out == {
+    assert found.left_out == {
         "broken": f"ValueError: out of luck {here}",
         "thief": "it names a figure that there is already: bleu4, items.",
     }
@@ -162,10 +163,10 @@ def test_odd_metrics_are_told_and_harm_no_other(
     for name in ("leaves", "lists", "nan", "empties", "words"):
         metrics(name, "count_words" if name == "words" else name)
     found = evaluate(pipeline, table(2), metrics=["leaves", "lists", "nan", "empties", "words", "words", "bleu4"])
-    assert found.scores.scores["words"] > 0
-    assert found.scores.scores["fine"] == 1.0
-    assert not {"odd", "infinite"} & set(found.scores.scores)
-    assert found.scores.left_out.items() >= {
+    assert found.scores["words"] > 0
+    assert found.scores["fine"] == 1.0
+    assert not {"odd", "infinite"} & set(found.scores)
+    assert found.left_out.items() >= {
         ("leaves", f"SystemExit: 3 ({__file__}, line {leaves.__code__.co_firstlineno + 2})"),
         ("lists", "it must return a mapping of figures to numbers, not list."),
         ("nan", "not a finite number: odd, infinite."),
@@ -176,7 +177,7 @@ def test_odd_metrics_are_told_and_harm_no_other(
 
 def test_a_metric_of_outputs_alone_takes_any_input(pipeline: Pipeline, metrics: Brought) -> None:
     metrics("words", "count_words", modalities=("text",))
-    assert "words" in evaluate(pipeline, table(1), metrics=["bleu4", "words"]).scores.scores
+    assert "words" in evaluate(pipeline, table(1), metrics=["bleu4", "words"]).scores
 
 
 def test_each_input_is_embedded_once(painter: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,8 +219,8 @@ def test_where_the_space_knows_no_such_output_a_plugins_metric_is_enough(painter
     with pytest.raises(C3Error, match="no modality 'image'"):
         evaluate(pipeline, table(2))
     found = evaluate(pipeline, table(2), metrics=["playground-factors"])
-    assert found.scores.left_out == {"r1, fid, kid": "the space blind knows no image."}
-    assert found.scores.scores["factors"] > 0
+    assert found.left_out == {"r1, fid, kid": "the space blind knows no image."}
+    assert found.scores["factors"] > 0
 
 
 def test_bad_references_are_no_inputs(painter: Pipeline) -> None:

@@ -36,7 +36,7 @@ def score(
     sentences, encoder = [item.sentences[0] for item in items], pipeline.space.encoder("image")
     made, truth = encoder.encode(pictures), encoder.encode([item.data for item in items])
     asked = pipeline.space.encode(sentences, "text")
-    found = embedding_metrics(made, truth, asked, features="the playground's image encoder", seed=seed).scores
+    found, _ = embedding_metrics(made, truth, asked, seed=seed)
     factors = factor_figures(reader, sentences, pictures)
     inception = factors.pop("inception")
     distances = {name: 1000 * found[key] for name, key in (("fid", "fid"), ("kid", "kid_mean")) if key in found}

@@ -59,10 +59,9 @@ def commands(_: str, page: str) -> str:
     import typer
     from typer.cli import get_docs_for_click
 
-    from c3core.cli import app
-    from c3core.cli.plugin_commands import with_plugin_commands
+    from c3core.cli.program import with_plugin_commands
 
-    group: Any = typer.main.get_command(with_plugin_commands(app, []))
+    group: Any = typer.main.get_command(with_plugin_commands([]))
     parts = []
     for name, command in sorted(group.commands.items()):
         with typer.Context(command, info_name=f"c3 {name}") as context:

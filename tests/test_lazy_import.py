@@ -71,7 +71,7 @@ def test_the_question_can_be_answered_with_yes():
         "c3core.runtime.console",
         "c3core.runtime.memory",
         "c3core.bridges",
-        "c3core.cli",
+        "c3core.cli.program",
     ],
 )
 def test_importing_a_module_of_names(module):

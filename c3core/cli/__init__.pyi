@@ -1,5 +1,3 @@
-import typer
-
 from .options import Change as Change
 from .options import DecoderOption as DecoderOption
 from .options import Device as Device
@@ -12,11 +10,9 @@ from .options import Recipe as Recipe
 from .options import Seed as Seed
 from .options import numbers_of as numbers_of
 from .output import writable as writable
+from .program import app as app
+from .program import main as main
 from .recipes import read_changed as read_changed
 from .recipes import resumable as resumable
 from .recipes import run_folder as run_folder
 from .recipes import trial as trial
-
-app: typer.Typer
-
-def main() -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from zlib import crc32
 
 import torch
@@ -35,31 +35,19 @@ def checksum_of(data: Sequence[Any] | Store | Pairs) -> Any:
 class TargetDataset:
     """Embeddings of one modality with the decoder's targets.
 
-    `targets` are given by position; None takes the store's column `source`. A checksum of a row's id decides whether
-    it is held out, for a `share` of the rows. With `items`, a checksum of a row's item decides, so that all rows of
-    a photo are either trained on or held out.
+    `data` is what the store was made of: targets, pairs, or the store itself, whose column `source` has the targets. A
+    checksum of a row's id decides whether it is held out, for a `share` of the rows. For pairs a checksum of a row's
+    item decides, so that all rows of a photo are either trained on or held out.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        modality: str,
-        targets: Sequence[Any] | None,
-        share: float,
-        *,
-        items: Sequence[Any] | None = None,
-    ) -> None:
-        self.store, self.modality, self.targets = store, modality, targets
-        self.limit = round(share * 2**32)
-        self.groups = None if items is None else _groups(items)
-
-    @classmethod
-    def of(cls, store: Store, data: Sequence[Any] | Store | Pairs, share: float) -> Self:
-        """Make the dataset of a store and the data that it was made of: pairs, targets, or the store itself."""
+    def __init__(self, store: Store, data: Sequence[Any] | Store | Pairs, share: float) -> None:
+        self.store, self.modality, self.limit = store, store.modality, round(share * 2**32)
+        self.targets: Sequence[Any] | None = None
+        self.groups: list[str] | None = None
         if isinstance(data, Pairs):
-            items = data.source if data.item is None else data.item
-            return cls(store, store.modality, data.target, share, items=items)
-        return cls(store, store.modality, None if isinstance(data, Store) else data, share)
+            self.targets, self.groups = data.target, _groups(data.source if data.item is None else data.item)
+        elif not isinstance(data, Store):
+            self.targets = data
 
     def held_out(self, identity: str) -> bool:
         """Whether the row of an id is held out."""

@@ -292,7 +292,7 @@ class PipelineFitter:
 
     def _dataset(self, name: str, data: Sequence[Any] | Store | Pairs, share: float) -> TargetDataset:
         modality, sources = (data.modality, data.source) if isinstance(data, Pairs) else (self.decoder.modality, data)
-        return TargetDataset.of(self.store(name, modality, sources), data, share)
+        return TargetDataset(self.store(name, modality, sources), data, share)
 
     def _batch(
         self, modality: str, batch: tuple[Tensor, list[Any]], reader: Reader, generator: torch.Generator

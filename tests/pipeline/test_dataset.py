@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import c3core.pipeline.dataset as under_test
+from c3core import Pairs
 from c3core.media import TextReader
 from c3core.pipeline.dataset import TargetDataset
 from c3core.store.store import Store
@@ -26,7 +27,7 @@ def test_all_rows_of_one_source_are_held_out_or_none(tmp_path: Path) -> None:
         numbers,
         tuples,
     ):
-        rows = TargetDataset(store, "image", [f"{k}" for k in range(200)], 0.3, items=repeated)
+        rows = TargetDataset(store, Pairs(repeated, "image", [f"{k}" for k in range(200)]), 0.3)
         held = [rows.held_out(str(k)) for k in range(200)]
         assert 0 < sum(held) < 200
         assert all(len(set(held[k : k + 5])) == 1 for k in range(0, 200, 5))
@@ -37,7 +38,7 @@ def test_all_rows_of_one_source_are_held_out_or_none(tmp_path: Path) -> None:
 def test_the_share_that_is_held_out_is_the_one_that_was_asked_for(tmp_path: Path, share: float) -> None:
     """Within four standard deviations of draws by chance."""
     store = Store.from_embeddings(tmp_path / "store", torch.ones(5000, 2), space="s", modality="text", fingerprint="f")
-    rows = TargetDataset.of(store, [f"text {k}" for k in range(5000)], share)
+    rows = TargetDataset(store, [f"text {k}" for k in range(5000)], share)
     assert abs(5000 * (1 - share) - rows.count()) <= 4 * (5000 * share * (1 - share)) ** 0.5
 
 
@@ -55,7 +56,7 @@ def test_a_validation_of_few_rows_does_not_read_the_others(tmp_path: Path, monke
 
     monkeypatch.setattr(Store, "batches", lambda self, *words, **more: counted(*words, **more))
     targets = [str(k) for k in range(9000)]
-    (found,) = TargetDataset(store, "image", targets, 1.0).validation(TextReader())
+    (found,) = TargetDataset(store, targets, 1.0).validation(TextReader())
     assert found[1] == targets[:10]
     assert torch.equal(found[0], next(batches(10)).embeddings)
     assert len(read) == 1

@@ -163,7 +163,7 @@ def test_captions_of_one_photo_are_held_out_together_whichever_is_the_source(tmp
     pairs = PairsRecipe(table="t.csv", source="text", target="text", item="image").load(tmp_path)
     embeddings = torch.nn.functional.normalize(torch.randn(len(pairs.source), 4), dim=-1)
     store = Store.from_embeddings(tmp_path / "store", embeddings, space="s", modality="text", fingerprint="f")
-    rows = TargetDataset.of(store, pairs, 0.3)
+    rows = TargetDataset(store, pairs, 0.3)
     assert pairs.item is not None
     photos: dict[bool, set[str]] = {True: set(), False: set()}
     for k, photo in enumerate(pairs.item):

@@ -127,7 +127,7 @@ class Pipeline:
         """
         items = _by_position({} if items is None else items)
         if validation is not None and not isinstance(validation, Pairs):
-            validation = _by_position({self.decoder.modality: validation})[self.decoder.modality]
+            validation = _held(validation, f"the {self.decoder.modality} items")
         groups = None if groups is None else by_position(groups, "groups")
         options = TrainingOptions.of(training)
         with working_folder(folder) as place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from html import escape
 from typing import Any
@@ -15,10 +15,10 @@ CELL_INTERVAL = 0.25  # seconds between two updates of a bar in a notebook
 
 
 class Bar:
-    """What `progress_bar` yields: counts what is done. `changed` shows it after each change."""
+    """What `progress_bar` yields: counts what is done. This one shows nothing; others override `show`."""
 
-    def __init__(self, done: int = 0, changed: Callable[[Bar], None] = lambda _: None) -> None:
-        self.done, self.before, self.start, self.changed = done, done, time.monotonic(), changed
+    def __init__(self, done: int) -> None:
+        self.done, self.before, self.start = done, done, time.monotonic()
         self.fields: dict[str, Any] = {}
 
     def advance(self, n: int = 1, **fields: Any) -> None:
@@ -29,7 +29,6 @@ class Bar:
 
     def show(self) -> None:
         """Show the state after a change."""
-        self.changed(self)
 
     @property
     def seconds(self) -> float:
@@ -58,7 +57,7 @@ def progress_bar(what: str, *, total: int | None = None, done: int = 0, quiet: b
     ...         bar.advance(1, loss=0.5)
     """
     if quiet:
-        yield Bar()
+        yield Bar(done)
     elif not _in_notebook() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _rich(what, total, done) as bar:
             yield bar
@@ -163,7 +162,12 @@ def _rich(what: str, total: int | None, done: int) -> Iterator[Bar]:
     # On a terminal rich prints standard output above the bar. If standard output goes elsewhere, rich must not take it.
     with rich.Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as display:
         task = display.add_task(what, total=total, completed=done, detail="")
-        yield Bar(done, lambda bar: display.update(task, completed=bar.done, detail=bar.detail()))
+
+        class Rich(Bar):
+            def show(self) -> None:
+                display.update(task, completed=self.done, detail=self.detail())
+
+        yield Rich(done)
 
 
 def _number(value: Any) -> str:

@@ -119,14 +119,10 @@ class StoreBatch:
         )
 
     def take(self, places: NDArray[np.int64]) -> StoreBatch:
-        """The rows at some positions."""
-        at, listed = torch.from_numpy(places), places.tolist()
-        return StoreBatch(
-            [self.ids[place] for place in listed] if self.ids else [],
-            [self.sources[place] for place in listed] if self.sources else [],
-            self.embeddings[at] if len(self.embeddings) else self.embeddings,
-            self.norms[at] if len(self.norms) else self.norms,
-        )
+        """The rows at some positions, of a batch with all columns."""
+        ids, sources = ([texts[place] for place in places.tolist()] for texts in (self.ids, self.sources))
+        at = torch.from_numpy(places)
+        return StoreBatch(ids, sources, self.embeddings[at], self.norms[at])
 
 
 def shard_name(index: int) -> str:
@@ -209,10 +205,10 @@ def read_batches(
             yield to_batch(rows, dim)
 
 
-def read_group(path: Path, group: int, columns: Sequence[str]) -> pa.Table:
+def read_group(path: Path, group: int) -> pa.Table:
     """One row group of a shard."""
     with _reading(path), pq.ParquetFile(path) as file:
-        return file.read_row_group(group, columns=list(columns))
+        return file.read_row_group(group)
 
 
 def to_batch(rows: pa.RecordBatch, dim: int) -> StoreBatch:

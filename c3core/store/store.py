@@ -139,7 +139,9 @@ class Store:
 
     def batches(self, batch_size: int = BATCH_ROWS, *, columns: Sequence[str] = COLUMNS) -> Iterator[StoreBatch]:
         """All rows in order, at most `batch_size` at a time (fewer at the end of a shard). Reads only `columns`."""
-        self._check_columns(columns)
+        for name in columns:
+            if name not in COLUMNS:
+                raise WrongCall(f"a store has no column {name!r}: {near(name, COLUMNS)}")
         for index in range(len(self._groups)):
             yield from read_batches(self.folder / shard_name(index), columns, self.dim, batch_size)
 
@@ -162,14 +164,12 @@ class Store:
         seed: int,
         epoch: int,
         buffer: int = BUFFER_ROWS,
-        columns: Sequence[str] = COLUMNS,
     ) -> Iterator[StoreBatch]:
         """Every row once, `batch_size` at a time, in an order that depends only on `seed` and `epoch`.
 
-        Row groups come in random order, and rows are shuffled within a buffer of about `buffer` rows. Reads only
-        `columns`. The last batch may be smaller.
+        Row groups come in random order, and rows are shuffled within a buffer of about `buffer` rows. The last batch
+        may be smaller.
         """
-        self._check_columns(columns)
         if batch_size < 1 or buffer < 1:
             raise WrongCall("batch_size and buffer must be at least 1.")
         draw = np.random.default_rng([seed % 2**32, epoch])
@@ -177,7 +177,7 @@ class Store:
         held: list[pa.Table] = []
         for place, number in enumerate(draw.permutation(len(groups)), start=1):
             at, group = groups[number]
-            held.append(read_group(self.folder / shard_name(at), group, columns))
+            held.append(read_group(self.folder / shard_name(at), group))
             last = place == len(groups)
             if last or sum(len(table) for table in held) >= max(buffer, batch_size):
                 table = pa.concat_tables(held).combine_chunks()
@@ -259,12 +259,6 @@ class Store:
             raise CorruptFile(f"{self.folder / ERRORS} cannot be read ({error}). Make the store again.") from error
         if listed != [asdict(error) for error in self.errors()]:
             raise CorruptFile(f"{self.folder / ERRORS} does not agree with the shards. Make the store again.")
-
-    @staticmethod
-    def _check_columns(columns: Sequence[str]) -> None:
-        for name in columns:
-            if name not in COLUMNS:
-                raise WrongCall(f"a store has no column {name!r}: {near(name, COLUMNS)}")
 
 
 def join(stores: Iterable[Store], out: str | Path) -> Store:

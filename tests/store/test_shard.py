@@ -111,15 +111,12 @@ def test_what_is_written_is_plain_parquet_that_can_be_read_in_place(tmp_path: Pa
     assert footer.schema.column(2).path == "embedding.list.element"  # another name would shut out stores of before
 
 
-def test_places_are_taken_of_all_columns_that_were_read() -> None:
+def test_places_are_taken_of_all_columns() -> None:
     places = np.array([4, 0, 4])
     taken = rows(5).take(places)
     assert (taken.ids, taken.sources) == (["id 4", "id 0", "id 4"], ["ä"] * 3)
     assert torch.equal(taken.embeddings, unit(5)[[4, 0, 4]])
     assert taken.norms.tolist() == [5.0, 1.0, 5.0]
-    empty = StoreBatch([], [], torch.zeros(0, 8), torch.zeros(0))
-    assert StoreBatch(["a", "b"], [], empty.embeddings, empty.norms).take(np.array([1])).ids == ["b"]
-    assert empty.take(np.array([1])).embeddings.shape == (0, 8)
 
 
 def test_no_batches_are_a_batch_without_rows() -> None:

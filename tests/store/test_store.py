@@ -112,14 +112,12 @@ def test_shuffling_gives_every_row_once_in_full_batches(
     assert other != names
 
 
-def test_shuffling_mixes_shards_and_reads_only_what_is_asked(store: Store, small_groups: None, tmp_path: Path) -> None:
+def test_shuffling_mixes_shards(store: Store, small_groups: None, tmp_path: Path) -> None:
     mixed = write(tmp_path / "mixed", unit(900), shard_rows=100, piece=50)
-    batch = next(mixed.shuffled(64, seed=1, epoch=0, buffer=200, columns=("id",)))
+    batch = next(mixed.shuffled(64, seed=1, epoch=0, buffer=200))
     places = [int(name.split()[1]) for name in batch.ids]
     assert len({place // 100 for place in places}) >= 4  # of nine shards
     assert sum(abs(a - b) == 1 for a, b in pairwise(places)) < 10  # neighbours are torn apart
-    assert batch.sources == []
-    assert batch.embeddings.shape == (0, 8)
 
 
 def test_shuffling_never_holds_all_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -232,8 +230,6 @@ def test_a_wrong_order_of_shuffling_is_refused(store: Store) -> None:
     for wrong in ({"batch_size": 0}, {"batch_size": 4, "buffer": 0}):
         with pytest.raises(WrongCall, match="at least 1"):
             next(store.shuffled(seed=0, epoch=0, **wrong))
-    with pytest.raises(WrongCall, match="did you mean source"):
-        next(store.shuffled(4, seed=0, epoch=0, columns=("sources",)))
     assert [len(batch.ids) for batch in store.shuffled(1, seed=0, epoch=0, buffer=1)] == [1] * 95
 
 

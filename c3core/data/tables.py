@@ -120,6 +120,8 @@ def read_table(path: str | Path, *, root: str | Path | None = None) -> Table:
     name = str(path_of(path))
     if os.path.isdir(name):
         raise WrongCall(f"{name} is a folder, not a table. Name a .csv or .tsv file.")
+    if os.path.exists(name) and not name.lower().endswith(TABLES):
+        raise WrongCall(f"{name} is no table: save it as .csv or .tsv, or name a table of a plugin.")
     check_root(root)
     header = header_of(name)
     places: dict[str, int] = {}
@@ -140,10 +142,16 @@ def _paths(table: str, root: str | Path | None, cells: list[str]) -> list[str]:
 
 
 def header_of(name: str) -> list[str]:
-    """The names of a table's columns, from its first line. Raises `WrongCall` if there are none, or one twice."""
+    """The names of a table's columns, from its first line.
+
+    Raises `WrongCall` if there are none, or one twice, and `CorruptFile` if another mark separates them.
+    """
     header = [cell.strip() for cell in next(_cells(name), [])]
     if not any(header):
         raise WrongCall(f"{name} is empty. It needs a first line that names its columns.")
+    mark, others = ("tabs", ";,") if _is_tsv(name) else ("commas", ";\t")
+    if len(header) == 1 and (found := [other for other in others if other in header[0]]):
+        raise CorruptFile(f"{name} separates its columns by {found[0]!r}. Save it with {mark}, as its suffix says.")
     twice = {column for column in header if header.count(column) > 1}
     if twice:
         raise WrongCall(f"{name} names a column twice: {', '.join(sorted(twice))}. Rename one.")

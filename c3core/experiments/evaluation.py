@@ -149,7 +149,9 @@ class Evaluator:
         groups = table.grouped(by=column, of=output)
         if not groups:
             raise C3Error("the table has no rows to score.")
-        self.modality = modality or column
+        self.modality, known = modality or column, pipeline.space.modalities
+        if modality is None and column not in known:
+            raise WrongCall(f"say which modality column {column!r} has (modality=…, or -m): one of {', '.join(known)}.")
         self.metrics = load_metrics(pipeline.decoder, self.modality, metrics or ())
         pipeline.check_run(generation=generation, seed=seed, best_of=best_of)
         encoder = pipeline.encoder(self.modality)
@@ -257,7 +259,7 @@ def find_input(pipeline: Pipeline, table: Table, output_column: str) -> str:
     candidates = [name for name in table.columns if name != output_column and name in pipeline.space.modalities]
     if len(candidates) != 1:
         raise WrongCall(
-            f"say which column holds the inputs: --input-column (the table has {', '.join(table.columns)};"
-            f" the space knows {', '.join(pipeline.space.modalities)})."
+            f"say which column holds the inputs (input_column=…, or --input-column). The first line of the table names"
+            f" {', '.join(map(repr, table.columns))}; the space knows {', '.join(pipeline.space.modalities)}."
         )
     return candidates[0]

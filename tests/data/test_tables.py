@@ -57,8 +57,25 @@ def test_wrong_tables_are_refused(here: Path) -> None:
         read_table("missing.csv")
     with pytest.raises(C3Error, match="is a folder, not a table"):
         read_table(".")
+    Path("t.jsonl").write_text('{"image": "a.jpg"}\n')
+    with pytest.raises(WrongCall, match=r"t.jsonl is no table: save it as .csv or .tsv"):
+        read_table("t.jsonl")
     with pytest.raises(C3Error, match="one length: a 1, b 2"):
         Table({"a": ["1"], "b": ["1", "2"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "mark"),
+    [("t.csv", "image;text", "';'"), ("t.csv", "image\ttext", "t'"), ("t.tsv", "a,b", "','")],
+)
+def test_a_table_with_another_separator_is_told_from_one_with_one_column(
+    here: Path, name: str, header: str, mark: str
+) -> None:
+    Path(name).write_text(f"{header}\n{header}\n")
+    with pytest.raises(CorruptFile, match=f"separates its columns by .*{mark}"):
+        read_table(name)
+    Path(name).write_text("text\none; two\n")
+    assert read_table(name).columns == {"text": ["one; two"]}
 
 
 def test_a_quote_in_a_tsv_is_a_character(here: Path) -> None:

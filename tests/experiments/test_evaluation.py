@@ -261,8 +261,10 @@ def test_columns_may_be_named_otherwise(pipeline: Pipeline) -> None:
     other = Table({"photo": good.columns["image"], "said": good.columns["text"]})
     found = evaluate(pipeline, other, input_column="photo", output_column="said", modality="image", metrics=["bleu4"])
     assert found.items == 2
-    with pytest.raises(C3Error, match="say which column"):
+    with pytest.raises(WrongCall, match="say which column.* names 'photo', 'said'"):
         evaluate(pipeline, other)
+    with pytest.raises(WrongCall, match="say which modality column 'photo' has"):
+        evaluate(pipeline, other, input_column="photo", output_column="said")
 
 
 def test_that_the_space_chose_is_said(pipeline: Pipeline) -> None:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "runtime": "",
     "contracts": "io runtime",
     "statistics": "io",
-    "registry": "contracts",
+    "registry": "io contracts",
     "media": "io contracts",
     "training": "io runtime contracts",
     "store": "io contracts statistics",

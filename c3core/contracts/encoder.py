@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from c3core.contracts.reader import BadItem, BadItems, Reader, name_of
 from c3core.errors import C3Error, WrongCall
+from c3core.io.validation import refuse_table
 from c3core.runtime.devices import device_of
 from c3core.runtime.memory import is_out_of_memory
 
@@ -112,6 +113,7 @@ class Encoder(ABC):
         """Read, embed and normalize a stream of sources, batch by batch. A batch lists its bad sources."""
         if isinstance(sources, str):
             raise WrongCall("sources must be a list, not one string. Write [source].")
+        refuse_table(sources, "sources")
         if batch_size < 1:
             raise WrongCall(f"batch_size must be at least 1, got {batch_size}.")
         reader, start, stream = self.reader(), 0, iter(sources)

@@ -185,6 +185,7 @@ def named(sources: Iterable[Any]) -> Iterator[Source]:
     """
     if isinstance(sources, str):  # refused now, not when the first one is asked for
         raise WrongCall("sources must be a list, not one string. Write [source].")
+    refuse_table(sources, "sources")
     if isinstance(sources, Items):
         return sources.named()
     return (

@@ -17,6 +17,7 @@ from c3core.contracts import BadItem, Bridge, Encoder, name_of
 from c3core.data.tables import Table
 from c3core.errors import C3Error, WrongCall, warn
 from c3core.experiments.references import EmbeddedReferences, References, TextReferences
+from c3core.io.validation import require_part
 from c3core.metrics.custom import Metric, compute_metric, load_metrics
 from c3core.metrics.fid import GROUP, embedding_metrics
 from c3core.metrics.shown import shown
@@ -140,6 +141,7 @@ class Evaluator:
         best_of: int = 1,
         metrics: Sequence[str] | None = None,
     ) -> None:
+        require_part("pipeline", pipeline, Pipeline)
         if not isinstance(table, Table):
             raise WrongCall(f"the table must be a Table, not {type(table).__name__}. Load it: c3core.load_table(name).")
         self.pipeline, self.generation, self.seed, self.best_of = pipeline, generation, seed, best_of

@@ -85,8 +85,16 @@ def _nested(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel] | N
     return inner
 
 
+def require_part(what: str, part: Any, kind: type[Any]) -> None:
+    """Raise `WrongCall` for a space, a pipeline and the like of another type, such as the name of one."""
+    if not isinstance(part, kind):
+        raise WrongCall(f"the {what} is a {type(part).__name__}, not a {kind.__name__}: see c3core.load_{what}.")
+
+
 def refuse_table(items: Any, what: str) -> None:
-    """Raise `WrongCall` for a data set or a data frame, which holds several columns."""
+    """Raise `WrongCall` for a data set or a data frame, which holds several columns, and for an open file."""
+    if hasattr(items, "readline"):
+        raise WrongCall(f"{what} must be a list of items, not an open file. Give its path.")
     columns = getattr(items, "column_names", getattr(items, "columns", None))
     if columns is not None and not isinstance(items, Mapping):
         kind, names = type(items).__name__, ", ".join(map(str, columns))

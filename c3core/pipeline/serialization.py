@@ -18,6 +18,7 @@ from c3core.errors import C3Error, CorruptFile, NotInstalled, library_errors
 from c3core.io.files import PICKLES, atomic_write, make_folder, write_error, write_json, write_text
 from c3core.io.layout import FAMILIAR, PIPELINE, SPACE
 from c3core.io.model_card import CARD, is_own_card
+from c3core.io.validation import require_part
 from c3core.io.weights import write_tensors
 from c3core.pipeline.card import card
 from c3core.pipeline.manifest import (
@@ -119,6 +120,8 @@ def read_saved(folder: Path, *, device: str, precision: str, space: Space | None
     Raises `WrongCall` for a folder without a pipeline, `CorruptFile` for a missing or changed file, and `NotInstalled`
     without the plugin of its space or decoder.
     """
+    if space is not None:
+        require_part("space", space, Space)
     manifest = read_manifest(folder)
     verify(folder, manifest)
     if space is None:

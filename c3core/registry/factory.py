@@ -7,6 +7,7 @@ from typing import Any
 
 from c3core.contracts import Bridge, Decoder, Space, Tower
 from c3core.errors import C3Error, WrongCall, near
+from c3core.io.validation import require_part
 from c3core.registry.discovery import entry
 
 
@@ -24,6 +25,8 @@ def load_bridge(name: str, **options: Any) -> Bridge:
 
 def load_decoder(name: str, *, space: Space | None = None, condition_dim: int | None = None, **options: Any) -> Decoder:
     """Make a decoder by name for the conditions of `space`, or of size `condition_dim`."""
+    if space is not None:
+        require_part("space", space, Space)
     dim = space.dim if space is not None else condition_dim
     if dim is None:
         raise WrongCall("a decoder needs the size of its conditions: give space=… or condition_dim=….")

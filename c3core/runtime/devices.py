@@ -41,6 +41,12 @@ def device_of(name: str | torch.device) -> torch.device:
     return device
 
 
+def check_precision(precision: str) -> None:
+    """Raise `WrongCall` for the name of no precision."""
+    if precision not in (known := ["auto", *PRECISIONS]):
+        raise WrongCall(f"no precision is called {precision!r}: {near(str(precision), known)}")
+
+
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The torch dtype to compute in on a device, if `precision` is asked for: auto, float32, bfloat16 or float16.
 
@@ -51,10 +57,9 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     >>> compute_dtype("auto", torch.device("cpu"))
     torch.float32
     """
+    check_precision(precision)
     if precision == "auto":
         precision = "bfloat16" if device.type == "cuda" else "float32"
-    if precision not in PRECISIONS:
-        raise WrongCall(f"no precision is called {precision!r}: {near(precision, ['auto', *PRECISIONS])}")
     dtype = PRECISIONS[precision]
     return dtype if _computes(device, dtype) else torch.float32
 

@@ -12,6 +12,7 @@ from c3core.io.hub import download, is_hub_name
 from c3core.io.layout import SPACE, unfinished
 from c3core.registry.discovery import registered
 from c3core.registry.factory import call_factory, require_kind
+from c3core.runtime.devices import check_precision
 from c3core.spaces.serialization import SPACES, load_connected
 
 
@@ -27,6 +28,7 @@ def load_space(
     >>> load_space("playground").modalities
     ('text', 'image', 'video', 'audio')
     """
+    check_precision(precision)
     name = os.path.expanduser(name)
     settings = {"device": device, "precision": precision, **options}
     prefix, _, argument = name.partition(":")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from c3core import BadItem, BadItems, C3Error, Decoder, Encoder, Reader, Space
+from c3core import BadItem, BadItems, C3Error, Decoder, Encoder, Reader, Space, WrongCall
 
 
 class NumberReader(Reader):
@@ -120,6 +120,15 @@ def test_all_bad_gives_no_rows_beside_the_error():
 def test_one_string_is_no_list_of_sources():
     with pytest.raises(C3Error, match=r"sources must be a list, not one string. Write \[source\]"):
         Numbers().encode("12")
+
+
+def test_swapped_arguments_and_an_open_file_are_refused_at_once(tmp_path):
+    space = Space("numbers", 2, {"number": Numbers})
+    with pytest.raises(WrongCall, match=r"a modality is a string, not a list. Write encode\(sources, 'number'\)"):
+        space.encode("number", ["1"])
+    (tmp_path / "numbers").write_text("1\n2\n")
+    with open(tmp_path / "numbers") as file, pytest.raises(WrongCall, match="not an open file. Give its path"):
+        space.encode(file, "number")
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])

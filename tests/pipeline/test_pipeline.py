@@ -23,6 +23,7 @@ from c3core import (
     Pairs,
     Pipeline,
     Store,
+    Table,
     evaluate,
     load_bridge,
     load_decoder,
@@ -243,6 +244,10 @@ def test_a_name_in_place_of_a_part_says_how_to_load_it(pipeline: Pipeline) -> No
             Pipeline(*parts)  # type: ignore[arg-type]
     with pytest.raises(C3Error, match="the table must be a Table, not str. Load it: c3core.load_table"):
         evaluate(pipeline, "table.csv")  # type: ignore[arg-type]
+    with pytest.raises(WrongCall, match="the pipeline is a str, not a Pipeline: see c3core.load_pipeline"):
+        evaluate("playground/captioner", Table({}))  # type: ignore[arg-type]
+    with pytest.raises(WrongCall, match="the space is a str, not a Space"):
+        load_pipeline("playground/captioner", space="playground")  # type: ignore[arg-type]
 
 
 def test_wrong_calls_say_what_to_do(pipeline: Pipeline) -> None:

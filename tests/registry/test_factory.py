@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from c3core import C3Error, load_bridge, load_decoder, load_space, load_tower
+from c3core import C3Error, Space, load_bridge, load_decoder, load_space, load_tower
 from c3core.data.tables import load_table
 from c3core.errors import WrongCall
 
@@ -83,10 +83,6 @@ def wrong(*names, **options):
 """
 
 
-class Sized:
-    dim = 7
-
-
 @pytest.fixture(autouse=True)
 def echo(install_plugin):
     install_plugin("echo", PLUGIN, echo_parts=PARTS)
@@ -102,7 +98,7 @@ def test_a_spaces_argument_stands_behind_the_colon(name, argument):
 
 def test_the_others_get_their_options():
     assert load_bridge("echo", noise=0.1).config()["corrupt"]["std"] == 0.1
-    assert load_decoder("echo", space=Sized(), layers=3).called_with == (7, 3)
+    assert load_decoder("echo", space=Space("echo", 7, {}), layers=3).called_with == (7, 3)
     assert load_decoder("echo", condition_dim=5).called_with == (5, 2)
     assert load_tower("echo", width=3).called_with == 3
     assert load_table("echo:train/10").columns == {"text": ["train/10"], "folder": [Path()]}
@@ -125,6 +121,7 @@ def test_a_factory_that_takes_anything_gets_anything():
         (lambda: load_bridge("echo", nose=1), "did you mean noise"),
         (lambda: load_bridge("zzz"), "'zzz'"),
         (lambda: load_decoder("echo"), "condition_dim"),
+        (lambda: load_decoder("echo", space="playground"), "is a str, not a Space"),
         (lambda: load_decoder("echo", condition_dim=0), "condition_dim"),
         (lambda: load_decoder("echo", condition_dim=1, layer=1), "did you mean layers"),
         (lambda: load_tower("echo", x=1), "known: width"),

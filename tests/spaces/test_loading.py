@@ -57,6 +57,7 @@ def test_a_plugin_gets_what_follows_the_colon_and_the_options() -> None:
         ("misnamed", {}, "space 'misnamed' says that its spec is 'other'"),
         ("none", {}, "the factory of space 'none' (plugin 'test') gave a NoneType, not a Space."),
         ("own", {"device": "moon"}, "no device is called 'moon'"),
+        ("own", {"precision": "flaot16"}, "no precision is called 'flaot16': did you mean float16"),
     ],
 )
 def test_a_wrong_space_is_named(name: str, options: dict[str, Any], says: str) -> None:

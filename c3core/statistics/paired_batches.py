@@ -25,26 +25,30 @@ def paired_batches(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield rows of x and y (n, d), and which of them to take (n,) bool: all, or one of each item of `one_per`."""
     items = None if one_per is None else by_position(one_per, "one_per")
+    x_name, y_name = (str(getattr(side, "folder", name)) for name, side in (("x", x), ("y", y)))
     if hasattr(x, "paired_with") and hasattr(y, "paired_with"):
+        if x.space != y.space:
+            warn(f"{x_name} is of the space {x.space}, {y_name} of {y.space}: only embeddings of one can be compared.")
         if paired := x.paired_with(y):  # stores of one table
             x, y, numbers = paired
             if items is not None:
                 items = _of_rows(items, numbers)
         elif x.bad or y.bad:  # row i of one store belongs to another row of the other after each bad input
             raise C3Error(
-                f"{x.bad} input(s) of x and {y.bad} of y gave no embedding, so that their rows cannot be paired. Embed"
-                " both from one table (pairs.csv:image, pairs.csv:text), which tells the pairs, or leave the bad ones"
-                " out."
+                f"{x.bad} input(s) of {x_name} and {y.bad} of {y_name} gave no embedding, so that their rows cannot be"
+                " paired. Embed both from one table (pairs.csv:image, pairs.csv:text), which tells the pairs, or leave"
+                " the bad ones out."
             )
     taken = None if items is None else draw_one_per_item(items, seed)
     start = 0
     for one, other in zip_longest(_chunks(x), _chunks(y)):
-        rows = {"x": 0 if one is None else len(one), "y": 0 if other is None else len(other)}
-        short, long = sorted(rows, key=lambda name: rows[name])
-        if rows[short] < rows[long]:
-            raise C3Error(f"{short} has fewer rows than {long}. Give pairs: row i of x belongs to row i of y.")
+        rows = [(0 if one is None else len(one), x_name), (0 if other is None else len(other), y_name)]
+        (fewer, short), (more, long) = sorted(rows)
+        if fewer < more:
+            raise C3Error(f"{short} has fewer rows than {long}. Give pairs: row i belongs to row i.")
         if one.shape[1] != other.shape[1]:
-            raise WrongCall(f"x has {one.shape[1]} dimensions and y {other.shape[1]}. Use encoders of one space.")
+            dims = f"{x_name} has {one.shape[1]} dimensions and {y_name} {other.shape[1]}"
+            raise WrongCall(f"{dims}. Use encoders of one space.")
         stop = start + len(one)
         if taken is not None and len(taken) < stop:
             raise WrongCall(f"one_per names {len(taken)} items, but there are more pairs. Name the item of each pair.")

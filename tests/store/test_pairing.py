@@ -54,7 +54,7 @@ def test_other_stores_are_paired_by_position(tmp_path: Path) -> None:
     x, y = store(tmp_path / "x", [*range(250)]), store(tmp_path / "y", [*range(250)], table="others.csv")
     assert x.paired_with(y) is None
     assert measure_geometry(x, y).n == 250
-    with pytest.raises(C3Error, match="x has 8 dimensions and y 4"):
+    with pytest.raises(C3Error, match=r"/x has 8 dimensions and \S+/z 4"):
         measure_geometry(x, store(tmp_path / "z", [*range(250)], dim=4))
 
 
@@ -70,8 +70,15 @@ def test_stores_with_holes_that_no_table_pairs_are_refused(tmp_path: Path) -> No
         )
         writer.finish()
         stores.append(Store.open(tmp_path / side))
-    with pytest.raises(C3Error, match=r"1 input\(s\) of x and 1 of y gave no embedding.*one table"):
+    with pytest.raises(C3Error, match=r"1 input\(s\) of \S+/x and 1 of \S+/y gave no embedding.*one table"):
         measure_geometry(*stores)
+
+
+def test_stores_of_two_spaces_are_warned_of(tmp_path: Path) -> None:
+    of = {"modality": "text", "fingerprint": "f"}
+    x, y = (Store.from_embeddings(tmp_path / space, unit(250), space=space, **of) for space in ("one", "other"))
+    with pytest.warns(UserWarning, match=r"/one is of the space one, \S+/other of other: only embeddings of one can"):
+        measure_geometry(x, y)
 
 
 def test_rows_of_several_tables_are_not_paired(tmp_path: Path) -> None:

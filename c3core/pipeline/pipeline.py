@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, Self
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -58,6 +60,7 @@ class Pipeline:
         self.licenses: dict[str, str] = {}  # of these encoders, as the pipeline's folder said
         self.familiar: dict[str, Familiarity] = {}  # of each modality, to tell inputs that are unlike its items
         self.loaded: dict[str, str] = {}  # the sha256 of each file that it was loaded from
+        self._origin: ref[Pipeline] | None = None  # the pipeline of the same decoder that `with_bridge` was called on
 
     def __repr__(self) -> str:
         noise = getattr(getattr(self.bridge, "corrupt", None), "std", None)
@@ -85,6 +88,10 @@ class Pipeline:
 
     def _require_fitted(self) -> None:
         if self.bridge.needs and not self.bridge.modalities:
+            if self.trained_on:
+                target = f"target={self.decoder.modality!r}"
+                how = f"bridge.fit({{modality: space.encode(items, modality), …}}, {target}), which keeps the decoder"
+                raise WrongCall(f"bridge {self.bridge.name!r} is not fitted. Call {how}.")
             raise WrongCall("the pipeline is not fitted. Call pipeline.fit({modality: items, …}) first.")
 
     def _framed_bridge(self) -> Bridge:
@@ -130,6 +137,9 @@ class Pipeline:
             validation = _held(validation, f"the {self.decoder.modality} items")
         groups = None if groups is None else by_position(groups, "groups")
         options = TrainingOptions.of(training)
+        if self._origin is not None and self._origin() is not None:  # which keeps the decoder as it is
+            self.decoder.output_encoder = None
+            self.decoder, self._origin = deepcopy(self.decoder), None
         with working_folder(folder) as place:
             fitter = self._fitter(place, options, loaded=self.loaded, embeddings=embeddings, device=device, quiet=quiet)
             self.trained_on.append(fitter.fit(items, pairs, validation, bridge, groups))
@@ -155,14 +165,20 @@ class Pipeline:
         return PipelineFitter(self.encoders, self._framed_bridge(), self.decoder, folder, options, **more)
 
     def with_bridge(self, bridge: Bridge) -> Self:
-        """Return a pipeline of the same space and decoder with another bridge, to be fitted with the same encoders.
+        """Return a pipeline of the same space and decoder with another bridge, which may be fitted already.
+
+        `fit` of the new one trains a copy of the decoder. To keep the decoder, fit only the bridge, on embeddings:
 
         >>> import c3core
         >>> painter = c3core.load_pipeline("playground/painter-stylegan")
-        >>> painter.with_bridge(c3core.load_bridge("c3", noise_std=0.05, rescale="none"))
-        Pipeline(playground → c3(noise_std=0.05) → stylegan, not fitted)
+        >>> bridge = c3core.load_bridge("c3", noise_std=0.05, rescale="none")
+        >>> items = c3core.load_table("playground:image/train/30/1").columns
+        >>> means = {name: painter.space.encode(items[name], name) for name in ("text", "image")}
+        >>> painter.with_bridge(bridge.fit(means, target="image"))
+        Pipeline(playground → c3(noise_std=0.05) → stylegan, takes text, image)
         """
         pipeline = type(self)(self.space, bridge, self.decoder)
+        pipeline._origin = ref(self)
         pipeline.trained_on, pipeline.loaded = [*self.trained_on], dict(self.loaded)
         pipeline.encoders, pipeline.licenses = FittedEncoders(self.space, dict(self.fingerprints)), dict(self.licenses)
         return pipeline

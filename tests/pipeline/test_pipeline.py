@@ -295,6 +295,19 @@ def test_its_repr_tells_its_parts_and_what_it_takes(pipeline: Pipeline) -> None:
     assert repr(pipeline.with_bridge(load_bridge("c2_1"))) == f"Pipeline({spec} → c2_1 → gpt2, not fitted)"
 
 
+def test_a_fit_with_another_bridge_leaves_the_decoder_of_the_first_as_it_is(pipeline: Pipeline) -> None:
+    made = pipeline.run(pictures(4, "test"), modality="image")
+    other = pipeline.with_bridge(load_bridge("c2_1"))
+    with pytest.raises(WrongCall, match=r"bridge 'c2_1' is not fitted. Call bridge.fit\({modality: space.encode"):
+        other.run(pictures(4, "test"), modality="image")
+    other.fit({"text": World().sentences(60, modality="image"), "image": pictures(20)}, training=TRAINING, quiet=True)
+    assert other.decoder is not pipeline.decoder
+    trained = other.decoder.state_dict().items()
+    assert any((value != pipeline.decoder.state_dict()[name]).any() for name, value in trained)
+    assert pipeline.run(pictures(4, "test"), modality="image") == made
+    assert len(other.run(pictures(4, "test"), modality="image")) == 4
+
+
 def test_another_bridge_keeps_what_is_known_of_the_parts(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.save_pretrained(tmp_path)
     loaded = load_pipeline(tmp_path)

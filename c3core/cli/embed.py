@@ -12,7 +12,7 @@ from c3core.cli.output import report_bad, writable
 from c3core.runtime.console import print_json
 
 if TYPE_CHECKING:
-    from c3core.contracts import Encoder
+    from c3core.contracts import Encoder, Reader
     from c3core.data.items import Items
 
 
@@ -55,7 +55,7 @@ def embed(
         if actors is not None:
             raise WrongCall("--actors is for --engine ray. Leave it out, or name the engine.")
         encoder = load()
-        items = sources(takes_text=encoder.reader().takes_text)
+        items = sources(reader=encoder.reader())
         store = work(encoder, items, out, batch_size=batch_size, workers=workers, shard_rows=shard_rows, quiet=quiet)
     else:
         engines = registered("engine")
@@ -87,13 +87,13 @@ def embed(
     report_bad(store.errors(), store.bad, len(store) + store.bad)
 
 
-def _sources(inputs: list[str], modality: str, root: Path | None, takes_text: bool | None = None) -> Items:
+def _sources(inputs: list[str], modality: str, root: Path | None, reader: Reader | None = None) -> Items:
     from c3core.data.items import Items, load_items
     from c3core.data.tables import refuse_unused_root
     from c3core.errors import WrongCall
 
     refuse_unused_root(root, inputs)
-    items = load_items(inputs, modality, root=root, takes_text=takes_text)
+    items = load_items(inputs, modality, root=root, reader=reader)
     if not isinstance(items, Items):
         raise WrongCall(f"{inputs[0]} is a store: its items are embedded already. Name files.")
     return items

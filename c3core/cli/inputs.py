@@ -85,8 +85,8 @@ def find_inputs(
         groups, left_out = group_by_modality(held, known, target=target, takes=pipeline.bridge.takes, guesses=guesses)
         parts = [Part(name, positions, [held[at] for at in positions]) for name, positions in groups.items()]
         return Inputs(sources, parts, {at: BadItem(sources[at].id, item.why) for at, item in left_out.items()})
-    takes_text = None if modality is None else pipeline.encoder(modality).reader().takes_text
-    items = load_items(inputs, modality, root=root, takes_text=takes_text)
+    reader = None if modality is None else pipeline.encoder(modality).reader()
+    items = load_items(inputs, modality, root=root, reader=reader)
     if isinstance(items, Store):
         columns = (zip(batch.ids, batch.sources, strict=True) for batch in items.batches(columns=("id", "source")))
         sources = [Source(*pair) for batch in columns for pair in batch]

@@ -52,6 +52,7 @@ class Reader(ABC):
     """Turns a source into an item. It holds no model, so that it can be sent to a worker process."""
 
     takes_text: bool = False  # whether a string is the item itself, not the name of a file
+    takes_tables: bool = False  # whether a .csv or .tsv file is an item itself, not a table that names items
 
     @abstractmethod
     def read(self, source: Any) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from c3core.contracts import Reader
 from c3core.data.input import Input, parse_input
 from c3core.data.modality import guess_input, guess_modality
 from c3core.data.sources import Source, sources_of
@@ -69,7 +71,7 @@ def load_items(
     *,
     root: str | Path | None = None,
     folder: str | Path = "",
-    takes_text: bool | None = None,
+    reader: Reader | None = None,
 ) -> Items | Store:
     """Return the items of a modality that `inputs` name, in order, as `c3 embed` and `c3 run` take them.
 
@@ -80,24 +82,27 @@ def load_items(
     sentence. Without `modality` they are files of any.
 
     Relative inputs start at `folder`, and the paths inside lists and tables at `root`, by default that of the list or
-    table. `takes_text` is that of the modality's reader (`Reader.takes_text`); without it, only "text" does. Blank
-    lines are left out. The items stream: they are not held in memory. Raises `C3Error` for an input that is missing,
-    empty, not UTF-8 or lacks the column, when it is called; one missing file among several is left to the reader.
+    table. `reader`, that of the modality, tells whether strings are words (`takes_text`; without it, only those of
+    "text" are) and whether a .csv or .tsv file is an item itself (`takes_tables`). Blank lines are left out. The items
+    stream: they are not held in memory. Raises `C3Error` for an input that is missing, empty, not UTF-8 or lacks the
+    column, when it is called; one missing file among several is left to the reader.
 
     >>> list(load_items(["a red cube", "a star"], "text"))
     ['a red cube', 'a star']
     """
-    text = modality == TEXT if takes_text is None else takes_text
+    text, tables = (modality == TEXT, False) if reader is None else (reader.takes_text, reader.takes_tables)
     given = [parse_input(name, folder) for name in _names(inputs)]
     alone = len(given) == 1
     if alone and given[0].kind == "store":
         return Store.open(given[0].path)
     check_root(root)
-    tables = {at: _table_rows(one, modality, folder) for at, one in enumerate(given) if one.kind == "table"}
+    if tables:
+        given = [replace(one, kind="file") if one.kind == "csv" else one for one in given]
+    rows = {at: _table_rows(one, modality, folder) for at, one in enumerate(given) if one.kind == "table"}
 
     def streams() -> Iterator[Iterator[Source]]:
         for at, one in enumerate(given):
-            yield iter(tables[at]) if at in tables else sources_of(one, root, text, alone=alone)
+            yield iter(rows[at]) if at in rows else sources_of(one, root, text, alone=alone)
 
     # The first item of each is looked at now, so that a wrong third input does not end a run hours later.
     for one, stream in zip(given, streams(), strict=True):

@@ -45,7 +45,7 @@ def sources_of(given: Input, root: str | Path | None, text: bool, *, alone: bool
         columns = header_of(given.path)
         more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""  # a table of numbers has hundreds
         named = f"{given.path}:COLUMN ({', '.join(columns[:8])}{more})"
-        raise WrongCall(f"{given.path} is a table: say which column, {named}.")
+        raise WrongCall(f"{given.path} is a table: say which column, {named}, or the modality if it is one item.")
     if given.kind == "file" and text:
         raise WrongCall(f"{given.path} is no list of texts. Give a .txt with one item per line, or table.csv:column.")
     if given.kind == "list" and os.path.exists(given.path) and not os.path.getsize(given.path):

@@ -56,7 +56,7 @@ class FeatureReader(Reader):
     """
 
     def __init__(self, reader: Reader, stores: Sequence[Store]) -> None:
-        self.reader, self.takes_text = reader, reader.takes_text
+        self.reader, self.takes_text, self.takes_tables = reader, reader.takes_text, reader.takes_tables
         batches = [batch for store in stores for batch in store.batches(columns=("source", "embedding", "norm"))]
         sources = (source for batch in batches for source in batch.sources)
         self.rows = {self._key(source): row for row, source in enumerate(sources)}

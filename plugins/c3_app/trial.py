@@ -191,8 +191,7 @@ class Trial:
     def _give(self, modality: str, items: Sequence[str]) -> None:
         """Load and embed given items now, so that a wrong one is known before the page opens."""
         models = [model for model in self.models if modality in model.pipeline.space.modalities]
-        takes_text = self.encoder(models[0], modality).reader().takes_text
-        self._given[modality] = load_items(items, modality, takes_text=takes_text)
+        self._given[modality] = load_items(items, modality, reader=self.encoder(models[0], modality).reader())
         for model in models:
             self.known(model, modality)
 

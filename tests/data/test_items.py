@@ -8,12 +8,13 @@ import os
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3core import load_items
+from c3core import Reader, load_items
 from c3core.data.items import Items, guess_items
 from c3core.data.tables import load_table, read_table
 from c3core.errors import C3Error, WrongCall
@@ -160,6 +161,24 @@ def test_a_column_of_a_table(here: Path) -> None:
     assert pairs("t.tsv:image") == [("t.tsv:1", "a.jpg"), ("t.tsv:2", "")]
     assert pairs("photos/table.csv:text", text=True) == pairs("photos/table.csv:caption", text=True)
     assert read_table("photos/table.csv").column("caption") == ["one, two", "line\nbreak"]
+
+
+class Recordings(Reader):
+    takes_tables = True
+
+    def read(self, source: Any) -> Any:
+        return Path(source).read_text()
+
+
+def test_a_table_may_be_an_item_itself(here: Path) -> None:
+    Path("r.csv").write_text("1.0,2.0\n")
+    assert [*load_items(["r.csv", "photos/table.csv:image"], "pulse", reader=Recordings())] == [
+        "r.csv",
+        "photos/a.jpg",
+        "photos/b.jpg",
+    ]
+    with pytest.raises(WrongCall, match=r"say which column, r\.csv:COLUMN .*, or the modality if it is one item"):
+        load_items("r.csv", "pulse")
 
 
 def test_a_column_of_the_table_of_a_plugin() -> None:

@@ -8,6 +8,8 @@ LENGTH = 64
 
 
 class SpectrumReader(Reader):
+    takes_tables = True  # a .csv file is a recording, not a table that names some
+
     def read(self, source):
         """A recording, (64,) float32."""
         values = np.load(source) if str(source).endswith(".npy") else np.loadtxt(source)

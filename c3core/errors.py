@@ -66,7 +66,8 @@ def warn(message: str) -> None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint of the known names that are near to an unknown one; "" if none is."""
-    close = difflib.get_close_matches(name, sorted({*known}), n=3, cutoff=0.6)
+    lower = {one.lower(): one for one in sorted(known)}
+    close = [lower[one] for one in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)]
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -135,6 +135,18 @@ def _print_short(described: dict[str, Any]) -> None:
             "shards": len(described["shards"]),
             "checked": described.get("checked"),
         }
+    if "encoders" in described:
+        figures = described["measured"].get("validation", {})
+        shown = {
+            "space": f"{described['name']}, {described['dim']} dimensions",
+            "modalities": [*described["encoders"]],
+            "trained on": described["trained_on"],
+            "held-out pairs": [
+                f"{pair} R@1 {100 * of['x_to_y']:.1f} and {100 * of['y_to_x']:.1f} %, noise_std {of['noise_std']:.4f}"
+                for pair, of in figures.items()
+            ],
+            "licenses": _distinct(spec["license"] for spec in described["encoders"].values()),
+        }
     shown |= {"in a recipe": [*described.get("settings", {})], "c3 run -o": [*described.get("options", {})]}
     for name, value in shown.items():
         if value:

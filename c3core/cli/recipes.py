@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from c3core.io.layout import PIPELINE, SPACE, STORE
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -32,10 +34,19 @@ def read_changed(path: Path, model: type[Model], change: list[str], dry: bool) -
     return dry_run(read) if dry else read
 
 
-def run_folder(out: Path, dry: bool) -> Path:
-    """The folder to train in: `out`, or for a dry run an empty one in it."""
+def run_folder(out: Path, dry: bool, manifest: str | None = None) -> Path:
+    """The folder to train in: `out`, or for a dry run an empty one in it.
+
+    Raises `WrongCall` for a folder that holds files, but neither a training nor what has this `manifest`.
+    """
+    from c3core.errors import WrongCall
     from c3core.runtime.devices import processes
 
+    held = {path.name for path in out.iterdir() if path.name[0] != "."} if manifest and out.is_dir() else set()
+    if other := held & {PIPELINE, SPACE, STORE} - {manifest}:
+        raise WrongCall(f"{out} holds a {other.pop().removesuffix('.json')}. Choose another --out.")
+    if held and not held & {manifest, "run", "dry-run"}:
+        raise WrongCall(f"{out} is not empty, and holds nothing of this command. Choose another --out.")
     if not dry:
         return out
     folder = out / "dry-run"

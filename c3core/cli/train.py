@@ -30,7 +30,7 @@ def connect(
     from c3core.spaces.recipe import ConnectRecipe
     from c3core.training.run_folder import has_finished
 
-    read, out = read_changed(recipe, ConnectRecipe, change, dry_run), run_folder(out, dry_run)
+    read, out = read_changed(recipe, ConnectRecipe, change, dry_run), run_folder(out, dry_run, SPACE)
     done = f"nothing left to do: {out} is finished" if has_finished(out / RUN, out / SPACE) else f"saved {out}"
     measured = work(read, out, folder=recipe.parent, quiet=quiet)
     if json:
@@ -65,7 +65,7 @@ def fit(
     from c3core.experiments.recipe import FitRecipe
     from c3core.pipeline.manifest import read_manifest
 
-    read, out = read_changed(recipe, FitRecipe, change, dry_run), run_folder(out, dry_run)
+    read, out = read_changed(recipe, FitRecipe, change, dry_run), run_folder(out, dry_run, PIPELINE)
     if is_fitted(read, out, folder=recipe.parent):
         done, trained_on = f"nothing left to do: {out} is finished", read_manifest(out).trained_on
     else:

@@ -20,7 +20,7 @@ from c3core.contracts import BadItem, name_of
 from c3core.contracts.dataset_cell import media_type
 from c3core.data.input import IF_WORDS, Input, is_path, parse_input
 from c3core.data.tables import SAME_AS_TEXT, TEXT
-from c3core.data.text_files import decoded
+from c3core.data.text_files import beside, decoded
 from c3core.errors import WrongCall
 
 
@@ -54,8 +54,8 @@ def guess_input(given: Input, known: Sequence[str], *, target: str | None = None
         return guessed
     if words and not there and is_path(given.name):
         raise WrongCall(
-            f"{given.name} does not exist. Check the spelling; for a text of one word that looks like a path, say so"
-            " (modality=…, or --modality)."
+            f"{given.name} does not exist{beside(given.name)}. Check the spelling; for a text of one word that looks"
+            " like a path, say so (modality=…, or --modality)."
         )
     return None if there else words
 

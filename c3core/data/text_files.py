@@ -54,7 +54,9 @@ def check_root(root: str | Path | None) -> None:
 
 
 def beside(name: str) -> str:
-    """A hint for a message: the files of the same folder with similar names."""
+    """A hint for a message: the files of the same folder with similar names, or that an address is not fetched."""
+    if "://" in name:
+        return " on this machine, and addresses are not fetched"
     try:
         names = os.listdir(os.path.dirname(name) or ".")
     except OSError:

@@ -67,7 +67,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def working_folder(folder: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """Yield the folder, or a temporary one for None. Then an interrupt that names the folder says that it is gone."""
+    """Yield the folder, or a temporary one for None. Then an error that names the folder says that it is gone."""
     if folder:
         yield path_of(folder)
         return
@@ -78,6 +78,10 @@ def working_folder(folder: str | os.PathLike[str] | None = None) -> Iterator[Pat
             if temporary not in str(interrupt):
                 raise
             raise KeyboardInterrupt("stopped. Nothing is kept, because the folder was a temporary one.") from None
+        except C3Error as error:
+            if temporary in str(error):
+                error.args = (f"{error} That folder was temporary and is gone. Name a folder to keep it.",)
+            raise
 
 
 def refuse_pickles(folder: Path, *, lone: bool = False) -> None:

@@ -27,6 +27,7 @@ class TextReader(Reader):
     """
 
     takes_text = True
+    _warned = False
 
     def read(self, source: Any) -> str:
         """Return the stripped string. Raises `C3Error` with the reason."""
@@ -41,11 +42,11 @@ class TextReader(Reader):
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise C3Error("the text is not valid Unicode: it holds half of a surrogate pair") from error
-        if FILE_NAME.fullmatch(text) and os.path.isfile(text):
-            warn(
-                f"{text} is read as a sentence, but there is a file of that name. For the lines in it:"
-                f' c3core.load_items({text!r}, "text").',
-            )
+        if not self._warned and FILE_NAME.fullmatch(text) and os.path.isfile(text):
+            self._warned = True
+            is_list = text.lower().endswith(".txt")
+            how = f'For the lines in it: c3core.load_items({text!r}, "text").' if is_list else "Is it the right column?"
+            warn(f"{text} is read as a sentence, but there is a file of that name (shown once). {how}")
         return text
 
 

@@ -74,7 +74,7 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise C3Error(f"a save of {folder} was stopped, and it cannot be finished: {error.strerror}.") from error
     if unfinished(folder):
-        raise WrongCall(f"{folder} holds a training that is not finished. Run the same command again to finish it.")
+        raise WrongCall(f"{folder} holds an unfinished training. Run the `c3 fit` or `c3 connect` that began it again.")
     if not (folder / PIPELINE).is_file():
         raise WrongCall(f"{folder} is not a pipeline: it has no {PIPELINE}. `c3 fit` writes one.")
     return read_checked(Manifest, folder / PIPELINE)

@@ -380,5 +380,7 @@ def _by_position(items: Any) -> dict[str, Sequence[Any] | Store]:
 def _held(given: Any, what: str) -> Sequence[Any] | Store:
     if isinstance(given, Store):
         return given
+    if isinstance(given, str | Path):
+        raise WrongCall(f"{what} must be a list. For what a path names, write c3core.load_items({str(given)!r}, …).")
     stream = streamed(given, what)
     return by_position(given, what) if stream is None else stream

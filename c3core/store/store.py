@@ -72,7 +72,7 @@ class Store:
             raise WrongCall(f"{folder} is not a store: it has no {STORE}. `c3 embed` writes a store.")
         manifest = StoreManifest.read(folder)
         if not manifest.complete:
-            raise C3Error(f"{folder} is an unfinished store. Run the same command again to finish it.")
+            raise C3Error(f"{folder} is an unfinished store. Run the `c3 embed` or the training that began it again.")
         expected = {shard_name(index): rows for index, rows in enumerate(manifest.shards)}
         if extra := sorted(path.name for path in folder.glob("*.parquet") if path.name not in expected):
             raise CorruptFile(f"{folder / extra[0]} does not belong to this store. Take it out of the folder.")

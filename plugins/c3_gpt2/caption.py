@@ -71,7 +71,8 @@ class CaptionOptions(GuidanceOptions):
                     raise ValueError(f"{name} has no effect without {need}")
         if self.guidance == "rerank":
             if self.num_beams == 1 or self.do_sample:
-                raise ValueError("guidance=rerank chooses among beams: it needs num_beams > 1, without do_sample")
+                to_sample = "to sample, write guidance=null and num_beams=1"
+                raise ValueError(f"guidance=rerank chooses among beams: it needs num_beams > 1; {to_sample}")
         elif self.guidance:
             for name in fields.keys() - GUIDED:
                 searched = name == "num_beams" and self.guidance == "zerocap"

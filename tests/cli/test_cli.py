@@ -258,7 +258,7 @@ def test_wrong_calls_are_one_clear_error(captioner: Path, space: Path, photos: P
     (tmp_path / "begun" / "run" / "run.json").write_text("{}")
     for command in (["info"], ["run", "-m", "image"]):
         words = [*command, tmp_path / "begun", *([photos / "0.png"] if len(command) > 1 else [])]
-        fails(*words, status=2, says="a training that is not finished")
+        fails(*words, status=2, says="Run the `c3 fit` or `c3 connect` that began it again")
     for command in (
         ["fit", "f.yaml"],
         ["embed", "playground", "image", photos],

@@ -111,6 +111,24 @@ def test_a_dry_run_leaves_the_real_one_alone(tmp_path: Path, command: str, make:
     assert all(path.read_bytes() == content for path, content in written.items())
 
 
+@pytest.mark.parametrize(
+    ("held", "says"),
+    [
+        ("a.jpg", "is not empty, and holds nothing of this command"),
+        ("space.json", "holds a space"),
+        ("store.json", "holds a store"),
+        (".hidden", None),
+        ("dry-run", None),
+    ],
+)
+def test_a_fit_writes_into_no_folder_of_other_things(tmp_path: Path, held: str, says: str | None) -> None:
+    (tmp_path / "recipe.yaml").write_text(json.dumps(fit_recipe(tmp_path)))
+    (tmp_path / "out" / held).mkdir(parents=True)
+    done = c3("fit", tmp_path / "recipe.yaml", "--out", tmp_path / "out")
+    assert (done.returncode, says is None or says in done.stderr) == (0 if says is None else 2, True), done.stderr
+    assert says is None or [path.name for path in (tmp_path / "out").iterdir()] == [held]
+
+
 def test_a_dry_run_tries_a_space(tmp_path: Path) -> None:
     recipe = connect_recipe(tmp_path) | {"training": {"steps": 10**6}}
     recipe["pairs"] = [{"train": "playground:image/train/90", "validation": "playground:image/validation/90"}]

@@ -162,3 +162,10 @@ def test_only_arrays_that_are_pictures_become_pictures() -> None:
     assert (picture.size, picture.mode) == ((6, 4), "RGB")
     for other in (CLIP, WAVE, "text", np.zeros((4, 6, 3), np.float32)):
         assert as_picture(other) is other
+
+
+def test_an_address_is_not_fetched() -> None:
+    with pytest.raises(
+        WrongCall, match=r"https://a\.b/c does not exist on this machine, and addresses are not fetched"
+    ):
+        guess_modality("https://a.b/c", KNOWN)

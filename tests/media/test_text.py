@@ -66,3 +66,15 @@ def test_a_truncated_text_gives_one_warning() -> None:
         with pytest.raises(UserWarning, match="longer than 77 word pieces"):
             check(lambda: True)
         check(lambda: pytest.fail("asked again"))
+
+
+def test_texts_that_are_names_of_files_are_warned_of_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("0.png", "1.png", "list.txt"):
+        Path(name).touch()
+    reader = TextReader()
+    with pytest.warns(UserWarning, match=r"0\.png is read as a sentence, .* Is it the right column\?") as warned:
+        assert [reader(name) for name in ("0.png", "1.png", "2.png")] == ["0.png", "1.png", "2.png"]
+    assert len(warned) == 1
+    with pytest.warns(UserWarning, match=r"load_items\('list\.txt', \"text\"\)"):
+        TextReader()("list.txt")

@@ -231,6 +231,11 @@ def test_who_stops_a_fit_is_told_that_nothing_is_kept_of_it_without_a_folder(
     signal.signal(signal.SIGINT, before)
 
 
+def test_an_error_that_names_a_temporary_folder_says_that_it_is_gone(space_folder: Path) -> None:
+    with pytest.raises(C3Error, match="That folder was temporary and is gone. Name a folder to keep it"):
+        small_pipeline(load_space(str(space_folder))).fit({"text": ["a ring"], "image": ["no.jpg", "none.jpg"]})
+
+
 def test_a_name_in_place_of_a_part_says_how_to_load_it(pipeline: Pipeline) -> None:
     for parts, says in (
         (

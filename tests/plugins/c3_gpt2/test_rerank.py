@@ -72,7 +72,7 @@ def test_options_that_have_no_effect_are_refused() -> None:
     for wrong, message in (
         ({"rerank_weight": 0.3}, "rerank_weight has no effect without guidance=rerank"),
         ({"guidance": "rerank"}, "needs num_beams > 1"),
-        ({"guidance": "rerank", "num_beams": 2, "do_sample": True}, "without do_sample"),
+        ({"guidance": "rerank", "num_beams": 2, "do_sample": True}, "to sample, write guidance=null"),
         ({**OPTIONS, "guidance_temperature": 0.5}, "without guidance=magic or zerocap"),
     ):
         with pytest.raises(ValueError, match=message):

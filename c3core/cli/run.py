@@ -142,12 +142,12 @@ def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | N
     decoder, table = loaded.decoder, out is not None and out.suffix.lower() in TABLES
     if modality is not None:
         loaded.space.require(modality)
-    if decoder.suffix and (out is None or table):
+    if decoder.suffix and (out is None or table or out.suffix.lower() == decoder.suffix):
         why = f"which {out} cannot hold" if table else "which go into a folder"
         raise WrongCall(f"pipeline {name} makes {decoder.suffix} files, {why}. Name a folder: --out FOLDER.")
     if not decoder.suffix and out is not None and not table:
         raise WrongCall(
-            f"pipeline {name} makes {decoder.modality}, which goes into a table. Name one: --out {out}.csv (or"
+            f"pipeline {name} makes {decoder.modality}, which goes into a table. Name one: --out {out.with_suffix('.csv')} (or"
             f" {', '.join(TABLES[1:])}), or print it, without --out."
         )
     if table and json:

@@ -190,6 +190,7 @@ def test_a_table_in_the_folder_of_its_inputs_is_none_of_them(
 def test_names_that_do_not_fit_are_one_clear_error(photos: Path, tmp_path: Path) -> None:
     painter = ("run", "playground/painter-stylegan", "a red ring")
     fails(*painter, "--out", tmp_path / "x.csv", status=2, says="makes .png files, which")
+    fails(*painter, "--out", tmp_path / "x.PNG", status=2, says="which go into a folder")
     fails(*painter, status=2, says="Name a folder: --out FOLDER.")
     fails("run", CAPTIONER, photos, "--out", tmp_path / "x", status=2, says="Name one: --out")
     fails("run", CAPTIONER, photos, "--out", tmp_path / "x.csv", "--json", status=2, says="Leave one of them out")

@@ -1,3 +1,4 @@
+from .evaluation import Evaluation as Evaluation
 from .evaluation import Evaluator as Evaluator
 from .evaluation import evaluate as evaluate
 from .evaluation import find_input as find_input

@@ -147,8 +147,8 @@ def _check_call(loaded: Pipeline, name: str, modality: str | None, out: Path | N
         raise WrongCall(f"pipeline {name} makes {decoder.suffix} files, {why}. Name a folder: --out FOLDER.")
     if not decoder.suffix and out is not None and not table:
         raise WrongCall(
-            f"pipeline {name} makes {decoder.modality}, which goes into a table. Name one: --out {out.with_suffix('.csv')} (or"
-            f" {', '.join(TABLES[1:])}), or print it, without --out."
+            f"pipeline {name} makes {decoder.modality}, which goes into a table. Name one: --out"
+            f" {out.with_suffix('.csv')} (or {', '.join(TABLES[1:])}), or print it, without --out."
         )
     if table and json:
         raise WrongCall("--json prints what --out writes. Leave one of them out.")

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
@@ -90,6 +91,28 @@ def lines_of(error: BaseException) -> list[str]:
     (['no room', 'in the file'], ['KeyError'])
     """
     return [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+
+
+# Of the code, not of a file that it reads.
+MISTAKES = (NameError, AttributeError, TypeError, ImportError, SyntaxError)
+
+
+def reason_of(error: BaseException, module: str) -> str:
+    """The message of an error, and of a mistake in code also its type, file and line, as `located` has them."""
+    if isinstance(error, MISTAKES) and not isinstance(error, C3Error):
+        return located(error, module)
+    return str(error) or type(error).__name__
+
+
+def located(error: BaseException, module: str) -> str:
+    """The type, message, file and line of an error, as one line. The line is one of the package of `module`."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"SyntaxError: {error.msg} ({error.filename}, line {error.lineno})"
+    frames = walk_tb(error.__traceback__)
+    package = module.partition(".")[0]
+    own = [(frame, line) for frame, line in frames if str(frame.f_globals.get("__name__")).split(".")[0] == package]
+    place = f" ({own[-1][0].f_code.co_filename}, line {own[-1][1]})" if own else ""
+    return f"{type(error).__name__}: {' '.join(lines_of(error))}{place}"
 
 
 @contextmanager

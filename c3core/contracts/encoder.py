@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from c3core.contracts.reader import BadItem, BadItems, Reader, name_of
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, WrongCall, reason_of
 from c3core.io.validation import refuse_table
 from c3core.runtime.devices import device_of
 from c3core.runtime.memory import is_out_of_memory
@@ -164,13 +164,14 @@ def embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
 def _embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
     if not items:
         return torch.zeros(0, encoder.dim), torch.zeros(0), {}
-    failed: Exception | None = None
+    failed, why = None, ""
     try:
         embeddings, norms = encoder.embed_items(items)
     except Exception as error:  # whatever a model raises over an odd item
+        why = reason_of(error, type(encoder).__module__)
         failed = error.with_traceback(None)  # its frames would keep the batch in memory
     if failed is not None:
-        return _one_by_one(encoder, items, failed)
+        return _one_by_one(encoder, items, failed, why)
     if embeddings.shape != (len(items), encoder.dim) or norms.shape != (len(items),):
         shape, expected = tuple(embeddings.shape), (len(items), encoder.dim)
         raise C3Error(f"the encoder gave embeddings of shape {shape}, not {expected}. It is not what it says it is.")
@@ -179,14 +180,14 @@ def _embed_valid(encoder: Encoder, items: Sequence[Any]) -> Taken:
     if kept.all():
         return embeddings, norms, {}
     refused = (~kept).nonzero().flatten().tolist()
-    why = {at: "its embedding is zero" if finite[at] else "its embedding is not finite" for at in refused}
-    return embeddings[kept], norms[kept], why
+    bad = {at: "its embedding is zero" if finite[at] else "its embedding is not finite" for at in refused}
+    return embeddings[kept], norms[kept], bad
 
 
-def _one_by_one(encoder: Encoder, items: Sequence[Any], failed: Exception) -> Taken:
+def _one_by_one(encoder: Encoder, items: Sequence[Any], failed: Exception, why: str) -> Taken:
     """Embed items one by one that failed together. An item is bad if it fails alone."""
     if len(items) == 1:
-        return torch.zeros(0, encoder.dim), torch.zeros(0), {0: str(failed) or repr(failed)}
+        return torch.zeros(0, encoder.dim), torch.zeros(0), {0: why}
     parts = [_embed_valid(encoder, [item]) for item in items]
     refused = {at: part[2][0] for at, part in enumerate(parts) if part[2]}
     too_large = len(refused) in (0, len(items))  # the batch, or any item: not one item among others

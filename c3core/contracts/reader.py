@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from c3core.contracts.dataset_cell import plain_source
-from c3core.errors import C3Error
+from c3core.errors import C3Error, reason_of
 
 
 @dataclass(frozen=True)
@@ -64,4 +64,4 @@ class Reader(ABC):
             with plain_source(source) as plain:
                 return self.read(plain)
         except Exception as error:  # a codec may raise anything for a broken file
-            return BadItem(name_of(source), str(error) or type(error).__name__)
+            return BadItem(name_of(source), reason_of(error, type(self).__module__))

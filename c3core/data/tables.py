@@ -93,7 +93,7 @@ def load_table(name: str | Path, *, folder: str | Path = "", root: str | Path | 
     prefix, colon, argument = str(name).partition(":")
     if colon and prefix in registered("table"):
         factory = entry("table", prefix).load()
-        table: Table = call_factory(factory, f"table {name!r}", argument, folder=path_of(folder))
+        table: Table = call_factory(factory, f"table {name!r}", argument, needed={"folder": path_of(folder)})
         require_kind(table, Table, "table", prefix)
         return table
     return read_table(path_of(folder) / path_of(name), root=root)

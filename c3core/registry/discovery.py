@@ -9,7 +9,7 @@ from typing import Any
 
 import pluggy
 
-from c3core.errors import WrongCall, near, warn
+from c3core.errors import WrongCall, located, near, warn
 from c3core.registry.hooks import GROUP, Hooks
 from c3core.registry.registration import OWN, Entry, Register
 
@@ -29,7 +29,7 @@ def _plugin_manager() -> tuple[pluggy.PluginManager, dict[str, str]]:
             module = point.load()
             manager.register(module, name=point.name)
         except (Exception, SystemExit) as error:  # a foreign module may raise anything
-            warn(f"plugin {point.name!r} ({point.value}) was left out: {type(error).__name__}: {error}")
+            warn(f"plugin {point.name!r} ({point.value}) was left out: {located(error, point.module)}")
         else:
             packages[point.name] = _package(point)
             for hook in KINDS.values() & vars(module).keys():
@@ -84,7 +84,7 @@ def entries() -> tuple[Entry, ...]:
             try:
                 implementation.function(register=brought)
             except (Exception, SystemExit) as error:  # a foreign hook may raise anything
-                warn(f"plugin {plugin!r} was left out of {hook}: {type(error).__name__}: {error}")
+                warn(f"plugin {plugin!r} was left out of {hook}: {located(error, implementation.function.__module__)}")
                 continue
             for name, entry in brought.entries.items():
                 if (kind, name) in found:

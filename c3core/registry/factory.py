@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import signature
+from types import MappingProxyType
 from typing import Any
 
 from c3core.contracts import Bridge, Decoder, Space, Tower
@@ -57,13 +59,21 @@ def require_kind(thing: Any, expected: type[Any], kind: str, name: str) -> None:
         raise C3Error(f"the factory of {kind} {name!r} (plugin {plugin!r}) gave a {found}, not a {expected.__name__}.")
 
 
-def call_factory(factory: Any, what: str, *arguments: Any, **options: Any) -> Any:
-    """Call a plugin's factory. Raises a `WrongCall` with near names for an option that it does not take."""
+def call_factory(
+    factory: Any, what: str, *arguments: Any, needed: Mapping[str, Any] = MappingProxyType({}), **options: Any
+) -> Any:
+    """Call a plugin's factory with `needed` options, which every such factory must take, and those of the user.
+
+    Raises a `WrongCall` with near names for an option that it does not take, and a `C3Error` for a needed one.
+    """
     free = options_taken(factory, given=len(arguments))
+    if free is not None and not needed.keys() <= {*free}:
+        takes = f"def {factory.__name__}(argument, *, {', '.join(needed)})"
+        raise C3Error(f"the factory of {what} must take {' and '.join(needed)}: write {takes}.")
     for option in options:
         if free is not None and option not in free:
             raise WrongCall(f"{what} has no option {option!r}: {near(option, free)}")
-    return factory(*arguments, **options)
+    return factory(*arguments, **needed, **options)
 
 
 def options_taken(factory: Any, *, given: int) -> list[str] | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from c3core.errors import C3Error, NotInstalled
 
@@ -35,10 +38,16 @@ class Entry:
 
     @property
     def install(self) -> str:
-        """The argument of `pip install` that brings what is missing."""
+        """The argument of `pip install` that brings what is missing.
+
+        A plugin that was installed from a folder is named by it: its name may be that of another package on the index.
+        """
         if self.package == OWN:
             return f'"{OWN}[{self.extra}]"' if self.extra else OWN
-        return self.extra or self.package
+        named = self.extra or self.package
+        bare, bracket, extras = named.partition("[")
+        folder = _folder_of(bare)
+        return f'"{folder}{bracket}{extras}"' if folder else named
 
     def load(self) -> Any:
         """Import the factory. If a requirement is missing, the error says how to install it."""
@@ -55,6 +64,16 @@ class Entry:
                 f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded: {error}."
                 f" Repair or reinstall it: pip install {self.install}"
             ) from error
+
+
+def _folder_of(package: str) -> str | None:
+    """The folder that a package was installed from; None for one that is not installed, or came from an index."""
+    try:
+        origin = distribution(package).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return None
+    address = urlparse(json.loads(origin or "{}").get("url", ""))
+    return unquote(address.path) if address.scheme == "file" else None
 
 
 def _importable(module: str) -> bool:

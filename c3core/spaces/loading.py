@@ -30,7 +30,7 @@ def load_space(
     """
     check_precision(precision)
     name = os.path.expanduser(name)
-    settings = {"device": device, "precision": precision, **options}
+    settings = {"device": device, "precision": precision}
     prefix, _, argument = name.partition(":")
     known = registered("space")
     folder = Path(name)
@@ -39,7 +39,7 @@ def load_space(
     elif revision is not None:
         raise WrongCall(f"{name} is not on the hub, so that it has no revision {revision!r}. Leave out `revision`.")
     if on_hub or os.path.isfile(folder / SPACE):
-        connected: Space = call_factory(load_connected, f"space {name!r}", folder, **settings)
+        connected: Space = call_factory(load_connected, f"space {name!r}", folder, needed=settings, **options)
         connected.spec = name
         return connected.to(device)
     if prefix not in known:
@@ -51,7 +51,7 @@ def load_space(
         if unfinished(Path(name)):
             raise WrongCall(f"{name} holds an unfinished training. Run the same `c3 connect` again to finish it.")
         raise WrongCall(f"{name} is a folder without a {SPACE}. `c3 connect` writes such a folder.")
-    space: Space = call_factory(known[prefix].load(), name, argument, **settings)
+    space: Space = call_factory(known[prefix].load(), f"space {name!r}", argument, needed=settings, **options)
     require_kind(space, Space, "space", prefix)
     if space.spec.partition(":")[0] != prefix:  # a saved pipeline would load another space
         raise C3Error(f"space {prefix!r} says that its spec is {space.spec!r}. It must begin with {prefix!r}.")

@@ -26,6 +26,7 @@ def init(
     """Write a folder to begin with: recipes, or a plugin. Its README says what to do next."""
     from c3core.errors import WrongCall, near
     from c3core.io import make_folder, path_of, write_text
+    from c3core.registry import registered
     from c3core.runtime import print_table
 
     if kind is None:
@@ -41,6 +42,8 @@ def init(
         raise WrongCall(f"{folder.name!r} cannot be the name of a Python package. Use letters, digits and hyphens.")
     if kind == "plugin" and find_spec(module):
         raise WrongCall(f"a package {module!r} is installed already. Give the plugin another name.")
+    if kind == "plugin" and module in registered("space"):
+        raise WrongCall(f"a space {module!r} is registered already. Give the plugin another name.")
     if folder.exists() and any(folder.iterdir()):
         raise WrongCall(f"{folder} is not empty. Name another folder: c3 init {kind} NAME.")
     for template in sorted(path for path in (TEMPLATES / kind).rglob("*") if path.is_file() and path.suffix != ".pyc"):

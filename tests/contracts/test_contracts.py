@@ -131,6 +131,23 @@ def test_swapped_arguments_and_an_open_file_are_refused_at_once(tmp_path):
         space.encode(file, "number")
 
 
+class Mistaken(Numbers):
+    def embed(self, items: list[Tensor]) -> Tensor:
+        return torch.stack(items).flot()  # type: ignore[operator]
+
+
+class MistakenReader(Reader):
+    def read(self, source: object) -> Tensor:
+        return torch.tensor([flot(source)])  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_a_mistake_in_the_code_of_a_plugin_comes_with_its_line():
+    line = MistakenReader.read.__code__.co_firstlineno + 1
+    assert MistakenReader()("1").why == f"NameError: name 'flot' is not defined ({__file__}, line {line})"
+    with pytest.raises(C3Error, match=rf"AttributeError: .*flot.* \({__file__}, line \d+\)\. Check the model"):
+        Mistaken().encode([1, 2])
+
+
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_holds_at_least_one(batch_size):
     with pytest.raises(C3Error, match="batch_size must be at least 1"):

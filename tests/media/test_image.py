@@ -296,7 +296,7 @@ def test_a_transform_is_applied_also_in_a_worker() -> None:
         assert one.read(picture()).mode == "L"
         with pytest.raises(C3Error, match="limit of 2240"):
             one.read(picture(41))
-    assert ImageReader(int)(picture()).why.startswith("int()")  # an error of the transform gives a bad item
+    assert ImageReader(int)(picture()).why.startswith("TypeError: int()")  # an error of the transform gives a bad item
 
 
 def test_the_source_is_not_changed() -> None:

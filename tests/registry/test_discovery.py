@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import types
@@ -103,6 +104,15 @@ def test_what_to_install_depends_on_the_plugins_package(package, extra, install)
     assert str(caught.value).endswith(f"pip install {install}")
 
 
+@pytest.mark.parametrize("extra", ["", "[all]"])
+def test_a_plugin_from_a_folder_is_installed_from_there(extra, install_plugin, tmp_path):
+    site = install_plugin("pulse", GOOD.replace("good_parts", "no_parts"))
+    (site / "pulse-1.0.dist-info" / "direct_url.json").write_text(json.dumps({"url": (tmp_path / "a b").as_uri()}))
+    assert Entry("space", "x", "m:f", "pulse", "pulse", extra=f"pulse{extra}").install == f'"{tmp_path}/a b{extra}"'
+    with pytest.raises(C3Error, match="pip install .*/a b"):
+        entry("space", "good").load()
+
+
 def test_a_module_that_was_made_by_hand_is_not_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "made_by_hand", types.ModuleType("made_by_hand"))
     assert Entry("space", "x", "m:f", "x", "x", requires=("made_by_hand",)).missing == []
@@ -123,9 +133,10 @@ def test_a_factory_that_is_not_there_is_an_error_of_two_lines_at_most(install_pl
         ("raise ImportError('libfoo.so: not found')", "ImportError: libfoo.so: not found"),
         ("1 / 0", "ZeroDivisionError"),
         ("raise SystemExit('no license')", "SystemExit: no license"),
-        ("def half(:", "SyntaxError"),
+        ("def half(:", "SyntaxError: invalid syntax (/"),
+        ("1 / 0", "broken.py, line 1)"),
     ],
-    ids=["missing", "import", "error", "exit", "syntax"],
+    ids=["missing", "import", "error", "exit", "syntax", "line"],
 )
 def test_a_plugin_that_fails_to_import_is_a_warning_and_harms_nothing_else(install_plugin, line, why):
     before = names("space")

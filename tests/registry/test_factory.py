@@ -19,6 +19,7 @@ def c3_spaces(register):
     register("loose", "echo_parts:loose")
     register("wrong", "echo_parts:wrong")
     register("misspelt", "echo_parts:loose")
+    register("bare", "echo_parts:bare")
 
 @hookimpl
 def c3_bridges(register):
@@ -37,6 +38,7 @@ def c3_towers(register):
 def c3_tables(register):
     register("echo", "echo_parts:table")
     register("wrong", "echo_parts:wrong")
+    register("bare", "echo_parts:bare")
 """
 
 PARTS = """
@@ -47,6 +49,9 @@ def space(argument, *, device, precision, size=1):
     space = c3core.Space("echo", 7, {})
     space.called_with = (argument, device, precision, size)
     return space
+
+def bare(argument):
+    return c3core.Space("bare", 7, {})
 
 def loose(argument, **options):
     space = c3core.Space("loose", 7, {})
@@ -103,6 +108,16 @@ def test_the_others_get_their_options():
     assert load_tower("echo", width=3).called_with == 3
     assert load_table("echo:train/10").columns == {"text": ["train/10"], "folder": [Path()]}
     assert load_table("echo:a:b", folder="recipes").columns == {"text": ["a:b"], "folder": [Path("recipes")]}
+
+
+def test_a_factory_that_lacks_what_the_core_gives_is_the_authors_fault():
+    says = (
+        r"the factory of space 'bare' must take device and precision: write def bare\(argument, \*, device, precision"
+    )
+    with pytest.raises(C3Error, match=says):
+        load_space("bare")
+    with pytest.raises(C3Error, match=r"must take folder: write def bare\(argument, \*, folder\)"):
+        load_table("bare:x")
 
 
 def test_a_factory_that_takes_anything_gets_anything():

@@ -53,7 +53,7 @@ def test_a_plugin_gets_what_follows_the_colon_and_the_options() -> None:
     [
         ("owm", {}, "no space is called 'owm', and no such folder: did you mean own?"),
         (__file__, {}, f"{__file__} is a file, and a space a name or a folder"),
-        ("own:a", {"dmi": 5}, "own:a has no option 'dmi': did you mean dim?"),
+        ("own:a", {"dmi": 5}, "space 'own:a' has no option 'dmi': did you mean dim?"),
         ("misnamed", {}, "space 'misnamed' says that its spec is 'other'"),
         ("none", {}, "the factory of space 'none' (plugin 'test') gave a NoneType, not a Space."),
         ("own", {"device": "moon"}, "no device is called 'moon'"),

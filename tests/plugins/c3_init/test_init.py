@@ -128,6 +128,7 @@ def test_nothing_is_written_over_and_wrong_names_are_told(tmp_path: Path, monkey
     fails("init", "plugin", status=2, says="c3 init plugin NAME")
     fails("init", "plugin", "2 many", status=2, says="cannot be the name")
     fails("init", "plugin", "torch", status=2, says="a package 'torch' is installed already")
+    fails("init", "plugin", "playground", status=2, says="a space 'playground' is registered already")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "fit.yaml").write_text("my own")
     fails("init", "captions", "mine", status=2, says="is not empty")

@@ -75,7 +75,7 @@ class BridgeContract(ABC):
     def test_fit_notes_modalities_and_target_and_returns_the_bridge(self) -> None:
         bridge = self.make()
         fitted = bridge.fit({m: self.embeddings(m) for m in self.modalities[:2]}, target=self.target)
-        assert fitted is bridge
+        assert fitted is bridge, "fit must return the bridge itself"
         assert bridge.modalities == self.modalities[:2]
         assert bridge.target == self.target
 
@@ -99,8 +99,8 @@ class BridgeContract(ABC):
         before = torch.get_rng_state()
         for modality, e in self.each(bridge, 9):
             for once, again in zip(self.both(bridge, e, modality), self.both(bridge, e, modality), strict=True):
-                assert torch.equal(once, again)
-        assert torch.equal(torch.get_rng_state(), before)
+                assert torch.equal(once, again), "draw noise from the given generator"
+        assert torch.equal(torch.get_rng_state(), before), "it drew from torch's global generator"
 
     def test_training_differs_from_use_as_declared(self) -> None:
         bridge, e = self.fitted(), self.embeddings(self.target, 5)
@@ -108,18 +108,18 @@ class BridgeContract(ABC):
         generator = torch.Generator().manual_seed(2)
         other, next_one = (bridge.train_condition(e, self.target, generator=generator) for _ in range(2))
         if self.noisy:
-            assert not torch.allclose(trained, used, atol=1e-4)
-            assert not torch.allclose(trained, other, atol=1e-4)
+            assert not torch.allclose(trained, used, atol=1e-4), "no noise: declare noisy = False if this is meant"
+            assert not torch.allclose(trained, other, atol=1e-4), "each generator gives the same noise"
             assert not torch.allclose(other, next_one, atol=1e-4), "each step of a training has the same noise"
         else:
-            close(trained, used)
+            assert torch.allclose(trained, used, rtol=1e-5, atol=1e-6), "it has noise, but declares noisy = False"
             assert torch.equal(trained, other)
 
     def test_embeddings_are_not_changed(self, bridge: Bridge) -> None:
         for modality, e in self.each(bridge, 6):
             copy = e.clone()
             self.both(bridge, e, modality)
-            assert torch.equal(e, copy)
+            assert torch.equal(e, copy), "it changed the embeddings in place"
 
     def test_saved_and_loaded_it_is_the_same(self, bridge: Bridge, tmp_path: Path) -> None:
         file = tmp_path / "bridge.safetensors"
@@ -151,13 +151,13 @@ class BridgeContract(ABC):
         bridge, later = self.fitted(), self.modalities[2]
         before = {m: self.both(bridge, self.embeddings(m, 5), m) for m in bridge.modalities}
         state = {name: value.clone() for name, value in bridge.state().items()}
-        assert bridge.extend({later: self.embeddings(later)}) is bridge
+        assert bridge.extend({later: self.embeddings(later)}) is bridge, "extend must return the bridge itself"
         assert bridge.modalities == self.modalities[:3]
         for modality, (trained, used) in before.items():
             again = self.both(bridge, self.embeddings(modality, 5), modality)
             assert torch.equal(again[1], used)
             if not self.extending_changes_noise:
-                assert torch.equal(again[0], trained)
+                assert torch.equal(again[0], trained), "declare extending_changes_noise = True if this is meant"
         for name, value in state.items():
             assert torch.equal(bridge.state()[name], value), name
         assert bridge.condition(self.embeddings(later, 2), later).shape == (2, bridge.condition_dim(self.dim))

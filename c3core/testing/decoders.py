@@ -52,8 +52,8 @@ class DecoderContract(ABC):
 
     def read(self, decoder: Decoder) -> list[Any]:
         items = [decoder.reader()(target) for target in self.targets()]
-        assert not any(isinstance(item, BadItem) for item in items)
-        assert len(items) >= 3
+        assert [str(item) for item in items if isinstance(item, BadItem)] == [], "targets() must give good sources"
+        assert len(items) >= 3, "targets() must give at least three"
         return items
 
     def prepared(self) -> Decoder:
@@ -146,11 +146,12 @@ class DecoderContract(ABC):
         self.prepare(decoder)
         before = {name: value.clone() for name, value in decoder.state_dict().items()}
         decoder.prepare(iter(self.read(decoder)))
-        assert all(torch.equal(value, before[name]) for name, value in decoder.state_dict().items())
+        same = all(torch.equal(value, before[name]) for name, value in decoder.state_dict().items())
+        assert same, "prepare must do nothing if it was called before"
 
     def test_each_objective_is_a_finite_scalar_with_a_gradient(self) -> None:
         decoder = self.prepared().train()
-        assert bool(decoder.objectives()) == decoder.trainable
+        assert bool(decoder.objectives()) == decoder.trainable, "only a trainable decoder has objectives()"
         conditions, batch = self.conditions(decoder), decoder.collate(self.read(decoder))
         for objective in decoder.objectives():
             decoder.zero_grad()
@@ -166,7 +167,7 @@ class DecoderContract(ABC):
         losses = self.losses(self.prepared(), self.steps)
         if not losses:
             pytest.skip("this decoder has nothing to train")
-        assert min(losses[-3:]) < 0.9 * losses[0]
+        assert min(losses[-3:]) < 0.9 * losses[0], "the loss does not fall by a tenth: set more steps, or another lr"
 
     def test_new_weights_follow_torchs_seed_at_prepare(self) -> None:
         """Not the seed at `__init__`: a run that was killed before its first checkpoint would resume from others."""
@@ -178,7 +179,8 @@ class DecoderContract(ABC):
             self.prepare(decoder)
             states.append(trained_state(decoder))
         assert states[0].keys() == states[1].keys()
-        assert [name for name, value in states[0].items() if not torch.equal(value, states[1][name])] == []
+        other = [name for name, value in states[0].items() if not torch.equal(value, states[1][name])]
+        assert other == [], "draw new weights in prepare, from torch's global generator"
 
     def test_a_checkpoint_holds_all_that_training_changes(self) -> None:
         decoder, other = self.prepared(), self.prepared()
@@ -237,7 +239,7 @@ class DecoderContract(ABC):
         self.generate(trained, conditions)
         if trained.objectives():
             trained.loss(conditions, trained.collate(self.read(trained)))
-        assert torch.equal(conditions, copy)
+        assert torch.equal(conditions, copy), "it changed the conditions in place"
 
     # ---- bad input
 

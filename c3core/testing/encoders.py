@@ -17,15 +17,29 @@ Class attributes declare what the suite cannot know.
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
 from abc import abstractmethod
+from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from c3core.contracts import BadItem, BadItems, Encoder, Reader
 from c3core.testing.readers import ReaderContract, snapshot
+
+OTHER_PROCESS = """
+import functools, importlib, numpy, pickle, sys
+module, name, file = sys.argv[1:]
+encoder = functools.reduce(getattr, name.split("."), importlib.import_module(module))().make()
+embeddings = encoder.encode(pickle.load(sys.stdin.buffer)).numpy()
+numpy.savez(file, embeddings=embeddings, fingerprint=encoder.fingerprint)
+"""
 
 
 class EncoderContract(ReaderContract):
@@ -72,7 +86,7 @@ class EncoderContract(ReaderContract):
     def test_fingerprint_is_a_string_that_stays_the_same(self, encoder: Encoder) -> None:
         assert isinstance(encoder.fingerprint, str)
         assert encoder.fingerprint.strip()
-        assert self.make().fingerprint == encoder.fingerprint
+        assert self.make().fingerprint == encoder.fingerprint, "the same weights must have the same fingerprint"
 
     def test_encode_gives_unit_float32_of_the_declared_dimension(self, encoder: Encoder) -> None:
         embeddings = encoder.encode(self.sources())
@@ -90,11 +104,11 @@ class EncoderContract(ReaderContract):
 
     def test_embeds_on_its_device_and_stays_there_when_moved_to_it(self, encoder: Encoder) -> None:
         assert encoder.embed(self.items(encoder.reader())).device == encoder.device
-        assert encoder.to(encoder.device) is encoder
+        assert encoder.to(encoder.device) is encoder, "to must return the encoder itself"
 
     def test_different_sources_get_different_embeddings(self, encoder: Encoder) -> None:
         apart = torch.pdist(encoder.encode(self.sources()))
-        assert apart.min() > 10 * self.tolerance
+        assert apart.min() > 10 * self.tolerance, "two of sources() have one embedding: give others, or tell them apart"
 
     def test_a_batch_equals_its_items_one_by_one(self, encoder: Encoder) -> None:
         singles = torch.cat([encoder.encode([source]) for source in self.sources()])
@@ -106,10 +120,23 @@ class EncoderContract(ReaderContract):
             torch.manual_seed(1)
             once = encoder.encode(self.sources())
             torch.manual_seed(2)
-            assert torch.equal(encoder.encode(self.sources()), once)
+            assert torch.equal(encoder.encode(self.sources()), once), "it draws random numbers: is it in eval mode?"
 
     def test_made_again_with_the_same_fingerprint_it_gives_the_same_embeddings(self, encoder: Encoder) -> None:
         self.close(self.make().encode(self.sources()), encoder.encode(self.sources()))
+
+    def test_a_process_with_another_hash_seed_gives_the_same_embeddings(self, encoder: Encoder, tmp_path: Path) -> None:
+        kind, file = type(self), tmp_path / "embeddings.npz"
+        command = [sys.executable, "-c", OTHER_PROCESS, kind.__module__, kind.__qualname__, str(file)]
+        seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": seed}
+        sources = pickle.dumps(self.sources())
+        run = subprocess.run(command, input=sources, capture_output=True, env=environment, check=False)
+        if run.returncode:  # `make` may need what only a fixture gives
+            pytest.skip(f"another process cannot make it: {run.stderr.decode().strip().splitlines()[-1:]}")
+        found, rule = np.load(file), "use no hash() of Python, and no order of a set"
+        assert found["fingerprint"] == encoder.fingerprint, rule
+        assert np.allclose(found["embeddings"], encoder.encode(self.sources()), rtol=0, atol=self.tolerance), rule
 
     def test_an_empty_batch_gives_no_rows(self, encoder: Encoder) -> None:
         assert encoder.encode([]).shape == (0, encoder.dim)
@@ -118,7 +145,7 @@ class EncoderContract(ReaderContract):
         items = self.items(encoder.reader())
         before = snapshot(items)
         encoder.embed(items)
-        assert snapshot(items) == before
+        assert snapshot(items) == before, "embed changed its items in place"
 
     def test_a_bad_source_is_reported_by_position_and_the_rest_is_encoded(self, encoder: Encoder) -> None:
         first, *rest = self.sources()

@@ -16,10 +16,12 @@ import sys
 import warnings
 from abc import ABC
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import entry_points
 from inspect import signature
 from typing import ClassVar
 
+from c3core.errors import C3Error
 from c3core.registry.discovery import entries
 from c3core.registry.hooks import GROUP
 from c3core.registry.registration import Entry
@@ -76,11 +78,24 @@ class PluginContract(ABC):
                 assert decoder.name == found.name, "a pipeline is saved with this name, and would not load"
                 assert decoder.modality in (found.modalities or [decoder.modality])
 
+    def test_a_space_or_tower_has_the_modalities_that_it_is_registered_with(self) -> None:
+        for found in self.brought():
+            own = set() if found.missing else modalities_of(found)
+            assert own in (set(), {*found.modalities}), f"{found.kind} {found.name!r} has {', '.join(sorted(own))}"
+
     def test_registering_imports_no_heavy_library(self) -> None:
         (point,) = (one for one in entry_points(group=GROUP) if one.name == self.plugin)
         commands = {found.factory.partition(":")[0] for found in self.brought() if found.kind == "command"}
         for module in (point.module, *commands):  # `c3 --help` imports the modules of commands
             assert imported_when_registering(module, self.heavy) == []
+
+
+def modalities_of(found: Entry) -> set[str]:
+    """Return the modalities of a space or tower, as it says itself; none of a space that is not made by its name."""
+    if found.kind == "space":
+        with suppress(C3Error):
+            return {*found.load()("", device="cpu", precision="float32").modalities}
+    return {modality} if found.kind == "tower" and (modality := getattr(found.load(), "modality", None)) else set()
 
 
 REGISTER = """

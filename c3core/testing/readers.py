@@ -44,26 +44,27 @@ class ReaderContract(ABC):
         assert isinstance(reader, Reader)
         sent = pickle.loads(pickle.dumps(reader))
         for source in self.sources():
-            assert snapshot(sent(source)) == snapshot(reader(source))
+            assert snapshot(sent(source)) == snapshot(reader(source)), "pickled, it reads another item"
 
     def test_takes_text_only_if_its_sources_are_strings(self, reader: Reader) -> None:
         assert isinstance(reader.takes_text, bool)
-        assert not reader.takes_text or all(isinstance(source, str) for source in self.sources())
+        strings = all(isinstance(source, str) for source in self.sources())
+        assert not reader.takes_text or strings, "takes_text = True means that a source is a string"
 
     def test_the_reader_holds_no_tensors_and_no_modules(self, reader: Reader) -> None:
-        assert held_in(reader) == []
+        assert held_in(reader) == [], "keep tensors and models in the encoder or tower: a reader is sent to workers"
 
     def test_reading_does_not_change_a_source(self, reader: Reader) -> None:
         for source in self.sources():
             before = snapshot(source)
             reader(source)
-            assert snapshot(source) == before
+            assert snapshot(source) == before, "it changed the source in place"
 
     def test_a_bad_source_gives_a_bad_item_with_a_reason(self, reader: Reader) -> None:
         item = reader(self.bad_source())
-        assert isinstance(item, BadItem)
+        assert isinstance(item, BadItem), "read must raise for bad_source()"
         assert isinstance(item.source, str)
-        assert item.why.strip()
+        assert item.why.strip(), "the error that read raises must have a message"
 
 
 def snapshot(value: Any) -> Any:

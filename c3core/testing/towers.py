@@ -99,7 +99,8 @@ class TowerContract(ReaderContract):
 
     def test_different_sources_get_different_features(self, tower: Tower) -> None:
         features = self.features(tower)  # else the tests of order and batches prove nothing
-        assert torch.pdist(features).min() > 10 * self.tolerance * features.abs().max()
+        apart = torch.pdist(features).min()
+        assert apart > 10 * self.tolerance * features.abs().max(), "two of sources() have the same features"
 
     def test_a_batch_equals_its_items_one_by_one(self, tower: Tower) -> None:
         items = self.items(tower.reader())
@@ -110,13 +111,13 @@ class TowerContract(ReaderContract):
             torch.manual_seed(1)
             first = self.features(tower)
             torch.manual_seed(2)
-            assert torch.equal(self.features(tower), first)
+            assert torch.equal(self.features(tower), first), "it draws random numbers in eval mode"
 
     def test_items_are_not_changed(self, tower: Tower) -> None:
         items = self.items(tower.reader())
         before = snapshot(items)
         tower(tower.augment(tower.collate(items), torch.Generator().manual_seed(0)))
-        assert snapshot(items) == before
+        assert snapshot(items) == before, "it changed its items in place"
 
     def test_a_batch_is_made_of_tensors_on_the_cpu(self, tower: Tower) -> None:
         tensors = tensors_in(tower.collate(self.items(tower.reader())))
@@ -129,7 +130,8 @@ class TowerContract(ReaderContract):
     def test_new_weights_depend_only_on_the_seed(self) -> None:
         first, second = (self.prepared().state_dict() for _ in range(2))
         assert first.keys() == second.keys()
-        assert [name for name, value in first.items() if not torch.equal(value, second[name])] == []
+        other = [name for name, value in first.items() if not torch.equal(value, second[name])]
+        assert other == [], "draw new weights from torch's global generator"
 
     def test_a_tower_that_trains_gets_a_gradient(self) -> None:
         tower = self.prepared().train()

@@ -41,6 +41,12 @@ WRONG = {
         "class Own: name, modality = 'own', 'text'\n\n@hookimpl\ndef c3_decoders(register):"
         " register('own', 'wrong:Own', modalities=('image',))",
     ],
+    "test_a_space_or_tower_has_the_modalities_that_it_is_registered_with": [
+        "from c3_playground.space import load\n\n@hookimpl\ndef c3_spaces(register):"
+        " register('mine', 'wrong:load', modalities=('pictures', 'text'))",
+        "class Own: modality = 'text'\n\n@hookimpl\ndef c3_towers(register):"
+        " register('own', 'wrong:Own', modalities=('image',))",
+    ],
     "test_registering_imports_no_heavy_library": [
         "import torch",
         "@hookimpl\ndef c3_spaces(register): import torch",

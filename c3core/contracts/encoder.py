@@ -111,7 +111,7 @@ class Encoder(ABC):
 
     def encode_batches(self, sources: Iterable[Any], *, batch_size: int = 64) -> Iterator[Encoded]:
         """Read, embed and normalize a stream of sources, batch by batch. A batch lists its bad sources."""
-        if isinstance(sources, str):
+        if isinstance(sources, str | bytes):
             raise WrongCall("sources must be a list, not one string. Write [source].")
         refuse_table(sources, "sources")
         if batch_size < 1:

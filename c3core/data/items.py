@@ -188,7 +188,7 @@ def named(sources: Iterable[Any]) -> Iterator[Source]:
     >>> [source.id for source in named(["a.jpg", Path("b.jpg"), {}])]
     ['a.jpg', 'b.jpg', '2']
     """
-    if isinstance(sources, str):  # refused now, not when the first one is asked for
+    if isinstance(sources, str | bytes):  # refused now, not when the first one is asked for
         raise WrongCall("sources must be a list, not one string. Write [source].")
     refuse_table(sources, "sources")
     if isinstance(sources, Items):

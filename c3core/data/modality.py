@@ -120,8 +120,8 @@ def is_one(sources: Any) -> bool:
 def kind_of(value: Any) -> str:
     """The media type of an object in memory, or "" if its type does not tell.
 
-    "image" is a PIL image or uint8 (h, w, 3), "video" uint8 (n, h, w, 3), "audio" a wave (samples,), or one with its
-    rate.
+    "image" is a PIL image or uint8 (h, w, 3) or (h, w), "video" uint8 (n, h, w, 3), "audio" a wave (samples,), or one
+    with its rate.
 
     >>> kind_of(np.zeros((4, 6, 3), np.uint8)), kind_of((np.zeros((2, 8000)), 8000)), kind_of(np.zeros((4, 6)))
     ('image', 'audio', '')
@@ -131,6 +131,8 @@ def kind_of(value: Any) -> str:
     array = value[0] if _with_rate(value) else value
     if not isinstance(array, np.ndarray):
         return ""
+    if array.dtype == np.uint8 and array.ndim == 2 and array is value:
+        return "image"
     if array.dtype == np.uint8 and array.ndim in (3, 4) and array.shape[-1] == 3:
         return "image" if array.ndim == 3 else "video"
     return "audio" if array.ndim == 1 or (array is not value and array.ndim == 2) else ""

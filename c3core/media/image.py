@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from c3core.contracts import Reader
+from c3core.contracts.dataset_cell import plain_source
 from c3core.errors import C3Error, CorruptFile, NotInstalled
 from c3core.media.files import regular_file
 
@@ -50,8 +51,8 @@ class ImageReader(Reader):
     """Read an RGB `PIL.Image.Image`, or what `transform` makes of it.
 
     Sources: the path of a JPEG, PNG, WebP or GIF (first frame), TIFF (first page), BMP or AVIF file, or of a HEIC file
-    if pillow-heif is installed, which is known by its content and not by its name; a PIL image; a uint8 array (height,
-    width, 3).
+    if pillow-heif is installed, which is known by its content and not by its name; the bytes of such a file; a PIL
+    image; a uint8 array (height, width, 3), or (height, width) of a grey one.
 
     The EXIF orientation is applied. Colors become RGB as PIL's `convert("RGB")` makes them, because encoders were
     trained on such pictures: grey is repeated, a palette is looked up, alpha is dropped (the color of a transparent
@@ -86,9 +87,14 @@ class ImageReader(Reader):
             picture = self._upright(_from_array(source))
         elif isinstance(source, str | os.PathLike):
             picture = self._from_file(regular_file(source))
+        elif isinstance(source, bytes):
+            with plain_source({"bytes": source}) as path:
+                picture = self._from_file(regular_file(path))
         else:
             kind = type(source).__name__
-            raise C3Error(f"a picture must be a path, a PIL image or a uint8 array (h, w, 3), not {kind}")
+            raise C3Error(
+                f"a picture must be a path, a file's bytes, a PIL image or a uint8 array (h, w, 3), not {kind}"
+            )
         return picture if self.transform is None else self.transform(picture)
 
     def _from_file(self, path: str) -> Image.Image:
@@ -137,8 +143,8 @@ def check_sides(width: int, height: int, max_pixels: int, what: str = "the pictu
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-        raise C3Error(f"a picture as an array must be uint8 (h, w, 3), got {array.dtype} {array.shape}")
+    if array.dtype != np.uint8 or not (array.ndim == 2 or array.shape[2:] == (3,)) or array.size == 0:
+        raise C3Error(f"a picture as an array must be uint8 (h, w, 3) or (h, w), got {array.dtype} {array.shape}")
     return Image.fromarray(np.ascontiguousarray(array))
 
 

@@ -41,6 +41,7 @@ def guess(*inputs: str, target: str = "image", known: tuple[str, ...] = KNOWN) -
         ("a red ring " * 600, "text"),  # longer than any file name
         (Image.new("L", (4, 4)), "image"),
         (PICTURE, "image"),
+        (PICTURE[..., 0], "image"),
         (CLIP, "video"),
         ((CLIP, 25), "video"),
         (WAVE, "audio"),

@@ -282,11 +282,22 @@ def test_a_postscript_file_is_never_given_to_another_program(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "wrong",
-    [None, 3, b"a.png", [1], np.zeros((2, 2, 3)), np.zeros((2, 2), np.uint8), np.zeros((0, 2, 3), np.uint8)],
+    [None, 3, [1], np.zeros((2, 2, 3)), np.zeros((2, 2)), np.zeros((2, 2, 4), np.uint8), np.zeros((0, 2, 3), np.uint8)],
 )
 def test_other_sources_are_refused(wrong: Any) -> None:
     with pytest.raises(C3Error, match="uint8"):
         ImageReader().read(wrong)
+
+
+def test_the_bytes_of_a_file_and_a_grey_array_are_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(picture()).save(path)
+    assert np.array_equal(np.asarray(ImageReader().read(path.read_bytes())), picture())
+    grey = picture()[..., 0]
+    assert np.array_equal(np.asarray(ImageReader().read(grey)), np.stack([grey] * 3, axis=-1))
+    for wrong, says in ((b"a.png", "no picture of a known format"), (b"", "the file is empty")):
+        with pytest.raises(CorruptFile, match=says):
+            ImageReader().read(wrong)
 
 
 def test_a_transform_is_applied_also_in_a_worker() -> None:

@@ -64,8 +64,8 @@ class Space:
     def require(self, modality: str) -> None:
         """Raise `WrongCall` for a modality that the space does not have."""
         if not isinstance(modality, str):
-            known = " or ".join(map(repr, self.modalities))
-            raise WrongCall(f"a modality is a string, not a {type(modality).__name__}. Write encode(sources, {known}).")
+            kind, known = type(modality).__name__, ", ".join(self.modalities)
+            raise WrongCall(f"a modality is a string ({known}), not a {kind}. Write encode(sources, modality).")
         if modality not in self._encoders:
             raise WrongCall(f"space {self.spec!r} has no modality {modality!r}: {near(modality, self._encoders)}")
 

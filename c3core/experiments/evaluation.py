@@ -260,8 +260,9 @@ def find_input(pipeline: Pipeline, table: Table, output_column: str) -> str:
     """The column of the inputs, if none is named: the only one beside the outputs' that the space knows."""
     candidates = [name for name in table.columns if name != output_column and name in pipeline.space.modalities]
     if len(candidates) != 1:
+        columns, known = ", ".join(map(repr, table.columns)), ", ".join(pipeline.space.modalities)
         raise WrongCall(
-            f"say which column holds the inputs (input_column=…, or --input-column). The first line of the table names"
-            f" {', '.join(map(repr, table.columns))}; the space knows {', '.join(pipeline.space.modalities)}."
+            "say which column holds the inputs (input_column=…, or --input-column). The columns of the table (of a"
+            f" file: its first line) are {columns}; the space knows {known}."
         )
     return candidates[0]

@@ -124,7 +124,9 @@ def test_one_string_is_no_list_of_sources():
 
 def test_swapped_arguments_and_an_open_file_are_refused_at_once(tmp_path):
     space = Space("numbers", 2, {"number": Numbers})
-    with pytest.raises(WrongCall, match=r"a modality is a string, not a list. Write encode\(sources, 'number'\)"):
+    with pytest.raises(
+        WrongCall, match=r"a modality is a string \(number\), not a list. Write encode\(sources, modality\)"
+    ):
         space.encode("number", ["1"])
     (tmp_path / "numbers").write_text("1\n2\n")
     with open(tmp_path / "numbers") as file, pytest.raises(WrongCall, match="not an open file. Give its path"):

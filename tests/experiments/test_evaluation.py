@@ -261,7 +261,7 @@ def test_columns_may_be_named_otherwise(pipeline: Pipeline) -> None:
     other = Table({"photo": good.columns["image"], "said": good.columns["text"]})
     found = evaluate(pipeline, other, input_column="photo", output_column="said", modality="image", metrics=["bleu4"])
     assert found.items == 2
-    with pytest.raises(WrongCall, match="say which column.* names 'photo', 'said'"):
+    with pytest.raises(WrongCall, match="say which column.* are 'photo', 'said'"):
         evaluate(pipeline, other)
     with pytest.raises(WrongCall, match="say which modality column 'photo' has"):
         evaluate(pipeline, other, input_column="photo", output_column="said")

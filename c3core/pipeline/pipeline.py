@@ -381,6 +381,7 @@ def _held(given: Any, what: str) -> Sequence[Any] | Store:
     if isinstance(given, Store):
         return given
     if isinstance(given, str | Path):
-        raise WrongCall(f"{what} must be a list. For what a path names, write c3core.load_items({str(given)!r}, …).")
+        path = f"c3core.load_items({str(given)!r}, …)"
+        raise WrongCall(f"{what} must be a list. Write [item], or for what a path names {path}.")
     stream = streamed(given, what)
     return by_position(given, what) if stream is None else stream

@@ -204,7 +204,7 @@ def test_a_bridge_that_needs_nothing_is_saved_unfitted(pipeline: Pipeline, tmp_p
     assert load_pipeline(tmp_path / "plain").run(pictures(1), modality="image") == plain.run(
         pictures(1), modality="image"
     )
-    with pytest.raises(C3Error, match="the pipeline is not fitted"):
+    with pytest.raises(C3Error, match="bridge 'c3' is not fitted"):
         pipeline.with_bridge(load_bridge("c3")).save_pretrained(tmp_path / "c3")
 
 

@@ -34,7 +34,7 @@ def test_a_pipeline_that_is_none(tmp_path: Path) -> None:
     fails("app", "playground/captionar", status=2, says="did you mean playground/captioner")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
-    fails("app", tmp_path, status=2, says="holds a training that is not finished")
+    fails("app", tmp_path, status=2, says="holds an unfinished training")
 
 
 def test_wrong_items() -> None:

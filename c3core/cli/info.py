@@ -130,19 +130,22 @@ def _print_short(described: dict[str, Any]) -> None:
         shown = {
             "store": f"{described['rows']:,} {encoder['modality']} embeddings of {encoder['dim']} dimensions",
             "space": encoder["space"],
-            "complete": described["complete"],
+            "complete": str(described["complete"]),
             "could not be read": described["bad"],
             "shards": len(described["shards"]),
             "checked": described.get("checked"),
         }
     if "encoders" in described:
-        figures = described["measured"].get("validation", {})
+        from c3core.spaces.serialization import SpaceManifest
+
+        figures = SpaceManifest.model_construct(measured=described["measured"]).figures
         shown = {
             "space": f"{described['name']}, {described['dim']} dimensions",
             "modalities": [*described["encoders"]],
             "trained on": described["trained_on"],
             "held-out pairs": [
-                f"{pair} R@1 {100 * of['x_to_y']:.1f} and {100 * of['y_to_x']:.1f} %, noise_std {of['noise_std']:.4f}"
+                f"{pair} R@1 {100 * of['x_to_y']:.1f} and {100 * of['y_to_x']:.1f} %"
+                + (f", noise_std {of['noise_std']:.4f}" if "noise_std" in of else "")
                 for pair, of in figures.items()
             ],
             "licenses": _distinct(spec["license"] for spec in described["encoders"].values()),

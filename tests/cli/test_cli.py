@@ -134,6 +134,9 @@ def test_a_store_is_described(tmp_path: Path) -> None:
     assert c3("embed", "playground", "text", "A red ring.", "A cross.", "--out", tmp_path / "x").returncode == 0
     described = c3("info", tmp_path / "x").stdout
     assert "2 text embeddings of 256 dimensions\nspace: playground\ncomplete: True\n" in described
+    manifest = json.loads((tmp_path / "x" / "store.json").read_text())
+    (tmp_path / "x" / "store.json").write_text(json.dumps(manifest | {"complete": False}))
+    assert "complete: False\n" in c3("info", tmp_path / "x").stdout
 
 
 def test_a_description_is_some_ten_lines(captioner: Path) -> None:

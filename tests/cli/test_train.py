@@ -137,3 +137,7 @@ def test_a_dry_run_tries_a_space(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "holds a trial of two steps" in done.stdout
     assert json.loads((tmp_path / "out" / "dry-run" / "space.json").read_text())["measured"]["steps"] == 2
+    described = c3("info", tmp_path / "out" / "dry-run").stdout
+    assert "modalities: text, image\n" in described
+    assert "held-out pairs: image-text R@1 " in described
+    assert ", noise_std 0." in described

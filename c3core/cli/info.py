@@ -138,17 +138,17 @@ def _print_short(described: dict[str, Any]) -> None:
     if "encoders" in described:
         from c3core.spaces.serialization import SpaceManifest
 
-        figures = SpaceManifest.model_construct(measured=described["measured"]).figures
+        manifest = SpaceManifest.model_validate({name: value for name, value in described.items() if name != "kind"})
         shown = {
-            "space": f"{described['name']}, {described['dim']} dimensions",
-            "modalities": [*described["encoders"]],
-            "trained on": described["trained_on"],
+            "space": f"{manifest.name}, {manifest.dim} dimensions",
+            "modalities": [*manifest.encoders],
+            "trained on": manifest.trained_on,
             "held-out pairs": [
                 f"{pair} R@1 {100 * of['x_to_y']:.1f} and {100 * of['y_to_x']:.1f} %"
                 + (f", noise_std {of['noise_std']:.4f}" if "noise_std" in of else "")
-                for pair, of in figures.items()
+                for pair, of in manifest.figures.items()
             ],
-            "licenses": _distinct(spec["license"] for spec in described["encoders"].values()),
+            "licenses": _distinct(spec.license for spec in manifest.encoders.values()),
         }
     shown |= {"in a recipe": [*described.get("settings", {})], "c3 run -o": [*described.get("options", {})]}
     for name, value in shown.items():
